@@ -1,0 +1,26 @@
+"""Butterfly: the dense image server for connectomics.
+
+Importing this package is light: the names below load what they need when first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bfly.butterfly import Butterfly
+    from bfly.webserver import Webserver
+
+__all__ = ["Butterfly", "Webserver", "__version__"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Butterfly":
+        from bfly.butterfly import Butterfly
+
+        return Butterfly
+    if name == "Webserver":
+        from bfly.webserver import Webserver
+
+        return Webserver
+    raise AttributeError(f"module 'bfly' has no attribute {name!r}")

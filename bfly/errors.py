@@ -1,0 +1,64 @@
+"""Every error that Butterfly raises on purpose, as one tree.
+
+::
+
+    ButterflyError
+    ├── BadRequest        a parameter is not what is allowed
+    │   └── TooLarge      the answer would be larger than max-cutout-size
+    ├── Absent            nothing is there: no such page, no such chunk
+    ├── NotAllowed        a path leads outside allowed-paths
+    ├── ConfigError       the configuration has mistakes, one a line
+    ├── MissingLibrary    an extra has to be installed first
+    └── SourceError       a channel's file cannot be used
+        └── SourceChanged it changed on disk while it was read
+
+`bfly.webserver` holds the one table from these classes to HTTP statuses.
+"""
+
+__all__ = [
+    "Absent",
+    "BadRequest",
+    "ButterflyError",
+    "ConfigError",
+    "MissingLibrary",
+    "NotAllowed",
+    "SourceChanged",
+    "SourceError",
+    "TooLarge",
+]
+
+
+class ButterflyError(Exception):
+    """Base of all errors that have a message for people."""
+
+
+class BadRequest(ButterflyError, ValueError):
+    """A parameter has a value that is not allowed; the message says what is."""
+
+
+class TooLarge(BadRequest):
+    """The answer would take more memory than ``max-cutout-size`` allows."""
+
+
+class Absent(ButterflyError):
+    """Nothing exists at this place, as opposed to something unreadable."""
+
+
+class NotAllowed(ButterflyError):
+    """A path, its links resolved, lies outside ``allowed-paths``."""
+
+
+class ConfigError(ButterflyError):
+    """The configuration has mistakes; the message has one line for each."""
+
+
+class MissingLibrary(ButterflyError):
+    """An optional library is needed; the message says what to install."""
+
+
+class SourceError(ButterflyError):
+    """A channel's file is missing, damaged or of a kind that cannot be read."""
+
+
+class SourceChanged(SourceError):
+    """A file changed on disk since it was opened: open it again and retry."""

@@ -1,0 +1,177 @@
+"""The one way to a file: checked against ``allowed-paths``, opened once, bounded in number."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bfly.errors import NotAllowed, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Files", "Stamp", "read_exactly", "stamp_of"]
+
+Stamp = tuple[int, int, int] | None
+"""Modification time in ns, size and inode; None for a file that is not there."""
+
+
+def stamp_of(path: str) -> Stamp:
+    """Give what tells one state of a file from another, or None where there is no file."""
+    try:
+        return _stamp(os.stat(path))
+    except OSError:
+        return None
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class _Handle:
+    """An open file and how many callers are reading from it."""
+
+    __slots__ = ("fd", "stamp", "users")
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.stamp = _stamp(os.fstat(self.fd))
+        self.users = 0
+
+
+class Files:
+    """Opens files under the allowed folders and keeps the last few of them open.
+
+    Parameters
+    ----------
+    allowed : iterable of str
+        The folders that may be read from, as in ``allowed-paths``.
+    limit : int
+        How many files stay open while nobody reads from them.
+    """
+
+    def __init__(self, allowed: Iterable[str] = ("/",), limit: int = 256) -> None:
+        self.allowed = [os.path.realpath(os.path.expanduser(folder)) for folder in allowed]
+        self.limit = limit
+        self._handles: OrderedDict[str, _Handle] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def resolve(self, path: str) -> str:
+        """Give the real path of a file, its links resolved.
+
+        Raises
+        ------
+        NotAllowed
+            The real path lies outside every allowed folder.
+        """
+        real = os.path.realpath(path)
+        for folder in self.allowed:
+            if real == folder or real.startswith(folder.rstrip("/") + "/"):
+                return real
+        raise NotAllowed(f"The path {path} is not in allowed-paths {self.allowed}.")
+
+    def read_bytes(self, path: str) -> bytes:
+        """Read a whole file that is needed once, without keeping it open.
+
+        Raises
+        ------
+        NotAllowed
+            As `resolve`.
+        SourceError
+            The file cannot be read; the message holds the system's reason.
+        FileNotFoundError
+            There is no such file: whether that is an error is the caller's to say.
+        """
+        try:
+            with open(self.resolve(path), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[tuple[int, Stamp]]:
+        """Lend an open file for positioned reads, from any number of threads at once.
+
+        Yields
+        ------
+        fd : int
+            A file descriptor for `read_exactly` or `os.preadv`; never seek in it.
+        stamp : Stamp
+            The state that the file was in when it was opened.
+
+        Raises
+        ------
+        NotAllowed, SourceError
+            As `read_bytes`.
+        """
+        handle = self._acquire(self.resolve(path), path)
+        try:
+            yield handle.fd, handle.stamp
+        finally:
+            self._release(handle)
+
+    def _acquire(self, real: str, path: str) -> _Handle:
+        with self._lock:
+            handle = self._handles.pop(real, None)
+            if handle is not None and handle.stamp != stamp_of(real):
+                self._close(handle)
+                handle = None
+            if handle is None:
+                try:
+                    handle = _Handle(real)
+                except OSError as error:
+                    raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+            self._handles[real] = handle
+            handle.users += 1
+            self._shrink()
+            return handle
+
+    def _release(self, handle: _Handle) -> None:
+        with self._lock:
+            handle.users -= 1
+            if handle.users == 0 and handle not in self._handles.values():
+                os.close(handle.fd)
+
+    def _shrink(self) -> None:
+        while len(self._handles) > self.limit:
+            self._close(self._handles.popitem(last=False)[1])
+
+    def _close(self, handle: _Handle) -> None:
+        """Close a file that is no longer listed, now or when its last reader is done."""
+        if handle.users == 0:
+            os.close(handle.fd)
+
+    def close(self) -> None:
+        """Close every file that nobody is reading from."""
+        with self._lock:
+            while self._handles:
+                self._close(self._handles.popitem()[1])
+
+
+def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
+    """Read `size` bytes at `offset`, all of them.
+
+    Raises
+    ------
+    SourceError
+        The file ends too early or the disk fails; `path` names it in the message.
+    """
+    try:
+        data = os.pread(fd, size, offset)
+        while data and len(data) < size:
+            more = os.pread(fd, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(data) < size:
+        raise SourceError(
+            f"{path} is truncated: {size} bytes are expected at {offset}, {len(data)} are there."
+        )
+    return data

@@ -1,0 +1,177 @@
+"""Boxes, scales, and the tiles that cover a box: all zyx, all in voxels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["BoundingBox", "Scale", "Zyx", "ceil_div", "fit_tile", "indexes", "zyx"]
+
+Zyx = tuple[int, int, int]
+
+
+def zyx(values: Iterable[int]) -> Zyx:
+    """Give three plain integers as a z, y, x tuple.
+
+    Parameters
+    ----------
+    values : iterable of int
+        Three numbers in z, y, x order, numpy scalars included.
+
+    Returns
+    -------
+    tuple of int
+        The same numbers as Python integers, which never overflow.
+    """
+    z, y, x = values
+    return int(z), int(y), int(x)
+
+
+def ceil_div(value: int, divisor: int) -> int:
+    """Divide and round up, exactly, for integers of any sign."""
+    return -(-value // divisor)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundingBox:
+    """A box of voxels at one mip, start inclusive and stop exclusive.
+
+    Parameters
+    ----------
+    start, stop : tuple of int
+        The corners (z, y, x) in voxels of that mip.
+    """
+
+    start: Zyx
+    stop: Zyx
+
+    @classmethod
+    def of_shape(cls, shape: Zyx, start: Zyx = (0, 0, 0)) -> BoundingBox:
+        """Give the box of `shape` voxels whose first voxel is `start`."""
+        return cls(start, (start[0] + shape[0], start[1] + shape[1], start[2] + shape[2]))
+
+    @property
+    def shape(self) -> Zyx:
+        """The extent (z, y, x) in voxels; never negative."""
+        a, b = self.start, self.stop
+        return max(0, b[0] - a[0]), max(0, b[1] - a[1]), max(0, b[2] - a[2])
+
+    @property
+    def size(self) -> int:
+        """The number of voxels."""
+        return math.prod(self.shape)
+
+    def __and__(self, other: BoundingBox) -> BoundingBox:
+        """Give the box that lies in both; its size is 0 where there is none."""
+        start = zyx(map(max, self.start, other.start))
+        return BoundingBox(start, zyx(map(max, start, map(min, self.stop, other.stop))))
+
+    def __contains__(self, other: BoundingBox) -> bool:
+        return all(a <= b for a, b in zip(self.start, other.start, strict=True)) and all(
+            a >= b for a, b in zip(self.stop, other.stop, strict=True)
+        )
+
+    def shift(self, by: Zyx) -> BoundingBox:
+        """Give the box moved by `by` voxels (z, y, x)."""
+        a, b = self.start, self.stop
+        return BoundingBox(
+            (a[0] + by[0], a[1] + by[1], a[2] + by[2]), (b[0] + by[0], b[1] + by[1], b[2] + by[2])
+        )
+
+    def relative_to(self, origin: Zyx) -> BoundingBox:
+        """Give the box as seen from the voxel `origin` (z, y, x)."""
+        return self.shift((-origin[0], -origin[1], -origin[2]))
+
+    def refined(self, factor: Zyx) -> BoundingBox:
+        """Give the finer voxels that make up the box, `factor` of them to a voxel."""
+        (a, b, c), (i, j, k), (z, y, x) = self.start, self.stop, factor
+        return BoundingBox((a * z, b * y, c * x), (i * z, j * y, k * x))
+
+    def in_tiles(self, tile: Zyx) -> BoundingBox:
+        """Give the box of tile indexes that touch the box.
+
+        Parameters
+        ----------
+        tile : tuple of int
+            The shape (z, y, x) of a tile in voxels; tile (0, 0, 0) starts at voxel (0, 0, 0).
+        """
+        return BoundingBox(
+            zyx(a // t for a, t in zip(self.start, tile, strict=True)),
+            zyx(ceil_div(b, t) for b, t in zip(self.stop, tile, strict=True)),
+        )
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """The box as an index into a numpy array whose first voxel is (0, 0, 0)."""
+        a, b = self.start, self.stop
+        return slice(a[0], b[0]), slice(a[1], b[1]), slice(a[2], b[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One level of detail that a source holds.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The size of the whole level (z, y, x) in voxels.
+    chunk : tuple of int
+        The shape (z, y, x) of what the storage reads or decodes at once.
+    """
+
+    shape: Zyx
+    chunk: Zyx
+
+    @property
+    def box(self) -> BoundingBox:
+        """The whole level as a box from voxel (0, 0, 0)."""
+        return BoundingBox.of_shape(self.shape)
+
+
+def indexes(box: BoundingBox) -> Iterator[Zyx]:
+    """Go through the positions of a box in C order (x runs fastest)."""
+    return itertools.product(*(range(a, b) for a, b in zip(box.start, box.stop, strict=True)))
+
+
+def fit_tile(chunk: Zyx, shape: Zyx, itemsize: int, smallest: int, largest: int) -> Zyx:
+    """Choose the tile for storage in chunks: the chunk itself wherever it has a sane size.
+
+    Parameters
+    ----------
+    chunk, shape : tuple of int
+        The storage chunk and the whole level (z, y, x) in voxels.
+    itemsize : int
+        Bytes per voxel.
+    smallest, largest : int
+        Bytes. Chunks below `smallest` are taken several at once; chunks above
+        `largest` are divided.
+
+    Returns
+    -------
+    tuple of int
+        Along each axis a multiple of the chunk, or an even part of it, so that no tile
+        straddles two chunks that it does not hold whole.
+    """
+    tile = list(chunk)
+
+    def bytes_of_tile() -> int:
+        return math.prod(tile) * itemsize
+
+    def divisible(axis: int) -> bool:
+        return tile[axis] > 1 and (tile[axis] % 2 == 0 or chunk[axis] >= shape[axis])
+
+    while bytes_of_tile() > largest and (axes := [a for a in range(3) if divisible(a)]):
+        axis = max(axes, key=lambda a: tile[a])
+        tile[axis] = ceil_div(tile[axis], 2)
+    if math.prod(chunk) * itemsize < smallest:
+        while bytes_of_tile() < smallest and (
+            axes := [a for a in range(3) if tile[a] < shape[a]]
+        ):
+            axis = min(axes, key=lambda a: tile[a])
+            tile[axis] *= 2
+    return zyx(tile)

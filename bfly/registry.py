@@ -1,0 +1,96 @@
+"""Plug-ins by name: one table a kind, imported on first use, open to third parties.
+
+Every kind of plug-in has a sorted table here from its name to ``module:Class``; other
+packages add theirs with an entry point in the group ``bfly.<kind>``.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import MissingLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DATABASES", "ENCODERS", "SOURCES", "find", "load", "names"]
+
+log = logging.getLogger(__name__)
+
+SOURCES = {
+    "boss": "bfly.sources.boss:BossGrid",
+    "hdf5": "bfly.sources.hdf5:HDF5",
+    "mojo": "bfly.sources.mojo:Mojo",
+    "stack": "bfly.sources.stack:ImageStack",
+}
+
+ENCODERS = {
+    "bmp": "bfly.encoders.bmp:Bmp",
+    "jpeg": "bfly.encoders.jpeg:Jpeg",
+    "jpg": "bfly.encoders.jpeg:Jpeg",
+    "npz": "bfly.encoders.npz:Npz",
+    "png": "bfly.encoders.png:Png",
+    "raw": "bfly.encoders.raw:Raw",
+    "tif": "bfly.encoders.tiff:Tiff",
+    "tiff": "bfly.encoders.tiff:Tiff",
+    "zip": "bfly.encoders.zip:Zip",
+}
+
+DATABASES = {
+    "Nodb": "bfly.databases.nodb:Nodb",
+}
+
+_TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES}
+
+
+@cache
+def names(kind: str) -> Mapping[str, str]:
+    """Give the table of one kind of plug-in, third parties' included, sorted by name."""
+    found = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
+    return dict(sorted({**found, **_TABLES[kind]}.items()))
+
+
+@cache
+def load(kind: str, name: str) -> Any:
+    """Import a plug-in.
+
+    Parameters
+    ----------
+    kind : {"sources", "encoders", "databases"}
+        Which table to look into.
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    type
+        The plug-in's class.
+
+    Raises
+    ------
+    MissingLibrary
+        It needs a library that is not installed.
+    """
+    module, _, attribute = names(kind)[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise MissingLibrary(
+            f"{name} needs a library that is not here ({error}): "
+            f"pip install 'bfly[{name}]', or 'bfly[all]' for everything."
+        ) from error
+
+
+def find(kind: str) -> dict[str, Any]:
+    """Give all the plug-ins of a kind that work; one that does not is named in a warning."""
+    found = {}
+    for name in names(kind):
+        try:
+            found[name] = load(kind, name)
+        except Exception as error:
+            log.warning("%s plug-in %s is left out: %s", kind, name, error)
+    return found

@@ -1,0 +1,190 @@
+"""The contract of a file format: what Butterfly asks of every source.
+
+A source is opened once and then read from many threads at once. It says what it holds
+(`scales`, `dtype`, `kind`, `voxel_size`) and reads boxes; it knows nothing of queries,
+caches or protocols. `bfly.testing.sources` is the contract as a test suite.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.files import Files, stamp_of
+from bfly.geometry import BoundingBox, Scale
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from bfly.files import Stamp
+
+__all__ = ["Datasource", "kind_of", "served_dtype"]
+
+WATCHED = 65_536
+"""How many of the files that were read last are watched for changes."""
+
+
+def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
+    """Give the dtype in which a file's voxels are served.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        As stored. Integers of every width, booleans and float32 can be served.
+    path : str
+        Names the file in the message.
+
+    Returns
+    -------
+    numpy.dtype
+        Little-endian; signed integers become unsigned ones of the same width.
+
+    Raises
+    ------
+    SourceError
+        Voxels of this dtype cannot be served.
+    """
+    if dtype.kind in "iub":
+        return np.dtype(f"<u{dtype.itemsize}")
+    if dtype == np.float32:
+        return np.dtype("<f4")
+    raise SourceError(
+        f"{path} holds {dtype} voxels; allowed are integers of 8 to 64 bits and float32."
+    )
+
+
+def kind_of(dtype: np.dtype[Any]) -> str:
+    """Give the kind of a channel of which nobody said it: wide integers are labels."""
+    return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
+
+
+class Datasource(ABC):
+    """Base of all sources.
+
+    Parameters
+    ----------
+    path : str
+        What the channel's ``path`` names: a file or a folder.
+    files : Files
+        The way to every file that the source reads.
+    kind : {"image", "segmentation"}, optional
+        Overrides what the dtype suggests.
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x); overrides what the file states.
+
+    Attributes
+    ----------
+    scales : tuple of Scale
+        The levels that are stored, mip 0 first; each halves y and x of the one before.
+    dtype : numpy.dtype
+        Of the voxels as `read` gives them (see `served_dtype`).
+    """
+
+    name: ClassVar[str]
+    """The format's name on the wire (``source-type``)."""
+
+    scales: tuple[Scale, ...]
+    dtype: np.dtype[Any]
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> None:
+        self.path = path
+        self.files = files or Files()
+        self._kind = kind
+        self._voxel_size = voxel_size
+        self._stamps: dict[str, Stamp] = {}
+        self._stamps_lock = threading.Lock()
+
+    @classmethod
+    @abstractmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell from the content of `path`, cheaply, whether this is the format's; never raise."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> Self:
+        """Open a channel; the arguments are those of the class.
+
+        Raises
+        ------
+        SourceError
+            The files cannot be used; the message names the file and the reason.
+        NotAllowed
+            A file lies outside the allowed folders.
+        """
+        return cls(path, files=files, kind=kind, voxel_size=voxel_size)
+
+    @property
+    def kind(self) -> str:
+        """Either ``image`` or ``segmentation``; decides how voxels are averaged and shown."""
+        return self._kind or kind_of(self.dtype)
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float] | None:
+        """Nanometres (z, y, x) at mip 0; None where neither the file nor the user says."""
+        return self._voxel_size
+
+    def read(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        """Read exactly a box of voxels.
+
+        Parameters
+        ----------
+        mip : int
+            The index of one of `scales`.
+        box : BoundingBox
+            In voxels of that mip; voxel (0, 0, 0) is the file's first. It may lie outside.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``box.shape``, C order, `dtype`; zeros outside the volume.
+
+        Raises
+        ------
+        SourceError
+            The voxels are damaged or unreadable: never zeros in their place.
+        """
+        inside = box & self.scales[mip].box
+        if inside == box and box.size:
+            return self._read_inside(mip, box)
+        result = np.zeros(box.shape, self.dtype)
+        if inside.size:
+            result[inside.relative_to(box.start).slices] = self._read_inside(mip, inside)
+        return result
+
+    @abstractmethod
+    def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        """Read a box that is not empty and lies inside the scale; else as `read`."""
+
+    def _watch(self, path: str) -> None:
+        """Remember the state that a file is in; call it before the file is read."""
+        with self._stamps_lock:
+            if path not in self._stamps:
+                self._stamps[path] = stamp_of(path)
+                if len(self._stamps) > WATCHED:
+                    del self._stamps[next(iter(self._stamps))]
+
+    def changed(self) -> str | None:
+        """Give the first of the files read so far that is not as it was, None if all are."""
+        with self._stamps_lock:
+            stamps = list(self._stamps.items())
+        return next((path for path, stamp in stamps if stamp_of(path) != stamp), None)
+
+    def close(self) -> None:  # noqa: B027 - most sources keep nothing of their own open
+        """Let go of what the source itself holds open."""
