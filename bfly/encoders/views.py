@@ -1,0 +1,135 @@
+"""How voxels become pixels: the ``view`` of a request.
+
+Images are made of levels, so bits are dropped from the low end and the full range of the
+dtype stays black to white. Labels are made of names, so every bit of an id counts for its
+colour. Floats are always levels, from 0 (black) to 1 (white).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["VIEWS", "colormap", "grayscale", "render", "rgb"]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio, made odd: the multiplier of Fibonacci hashing (Knuth,
+The Art of Computer Programming 3, 6.4). Ids in sequence land far apart."""
+
+
+def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray[Any]:
+    """Apply the view of that name.
+
+    Parameters
+    ----------
+    voxels : numpy.ndarray
+        Shape (z, y, x), unsigned integers or float32.
+    view : str
+        One of `VIEWS`.
+    kind : {"image", "segmentation"}
+        What the voxels mean.
+    bits : {8, 16}
+        The most that the format can store of a grey level.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (z, y, x) for grey, uint8 or uint16, or (z, y, x, 3) for red, green and blue,
+        uint8. It may be `voxels` itself.
+
+    Raises
+    ------
+    BadRequest
+        There is no such view.
+    """
+    if view not in VIEWS:
+        raise BadRequest(f"The view {view} is not in {list(VIEWS)}.")
+    return VIEWS[view](voxels, kind, bits)
+
+
+def grayscale(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
+    """Show levels as grey; labels, which have none, in the colours of `colormap`.
+
+    Parameters and result are those of `render`. Integers wider than `bits` keep their
+    highest `bits`. Floats are clipped to [0, 1] and scaled to 0..255; NaN is black.
+    """
+    return colormap(voxels, kind) if kind == "segmentation" else _grey(voxels, bits)
+
+
+def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
+    """Give every value a colour by a hash of its 64 bits; 0 is black.
+
+    Parameters and result are those of `render`. An id has the same colour in every dtype,
+    tile, process and version. The table of 32,768 colours keeps them all brighter than the
+    ground and makes one lookup of what is otherwise a conversion from hue to colour.
+    """
+    ids = _integers(voxels).astype(np.uint64)
+    index = ids >> np.uint64(32)
+    index ^= ids
+    index *= GOLDEN
+    index >>= np.uint64(48)
+    index |= ids != 0  # the even entries are never used but for the first: id 0 alone is black
+    colours: NDArray[np.uint8] = PALETTE.take(index.view(np.int64), axis=0)
+    return colours
+
+
+def rgb(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
+    """Give labels as r + 256 g + 65536 b, their lowest 24 bits; images as equal r, g and b.
+
+    Parameters and result are those of `render`.
+    """
+    if kind == "segmentation":
+        low = _integers(voxels).astype("<u4")[..., np.newaxis].view(np.uint8)
+        return np.stack([low[..., 0], low[..., 1], low[..., 2]], axis=-1)
+    return np.stack([_grey(voxels, 8)] * 3, axis=-1)
+
+
+def _grey(voxels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Give grey levels of 8 bits, or of up to `bits` where the voxels have as many."""
+    if voxels.dtype.kind == "f":
+        levels = np.clip(np.nan_to_num(voxels), 0, 1)
+        return np.asarray(np.rint(levels * 255), np.uint8)
+    stored = 8 * voxels.dtype.itemsize
+    if stored <= bits:
+        return voxels
+    return np.asarray(voxels >> (stored - bits), f"u{bits // 8}")
+
+
+def _integers(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Give values that can be names: integers as they are, floats as grey levels."""
+    return _grey(voxels, 8) if voxels.dtype.kind == "f" else voxels
+
+
+def _palette() -> NDArray[np.uint8]:
+    """Make 65,536 colours, (n, 3) uint8: black, then any hue, pale to full, bright to half.
+
+    The formula from hue h (in sixths of the circle), saturation s and value v is the usual
+    one, channel by channel: v - v s max(0, min(k, 4 - k, 1)) with k = (n + h) mod 6 and
+    n = 5, 3, 1 for red, green and blue (A. R. Smith, Color Gamut Transform Pairs, 1978).
+    """
+    index = np.arange(1 << 16)
+    hue = index * (6 / len(index))
+    saturation = 0.5 + 0.5 * (index * 0.7548776662 % 1)  # the plastic number's two ratios
+    value = 0.6 + 0.4 * (index * 0.5698402910 % 1)  # spread evenly over a square (R2 sequence)
+    k = (np.array([5, 3, 1]) + hue[:, None]) % 6
+    dip = np.clip(np.minimum(k, 4 - k), 0, 1)
+    colours = 255 * value[:, None] * (1 - saturation[:, None] * dip)
+    colours[0] = 0
+    return np.asarray(np.rint(colours), np.uint8)
+
+
+PALETTE = _palette()
+
+VIEWS: dict[str, Callable[[NDArray[Any], str, int], NDArray[Any]]] = {
+    "colormap": colormap,
+    "grayscale": grayscale,
+    "rgb": rgb,
+}

@@ -1,0 +1,26 @@
+"""Zip, as Butterfly has always called it: a zlib stream of the voxels' bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isal import isal_zlib
+
+from bfly.encoders.encoder import LEVEL, Encoder, raw_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Zip"]
+
+
+class Zip(Encoder):
+    """Little-endian, x fastest, compressed (RFC 1950); not an archive."""
+
+    media_type = "application/zip"
+
+    def encode(
+        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
+    ) -> bytes:
+        """Compress the cutout; see `Encoder.encode`."""
+        return isal_zlib.compress(raw_bytes(voxels), LEVEL)

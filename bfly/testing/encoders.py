@@ -1,0 +1,170 @@
+"""The contract of an encoder as a test suite; it needs pytest and hypothesis.
+
+A format's tests subclass `EncoderSuite`, or `SheetSuite` for a 2-D format, name the class and
+say how another program reads its files::
+
+    class TestPng(SheetSuite):
+        encoder = Png
+        media_type = "image/png"
+
+        def decode(self, data, shape, dtype):
+            return imagecodecs.png_decode(data)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bfly.encoders.views import VIEWS, render
+from bfly.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from bfly.encoders.encoder import Encoder
+
+__all__ = ["DTYPES", "EncoderSuite", "SheetSuite", "cutouts"]
+
+DTYPES = ("u1", "u2", "u4", "u8", "f4")
+
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "fortran": np.asfortranarray,
+    "part": lambda a: np.pad(a, 1)[1:-1, 1:-1, 1:-1],
+    "reversed": lambda a: a[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
+    "strided": lambda a: np.repeat(a, 2, axis=2)[:, :, ::2],
+}
+
+Spec = tuple[tuple[int, int, int], str, int]
+
+cutouts: st.SearchStrategy[Spec] = st.tuples(
+    st.one_of(
+        st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20)),
+        # One voxel, and shapes that a library could take for colours.
+        st.sampled_from([(1, 1, 1), (3, 1, 1), (1, 3, 1), (3, 5, 7), (5, 4, 3), (4, 4, 4)]),
+    ),
+    st.sampled_from(DTYPES),
+    st.integers(0, 2**32 - 1),
+)
+"""Shape (z, y, x), dtype and seed for `EncoderSuite.cutout`."""
+
+views = st.sampled_from(list(VIEWS))
+kinds = st.sampled_from(["image", "segmentation"])
+
+several = settings(
+    deadline=None,
+    max_examples=60,
+    # Every subclass runs the same test functions, which is what a suite is for.
+    suppress_health_check=[HealthCheck.differing_executors],
+)
+
+
+class EncoderSuite:
+    """What every encoder holds to."""
+
+    encoder: ClassVar[type[Encoder]]
+    """The class under test."""
+
+    media_type: ClassVar[str]
+    """What its ``Content-Type`` has to be."""
+
+    tolerance: ClassVar[int] = 0
+    """By how much a lossy format may miss a level of a cutout that is all one value."""
+
+    def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Read a file by other means than the encoder's; must be overridden.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        shape, dtype : tuple of int, numpy.dtype
+            What `expected` has, for formats that do not record it.
+        """
+        raise NotImplementedError
+
+    def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
+        """Give what `decode` has to find; for formats that carry voxels, the voxels."""
+        return voxels
+
+    def cutout(self, spec: Spec) -> NDArray[Any]:
+        """Make voxels over the dtype's whole range; all equal if the format is lossy."""
+        shape, dtype, seed = spec
+        rng = np.random.default_rng(seed)
+        drawn = (1, 1, 1) if self.tolerance else shape
+        if dtype == "f4":
+            voxels = rng.uniform(-0.5, 1.5, drawn).astype(dtype)
+        else:
+            top = np.iinfo(dtype).max
+            voxels = rng.choice(
+                [rng.integers(0, top, drawn, dtype, endpoint=True), np.zeros(drawn, dtype)]
+            )
+        return np.broadcast_to(voxels, shape).copy()
+
+    def test_media_type(self) -> None:
+        """The format is announced as what it is."""
+        assert self.encoder.media_type == self.media_type
+
+    @several
+    @given(spec=cutouts, view=views, kind=kinds)
+    def test_a_file_decodes_to_the_cutout(self, spec: Spec, view: str, kind: str) -> None:
+        """Another program finds every voxel or pixel in its place."""
+        voxels = self.cutout(spec)
+        expected = self.expected(voxels, view, kind)
+        data = bytes(self.encoder().encode(voxels, view=view, kind=kind))
+        found = self.decode(data, expected.shape, expected.dtype)
+        assert found.shape == expected.shape
+        assert found.dtype == expected.dtype
+        if self.tolerance:
+            np.testing.assert_allclose(found.astype(int), expected, rtol=0, atol=self.tolerance)
+        else:
+            np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    @several
+    @given(spec=cutouts, view=views, kind=kinds)
+    def test_memory_layout_does_not_matter(
+        self, layout: str, spec: Spec, view: str, kind: str
+    ) -> None:
+        """Voxels of any strides and byte order, read-only ones too, give the same file."""
+        voxels = self.cutout(spec)
+        same = LAYOUTS[layout](voxels)
+        same.flags.writeable = False
+        encode = self.encoder().encode
+        assert bytes(encode(same, view=view, kind=kind)) == bytes(
+            encode(voxels, view=view, kind=kind)
+        )
+
+    @several
+    @given(spec=cutouts, view=views, kind=kinds)
+    def test_same_bytes_again_and_voxels_left_alone(self, spec: Spec, view: str, kind: str) -> None:
+        """A file depends on nothing but the arguments, so that its hash can name it."""
+        voxels = self.cutout(spec)
+        before = voxels.copy()
+        first = bytes(self.encoder().encode(voxels, view=view, kind=kind))
+        assert bytes(self.encoder().encode(voxels, view=view, kind=kind)) == first
+        np.testing.assert_array_equal(voxels, before)
+
+
+class SheetSuite(EncoderSuite):
+    """What an encoder of a 2-D format holds to besides."""
+
+    grey_bits: ClassVar[int] = 8
+    """The most that the format stores of a grey level."""
+
+    def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
+        """Give the pixels of the view, sections stacked downwards."""
+        pixels = render(voxels, view, kind, self.grey_bits)
+        return np.concatenate(list(pixels))
+
+    def test_unknown_view_is_a_bad_request(self) -> None:
+        """The views are a closed list, and the message gives it."""
+        with pytest.raises(BadRequest, match="The view heat is not in"):
+            self.encoder().encode(np.zeros((1, 2, 2), np.uint8), view="heat")
