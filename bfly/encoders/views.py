@@ -71,12 +71,13 @@ def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     tile, process and version. The table of 32,768 colours keeps them all brighter than the
     ground and makes one lookup of what is otherwise a conversion from hue to colour.
     """
-    ids = _integers(voxels).astype(np.uint64)
+    ids = _integers(voxels).astype(np.uint64, copy=False)
     index = ids >> np.uint64(32)
+    index *= GOLDEN
     index ^= ids
     index *= GOLDEN
     index >>= np.uint64(48)
-    index |= ids != 0  # the even entries are never used but for the first: id 0 alone is black
+    index |= np.minimum(ids, 1)  # the even entries are never used but for the first: id 0 alone is black
     colours: NDArray[np.uint8] = PALETTE.take(index.view(np.int64), axis=0)
     return colours
 
