@@ -1,0 +1,121 @@
+"""The log: lines that a person can read, or one JSON object a line, on stderr and in a file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import os
+import re
+import sys
+from datetime import UTC, datetime
+
+__all__ = ["set_up"]
+
+log = logging.getLogger(__name__)
+
+_OURS = "bfly."
+"""How the names of the handlers begin that `set_up` puts up and takes down."""
+
+_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
+"""What a record has of itself; all else came with ``extra=``."""
+
+_COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+
+_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 10}
+
+
+def set_up(level: str, path: str | None, as_json: bool = False) -> None:
+    """Send the log of Butterfly and of its web server to stderr and to a file.
+
+    Calling it again replaces what it did before. Other libraries are heard from WARNING on.
+
+    Parameters
+    ----------
+    level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+        The least that is logged.
+    path : str, optional
+        The file to append to. One that cannot be written is a warning, no error; one that is
+        moved away is begun anew.
+    as_json : bool
+        One JSON object a line: time (UTC), level, logger, message, the record's extra fields
+        and, of an error, its traceback.
+    """
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if (handler.name or "").startswith(_OURS)]:
+        root.removeHandler(old)
+        old.close()
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    logging.getLogger("bfly").setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(level if name == "uvicorn" else logging.NOTSET)
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    _add("stderr", logging.StreamHandler(sys.stderr), _Json() if as_json else _Short(colour))
+    if path is None:
+        return
+    try:
+        file = logging.handlers.WatchedFileHandler(
+            path, encoding="utf-8", errors="backslashreplace"
+        )
+    except OSError as error:
+        log.warning("The log file %s cannot be written: %s.", path, error.strerror)
+    else:
+        _add("file", file, _Json() if as_json else _Plain())
+
+
+def _add(name: str, handler: logging.Handler, formatter: logging.Formatter) -> None:
+    handler.set_name(_OURS + name)
+    handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
+
+
+def _clean(text: str) -> str:
+    """Hide passwords in addresses, and keep what clients sent from making lines of its own."""
+    return _PASSWORD.sub(r"\1***@", text).translate(_CONTROL).replace("\n", "\n    ")
+
+
+class _Short(logging.Formatter):
+    """For a terminal: the time of day, the level unless it is INFO, the message."""
+
+    def __init__(self, colour: bool = False) -> None:
+        super().__init__(datefmt="%H:%M:%S")
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        if self.colour and record.levelname in _COLOURS:
+            level = f"\x1b[{_COLOURS[record.levelname]}m{level}\x1b[0m"
+        return f"{self.formatTime(record, self.datefmt)} {level}{self.text(record)}"
+
+    def text(self, record: logging.LogRecord) -> str:
+        """Give the message and, of an error, its traceback."""
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return _clean(record.getMessage() + trace)
+
+
+class _Plain(_Short):
+    """For a file: date and time, the level, the logger, the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "seconds")
+        return f"{time} {record.levelname} {record.name}: {self.text(record)}"
+
+
+class _Json(logging.Formatter):
+    """For machines: one JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        extra = {key: value for key, value in vars(record).items() if key not in _FIELDS}
+        if record.exc_info:
+            extra["traceback"] = self.formatException(record.exc_info)
+        return _PASSWORD.sub(r"\1***@", json.dumps({**fields, **extra, **fields}, default=str))

@@ -1,0 +1,131 @@
+"""The YAML file that the tools of one laboratory share: where it is and what it holds.
+
+Butterfly reads what lies under ``bfly:``; other programs have roots of their own beside it.
+``rh_config.config`` is the whole file, read anew at each access, or ``{}`` without a file.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bfly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["config", "default_path", "read", "write"]
+
+config: dict[str, Any]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "config":
+        raise AttributeError(f"module 'bfly.rh_config' has no attribute {name!r}")
+    path = default_path()
+    if not os.path.exists(path):
+        return {}
+    data, repeated = read(path)
+    if repeated:
+        raise ConfigError("\n".join(repeated))
+    return data
+
+
+def default_path() -> str:
+    """Give the file that ``RH_CONFIG_FILENAME`` names, or else ``~/.rh-config.yaml``."""
+    return os.path.expanduser(os.environ.get("RH_CONFIG_FILENAME") or "~/.rh-config.yaml")
+
+
+def read(path: str) -> tuple[dict[str, Any], list[str]]:
+    """Read a YAML file whose root is a mapping.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Returns
+    -------
+    data : dict
+        What it holds; of a key that is there twice the last value.
+    repeated : list of str
+        One line for every key that is there twice.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, it is empty or not YAML, or its root is not a mapping.
+    """
+    try:
+        with open(path, "rb") as file:
+            loader = _Loader(file)
+            try:
+                node = loader.get_single_node()
+                data = None if node is None else loader.construct_document(node)
+            finally:
+                loader.dispose()
+    except OSError as error:
+        raise ConfigError(f"{path}: it cannot be read: {error.strerror}.") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"{path}: {where}this is not YAML: {error.problem}.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: this is not YAML: {reason}.") from error
+    if node is None or data is None:
+        raise ConfigError(f"{path}: it is empty; needed is a mapping with the key bfly.")
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{path}: its root is a {type(data).__name__}; needed is a mapping with the key bfly."
+        )
+    return data, [f"{path}: {line}" for line in _repeated(node, "", set())]
+
+
+def write(path: str, data: dict[str, Any]) -> None:
+    """Write a YAML file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str
+        The file; one that is there is replaced.
+    data : dict
+        Mappings, lists, text, numbers, booleans and None.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    real = os.path.realpath(path)
+    draft = f"{real}.{os.getpid()}.tmp"
+    try:
+        with open(draft, "w", encoding="utf-8") as file:
+            yaml.dump(data, file, _Dumper, sort_keys=False, allow_unicode=True)
+        os.replace(draft, real)
+    except OSError as error:
+        raise ConfigError(f"{path}: it cannot be written: {error.strerror}.") from error
+
+
+def _repeated(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:
+    """Name each key below a node that its mapping has twice, with its line."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _repeated(item, f"{key}[{index}]", seen)
+    elif isinstance(node, yaml.MappingNode):
+        names = set()
+        for name, value in node.value:
+            inner = f"{key}.{name.value}".lstrip(".")
+            if (name.tag, str(name.value)) in names:
+                line = name.start_mark.line + 1
+                yield f"{inner} is there again in line {line}; allowed is each key once."
+            names.add((name.tag, str(name.value)))
+            yield from _repeated(value, inner, seen)

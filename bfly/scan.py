@@ -1,0 +1,286 @@
+"""A folder of data → the tree of experiments, by looking at what lies in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, count
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bfly import registry
+from bfly.config import Channel, Dataset, Experiment, Sample, check_name
+from bfly.errors import ConfigError, NotAllowed
+from bfly.sources.images import EXTENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bfly.files import Files
+
+__all__ = ["Found", "report", "scan"]
+
+REASONS = {
+    "h5": "not an HDF5 file",
+    "hdf": "not an HDF5 file",
+    "hdf5": "not an HDF5 file",
+    "json": "neither a pointer to HDF5 files nor a BOSS tile grid",
+}
+"""The extensions of files that can be a channel, and what is wrong with one that is not."""
+
+METADATA = ("neuron-soma.json", "synapse-connections.json")
+"""Files that belong to a dataset: known, and no channels."""
+
+MOJO = ("tiledVolumeDescription.xml", "w=00000000")
+"""What only a Mojo folder, or its tiles, has in it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a scan came upon.
+
+    Parameters
+    ----------
+    experiments : tuple of Experiment
+        One, or none where there was no channel.
+    skipped : list of tuple of str
+        What looked like a channel but is none, as (path, reason).
+    others : int
+        How many more files there were, which nobody would take for a channel.
+    """
+
+    experiments: tuple[Experiment, ...]
+    skipped: list[tuple[str, str]]
+    others: int
+
+
+def scan(folder: str, files: Files) -> Found:
+    """Find every channel of a known format below a folder.
+
+    The folder is the sample; each folder with channels in it is a dataset. A format is told
+    by its content; files of extensions that no format has are not opened.
+
+    Parameters
+    ----------
+    folder : str
+        Where to begin. Links are followed as far as `files` allows.
+    files : Files
+        Knows the allowed folders.
+
+    Raises
+    ------
+    ConfigError
+        It is no folder, or its name cannot be the name of a sample.
+    NotAllowed
+        It lies outside the allowed folders.
+    """
+    top = os.path.abspath(os.path.expanduser(folder))
+    if not os.path.isdir(top):
+        raise ConfigError(f"{folder} is not a folder.")
+    try:
+        sample = check_name(os.path.basename(top))
+    except ValueError as error:
+        raise ConfigError(f"The folder {folder} cannot name a sample: needed is {error}.") from None
+    with _progress() as tell:
+        walk = _Walk(files, tell)
+        walk.visit(top, files.resolve(top), top, frozenset())
+    by_name = attrgetter("name")
+    names = _dataset_names(walk.channels, top)
+    datasets = sorted(
+        (
+            Dataset(name=names[path], path=path, channels=tuple(sorted(channels, key=by_name)))
+            for path, channels in walk.channels.items()
+        ),
+        key=by_name,
+    )
+    root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(datasets)),))
+    return Found((root,) if datasets else (), sorted(walk.skipped), walk.others)
+
+
+class _Walk:
+    """Goes through folders and keeps what it finds: channels by the folder of their dataset."""
+
+    def __init__(self, files: Files, tell: Callable[[str], None]) -> None:
+        self.files = files
+        self.tell = tell
+        sources = dict(registry.find("sources"))
+        self.stacks = [source for name, source in sources.items() if name == "stack"]
+        self.formats = [source for name, source in sources.items() if name != "stack"]
+        self.channels: dict[str, list[Channel]] = defaultdict(list)
+        self.skipped: list[tuple[str, str]] = []
+        self.others = 0
+
+    def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
+        """Find what is in a folder or is the folder itself; tell whether it was anything.
+
+        Parameters
+        ----------
+        path, real : str
+            The folder, as it was reached and with its links resolved.
+        dataset : str
+            The folder that this one is a channel of, if it is one.
+        above : frozenset of str
+            The real paths of the folders that led here.
+        """
+        self.tell(path)
+        if real in above:
+            return self.skip(path, "a link back to a folder that it lies in")
+        try:
+            with os.scandir(path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            return self.skip(path, f"cannot be read: {error.strerror}")
+        if _is_any(self.formats, path):
+            return self.add(path, dataset)
+        if any(entry.name in MOJO for entry in entries):
+            return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
+        found = False
+        folders: list[tuple[str, str]] = []
+        images: list[bool] = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            extension = entry.name.rpartition(".")[2].lower()
+            target = self.follow(entry, real)
+            if extension in EXTENSIONS and not (target and entry.is_dir()):
+                images.append(bool(target) and entry.is_file())
+            elif not target:
+                continue
+            elif entry.is_dir():
+                folders.append((entry.path, target))
+            elif extension in REASONS and entry.is_file() and entry.name not in METADATA:
+                found |= self.file(entry.path, path, REASONS[extension])
+            else:
+                self.others += entry.name not in METADATA
+        for inner, target in folders:
+            found |= self.visit(inner, target, path, above | {real})
+        if not images:
+            return found
+        if found:
+            self.skip(path, "images beside channels: a stack needs a folder of its own")
+            return True
+        if not all(images):
+            return self.skip(path, "images of which some cannot be reached")
+        if not _is_any(self.stacks, path):
+            return self.skip(path, "images that cannot be read as a stack")
+        return self.add(path, dataset)
+
+    def follow(self, entry: os.DirEntry[str], real: str) -> str:
+        """Give where an entry of the folder `real` is, nothing for a link not to be followed."""
+        if not entry.is_symlink():
+            return os.path.join(real, entry.name)
+        try:
+            target = self.files.resolve(entry.path)
+        except NotAllowed:
+            self.skip(entry.path, "a link that leads outside allowed-paths")
+            return ""
+        if not os.path.exists(target):
+            self.skip(entry.path, "a link that leads nowhere")
+            return ""
+        return target
+
+    def file(self, path: str, dataset: str, reason: str) -> bool:
+        """Add a file if it is of a known format; tell whether it is."""
+        if _is_any(self.formats, path):
+            return self.add(path, dataset)
+        return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
+
+    def add(self, path: str, dataset: str) -> bool:
+        """Add a channel to the dataset of a folder; tell whether its name allows it."""
+        name = os.path.basename(path)
+        try:
+            check_name(name)
+            check_name(os.path.basename(dataset))
+        except ValueError as error:
+            return self.skip(path, f"it or its folder has no fit name; needed is {error}")
+        self.channels[dataset].append(Channel(name=name, path=path))
+        return True
+
+    def skip(self, path: str, reason: str) -> bool:
+        """Note what is left out; always False, for what was not found."""
+        self.skipped.append((os.fsencode(path).decode(errors="backslashreplace"), reason))
+        return False
+
+
+def _is_any(sources: Iterable[Any], path: str) -> bool:
+    return any(source.guess_can_open(path) for source in sources)
+
+
+def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
+    """Name each folder by its last part, or by all its parts below `top` where that clashes."""
+    last = {folder: os.path.basename(folder) for folder in sorted(folders)}
+    times = Counter(last.values())
+    names = {folder: name for folder, name in last.items() if times[name] == 1}
+    taken = set(names.values())
+    for folder in last:
+        if folder not in names:
+            inner = os.path.relpath(folder, top)
+            name = last[folder] if inner == "." else inner.replace("/", "-")
+            more = (f"{name}-{number}" for number in count(2))
+            names[folder] = next(new for new in chain([name], more) if new not in taken)
+            taken.add(names[folder])
+    return names
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Lend what shows the folder that is being looked at, where somebody may be watching."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda path: None
+        return
+    with console.status("") as status:
+        yield lambda path: status.update(Text(f"Looking into {path!r}", overflow="ellipsis"))
+
+
+def report(found: Found, console: Console, most: int = 10) -> None:
+    """Show what a scan found, and what it skipped and why.
+
+    Parameters
+    ----------
+    found : Found
+        The answer of `scan`.
+    console : rich.console.Console
+        Where to.
+    most : int
+        How many channels of a dataset, and paths for a reason, are shown by name.
+    """
+
+    def show(text: str, style: str = "") -> None:
+        console.print(Text(text, style), soft_wrap=True)
+
+    for experiment in found.experiments:
+        for sample in experiment.samples:
+            total = sum(len(dataset.channels) for dataset in sample.datasets)
+            show(f"{experiment.name} / {sample.name}: {_many(total, 'channel')}", "bold")
+            for dataset in sample.datasets:
+                channels = _many(len(dataset.channels), "channel")
+                show(f"  {dataset.name}: {channels} in {dataset.path}")
+                for line in _first([channel.name for channel in dataset.channels], most):
+                    show(f"    {line}")
+    if not found.experiments:
+        show("No channel of a known format was found.", "yellow")
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for path, reason in found.skipped:
+        reasons[reason].append(path)
+    for reason, paths in sorted(reasons.items()):
+        show(f"Skipped {len(paths):,}: {reason}", "yellow")
+        for line in _first(paths, most):
+            show(f"  {line}")
+    if found.others:
+        show(f"{_many(found.others, 'other file')} passed over.")
+
+
+def _first(lines: list[str], most: int) -> list[str]:
+    """Give the first lines, and how many more there are."""
+    rest = len(lines) - most
+    return lines if rest <= 0 else [*lines[:most], f"… {rest:,} more"]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
