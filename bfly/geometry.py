@@ -135,7 +135,8 @@ class Scale:
 
 def indexes(box: BoundingBox) -> Iterator[Zyx]:
     """Go through the positions of a box in C order (x runs fastest)."""
-    return itertools.product(*(range(a, b) for a, b in zip(box.start, box.stop, strict=True)))
+    (z0, y0, x0), (z1, y1, x1) = box.start, box.stop
+    return itertools.product(range(z0, z1), range(y0, y1), range(x0, x1))
 
 
 def fit_tile(chunk: Zyx, shape: Zyx, itemsize: int, smallest: int, largest: int) -> Zyx:
@@ -169,9 +170,7 @@ def fit_tile(chunk: Zyx, shape: Zyx, itemsize: int, smallest: int, largest: int)
         axis = max(axes, key=lambda a: tile[a])
         tile[axis] = ceil_div(tile[axis], 2)
     if math.prod(chunk) * itemsize < smallest:
-        while bytes_of_tile() < smallest and (
-            axes := [a for a in range(3) if tile[a] < shape[a]]
-        ):
+        while bytes_of_tile() < smallest and (axes := [a for a in range(3) if tile[a] < shape[a]]):
             axis = min(axes, key=lambda a: tile[a])
             tile[axis] *= 2
     return zyx(tile)

@@ -80,11 +80,11 @@ def load(kind: str, name: str) -> Any:
         return getattr(import_module(module), attribute)
     except ImportError as error:
         raise MissingLibrary(
-            f"{name} needs a library that is not here ({error}): "
-            f"pip install 'bfly[{name}]', or 'bfly[all]' for everything."
+            f"{name} needs a library that is not here ({error}): pip install 'bfly[all]' has it."
         ) from error
 
 
+@cache
 def find(kind: str) -> dict[str, Any]:
     """Give all the plug-ins of a kind that work; one that does not is named in a warning."""
     found = {}

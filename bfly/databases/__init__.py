@@ -1,0 +1,1 @@
+"""The engines that keep what is not an image: one file an engine."""

@@ -185,6 +185,3 @@ class Datasource(ABC):
         with self._stamps_lock:
             stamps = list(self._stamps.items())
         return next((path for path, stamp in stamps if stamp_of(path) != stamp), None)
-
-    def close(self) -> None:  # noqa: B027 - most sources keep nothing of their own open
-        """Let go of what the source itself holds open."""

@@ -1,0 +1,7 @@
+"""``python -m bfly``."""
+
+import sys
+
+from bfly.cli import main
+
+sys.exit(main())

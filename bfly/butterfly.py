@@ -1,0 +1,139 @@
+"""Butterfly itself: arguments → configuration → database → web server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from bfly import registry, rh_config
+from bfly.config import Config
+from bfly.errors import ButterflyError, ConfigError
+from bfly.files import Files
+from bfly.keywords import MIB, RUNTIME
+from bfly.scan import report, scan
+from bfly.webserver import Webserver
+
+if TYPE_CHECKING:
+    from bfly.config import Channel
+    from bfly.databases.database import Database
+
+__all__ = ["Butterfly"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_DATABASE = "Nodb"
+
+
+class Butterfly:
+    """A configured server.
+
+    Parameters
+    ----------
+    experiments : str, optional
+        A YAML file or a folder with data (``-e``). Without it the configuration is the file
+        that ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``.
+    output : str, optional
+        Where to save the YAML that lists what was found (``-o``).
+    port, host : optional
+        Instead of the configured ones.
+
+    Attributes
+    ----------
+    config : Config
+        What is served.
+    _db_type : type
+        The class of the database in use.
+
+    Raises
+    ------
+    ConfigError
+        The configuration has mistakes, or there is none.
+    """
+
+    def __init__(
+        self,
+        experiments: str | None = None,
+        output: str | None = None,
+        port: int | None = None,
+        host: str | None = None,
+    ) -> None:
+        config = _configuration(experiments)
+        given = {"port": port, "host": host}
+        changes = {name: value for name, value in given.items() if value is not None}
+        self.config = config.replace(**changes)
+        if output is not None:
+            self.config.save(output)
+        self._db_type: type[Database] = registry.load(
+            "databases", self.config.db_type or DEFAULT_DATABASE
+        )
+
+    def serve(self) -> None:
+        """Serve until the process is told to end."""
+        if self.config.developer_mode:
+            from watchfiles import PythonFilter, run_process
+
+            code = os.path.dirname(os.path.abspath(__file__))
+            run_process(code, target=self.serve_once, watch_filter=PythonFilter())
+        else:
+            self.serve_once()
+
+    def serve_once(self) -> None:
+        """Serve until the process is told to end, without watching the code."""
+        self._warn_of_paths()
+        database = self._db_type(self.config.db_path or "", runtime_of(self.config))
+        server = Webserver(database.load_config(self.config.dump()), self.config)
+        server.start()
+
+    def _warn_of_paths(self) -> None:
+        """Say of each channel that cannot be served why not; the others are."""
+        files = Files(self.config.allowed_paths)
+        for channel in self.config.channels.values():
+            reason = _refusal(channel, files)
+            if reason:
+                log.warning("The channel %s will not be served: %s", channel.name, reason)
+
+
+def runtime_of(config: Config) -> RUNTIME:
+    """Give the documented runtime fields as a configuration sets them (sizes in bytes)."""
+    runtime = RUNTIME()
+    runtime.CACHE.MAX.VALUE = config.max_cache_size * MIB
+    runtime.CACHE.MAX_BLOCK.VALUE = config.max_block_size * MIB
+    runtime.IMAGE.LIMIT.VALUE = config.max_cutout_size * MIB
+    runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
+    runtime.DB.PORT.VALUE = config.db_port
+    runtime.DB.UPDATE.VALUE = config.db_update
+    return runtime
+
+
+def _configuration(experiments: str | None) -> Config:
+    """Find the configuration, as the command line's help says."""
+    if experiments is not None and os.path.isdir(experiments):
+        return _from_folder(os.path.abspath(experiments))
+    path = os.path.expanduser(experiments or rh_config.default_path())
+    if not os.path.exists(path):
+        if experiments is not None:
+            raise ConfigError(f"{experiments} is neither a YAML file nor a folder.")
+        raise ConfigError(
+            f"There is nothing to serve: {path} does not exist. Give a folder with data or a "
+            "YAML file (bfly -e FOLDER), or try 'bfly demo'."
+        )
+    return Config.load(path)
+
+
+def _from_folder(folder: str) -> Config:
+    found = scan(folder, Files())
+    report(found, Console(stderr=True))
+    if not found.experiments:
+        raise ConfigError(f"There is no channel of a supported format below {folder}.")
+    return Config(experiments=found.experiments, allowed_paths=(folder,))
+
+
+def _refusal(channel: Channel, files: Files) -> str | None:
+    try:
+        files.resolve(channel.path)
+    except ButterflyError as error:
+        return str(error)
+    return None if os.path.exists(channel.path) else f"{channel.path} does not exist."

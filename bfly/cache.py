@@ -1,0 +1,100 @@
+"""The cache: tiles, answers and what is known of the channels, the least recently used go."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bfly.keywords import RUNTIME
+
+__all__ = ["Cache"]
+
+OVERHEAD = 400
+"""Bytes of an entry besides its voxels: its place in the dictionary, its key, its objects."""
+
+
+class Cache:
+    """Keeps what was used last, in a bounded number of bytes; safe to use from any thread.
+
+    Parameters
+    ----------
+    _runtime : RUNTIME
+        ``_runtime.CACHE.MAX.VALUE`` is the bound in bytes.
+
+    Attributes
+    ----------
+    _max_memory : int
+        The most bytes to use.
+    _cache_meta : str
+        The key under which a dictionary of keywords states its own size in bytes.
+    _cache : collections.OrderedDict
+        The entries, the least recently used first.
+    _now_memory : int
+        The bytes in use, overheads included.
+    """
+
+    def __init__(self, _runtime: RUNTIME) -> None:
+        self._max_memory: int = _runtime.CACHE.MAX.VALUE
+        self._cache_meta: str = _runtime.CACHE.META.NAME
+        self._cache: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._now_memory = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Any:
+        """Get a value and make it the most recently used.
+
+        Parameters
+        ----------
+        key : str
+            As given to `set`.
+
+        Returns
+        -------
+        object
+            The value, or an empty list if there is none.
+        """
+        with self._lock:
+            entry = self._cache.get(key)
+            if entry is None:
+                return []
+            self._cache.move_to_end(key)
+            return entry[0]
+
+    def set(self, key: str, value: Any) -> int:
+        """Keep a value, in place of an older one of that key, and let go of old entries.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        value : object
+            A numpy array or anything with ``nbytes``, a dictionary with its size under
+            `_cache_meta`, or a small object.
+
+        Returns
+        -------
+        int
+            0, or -1 if the value is larger than the whole cache; then nothing is kept.
+        """
+        size = self._size_of(key, value)
+        with self._lock:
+            old = self._cache.pop(key, None)
+            if old is not None:
+                self._now_memory -= old[1]
+            if size > self._max_memory:
+                return -1
+            while self._now_memory + size > self._max_memory:
+                self._now_memory -= self._cache.popitem(last=False)[1][1]
+            self._cache[key] = value, size
+            self._now_memory += size
+            return 0
+
+    def _size_of(self, key: str, value: Any) -> int:
+        if isinstance(value, dict) and self._cache_meta in value:
+            size = int(value[self._cache_meta])
+        else:
+            size = int(getattr(value, "nbytes", sys.getsizeof(value)))
+        return size + sys.getsizeof(key) + OVERHEAD

@@ -1,0 +1,350 @@
+"""The core: from a query to voxels or words.
+
+The way of a cutout: the query learns what its source is like (`Core.update_query`), the
+tiles that it touches are found, each comes from the cache or is read once (`Core.load_tile`),
+and they are put together (`Core.find_tiles`) and encoded (`Core.get_data`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from bfly import registry
+from bfly.cache import Cache
+from bfly.errors import SourceChanged, TooLarge
+from bfly.files import Files
+from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.queries.data import DataQuery
+from bfly.queries.tile import TileQuery
+from bfly.volume import Volume
+from bfly.workers import Flights, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from numpy.typing import ArrayLike
+
+    from bfly.databases.database import Database
+    from bfly.queries.info import InfoQuery
+    from bfly.queries.query import Query
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Core"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Core:
+    """Answers queries; works with a server around it or without.
+
+    Parameters
+    ----------
+    db : Database
+        A loaded database. Its ``RUNTIME`` sets the cache's size and the other limits.
+
+    Attributes
+    ----------
+    _db : Database
+        From the argument.
+    _cache : Cache
+        Of tiles, of keywords of channels, and of finished answers.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._cache = Cache(db.RUNTIME)
+        self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
+        self._workers = Workers()
+        self._opening: Flights[dict[str, Any]] = Flights()
+        self._reading: Flights[dict[Zyx, Voxels]] = Flights()
+
+    @property
+    def executor(self) -> Executor:
+        """The pool for whatever may wait for a disk or take long."""
+        return self._workers.executor
+
+    def recall(self, key: str) -> Any:
+        """Give a finished answer that is kept, or an empty list."""
+        return self._cache.get(key)
+
+    def remember(self, key: str, answer: Any) -> None:
+        """Keep a finished answer, which says its size in bytes as ``nbytes``."""
+        self._cache.set(key, answer)
+
+    def get_data(self, d_query: DataQuery) -> bytes | memoryview:
+        """Answer a request for voxels.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It need not know its source yet.
+
+        Returns
+        -------
+        bytes-like
+            The voxels in the query's format.
+
+        Raises
+        ------
+        TooLarge, SourceError, NotAllowed
+            As `find_tiles`.
+        """
+        voxels = self.find_tiles(d_query)
+        encoder = registry.load("encoders", d_query.format)()
+        data: bytes | memoryview = encoder.encode(
+            voxels, view=d_query.view, kind=d_query.volume.kind
+        )
+        return data
+
+    def get_info(self, i_query: InfoQuery) -> str:
+        """Answer a request for information on a channel, as JSON or YAML text."""
+        i_query.update_source(self.update_query(i_query))
+        return i_query.dump
+
+    def get_dataset(self, i_query: InfoQuery) -> str:
+        """Answer a request for information on a dataset, as JSON or YAML text."""
+        channels = [i_query.set_channel(channel) for channel in i_query.channels]
+        for channel in channels:
+            channel.update_source(self.update_query(channel))
+        return i_query.dump_dataset(channels)
+
+    @staticmethod
+    def get_groups(i_query: InfoQuery) -> str:
+        """Answer a request for a list of names, as JSON or YAML text."""
+        return i_query.dump
+
+    @staticmethod
+    def make_data_query(i_query: InfoQuery) -> DataQuery:
+        """Give a request for one voxel of a channel; it takes only the path."""
+        return DataQuery(path=i_query.OUTPUT.INFO.PATH.VALUE)
+
+    @staticmethod
+    def make_tile_query(d_query: DataQuery, t_index: ArrayLike = (0, 0, 0)) -> TileQuery:
+        """Give the request for one tile that is part of a request.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            Its source is known.
+        t_index : array_like of int
+            The tile's position zyx, counted in tiles from the channel's first voxel.
+        """
+        return TileQuery(d_query, t_index, d_query.all_in_some(t_index))
+
+    def update_query(self, query: Query) -> dict[str, Any]:
+        """Find what a query has to know of its source, in the cache or by opening it.
+
+        Parameters
+        ----------
+        query : Query
+            An `InfoQuery` or a `DataQuery`.
+
+        Returns
+        -------
+        dict
+            Keywords for `Query.update_source`.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            The channel cannot be opened.
+        """
+        keywords: dict[str, Any] = self._cache.get(query.key)
+        if keywords and keywords["volume"].is_fresh():
+            return keywords
+        return self._opening.run(query.key, lambda: self._open(query))
+
+    def _open(self, query: Query) -> dict[str, Any]:
+        known: dict[str, Any] = self._cache.get(query.key)
+        if known and known["volume"].current:
+            changed = known["volume"].look()
+            if changed is None:
+                return known
+            log.info("%s changed on disk; %s is opened anew", changed, query.path)
+        runtime = self._db.RUNTIME
+        volume = Volume.open(query, self._files, runtime.CACHE.MAX_BLOCK.VALUE)
+        keywords = {**volume.keywords, runtime.CACHE.META.NAME: runtime.CACHE.META.VALUE}
+        self._cache.set(query.key, keywords)
+        return keywords
+
+    def find_tiles(self, d_query: DataQuery) -> Voxels:
+        """Load the requested voxels.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It need not know its source yet.
+
+        Returns
+        -------
+        numpy.ndarray
+            zyx, the query's shape; zeros outside the volume. Read-only where it is the
+            cached tile itself.
+
+        Raises
+        ------
+        TooLarge
+            The voxels would take more than ``max-cutout-size``; nothing was allocated.
+        SourceError
+            A file cannot be read.
+        NotAllowed
+            A path lies outside ``allowed-paths``.
+        """
+        return self._on_current_files(d_query, self._checked_and_gathered)
+
+    def find_unique(self, d_query: DataQuery) -> set[Any]:
+        """Find the values that occur among the requested voxels, tile by tile.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It need not know its source yet; it may be larger than ``max-cutout-size``.
+
+        Returns
+        -------
+        set
+            Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
+        """
+        return self._on_current_files(d_query, self._unique)
+
+    def load_tile(self, t_query: TileQuery) -> Voxels:
+        """Load the wanted part of a tile from the cache or from disk.
+
+        Parameters
+        ----------
+        t_query : TileQuery
+            See `make_tile_query`.
+
+        Returns
+        -------
+        numpy.ndarray
+            zyx, read-only; cut off at the volume's end.
+        """
+        tile: Voxels = self._cache.get(t_query.key)
+        if not len(tile):
+            unit = t_query.volume.unit(t_query.mip, t_query.index)
+            key = t_query.volume.tile_key(t_query.mip, unit.start)
+            tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
+        return tile[t_query.crop.slices]
+
+    def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
+        """Read the tiles of a unit and keep each of them in the cache."""
+        # Another thread may have read them between the look into the cache and this flight.
+        known = self._cache.get(t_query.key)
+        if len(known):
+            return {t_query.index: known}
+        volume, mip = t_query.volume, t_query.mip
+        boxes = {index: volume.tile_box(mip, index) for index in indexes(unit)}
+        first, *_, last = [*boxes.values()] * 2
+        whole = BoundingBox(first.start, last.stop)
+
+        def read_stored(stored: int, box: BoundingBox) -> Voxels:
+            if stored == mip:
+                return volume.source.read(stored, box)
+            return self._gather(t_query.data.part(stored, box.shift(volume.origin(stored))))
+
+        voxels = volume.read(mip, whole, read_stored)
+        tiles = {}
+        for index, box in boxes.items():
+            tile = _own(voxels[box.relative_to(whole.start).slices])
+            self._cache.set(volume.tile_key(mip, index), tile)
+            tiles[index] = tile
+        return tiles
+
+    def _on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
+        """Do work on a query that knows its source; once more if a file changes meanwhile."""
+        d_query.update_source(self.update_query(d_query))
+        try:
+            return work(d_query)
+        except SourceChanged as changed:
+            log.info("%s", changed)
+            d_query.volume.current = False
+        d_query.update_source(self.update_query(d_query))
+        return work(d_query)
+
+    def _checked_and_gathered(self, d_query: DataQuery) -> Voxels:
+        limit = self._db.RUNTIME.IMAGE.LIMIT.VALUE
+        size = d_query.box.size * d_query.dtype.itemsize
+        if size > limit:
+            raise TooLarge(
+                f"The cutout of {d_query.box.shape} voxels (depth, height, width) takes {size} "
+                f"bytes; max-cutout-size is {limit}."
+            )
+        return self._gather(d_query)
+
+    def _gather(self, d_query: DataQuery) -> Voxels:
+        """Put the tiles of a request together."""
+        groups = self._tiles_of(d_query)
+        if sum(map(len, groups)) == 1:
+            tile = self.load_tile(self.make_tile_query(d_query, groups[0][0]))
+            if tile.shape == d_query.box.shape:
+                return tile
+        voxels = np.zeros(d_query.box.shape, d_query.dtype)
+
+        def place(group: list[Zyx]) -> None:
+            for index in group:
+                t_query = self.make_tile_query(d_query, index)
+                part = self.load_tile(t_query)
+                start = d_query.tile_origin(index)
+                at = BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start)
+                voxels[at.relative_to(d_query.box.start).slices] = part
+
+        self._workers.each(place, groups)
+        return voxels
+
+    def _unique(self, d_query: DataQuery) -> set[Any]:
+        found: set[Any] = set()
+        inside = 0
+
+        def look(group: list[Zyx]) -> None:
+            nonlocal inside
+            for index in group:
+                part = self.load_tile(self.make_tile_query(d_query, index))
+                values = _unique_values(part)
+                with lock:
+                    found.update(values)
+                    inside += part.size
+
+        lock = threading.Lock()
+        self._workers.each(look, self._tiles_of(d_query))
+        if inside < d_query.box.size:
+            found.add(0)
+        return found
+
+    def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
+        """Give the positions of the tiles that a request needs, by what is read at once."""
+        volume, mip = d_query.volume, d_query.resolution
+        box = d_query.box.relative_to(d_query.off_zyx) & BoundingBox.of_shape(volume.shape(mip))
+        if not box.size:
+            return []
+        groups: dict[Zyx, list[Zyx]] = {}
+        for index in indexes(box.in_tiles(d_query.tile_zyx)):
+            groups.setdefault(volume.unit(mip, index).start, []).append(index)
+        return list(groups.values())
+
+
+def _own(voxels: Voxels) -> Voxels:
+    """Give read-only voxels that keep nothing else in memory."""
+    owner = voxels.base
+    if not voxels.flags.c_contiguous or getattr(owner, "nbytes", 0) > voxels.nbytes:
+        voxels = voxels.copy()
+    voxels.flags.writeable = False
+    return voxels
+
+
+def _unique_values(voxels: Voxels) -> list[Any]:
+    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
+    flat = voxels.ravel()
+    starts = np.empty(flat.size, bool)
+    starts[0] = True
+    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
+    values: list[Any] = np.unique(flat[starts]).tolist()
+    return values

@@ -1,0 +1,75 @@
+"""Butterfly's own REST: lists of names, metadata of channels, cutouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bfly.errors import Absent
+from bfly.keywords import INPUT
+from bfly.protocols.protocol import Protocol, channel_words, named
+from bfly.queries.data import DataQuery
+from bfly.queries.info import InfoQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bfly.config import Channel, Dataset, Experiment, Sample
+
+__all__ = ["API"]
+
+NEEDED = ("x", "y", "z", "width", "height")
+OPTIONAL = ("depth", "resolution", "format", "view")
+
+
+class API(Protocol):
+    """``/api/{method}?experiment=…``."""
+
+    prefix: ClassVar[str] = "api"
+
+    def query(  # noqa: D102 - the base's words
+        self, path: str, parameters: Mapping[str, str]
+    ) -> DataQuery | InfoQuery:
+        method = path.strip("/")
+        if method in INPUT.METHODS.GROUP_LIST:
+            return self._group(method, parameters)
+        if method == "channel_metadata":
+            channel = self._channel(parameters)
+            return InfoQuery(
+                method=method,
+                name=channel.name,
+                format=parameters.get("format", "json"),
+                **channel_words(channel),
+            )
+        if method in INPUT.METHODS.IMAGE_LIST:
+            channel = self._channel(parameters)
+            words = {name: named(parameters, name) for name in NEEDED}
+            words |= {name: parameters[name] for name in OPTIONAL if name in parameters}
+            return DataQuery(method=method, **channel_words(channel), **words)
+        methods = [*INPUT.METHODS.GROUP_LIST, "channel_metadata", *INPUT.METHODS.IMAGE_LIST]
+        raise Absent(f"The method {method} is not in {methods}.")
+
+    def _group(self, method: str, parameters: Mapping[str, str]) -> InfoQuery:
+        """List the names below what the parameters lead to."""
+        depth = INPUT.METHODS.GROUP_LIST.index(method)
+        above = [named(parameters, name) for name in INPUT.GROUP.LIST[:depth]]
+        config = self.config
+        items: Sequence[Experiment | Sample | Dataset | Channel]
+        match above:
+            case []:
+                items = config.experiments
+            case [experiment]:
+                items = config.experiment(experiment).samples
+            case [experiment, sample]:
+                items = config.sample(experiment, sample).datasets
+            case _:
+                items = config.dataset(*above).channels
+        names = [item.name for item in items]
+        return InfoQuery(method=method, list=names, format=parameters.get("format", "json"))
+
+    def _channel(self, parameters: Mapping[str, str]) -> Channel:
+        """Find a channel; of the names that lead to it, the first wrong one is complained of."""
+        names: list[str] = [parameters.get(name, "") for name in INPUT.GROUP.LIST]
+        for name in INPUT.GROUP.LIST:
+            if name not in parameters:
+                self.config.find(*names)
+        return self.config.find(*names)

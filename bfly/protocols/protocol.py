@@ -1,0 +1,75 @@
+"""The contract of a protocol: routes in, a query out, nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bfly.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.config import Channel, Config
+    from bfly.queries.data import DataQuery
+    from bfly.queries.info import InfoQuery
+
+__all__ = ["Protocol", "channel_words", "named"]
+
+
+class Protocol(ABC):
+    """Base of all protocols.
+
+    Parameters
+    ----------
+    config : Config
+        What is served.
+    """
+
+    prefix: ClassVar[str]
+    """The first part of the paths that the protocol answers."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
+    def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        """Read what a URL asks for.
+
+        Parameters
+        ----------
+        path : str
+            Decoded, without the prefix and its slash.
+        parameters : mapping
+            What stands behind the question mark.
+
+        Raises
+        ------
+        BadRequest
+            A part has a value that is not allowed.
+        Absent
+            There is nothing at this path.
+        """
+
+
+def channel_words(channel: Channel) -> dict[str, Any]:
+    """Give the words that every query about a channel begins with."""
+    return {
+        "path": channel.path,
+        "offset": channel.offset,
+        "kind": channel.kind,
+        "voxel_size": channel.voxel_size,
+    }
+
+
+def named(parameters: Mapping[str, str], name: str) -> str:
+    """Give a parameter that has to be there.
+
+    Raises
+    ------
+    BadRequest
+        It is not.
+    """
+    if name not in parameters:
+        raise BadRequest(f"The {name} is missing.")
+    return parameters[name]

@@ -1,0 +1,205 @@
+"""A request for a scaled subvolume of a channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bfly import registry
+from bfly.geometry import BoundingBox, Zyx, zyx
+from bfly.keywords import INPUT
+from bfly.queries.query import Query, one_of, whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+__all__ = ["DataQuery"]
+
+MOST_HALVINGS = 31
+"""The coarsest mip that can be asked for; no volume has more to halve."""
+
+
+class DataQuery(Query):
+    """A request for a box of voxels at some mip, in some format.
+
+    Coordinates named *target* count voxels of the mip that is asked for, those named
+    *source* count voxels of mip 0; both have the origin of the dataset, so that a channel
+    with an ``offset`` starts there. Arrays are zyx, boxes 2 × 3 (start, stop).
+
+    Parameters
+    ----------
+    **keywords
+        The words of `Query`, and ``z``, ``y``, ``x`` (0 unless given), ``depth``,
+        ``height``, ``width`` (1 unless given; at least 1), ``resolution`` (the mip: halvings
+        of x and y), ``format``, ``view``.
+
+    Raises
+    ------
+    BadRequest
+        A word is unknown or has a value that is not allowed.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {
+        **Query.WORDS,
+        "z": "z",
+        "y": "y",
+        "x": "x",
+        "depth": "depth",
+        "height": "height",
+        "width": "width",
+        "resolution": "resolution",
+        "format": "format",
+        "view": "view",
+    }
+    _INPUT: ClassVar[dict[str, str]] = {
+        **Query._INPUT,
+        **{f"POSITION.{word.upper()}": word for word in ("z", "y", "x")},
+        **{f"POSITION.{word.upper()}": word for word in ("depth", "height", "width")},
+        "RESOLUTION.XY": "resolution",
+        "IMAGE.FORMAT": "format",
+        "IMAGE.VIEW": "view",
+    }
+
+    method = "data"
+    z = y = x = 0
+    depth = height = width = 1
+    resolution = 0
+    format = "png"
+    view = "grayscale"
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.method = one_of("method", self.method, INPUT.METHODS.IMAGE_LIST)
+        for name in ("z", "y", "x"):
+            setattr(self, name, whole_number(name, getattr(self, name), highest=2**53))
+        for name in ("depth", "height", "width"):
+            setattr(self, name, whole_number(name, getattr(self, name), 1, 2**53))
+        self.resolution = whole_number("resolution", self.resolution, 0, MOST_HALVINGS)
+        self.format = one_of("format", self.format, registry.names("encoders"))
+        self.view = one_of("view", self.view, INPUT.IMAGE.VIEW.LIST)
+
+    @property
+    def box(self) -> BoundingBox:
+        """The requested voxels at the mip."""
+        return BoundingBox.of_shape((self.depth, self.height, self.width), (self.z, self.y, self.x))
+
+    def part(self, mip: int, box: BoundingBox) -> DataQuery:
+        """Give a request for another box of the same channel, at a mip."""
+        words = {word: getattr(self, name) for word, name in Query.WORDS.items()}
+        (z, y, x), (depth, height, width) = box.start, box.shape
+        return DataQuery(
+            **words, z=z, y=y, x=x, depth=depth, height=height, width=width, resolution=mip
+        )
+
+    @property
+    def tile_zyx(self) -> Zyx:
+        """The shape of a tile at the mip; beyond the stored mips it is that of the last."""
+        return zyx(self.block_size[min(self.resolution, len(self.block_size) - 1)])
+
+    @property
+    def off_zyx(self) -> Zyx:
+        """Where the channel's first voxel lies at the mip, rounded down."""
+        z, y, x = self.offset
+        return z, y >> self.resolution, x >> self.resolution
+
+    @property
+    def scales(self) -> Numbers:
+        """Voxels of mip 0 to a voxel: (1, 2^resolution, 2^resolution)."""
+        return np.array([1, 1 << self.resolution, 1 << self.resolution])
+
+    @property
+    def source_off(self) -> Numbers:
+        """Where the channel's first voxel lies, at mip 0."""
+        return np.array(self.offset)
+
+    @property
+    def target_off(self) -> Numbers:
+        """Where the channel's first voxel lies at the mip, rounded down."""
+        return np.array(self.off_zyx)
+
+    @property
+    def blocksizes(self) -> Numbers:
+        """The shape of a tile at each stored mip, N × 3."""
+        return np.array(self.block_size)
+
+    @property
+    def blocksize(self) -> Numbers:
+        """The shape of a tile at the mip."""
+        return np.array(self.tile_zyx)
+
+    @property
+    def tile_shape(self) -> Numbers:
+        """The shape of a tile at the mip."""
+        return self.blocksize
+
+    @property
+    def target_shape(self) -> Numbers:
+        """The requested extent, at the mip."""
+        return np.array(self.box.shape)
+
+    @property
+    def source_shape(self) -> Numbers:
+        """The requested extent, at mip 0."""
+        return self.target_shape * self.scales
+
+    @property
+    def target_origin(self) -> Numbers:
+        """The first requested voxel, at the mip."""
+        return np.array(self.box.start)
+
+    @property
+    def source_origin(self) -> Numbers:
+        """The first requested voxel, at mip 0."""
+        return self.target_origin * self.scales
+
+    @property
+    def target_bounds(self) -> Numbers:
+        """The requested box, at the mip."""
+        return np.array([self.box.start, self.box.stop])
+
+    @property
+    def tile_bounds(self) -> Numbers:
+        """The tiles that touch the request, counted from the channel's first voxel."""
+        tiles = self.box.relative_to(self.off_zyx).in_tiles(self.tile_zyx)
+        return np.array([tiles.start, tiles.stop])
+
+    def all_in_some(self, t_index: ArrayLike) -> Numbers:
+        """Give the part of a tile that the request covers, from the tile's first voxel.
+
+        Parameters
+        ----------
+        t_index : array_like of int
+            The tile's position zyx, counted in tiles from the channel's first voxel.
+        """
+        part = self.part_of_tile(zyx(np.asarray(t_index).ravel().tolist()))
+        return np.array([part.start, part.stop])
+
+    def part_of_tile(self, index: Zyx) -> BoundingBox:
+        """Give `all_in_some` as a box."""
+        tile = BoundingBox.of_shape(self.tile_zyx, self.tile_origin(index))
+        return (self.box & tile).relative_to(tile.start)
+
+    def tile_origin(self, index: Zyx) -> Zyx:
+        """Give the first voxel of a tile, at the mip."""
+        return zyx(i * t + o for i, t, o in zip(index, self.tile_zyx, self.off_zyx, strict=True))
+
+    def some_in_all(self, t_origin: ArrayLike, t_shape: ArrayLike) -> Numbers:
+        """Give the place of some voxels in the requested array.
+
+        Parameters
+        ----------
+        t_origin : array_like of int
+            The first of them at the mip, zyx.
+        t_shape : array_like of int
+            Their extent, zyx.
+        """
+        start = np.asarray(t_origin).ravel() - self.target_origin
+        return np.array([start, start + np.asarray(t_shape).ravel()])
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the answer."""
+        return str(registry.load("encoders", self.format).media_type)

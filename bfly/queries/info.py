@@ -1,0 +1,120 @@
+"""A request for words about channels: lists of names, metadata, the infos of protocols."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import yaml
+
+from bfly.keywords import INPUT
+from bfly.queries.query import Query, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["InfoQuery"]
+
+
+class InfoQuery(Query):
+    """A request for information.
+
+    Parameters
+    ----------
+    **keywords
+        The words of `Query`, and ``name`` (the channel), ``list`` (names to list),
+        ``channels`` (of a dataset: a list of dictionaries of keywords), ``dataset``,
+        ``id``, ``feature``, ``format``.
+
+    Raises
+    ------
+    BadRequest
+        A word is unknown or has a value that is not allowed.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {
+        **Query.WORDS,
+        "name": "name",
+        "list": "names",
+        "channels": "channels",
+        "dataset": "dataset",
+        "id": "id",
+        "feature": "feature",
+        "format": "format",
+    }
+    _INPUT: ClassVar[dict[str, str]] = {
+        **Query._INPUT,
+        "INFO.FORMAT": "format",
+        "INFO.ID": "id",
+        "FEATURES": "feature",
+    }
+    _OUTPUT: ClassVar[dict[str, str]] = {
+        **Query._OUTPUT,
+        "INFO.CHANNEL": "name",
+        "INFO.NAMES": "names",
+        "INFO.CHANNELS": "channels",
+        "INFO.DATASET": "dataset",
+    }
+
+    method = "channel_metadata"
+    name = ""
+    names: list[str] = []  # noqa: RUF012 - replaced, never changed
+    channels: list[dict[str, Any]] = []  # noqa: RUF012
+    dataset = ""
+    id: int | None = None
+    feature = ""
+    format = "json"
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.method = one_of("method", self.method, INPUT.METHODS.LIST)
+        self.format = one_of("format", self.format, INPUT.INFO.FORMAT.LIST)
+
+    def set_channel(self, channel: dict[str, Any]) -> InfoQuery:
+        """Give the same request for one channel of the dataset.
+
+        Parameters
+        ----------
+        channel : dict
+            The keywords of the channel: ``name``, ``path``, and what else is set.
+        """
+        return InfoQuery(**{"method": self.method, "format": self.format, **channel})
+
+    @property
+    def result(self) -> Any:
+        """The answer, ready to be dumped; for a channel, known after `update_source`."""
+        if self.method in INPUT.METHODS.GROUP_LIST:
+            return list(self.names)
+        return {
+            "name": self.name,
+            "path": self.path,
+            "source-type": self.source_type,
+            "data-type": self.data_type,
+            "dimensions": self.dimensions,
+        }
+
+    @property
+    def dump(self) -> str:
+        """The answer in the requested format."""
+        return self._text(self.result)
+
+    def dump_dataset(self, all_channels: Iterable[InfoQuery]) -> str:
+        """Give the answer for a dataset in the requested format.
+
+        Parameters
+        ----------
+        all_channels : iterable of InfoQuery
+            A request for each channel, its source known.
+        """
+        channels = {channel.name: channel.result for channel in all_channels}
+        return self._text({"name": self.dataset, "channels": channels})
+
+    def _text(self, answer: Any) -> str:
+        if self.format == "yaml":
+            return yaml.safe_dump(answer, sort_keys=False)
+        return json.dumps(answer)
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the answer."""
+        return f"application/{self.format}"

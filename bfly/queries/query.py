@@ -1,0 +1,191 @@
+"""What all queries share: the wire's words as keyword arguments, kept as named fields."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bfly.errors import BadRequest
+from bfly.keywords import INPUT, OUTPUT, RUNTIME
+from bfly.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bfly.geometry import Zyx
+
+__all__ = ["Query", "one_of", "whole_number"]
+
+
+def whole_number(name: str, value: Any, lowest: int | None = None, highest: int = 2**63 - 1) -> int:
+    """Read a whole number that came from outside.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    value : int or str
+        As it came; text may have a sign.
+    lowest, highest : int
+        The bounds, both allowed; `lowest` is ``-highest`` unless given.
+
+    Raises
+    ------
+    BadRequest
+        It is no whole number, or it is out of bounds.
+    """
+    lowest = -highest if lowest is None else lowest
+    try:
+        number = int(value)
+        if isinstance(value, float) and number != value:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise BadRequest(f"The {name} {value} is not a whole number.") from None
+    if not lowest <= number <= highest:
+        raise BadRequest(f"The {name} {number} is not from {lowest} to {highest}.")
+    return number
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Take a word that must be one of some.
+
+    Raises
+    ------
+    BadRequest
+        It is not; in the documented words: ``The view foo is not in ['grayscale', …].``
+    """
+    words = list(allowed)
+    if value not in words:
+        raise BadRequest(f"The {name} {value} is not in {words}.")
+    return str(value)
+
+
+class Query:
+    """A question about one path; the base of `InfoQuery`, `DataQuery` and `TileQuery`.
+
+    Parameters
+    ----------
+    **keywords
+        The wire's words; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
+        where its first voxel lies (voxels of mip 0, zyx), ``kind`` and ``voxel_size``
+        what the configuration says of it, if it says.
+
+    Attributes
+    ----------
+    INPUT, RUNTIME, OUTPUT
+        The documented fields, as windows onto this query: to read or to set.
+
+    Raises
+    ------
+    BadRequest
+        A word is unknown or has a value that is not allowed.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {
+        "method": "method",
+        "path": "path",
+        "offset": "offset",
+        "kind": "kind",
+        "voxel_size": "voxel_size",
+        "source-type": "source_type",
+        "block-size": "block_size",
+        "data-type": "data_type",
+        "dimensions": "dimensions",
+        "volume": "known_volume",
+    }
+    """From a word on the wire to the attribute that keeps it."""
+
+    _INPUT: ClassVar[dict[str, str]] = {"METHODS": "method", "IMAGE.OFFSET": "offset"}
+    _RUNTIME: ClassVar[dict[str, str]] = {
+        "IMAGE.SOURCE": "source_type",
+        "IMAGE.BLOCK": "block_size",
+    }
+    _OUTPUT: ClassVar[dict[str, str]] = {
+        "INFO.PATH": "path",
+        "INFO.TYPE": "data_type",
+        "INFO.SIZE": "dimensions",
+        "INFO.QUERY": "method",
+    }
+
+    method: str = ""
+    path: str = ""
+    offset: Zyx = (0, 0, 0)
+    kind: str | None = None
+    voxel_size: tuple[float, float, float] | None = None
+    source_type: str = ""
+    block_size: list[list[int]] = []  # noqa: RUF012 - replaced, never changed
+    data_type: str = ""
+    dimensions: dict[str, int] = {}  # noqa: RUF012
+    known_volume: Volume | None = None
+
+    def __init__(self, **keywords: Any) -> None:
+        self._take(keywords)
+        self.offset = _offset(self.offset)
+
+    def _take(self, keywords: Mapping[str, Any]) -> None:
+        for word, value in keywords.items():
+            if word not in self.WORDS:
+                raise BadRequest(
+                    f"The keyword {word} of {type(self).__name__} is not in {sorted(self.WORDS)}."
+                )
+            setattr(self, self.WORDS[word], value)
+
+    @cached_property
+    def INPUT(self) -> INPUT:  # noqa: N802 - documented name
+        """What was asked, as named fields."""
+        return INPUT().bind(self, self._INPUT)
+
+    @cached_property
+    def RUNTIME(self) -> RUNTIME:  # noqa: N802
+        """What the source is like, as named fields."""
+        return RUNTIME().bind(self, self._RUNTIME)
+
+    @cached_property
+    def OUTPUT(self) -> OUTPUT:  # noqa: N802
+        """What is answered, as named fields."""
+        return OUTPUT().bind(self, self._OUTPUT)
+
+    @property
+    def key(self) -> str:
+        """What names the channel, with its place and kind, among all channels."""
+        return f"{self.path}@{self.offset}/{self.kind}/{self.voxel_size}"
+
+    @property
+    def volume(self) -> Volume:
+        """The open channel; opened now, without a cache, if the query did not know it."""
+        if self.known_volume is None:
+            self.update_source(Volume.open(self).keywords)
+        assert self.known_volume is not None
+        return self.known_volume
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the voxels as they are served; known after `update_source`."""
+        return np.dtype(self.data_type)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the answer is voxels."""
+        return self.method in INPUT.METHODS.IMAGE_LIST
+
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        """Learn what the source is like.
+
+        Parameters
+        ----------
+        keywords : dict
+            As `Core.update_query` returns: ``source-type``, ``block-size`` (the tile shape
+            at each stored mip, zyx), ``data-type``, ``dimensions`` (voxels of mip 0 as a
+            mapping of x, y and z) and ``volume``, the open channel.
+        """
+        self._take({word: keywords[word] for word in keywords if word in self.WORDS})
+
+
+def _offset(value: Any) -> Zyx:
+    try:
+        z, y, x = value
+    except (TypeError, ValueError):
+        raise BadRequest(f"The offset {value} is not three whole numbers [z, y, x].") from None
+    return whole_number("offset", z), whole_number("offset", y), whole_number("offset", x)

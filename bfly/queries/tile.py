@@ -1,0 +1,120 @@
+"""A request for a part of one tile: the unit that is read and cached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.geometry import BoundingBox, zyx
+from bfly.queries.query import Query
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from bfly.queries.data import DataQuery, Numbers
+    from bfly.sources.source import Datasource
+
+__all__ = ["TileQuery"]
+
+
+class TileQuery(Query):
+    """One tile of a `DataQuery`, and the voxels that are wanted of it.
+
+    Target and source coordinates are those of the data query.
+
+    Parameters
+    ----------
+    d_query : DataQuery
+        What the tile is for; its source is known (see `Query.update_source`).
+    t_index : array_like of int
+        The tile's position zyx, counted in tiles from the channel's first voxel.
+    crop : array_like of int or BoundingBox
+        The wanted voxels, 2 × 3, from the tile's first voxel.
+    """
+
+    def __init__(
+        self, d_query: DataQuery, t_index: ArrayLike, crop: ArrayLike | BoundingBox
+    ) -> None:
+        self.data = d_query
+        for attribute in Query.WORDS.values():
+            setattr(self, attribute, getattr(d_query, attribute))
+        self.mip = d_query.resolution
+        self.index = zyx(np.asarray(t_index).ravel().tolist())
+        if not isinstance(crop, BoundingBox):
+            start, stop = np.asarray(crop).reshape(2, 3).tolist()
+            crop = BoundingBox(zyx(start), zyx(stop))
+        self.crop = crop
+
+    @property
+    def key(self) -> str:
+        """What names the tile among all tiles of all channels."""
+        return self.volume.tile_key(self.mip, self.index)
+
+    @property
+    def my_source(self) -> Datasource:
+        """The source that reads the tile."""
+        return self.volume.source
+
+    @property
+    def preload_source(self) -> dict[str, Any]:
+        """What the source is like, as `Query.update_source` takes it."""
+        return self.volume.keywords
+
+    @property
+    def valid_source(self) -> bool:
+        """Whether a source can read the path."""
+        try:
+            return self.volume is not None
+        except SourceError:
+            return False
+
+    @property
+    def tile(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """The whole tile, cut off at the volume's end, read from the source at this moment."""
+        box = self.volume.tile_box(self.mip, self.index)
+        return self.volume.read(self.mip, box, self.volume.source.read)
+
+    @property
+    def index_zyx(self) -> Numbers:
+        """The tile's position, counted in tiles."""
+        return np.array(self.index)
+
+    @property
+    def all_scales(self) -> Numbers:
+        """Voxels of mip 0 to a voxel of the tile."""
+        return self.data.scales
+
+    @property
+    def pixels_kji(self) -> Numbers:
+        """The wanted voxels, 2 × 3, from the tile's first voxel."""
+        return np.array([self.crop.start, self.crop.stop])
+
+    @property
+    def target_origin(self) -> Numbers:
+        """The first wanted voxel, at the mip."""
+        return self.target_bounds[0]
+
+    @property
+    def target_bounds(self) -> Numbers:
+        """The wanted voxels, at the mip."""
+        return self.pixels_kji + np.array(self.data.tile_origin(self.index))
+
+    @property
+    def target_tile_bounds(self) -> Numbers:
+        """The whole tile, at the mip."""
+        origin = np.array(self.data.tile_origin(self.index))
+        return np.array([origin, origin + self.data.tile_shape])
+
+    @property
+    def source_bounds(self) -> Numbers:
+        """The wanted voxels, at mip 0."""
+        scaled: Numbers = np.multiply(self.target_bounds, self.all_scales)
+        return scaled
+
+    @property
+    def source_tile_bounds(self) -> Numbers:
+        """The whole tile, at mip 0."""
+        scaled: Numbers = np.multiply(self.target_tile_bounds, self.all_scales)
+        return scaled

@@ -1,0 +1,186 @@
+"""From an answer to an HTTP response: conditions, ranges, HEAD, CORS.
+
+The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch
+standard (CORS), with what Chrome asks before it lets a public page reach an intranet.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+from isal import igzip
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bfly.volume import Volume
+
+    Headers = list[tuple[bytes, bytes]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+__all__ = ["Answer", "accepts_gzip", "preflight", "respond", "send_text"]
+
+CORS: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"accept-ranges, content-range, etag"),
+]
+
+WORTH_PACKING = 1000
+"""Bytes: less than this is one packet anyway."""
+
+_RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
+
+
+@dataclass(slots=True)
+class Answer:
+    """Finished bytes with their headers, and what they were made from.
+
+    Parameters
+    ----------
+    body : bytes or memoryview
+        Flat, of bytes.
+    media_type : str
+        For ``Content-Type``.
+    volume : Volume, optional
+        The open channel; an answer without one holds for as long as the program runs.
+    packed : bool
+        Whether gzip may be tried on the body.
+    """
+
+    body: bytes | memoryview
+    headers: Headers
+    etag: bytes
+    volume: Volume | None
+
+    @classmethod
+    def make(
+        cls, body: bytes | memoryview, media_type: str, volume: Volume | None, gzip: bool
+    ) -> Answer:
+        """Make an answer; `gzip` says whether the client takes that, where it is of use."""
+        headers = [(b"content-type", media_type.encode()), *CORS]
+        packable = media_type in ("application/octet-stream", "application/json")
+        if packable:
+            headers.append((b"vary", b"accept-encoding"))
+        if packable and gzip and len(body) >= WORTH_PACKING:
+            packed = igzip.compress(body, 1)
+            if len(packed) < 0.9 * len(body):
+                body = packed
+                headers.append((b"content-encoding", b"gzip"))
+        etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
+        headers += [
+            (b"etag", etag),
+            (b"accept-ranges", b"bytes"),
+            # Kept by clients and proxies, but never used without asking: files change.
+            (b"cache-control", b"no-cache"),
+        ]
+        return cls(body, headers, etag, volume)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes."""
+        return len(self.body) + 1000
+
+    def is_fresh(self) -> bool:
+        """Tell, without a look at the disk, whether the answer may be given again."""
+        return self.volume is None or self.volume.is_fresh()
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(accept: bytes) -> bool:
+    """Tell from ``Accept-Encoding`` whether gzip may be sent."""
+    for part in accept.lower().split(b","):
+        coding, _, quality = part.partition(b";")
+        if coding.strip() in (b"gzip", b"x-gzip", b"*"):
+            value = quality.partition(b"=")[2].strip()
+            return value.rstrip(b"0") not in (b"0.", b"") if value else True
+    return False
+
+
+async def respond(answer: Answer, method: str, headers: dict[bytes, bytes], send: Send) -> None:
+    """Send an answer as the request's headers want it.
+
+    Parameters
+    ----------
+    answer : Answer
+        What to send.
+    method : str
+        ``GET`` or ``HEAD``.
+    headers : dict
+        Of the request, names in lower case.
+    send : callable
+        ASGI's.
+    """
+    etag, body = answer.etag, answer.body
+    wanted = headers.get(b"if-match")
+    if wanted is not None and not _matches(wanted, etag):
+        await _send(send, 412, answer.headers, b"", method)
+        return
+    unwanted = headers.get(b"if-none-match")
+    if unwanted is not None and _matches(unwanted, etag):
+        await _send(send, 304, answer.headers, None, method)
+        return
+    asked = headers.get(b"range")
+    if asked is not None and headers.get(b"if-range", etag) == etag:
+        part = _range(asked, len(body))
+        if part is not None:
+            start, stop = part
+            status = 206 if start < stop else 416
+            place = b"%d-%d" % (start, stop - 1) if status == 206 else b"*"
+            extra = (b"content-range", b"bytes %s/%d" % (place, len(body)))
+            await _send(send, status, [*answer.headers, extra], body[start:stop], method)
+            return
+    await _send(send, 200, answer.headers, body, method)
+
+
+def _matches(condition: bytes, etag: bytes) -> bool:
+    """Compare an ETag with a condition; a proxy may have made ours weak."""
+    tags = [tag.strip().removeprefix(b"W/") for tag in condition.split(b",")]
+    return etag in tags or tags == [b"*"]
+
+
+def _range(asked: bytes, size: int) -> tuple[int, int] | None:
+    """Give start and stop of a range; equal if it cannot be met, None if it is ignored."""
+    found = _RANGE.fullmatch(asked.strip())
+    if found is None or found[1] == found[2] == b"":
+        return None
+    if found[1] == b"":
+        return max(0, size - int(found[2])), size
+    start = int(found[1])
+    stop = min(size, int(found[2]) + 1) if found[2] else size
+    if found[2] and int(found[2]) < start:
+        return None
+    return (start, stop) if start < size else (0, 0)
+
+
+async def _send(
+    send: Send, status: int, headers: Headers, body: bytes | memoryview | None, method: str
+) -> None:
+    if body is not None:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if body and method == "GET" else b""})
+
+
+async def send_text(
+    send: Send, status: int, text: str, method: str = "GET", extra: Headers | None = None
+) -> None:
+    """Send a plain message, as errors are."""
+    kind = (b"content-type", b"text/plain; charset=utf-8")
+    await _send(send, status, [kind, *CORS, *(extra or [])], f"{text}\n".encode(), method)
+
+
+async def preflight(headers: dict[bytes, bytes], send: Send) -> None:
+    """Tell a browser that its page may ask."""
+    allowed = [
+        *CORS,
+        (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+        (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"*")),
+        (b"access-control-max-age", b"86400"),
+    ]
+    if b"access-control-request-private-network" in headers:
+        allowed.append((b"access-control-allow-private-network", b"true"))
+    await _send(send, 204, allowed, None, "OPTIONS")

@@ -1,0 +1,136 @@
+"""HDF5: a file, a JSON pointer into one, or several files that continue along z."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.geometry import BoundingBox, Scale
+from bfly.sources.hdf5_dataset import Hdf5Dataset
+from bfly.sources.source import Datasource
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bfly.files import Files
+
+__all__ = ["HDF5"]
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+
+POINTER_LIMIT = 16 << 20
+"""Bytes: a JSON larger than this is data of some sort, not a pointer to files."""
+
+
+class HDF5(Datasource):
+    """An ``.h5`` file, or a ``.json`` that says which files and datasets make the volume.
+
+    A pointer is ``{"filename", "dataset-path", "z-offset"}``, or a list of those. Without
+    ``dataset-path`` it is ``main`` or else the first dataset with three axes; without
+    ``z-offset`` a file follows the one before it. Gaps between files are zeros.
+    """
+
+    name = "hdf5"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the HDF5 signature, or by the keys of a JSON pointer."""
+        try:
+            if path.endswith(".json"):
+                if os.path.getsize(path) > POINTER_LIMIT:
+                    return False
+                with open(path, "rb") as file:
+                    return _is_pointer(json.load(file))
+            with open(path, "rb") as file:
+                # A user block of 512 bytes times a power of two may come first.
+                starts = [0] + [512 << i for i in range(8)]
+                return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
+        except (OSError, ValueError):
+            return False
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> None:
+        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+        pointers: list[dict[str, Any]] = [{"filename": path}]
+        if path.endswith(".json"):
+            pointers = self._pointers()
+        self._parts: list[tuple[int, Hdf5Dataset]] = []
+        next_z = 0
+        for pointer in pointers:
+            filename = os.path.join(os.path.dirname(path), pointer["filename"])
+            self._watch(filename)
+            part = Hdf5Dataset(self.files, filename, pointer.get("dataset-path"))
+            z = pointer.get("z-offset", next_z)
+            next_z = z + part.shape[0]
+            self._parts.append((z, part))
+        self._parts.sort(key=lambda item: item[0])
+        self._check_parts()
+        first = self._parts[0][1]
+        self.dtype = first.dtype
+        end = max(z + part.shape[0] for z, part in self._parts)
+        self.scales = (Scale((end, *first.shape[1:]), first.chunk),)
+
+    def _pointers(self) -> list[dict[str, Any]]:
+        self._watch(self.path)
+        try:
+            found = json.loads(self.files.read_bytes(self.path))
+        except FileNotFoundError:
+            raise SourceError(f"{self.path} does not exist.") from None
+        except ValueError as error:
+            raise SourceError(f"{self.path} is not JSON: {error}.") from error
+        if not _is_pointer(found):
+            raise SourceError(
+                f"{self.path} is no pointer to HDF5: it takes an object with filename, "
+                "dataset-path and z-offset (a whole number, at least 0), or a list of those."
+            )
+        return found if isinstance(found, list) else [found]
+
+    def _check_parts(self) -> None:
+        """See to it that the files can be one volume."""
+        first = self._parts[0][1]
+        end = 0
+        for z, part in self._parts:
+            if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+                raise SourceError(
+                    f"{part.path} holds {part.shape[1:]} {part.dtype} sections, "
+                    f"{first.path} holds {first.shape[1:]} {first.dtype}: they are one volume."
+                )
+            if z < end:
+                raise SourceError(
+                    f"{self.path}: {part.path} starts at z {z}, before the end of another, {end}."
+                )
+            end = z + part.shape[0]
+
+    def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        if len(self._parts) == 1 and self._parts[0][0] == 0:
+            return self._parts[0][1].read(box)
+        voxels = np.zeros(box.shape, self.dtype)
+        for z, part in self._parts:
+            inside = box & BoundingBox.of_shape(part.shape, (z, 0, 0))
+            if inside.size:
+                place = inside.relative_to(box.start).slices
+                voxels[place] = part.read(inside.relative_to((z, 0, 0)))
+        return voxels
+
+
+def _is_pointer(found: Any) -> bool:
+    """Tell whether JSON is a pointer or a list of them."""
+    pointers = found if isinstance(found, list) else [found]
+    return bool(pointers) and all(
+        isinstance(pointer, dict)
+        and isinstance(pointer.get("filename"), str)
+        and isinstance(pointer.get("dataset-path", ""), str)
+        and type(pointer.get("z-offset", 0)) is int
+        and pointer.get("z-offset", 0) >= 0
+        for pointer in pointers
+    )

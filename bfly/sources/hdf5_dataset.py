@@ -1,0 +1,319 @@
+"""One HDF5 dataset, read past the HDF5 library wherever that is possible.
+
+h5py holds one lock for the process, so two callers get no more than one of them would.
+The places of the chunks are therefore asked for once; after that the bytes are read with
+``pread`` and decoded by libdeflate and its kin, all outside that lock. What this does not
+cover (other filters, virtual and external layouts, user blocks) is read through h5py.
+
+The file format, its filters and their numbers: HDF5 File Format Specification 3.0 and the
+registry of filters, both by The HDF Group.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_left
+from enum import IntEnum
+from itertools import product
+from os.path import dirname, join
+from typing import TYPE_CHECKING
+
+import h5py
+import imagecodecs
+import numpy as np
+
+from bfly.errors import SourceChanged, SourceError
+from bfly.files import read_exactly, stamp_of
+from bfly.geometry import BoundingBox, ceil_div, indexes, zyx
+from bfly.sources.source import served_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from bfly.files import Files
+    from bfly.geometry import Zyx
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Hdf5Dataset"]
+
+
+class Filter(IntEnum):
+    """The filters that are undone here, by their registered numbers."""
+
+    DEFLATE = 1
+    SHUFFLE = 2
+    FLETCHER32 = 3
+    LZF = 32000
+
+
+PIPELINES = {
+    tuple(each for each in pipeline if each)
+    for pipeline in product(
+        (None, Filter.SHUFFLE), (None, Filter.DEFLATE, Filter.LZF), (None, Filter.FLETCHER32)
+    )
+}
+"""The orders of filters that are decoded here; every writer uses one of these."""
+
+TILE_OF_ROWS: Zyx = (16, 64, 1024)
+"""What is read at once of an unchunked dataset: long rows, since a row is one read."""
+
+
+def open_h5(files: Files, path: str) -> AbstractContextManager[Any]:
+    """Open a file with h5py, for a short while; errors carry the path and h5py's reason."""
+    try:
+        return h5py.File(files.resolve(path), "r", locking=False)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise SourceError(f"{path} cannot be opened as HDF5: {error}.") from error
+
+
+class Hdf5Dataset:
+    """A three-dimensional dataset in one file.
+
+    Parameters
+    ----------
+    files : Files
+        The way to the file.
+    path : str
+        The HDF5 file.
+    name : str, optional
+        The dataset's path in the file; ``main`` or else the first with three axes.
+
+    Attributes
+    ----------
+    shape, chunk : tuple of int
+        Of the dataset and of what is read at once (z, y, x), in voxels.
+    dtype : numpy.dtype
+        As served (see `served_dtype`).
+    """
+
+    def __init__(self, files: Files, path: str, name: str | None = None) -> None:
+        self.path = path
+        self._files = files
+        self._stamp = stamp_of(path)
+        self._lock = threading.Lock()
+        self._index: _ChunkIndex | None = None
+        with open_h5(files, path) as file:
+            dataset = _find(file, path, name)
+            self._check_elsewhere(dataset)
+            self.name: str = dataset.name
+            self.shape = zyx(dataset.shape)
+            self.dtype = served_dtype(dataset.dtype, path)
+            self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
+            self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
+            plist = dataset.id.get_create_plist()
+            self._filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+            layout = plist.get_layout()
+            plain = file.userblock_size == 0 and plist.get_external_count() == 0
+            self._chunked = plain and layout == h5py.h5d.CHUNKED and self._filters in PIPELINES
+            offset = dataset.id.get_offset() if plain else None
+            self._contiguous = offset is not None and layout == h5py.h5d.CONTIGUOUS
+            self._offset: int = offset or 0
+            self.chunk = zyx(dataset.chunks or map(min, TILE_OF_ROWS, self.shape))
+
+    def _check_elsewhere(self, dataset: Any) -> None:
+        """Refuse a dataset that brings in files from outside the allowed folders."""
+        self._files.resolve(dataset.file.filename)
+        if dataset.is_virtual:
+            for source in dataset.virtual_sources():
+                if source.file_name != ".":
+                    self._files.resolve(_beside(self.path, source.file_name))
+        for name, _, _ in dataset.external or ():
+            self._files.resolve(_beside(self.path, name))
+
+    def read(self, box: BoundingBox) -> Voxels:
+        """Read a box that lies inside the dataset; C order, `dtype`, zyx.
+
+        Raises
+        ------
+        SourceError
+            A chunk is damaged or the file ends early.
+        SourceChanged
+            The file is no longer the one that was opened.
+        """
+        if self._chunked:
+            return self._read_chunks(box)
+        if self._contiguous:
+            return self._read_rows(box)
+        return self._read_h5py(box)
+
+    def _served(self, stored: Voxels) -> Voxels:
+        return np.ascontiguousarray(stored).astype(self.dtype, copy=False)
+
+    def _read_h5py(self, box: BoundingBox) -> Voxels:
+        self._check_unchanged(stamp_of(self.path))
+        try:
+            with open_h5(self._files, self.path) as file:
+                voxels = file[self.name][box.slices]
+        except (OSError, KeyError) as error:
+            raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
+        return self._served(voxels.view(self._stored))
+
+    def _read_rows(self, box: BoundingBox) -> Voxels:
+        """Read from a contiguous layout: a row, or all rows of a section where they touch."""
+        voxels = np.empty(box.shape, self._stored)
+        _, height, width = self.shape
+        itemsize = self._stored.itemsize
+        z0, y0, x0 = box.start
+        _, rows, row = box.shape
+        whole_rows = row == width
+        run = row * rows if whole_rows else row
+        runs = voxels.reshape(-1, run)
+        with self._files.open(self.path) as (fd, stamp):
+            self._check_unchanged(stamp)
+            for i in range(len(runs)):
+                z, y = (i, 0) if whole_rows else divmod(i, rows)
+                voxel = ((z0 + z) * height + y0 + y) * width + x0
+                at = self._offset + voxel * itemsize
+                data = read_exactly(fd, run * itemsize, at, self.path)
+                runs[i] = np.frombuffer(data, self._stored)
+        return self._served(voxels)
+
+    def _read_chunks(self, box: BoundingBox) -> Voxels:
+        index = self._chunk_index()
+        pieces = self._chunks_of(box, index)
+        if BoundingBox.of_shape(self.chunk, box.start) == box and all(
+            a % c == 0 for a, c in zip(box.start, self.chunk, strict=True)
+        ):
+            return self._served(next(pieces)[1])
+        voxels = np.empty(box.shape, self._stored)
+        for place, chunk in pieces:
+            part = place & box
+            voxels[part.relative_to(box.start).slices] = chunk[part.relative_to(place.start).slices]
+        return self._served(voxels)
+
+    def _chunks_of(
+        self, box: BoundingBox, index: _ChunkIndex
+    ) -> Iterator[tuple[BoundingBox, Voxels]]:
+        """Give each chunk that touches a box, with its place; a chunk never written is fill."""
+        with self._files.open(self.path) as (fd, stamp):
+            self._check_unchanged(stamp)
+            for position in indexes(box.in_tiles(self.chunk)):
+                place = BoundingBox.of_shape(
+                    self.chunk, zyx(p * c for p, c in zip(position, self.chunk, strict=True))
+                )
+                stored = index.find(position)
+                if stored is None:
+                    yield place, np.full(self.chunk, self._fill)
+                else:
+                    offset, size, mask = stored
+                    raw = read_exactly(fd, size, offset, self.path)
+                    yield place, self._decode(raw, mask, position)
+
+    def _decode(self, raw: bytes, mask: int, position: Zyx) -> Voxels:
+        """Undo the filters, last first; a bit set in `mask` says that one was left out."""
+        nbytes = int(np.prod(self.chunk)) * self._stored.itemsize
+        data: Any = raw
+        try:
+            for place in reversed(range(len(self._filters))):
+                if mask >> place & 1:
+                    continue
+                match self._filters[place]:
+                    case Filter.FLETCHER32:
+                        data = _checked(data)
+                    case Filter.DEFLATE:
+                        data = imagecodecs.deflate_decode(data, out=nbytes)
+                    case Filter.LZF:
+                        data = imagecodecs.lzf_decode(data, out=nbytes)
+                    case Filter.SHUFFLE:
+                        planes = np.frombuffer(data, np.uint8).reshape(self._stored.itemsize, -1)
+                        data = np.ascontiguousarray(planes.T)
+            return np.frombuffer(data, self._stored).reshape(self.chunk)
+        except (RuntimeError, ValueError) as error:
+            raise SourceError(
+                f"{self.path}: the chunk {position} of {self.name} is damaged: {error}."
+            ) from error
+
+    def _chunk_index(self) -> _ChunkIndex:
+        with self._lock:
+            if self._index is None:
+                self._check_unchanged(stamp_of(self.path))
+                with open_h5(self._files, self.path) as file:
+                    self._index = _ChunkIndex(file[self.name], self.shape, self.chunk)
+            return self._index
+
+    def _check_unchanged(self, stamp: Any) -> None:
+        if stamp != self._stamp:
+            raise SourceChanged(f"{self.path} changed on disk while it was read.")
+
+
+class _ChunkIndex:
+    """Where each chunk lies in the file: 28 bytes a chunk, found by bisection."""
+
+    def __init__(self, dataset: Any, shape: Zyx, chunk: Zyx) -> None:
+        self._grid = zyx(map(ceil_div, shape, chunk))
+        keys, offsets, sizes, masks = array("Q"), array("Q"), array("Q"), array("L")
+
+        def note(info: Any) -> None:
+            keys.append(self._key(zyx(map(int.__floordiv__, info.chunk_offset, chunk))))
+            offsets.append(info.byte_offset)
+            sizes.append(info.size)
+            masks.append(info.filter_mask)
+
+        dataset.id.chunk_iter(note)
+        order = np.argsort(np.array(keys, np.uint64))
+        self._keys, self._offsets, self._sizes, self._masks = (
+            array(a.typecode, np.array(a, a.typecode)[order].tobytes())
+            for a in (keys, offsets, sizes, masks)
+        )
+
+    def _key(self, position: Zyx) -> int:
+        z, y, x = position
+        return (z * self._grid[1] + y) * self._grid[2] + x
+
+    def find(self, position: Zyx) -> tuple[int, int, int] | None:
+        """Give (byte offset, size, filter mask) of a chunk, None where none was written."""
+        key = self._key(position)
+        i = bisect_left(self._keys, key)
+        if i == len(self._keys) or self._keys[i] != key:
+            return None
+        return self._offsets[i], self._sizes[i], self._masks[i]
+
+
+def _checked(data: Any) -> Any:
+    """Take the Fletcher-32 sum off the end of a chunk, if it is right."""
+    body, stated = data[:-4], int.from_bytes(bytes(data[-4:]), "little")
+    if imagecodecs.h5checksum_fletcher32(body) != stated:
+        raise ValueError("its Fletcher-32 checksum is wrong")
+    return body
+
+
+def _beside(path: str, name: str) -> str:
+    return join(dirname(path), name)
+
+
+def _find(file: Any, path: str, name: str | None) -> Any:
+    """Find the dataset to serve: the one named, else ``main``, else the first volume."""
+    if name is not None:
+        if not isinstance(file.get(name), h5py.Dataset):
+            raise SourceError(f"{path} has no dataset {name}; it has {_dataset_names(file)}.")
+        found = file[name]
+    elif isinstance(file.get("main"), h5py.Dataset):
+        found = file["main"]
+    else:
+        volumes = (file[n] for n in _dataset_names(file))
+        found = next((d for d in volumes if d.ndim == 3), None)
+        if found is None:
+            raise SourceError(
+                f"{path} has no dataset with three axes; it has {_dataset_names(file)}."
+            )
+    if found.ndim != 3 or 0 in found.shape:
+        raise SourceError(
+            f"{path}: the dataset {found.name} has the shape {found.shape}; "
+            "allowed are three axes (z, y, x), none empty."
+        )
+    return found
+
+
+def _dataset_names(file: Any) -> list[str]:
+    names: list[str] = []
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.append(name)
+
+    file.visititems(note)
+    return sorted(names)

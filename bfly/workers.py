@@ -1,0 +1,104 @@
+"""Threads: one bounded pool for the process, and work that is wanted twice is done once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Flights", "Workers"]
+
+T = TypeVar("T")
+
+
+class Workers:
+    """The pool in which everything runs that may wait for a disk or take long.
+
+    Parameters
+    ----------
+    parallel : int, optional
+        How many threads share one piece of work; the number of cores unless given.
+    """
+
+    def __init__(self, parallel: int | None = None) -> None:
+        self.parallel = parallel or os.cpu_count() or 1
+        self.executor = ThreadPoolExecutor(2 * self.parallel + 4, "bfly")
+
+    def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
+        """Do the same work on every item, with free threads helping the caller.
+
+        The caller works too and waits only for helpers that have begun, so that work
+        may call this again from within the pool.
+
+        Parameters
+        ----------
+        work : callable
+            Called once with each item; what it returns is dropped.
+        items : iterable
+            In the order in which they are begun.
+        """
+        left = deque(items)
+
+        def drain() -> None:
+            while left:
+                try:
+                    item = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    work(item)
+                except BaseException:
+                    left.clear()
+                    raise
+
+        count = min(self.parallel, len(left)) - 1
+        helpers = [self.executor.submit(drain) for _ in range(count)]
+        try:
+            drain()
+        finally:
+            begun = [helper for helper in helpers if not helper.cancel()]
+            errors = [error for helper in begun if (error := helper.exception())]
+        if errors:
+            raise errors[0]
+
+    def close(self) -> None:
+        """Let running work end and start no more."""
+        self.executor.shutdown(cancel_futures=True)
+
+
+class Flights(Generic[T]):
+    """Work by name: who asks for what is under way waits for it instead."""
+
+    def __init__(self) -> None:
+        self._flying: dict[str, Future[T]] = {}
+        self._lock = threading.Lock()
+
+    def run(self, key: str, work: Callable[[], T]) -> T:
+        """Give the result of `work`, or of the same work begun by another thread.
+
+        Parameters
+        ----------
+        key : str
+            Names the work.
+        work : callable
+            Its error, too, reaches all who wait.
+        """
+        with self._lock:
+            future: Future[T] | None = self._flying.get(key)
+            first = future is None
+            if future is None:
+                future = self._flying[key] = Future()
+        if first:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+            finally:
+                with self._lock:
+                    del self._flying[key]
+        return future.result()
