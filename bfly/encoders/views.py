@@ -68,8 +68,8 @@ def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     """Give every value a colour by a hash of its 64 bits; 0 is black.
 
     Parameters and result are those of `render`. An id has the same colour in every dtype,
-    tile, process and version. The table of 32,768 colours keeps them all brighter than the
-    ground and makes one lookup of what is otherwise a conversion from hue to colour.
+    tile, process and version. The table of 32,768 colours keeps them all far from black
+    and makes one lookup of what is otherwise a conversion from hue to colour.
     """
     ids = _integers(voxels).astype(np.uint64, copy=False)
     index = ids >> np.uint64(32)
@@ -77,7 +77,7 @@ def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     index ^= ids
     index *= GOLDEN
     index >>= np.uint64(48)
-    index |= np.minimum(ids, 1)  # the even entries are never used but for the first: id 0 alone is black
+    index |= np.minimum(ids, 1)  # odd for all but id 0, which alone gets to the black entry 0
     colours: NDArray[np.uint8] = PALETTE.take(index.view(np.int64), axis=0)
     return colours
 

@@ -1,0 +1,216 @@
+"""What lies where in synthetic tissue, decided before a voxel is drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from bfly.geometry import Zyx
+
+__all__ = ["Anatomy", "Floats", "Organelle"]
+
+Floats = NDArray[np.float32]
+
+CELL = 23.0
+"""Voxels between the seeds of neighbouring supervoxels."""
+
+MARGIN = 2
+"""Cells of the grid of seeds on every side of the volume, for voxels that are warped outside."""
+
+WARPS = ((42.0, 20.0), (15.0, 6.5))
+"""Wavelength and strength, in voxels, of the noises that bend straight walls."""
+
+
+class Noise:
+    """Smooth random values on the voxel grid: a cubic B-spline over few random numbers."""
+
+    def __init__(self, rng: np.random.Generator, shape: Zyx, wavelength: float) -> None:
+        self.weights = [_spline(n, wavelength) for n in shape]
+        size = tuple(w.shape[1] for w in self.weights)
+        self.coarse = rng.standard_normal(size, np.float32)
+
+    def sections(self, z: slice) -> Floats:
+        """Give the values of some sections, shape (sections, y, x)."""
+        along_z, along_y, along_x = self.weights
+        return np.asarray(
+            along_y @ np.tensordot(along_z[z], self.coarse, 1) @ along_x.T, np.float32
+        )
+
+    def at(self, voxel: NDArray[Any]) -> float:
+        """Give the value of one voxel (z, y, x), or of the nearest inside the volume."""
+        rows = [w[np.clip(int(i), 0, len(w) - 1)] for w, i in zip(self.weights, voxel, strict=True)]
+        return float(self.coarse @ rows[2] @ rows[1] @ rows[0])
+
+
+def _spline(n: int, wavelength: float) -> Floats:
+    """Give the weights of uniform cubic B-splines, shape (n voxels, coarse points)."""
+    base, t = np.divmod(np.arange(n) / wavelength, 1)
+    weights = np.zeros((n, int(base[-1]) + 4), np.float32)
+    parts = (1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * t * (1 + t - t**2) + 1, t**3
+    for k, part in enumerate(parts):
+        weights[np.arange(n), base.astype(int) + k] = part / 6
+    return weights
+
+
+@dataclass(frozen=True)
+class Organelle:
+    """A capsule inside one neurite; a ball where its axis has no length.
+
+    Parameters
+    ----------
+    centre, axis : numpy.ndarray
+        Voxels (z, y, x); the axis goes from ``centre - axis`` to ``centre + axis``.
+    radius : float
+        Voxels.
+    neurite : int
+        The neurite outside which nothing of it is drawn.
+    """
+
+    centre: NDArray[Any]
+    axis: NDArray[Any]
+    radius: float
+    neurite: int
+
+    def box(self, z: slice, shape: Zyx) -> tuple[slice, ...]:
+        """Give the part of the sections `z` of a volume that holds all of it."""
+        reach = np.abs(self.axis) + self.radius + 2
+        limits = (z.start, z.stop), (0, shape[1]), (0, shape[2])
+        corners = zip(self.centre - reach, self.centre + reach + 1, limits, strict=True)
+        return tuple(
+            slice(*(min(max(int(at), low), high) for at in (a, b))) for a, b, (low, high) in corners
+        )
+
+    def distance(self, box: tuple[slice, ...]) -> tuple[Floats, Floats]:
+        """Give the voxels' distance from the axis, and where along it they are (-1 to 1)."""
+        offset = [
+            grid.astype(np.float32) - np.float32(c)
+            for grid, c in zip(np.ogrid[box], self.centre, strict=True)
+        ]
+        axis = self.axis.astype(np.float32)
+        length2 = max(float(axis @ axis), 1)
+        along = np.clip(sum(o * a for o, a in zip(offset, axis, strict=True)) / length2, -1, 1)
+        gaps = (o - along * a for o, a in zip(offset, axis, strict=True))
+        return np.sqrt(sum(gap * gap for gap in gaps)), along
+
+
+class Anatomy:
+    """All that is decided before a voxel is drawn; the same for the same shape and seed.
+
+    A supervoxel is known by its cell, the flat index into a grid with one seed in every cell.
+    """
+
+    def __init__(self, shape: Zyx, seed: int) -> None:
+        self.shape, self.seed = shape, seed
+        rng = np.random.default_rng(seed)
+        self.grid = [math.ceil(n / CELL) + 2 * MARGIN for n in shape]
+        lattice = np.indices(self.grid).reshape(3, -1)
+        self.seeds = (lattice + rng.uniform(0.08, 0.92, lattice.shape)).astype(np.float32)
+        self.growth = rng.uniform(0, 0.3, lattice.shape[1]).astype(np.float32)
+        self.neurites = _neurites(rng, self.grid)
+        self.warps = [[(Noise(rng, shape, w), s) for w, s in WARPS] for _ in range(3)]
+        self.texture = Noise(rng, shape, 4.0)
+        count = self.neurites.max() + 1
+        self.tint = rng.normal(0, 6, count).astype(np.float32)
+        names = rng.permutation(count).astype(np.uint64) + np.uint64(1)
+        names[::2] += np.uint64(864_691_135_000_000_000)  # does not fit a float64
+        self.segment_ids = names[self.neurites]
+        self.supervoxel_ids = np.uint64(72_057_594_037_927_936) + rng.permutation(
+            lattice.shape[1]
+        ).astype(np.uint64)
+        self.mitochondria, self.vesicles, self.densities = self._organelles(rng)
+
+    def cells(self, z: slice) -> NDArray[np.intp]:
+        """Give the cell that each voxel of some sections belongs to, shape (sections, y, x).
+
+        This is a power diagram (a Voronoi diagram whose seeds have weights) of the warped
+        voxels, but only among the eight seeds around: that leaves no gaps either.
+        """
+        at = [
+            (sum((s * noise.sections(z) for noise, s in warp), place) / CELL + MARGIN)
+            for warp, place in zip(
+                self.warps, np.ogrid[z, : self.shape[1], : self.shape[2]], strict=True
+            )
+        ]
+        strides = self.grid[1] * self.grid[2], self.grid[2], 1
+        result = np.empty(at[0].shape, np.intp)
+        for section, *p in zip(result, *at, strict=True):  # one at a time stays in the cache
+            p = [a.astype(np.float32) for a in p]
+            corner = sum(
+                np.clip((a - 0.5).astype(np.intp), 0, n - 2) * stride
+                for a, n, stride in zip(p, self.grid, strides, strict=True)
+            )
+            nearest = np.full(section.shape, np.inf, np.float32)
+            for step in product((0, 1), repeat=3):
+                cell = corner + int(np.dot(step, strides))
+                distance = -self.growth.take(cell)
+                for a, seeds in zip(p, self.seeds, strict=True):
+                    distance += np.square(a - seeds.take(cell))
+                nearer = distance < nearest
+                np.copyto(section, cell, where=nearer)
+                np.minimum(nearest, distance, out=nearest)
+        return result
+
+    def _voxel(self, place: NDArray[Any]) -> NDArray[Any]:
+        """Give the voxel (z, y, x) that the warp takes to a place among the seeds."""
+        straight = voxel = (place - MARGIN) * CELL
+        for _ in range(3):
+            voxel = straight - [sum(s * noise.at(voxel) for noise, s in w) for w in self.warps]
+        return voxel
+
+    def _organelles(self, rng: np.random.Generator) -> tuple[list[Organelle], ...]:
+        """Place mitochondria along neurites, and synapses where two neurites touch."""
+        mitochondria, vesicles, densities = [], [], []
+        cells = np.arange(self.neurites.size).reshape(self.grid)
+        for axis in range(3):
+            pairs = [np.delete(cells, end, axis).ravel() for end in (-1, 0)]
+            for a, b, luck in zip(*pairs, rng.random(pairs[0].size), strict=True):
+                neurite = self.neurites[a]
+                together = neurite == self.neurites[b]
+                if luck > (0.11 if together else 0.03):
+                    continue
+                start, end = self._voxel(self.seeds[:, a]), self._voxel(self.seeds[:, b])
+                half = (end - start) / 2
+                if together:
+                    radius = rng.uniform(5.5, 9)
+                    mitochondria.append(Organelle(start + half, half, radius, neurite))
+                    continue
+                densities.append(Organelle(start + half, 0 * half, 9, self.neurites[b]))
+                vesicles += [
+                    Organelle(spot, 0 * half, 2.2, neurite)
+                    for spot in rng.normal(start + 0.45 * half, 4.5, (40, 3))
+                ]
+        return mitochondria, vesicles, densities
+
+
+def _neurites(rng: np.random.Generator, grid: list[int]) -> NDArray[np.intp]:
+    """Give the neurite of each cell: walks in a steady direction until all cells are taken."""
+    owner = np.full(grid, -1)
+    count = 0
+    for start in rng.permutation(np.argwhere(owner < 0)):
+        if owner[tuple(start)] >= 0:
+            continue
+        thick = count < owner.size / 1200
+        direction = rng.normal(size=3)
+        chance = np.abs(direction) / np.abs(direction).sum()
+        for way in (1, -1):
+            here = start.copy()
+            for axis in rng.choice(3, 40, p=chance):
+                around = owner[tuple(slice(max(i - thick, 0), i + thick + 1) for i in here)]
+                around[around < 0] = count
+                here[axis] += way * int(np.sign(direction[axis]))
+                if not 0 <= here[axis] < grid[axis] or owner[tuple(here)] not in (-1, count):
+                    break
+        blocked = here.tolist()  # where the second way ended: another neurite, or outside
+        if (owner == count).sum() == 1 and all(
+            0 <= i < n for i, n in zip(blocked, grid, strict=True)
+        ):
+            owner[tuple(start)] = owner[tuple(blocked)]  # too small for a neurite of its own
+            continue
+        count += 1
+    return owner.ravel()
