@@ -255,9 +255,10 @@ class Config(_Model):
         ConfigError
             One line for each mistake.
         """
-        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values = {name: getattr(self, name) for name in type(self).model_fields} | changes
+        data = {name.replace("_", "-"): value for name, value in values.items()}
         try:
-            return type(self).model_validate({**values, **changes}, by_name=True, by_alias=False)
+            return type(self).model_validate(data, by_name=False)
         except ValidationError as error:
             raise ConfigError("\n".join(map(_mistake, error.errors()))) from None
 

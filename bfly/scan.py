@@ -134,7 +134,7 @@ class _Walk:
             with os.scandir(path) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            return self.skip(path, f"cannot be read: {error.strerror}")
+            return self.skip(path, f"it cannot be read: {error.strerror}")
         if _is_any(self.formats, path):
             return self.add(path, dataset)
         if any(entry.name in MOJO for entry in entries):
@@ -145,7 +145,7 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            extension = entry.name.rpartition(".")[2].lower()
+            extension = os.path.splitext(entry.name)[1][1:].lower()
             target = self.follow(entry, real)
             if extension in EXTENSIONS and not (target and entry.is_dir()):
                 images.append(bool(target) and entry.is_file())
