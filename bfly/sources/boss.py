@@ -1,0 +1,183 @@
+"""BOSS tile grid: a ``.json`` of the BOSS ingest client, with the list of its tiles.
+
+The part ``ingest_job`` is that of the ingest client's schema; ``tiles`` comes beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import chain, islice, product
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from bfly.errors import SourceError
+from bfly.geometry import Scale, ceil_div, zyx
+from bfly.sources.grid import TileGrid
+from bfly.sources.images import header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from bfly.files import Files
+    from bfly.geometry import Zyx
+
+__all__ = ["BossGrid"]
+
+GLANCE = 1 << 20
+"""Bytes at either end of a JSON by which it is recognised; tile lists may be far longer."""
+
+SOUGHT = 100_000
+"""How many tiles are looked for, at the most, until one is there that shows the dtype."""
+
+WORDS: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+
+
+class BossGrid(TileGrid):
+    """A ``.json`` with ``ingest_job`` and ``tiles``.
+
+    ``ingest_job`` has ``tile_size`` (voxels), ``extent`` ([from, to] along each axis) and
+    perhaps ``tile_origin`` (z, row, column; 0 unless said), which is the number of the tile at
+    the extent's start. A tile is ``{location, z, row, column}``, or ``{location, z}`` whose
+    location has ``{row}`` and ``{column}`` in it and stands for all the tiles of that z.
+    Locations are paths, relative ones to the folder of the ``.json``. The dtype is that of the
+    first tile that is there; colours follow the rule of `bfly.sources.images`.
+    """
+
+    name = "boss"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the two keys of the JSON object."""
+        if not path.endswith(".json"):
+            return False
+        try:
+            with open(path, "rb") as file:
+                head = from_json(file.read(GLANCE), allow_partial=True)
+                file.seek(max(0, os.fstat(file.fileno()).st_size - GLANCE))
+                tail = file.read(GLANCE)
+        except (OSError, ValueError):
+            return False
+        if not isinstance(head, dict) or "tiles" not in head:
+            return False
+        return "ingest_job" in head or b'"ingest_job"' in tail
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> None:
+        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+        found = self._json()
+        job = _part(found, "ingest_job", dict, path)
+        where = f"{path}: ingest_job"
+        extent = _part(job, "extent", dict, where)
+        size = _part(job, "tile_size", dict, where)
+        origin = _part(job, "tile_origin", dict, where) if "tile_origin" in job else {}
+        tile = zyx(_whole(size, axis, f"{where}.tile_size", least=1) for axis in "zyx")
+        shape = zyx(_length(extent, axis, f"{where}.extent") for axis in "zyx")
+        self._origin = zyx(
+            _whole({axis: 0, **origin}, axis, f"{where}.tile_origin")
+            for axis in ("z", "row", "column")
+        )
+        self.scales = (Scale(shape, tile),)
+        self._counts = zyx(map(ceil_div, shape, tile))
+        self._tiles: dict[int, str] = {}
+        self._sections: dict[int, str] = {}
+        for number, entry in enumerate(_part(found, "tiles", list, path)):
+            self._add(entry, f"{path}: tiles[{number}]")
+        self.dtype = self._first_dtype()
+
+    def _json(self) -> dict[str, Any]:
+        data = self._read_file(self.path)
+        if data is None:
+            raise SourceError(f"{self.path} does not exist.")
+        try:
+            found = from_json(data)
+        except ValueError as error:
+            raise SourceError(f"{self.path} is not JSON: {error}.") from error
+        if not isinstance(found, dict):
+            raise SourceError(f"{self.path} has to be an object with ingest_job and tiles.")
+        return found
+
+    def _add(self, entry: Any, where: str) -> None:
+        """Take one entry of the list of tiles."""
+        location = _part(entry, "location", str, where)
+        if "://" in location or "\0" in location:
+            raise SourceError(f"{where}.location is {location!r}; allowed is the path of a file.")
+        z = _whole(entry, "z", where)
+        if "{row}" in location and "{column}" in location:
+            self._sections[z - self._origin[0]] = location
+            return
+        row, column = _whole(entry, "row", where), _whole(entry, "column", where)
+        index = zyx(a - b for a, b in zip((z, row, column), self._origin, strict=True))
+        if all(0 <= i < count for i, count in zip(index, self._counts, strict=True)):
+            self._tiles[self._number(index)] = location
+
+    def _number(self, index: Zyx) -> int:
+        """Give the place of a tile in C order: a plain integer is the smallest key."""
+        (z, row, column), (_, rows, columns) = index, self._counts
+        return (z * rows + row) * columns + column
+
+    def _tile_path(self, mip: int, index: Zyx) -> str | None:
+        location = self._tiles.get(self._number(index))
+        if location is None:
+            section = self._sections.get(index[0])
+            if section is None:
+                return None
+            location = self._filled(section, index[1], index[2])
+        return os.path.join(os.path.dirname(self.path), location)
+
+    def _filled(self, location: str, row: int, column: int) -> str:
+        _, first_row, first_column = self._origin
+        location = location.replace("{row}", str(row + first_row))
+        return location.replace("{column}", str(column + first_column))
+
+    def _locations(self) -> Iterator[str]:
+        """Go through all tiles that the list names."""
+        _, rows, columns = self._counts
+        sections = product(self._sections.values(), range(rows), range(columns))
+        return chain(self._tiles.values(), (self._filled(*each) for each in sections))
+
+    def _first_dtype(self) -> np.dtype[Any]:
+        for location in islice(self._locations(), SOUGHT):
+            path = os.path.join(os.path.dirname(self.path), location)
+            if os.path.exists(path) and (data := self._read_file(path)) is not None:
+                return header(data, path, labels=self._kind == "segmentation")[1]
+        raise SourceError(f"{self.path} names no tile that is there.")
+
+
+def _part(values: Any, key: str, kind: type, where: str) -> Any:
+    """Give `values[key]`, which has to be a `kind` of Python's."""
+    if not isinstance(values, dict) or key not in values:
+        raise SourceError(f"{where} has no {key}.")
+    if not isinstance(values[key], kind):
+        raise SourceError(f"{where}.{key} is {values[key]!r:.50}; it has to be {WORDS[kind]}.")
+    return values[key]
+
+
+def _whole(values: dict[str, Any], key: str, where: str, least: int | None = None) -> int:
+    """Give `values[key]`, which has to be a whole number, at least `least`."""
+    if key not in values:
+        raise SourceError(f"{where} has no {key}.")
+    value = values[key]
+    if type(value) is not int or (least is not None and value < least):
+        allowed = "whole numbers" if least is None else f"whole numbers from {least}"
+        raise SourceError(f"{where}.{key} is {value!r:.50}; allowed are {allowed}.")
+    return value
+
+
+def _length(extent: dict[str, Any], axis: str, where: str) -> int:
+    """Give to - from of one axis of the extent."""
+    match _part(extent, axis, list, where):
+        case [int(start), int(stop)] if start < stop:
+            return stop - start
+        case other:
+            raise SourceError(
+                f"{where}.{axis} is {other!r:.50}; it has to be [from, to], two whole numbers."
+            )

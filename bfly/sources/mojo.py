@@ -1,0 +1,161 @@
+"""Mojo: a pyramid of tiles in folders, described by ``tiledVolumeDescription.xml``.
+
+The names of files and attributes are those of the Mojo proofreading tool; its XML schema has
+the element ``tiledVolumeDescription`` and nothing in it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import h5py
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.geometry import Scale, ceil_div, zyx
+from bfly.sources.grid import TileGrid
+from bfly.sources.images import EXTENSIONS, decode, naming
+from bfly.sources.source import served_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from numpy.typing import NDArray
+
+    from bfly.files import Files
+    from bfly.geometry import Zyx
+
+__all__ = ["Mojo"]
+
+DESCRIPTION = "tiledVolumeDescription.xml"
+ROOT = "tiledVolumeDescription"
+HDF5_EXTENSIONS = ("h5", "hdf5")
+
+
+class Mojo(TileGrid):
+    """A folder with ``tiledVolumeDescription.xml`` in it, or in its folder ``tiles``.
+
+    The tiles lie at ``tiles/w=%08d/z=%08d/y=%08d,x=%08d.<ext>``, where w is the mip. A tile is
+    an image, or HDF5 whose dataset ``main``, ``IdMap`` or else first has two or three axes.
+    Every mip has half the voxels of the one before in y and x, rounded up. A tile may be
+    larger than its place at the volume's border.
+    """
+
+    name = "mojo"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the root of the XML, or without XML by the folder of the finest tiles."""
+        for description in _descriptions(path):
+            try:
+                with open(description, "rb") as file:
+                    # Without zeros UTF-16, as written on Windows, has the same letters.
+                    if ROOT.encode() in file.read(4096).replace(b"\0", b""):
+                        return True
+            except (OSError, ValueError):
+                pass
+        return os.path.isdir(os.path.join(path, "tiles", "w=00000000"))
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> None:
+        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+        described = self._description()
+        z, y, x = described.numbers("numVoxels")
+        tile = described.numbers("numVoxelsPerTile")
+        self.scales = tuple(
+            Scale((z, ceil_div(y, 2**mip), ceil_div(x, 2**mip)), tile)
+            for mip in range(described.number("numTilesW", range(1, 33), "1 to 32"))
+        )
+        size = described.number("numBytesPerVoxel", (1, 2, 4, 8), "1, 2, 4, 8")
+        self.dtype = np.dtype(f"<u{size}")
+        self._extension = described.text("fileExtension").lstrip(".")
+        if self._extension.lower() not in (allowed := EXTENSIONS + HDF5_EXTENSIONS):
+            raise SourceError(
+                f"{described.path}: fileExtension is {self._extension!r}; "
+                f"allowed are {', '.join(allowed)}."
+            )
+
+    def _description(self) -> _Description:
+        for path in _descriptions(self.path):
+            data = self._read_file(path)
+            if data is not None:
+                return _Description(data, path)
+        raise SourceError(f"{self.path} has no {DESCRIPTION}, which a Mojo volume needs.")
+
+    def _tile_path(self, mip: int, index: Zyx) -> str:
+        z, y, x = index
+        name = f"w={mip:08d}/z={z:08d}/y={y:08d},x={x:08d}.{self._extension}"
+        return os.path.join(self.path, "tiles", name)
+
+    def _decode(self, data: bytes, path: str) -> NDArray[Any]:
+        if self._extension.lower() in HDF5_EXTENSIONS:
+            with naming(path):
+                return _hdf5_voxels(data, path)
+        return decode(data, path, labels=self.kind == "segmentation")
+
+
+class _Description:
+    """The attributes of the XML's root, checked as they are asked for."""
+
+    def __init__(self, data: bytes, path: str) -> None:
+        self.path = path
+        # Only a document type can declare entities, which may grow without bound.
+        if b"<!DOCTYPE" in data.replace(b"\0", b""):
+            raise SourceError(f"{path} has a document type; it is not allowed.")
+        try:
+            root = ElementTree.fromstring(data)
+        except (ElementTree.ParseError, LookupError, ValueError) as error:
+            raise SourceError(f"{path} is not XML: {error}.") from error
+        if root.tag != ROOT:
+            raise SourceError(f"{path} has the root {root.tag}; allowed is {ROOT}.")
+        self._attributes = root.attrib
+
+    def text(self, name: str) -> str:
+        if name not in self._attributes:
+            raise SourceError(f"{self.path} has no attribute {name}.")
+        return self._attributes[name]
+
+    def number(self, name: str, allowed: Container[int], words: str) -> int:
+        text = self.text(name)
+        try:
+            number = int(text)
+        except ValueError:
+            number = 0
+        if number not in allowed:
+            raise SourceError(f"{self.path}: {name} is {text!r}; allowed are {words}.")
+        return number
+
+    def numbers(self, name: str) -> Zyx:
+        return zyx(self.number(name + axis, range(1, 2**31), "1 to 2147483647") for axis in "ZYX")
+
+
+def _descriptions(path: str) -> tuple[str, str]:
+    return os.path.join(path, DESCRIPTION), os.path.join(path, "tiles", DESCRIPTION)
+
+
+def _hdf5_voxels(data: bytes, path: str) -> NDArray[Any]:
+    """Give the voxels (z, y, x) of a tile; links to other files are not followed."""
+    with h5py.File(io.BytesIO(data), "r") as file:
+        for name in ("main", "IdMap", *file):
+            link = file.get(name, getlink=True)
+            if isinstance(link, h5py.HardLink) and isinstance(file[name], h5py.Dataset):
+                dataset = file[name]
+                break
+        else:
+            raise ValueError("it has no dataset")
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"the voxels of {dataset.name} lie in another file")
+        if dataset.ndim not in (2, 3):
+            raise ValueError(f"{dataset.name} has {dataset.ndim} axes; allowed are 2 and 3")
+        dtype = served_dtype(dataset.dtype, path)
+        voxels = np.ascontiguousarray(dataset[()], dtype)
+    return voxels if voxels.ndim == 3 else voxels[np.newaxis]

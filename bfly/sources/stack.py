@@ -1,0 +1,109 @@
+"""Image stack: a folder of image files, each of them one section."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from natsort import natsorted
+
+from bfly.errors import SourceError
+from bfly.geometry import Scale
+from bfly.sources.grid import TileGrid, by
+from bfly.sources.images import EXTENSIONS, header, is_image
+from bfly.sources.mojo import Mojo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bfly.files import Files
+    from bfly.geometry import Zyx
+
+__all__ = ["ImageStack"]
+
+
+class ImageStack(TileGrid):
+    """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
+
+    The first section says how large all of them are. One of another size or dtype is an error
+    where it is read, and only there. Colours follow the rule of `bfly.sources.images`.
+    """
+
+    name = "stack"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the first bytes of the files that are named as images; Mojo is not a stack."""
+        try:
+            return not Mojo.guess_can_open(path) and any(
+                _starts_as_image(os.path.join(path, name)) for name in _section_names(path)
+            )
+        except (OSError, ValueError):
+            return False
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        files: Files | None = None,
+        kind: str | None = None,
+        voxel_size: tuple[float, float, float] | None = None,
+    ) -> None:
+        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+        self._watch(path)
+        try:
+            self._names = _section_names(self.files.resolve(path))
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        if not self._names:
+            raise SourceError(f"{path} has no image; allowed are {', '.join(EXTENSIONS)}.")
+        first = os.path.join(path, self._names[0])
+        shape, self.dtype = header(self._read_file(first), first, labels=kind == "segmentation")
+        self._check_pages(shape, first)
+        self.scales = (Scale((len(self._names), *shape[1:]), shape),)
+
+    def _tile_path(self, mip: int, index: Zyx) -> str:
+        return os.path.join(self.path, self._names[index[0]])
+
+    def _read_file(self, path: str) -> bytes:
+        data = super()._read_file(path)
+        if data is None:
+            raise SourceError(f"{path} is not there any more, or is a link to nowhere.")
+        return data
+
+    def _check(self, tile: NDArray[Any], need: Zyx, path: str) -> None:
+        self._check_pages(tile.shape, path)
+        if tile.shape != need:
+            raise SourceError(
+                f"{path} is {by(tile.shape[1:])} voxels, the stack's sections are {by(need[1:])}."
+            )
+        if tile.dtype != self.dtype:
+            raise SourceError(f"{path} holds {tile.dtype} voxels, the stack's are {self.dtype}.")
+
+    def _check_pages(self, shape: tuple[int, ...], path: str) -> None:
+        if shape[0] != 1:
+            raise SourceError(f"{path} has {shape[0]} pages; in a stack one file is one section.")
+
+
+def _section_names(folder: str) -> list[str]:
+    """Give the names that are images' in natural order; files beginning with a dot are not."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(tuple(f".{end}" for end in EXTENSIONS))
+            and not entry.name.startswith(".")
+            and not entry.is_dir()
+        ]
+    # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
+    return natsorted(sorted(names))
+
+
+def _starts_as_image(path: str) -> bool:
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return is_image(file.read(8))
+    except OSError:
+        return False
