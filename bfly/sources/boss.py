@@ -109,7 +109,7 @@ class BossGrid(TileGrid):
         """Take one entry of the list of tiles."""
         location = _part(entry, "location", str, where)
         if "://" in location or "\0" in location:
-            raise SourceError(f"{where}.location is {location!r}; allowed is the path of a file.")
+            raise SourceError(f"{where}: location is {location!r}; allowed is the path of a file.")
         z = _whole(entry, "z", where)
         if "{row}" in location and "{column}" in location:
             self._sections[z - self._origin[0]] = location
@@ -157,7 +157,7 @@ def _part(values: Any, key: str, kind: type, where: str) -> Any:
     if not isinstance(values, dict) or key not in values:
         raise SourceError(f"{where} has no {key}.")
     if not isinstance(values[key], kind):
-        raise SourceError(f"{where}.{key} is {values[key]!r:.50}; it has to be {WORDS[kind]}.")
+        raise SourceError(f"{where}: {key} is {values[key]!r:.50}; it has to be {WORDS[kind]}.")
     return values[key]
 
 
@@ -168,7 +168,7 @@ def _whole(values: dict[str, Any], key: str, where: str, least: int | None = Non
     value = values[key]
     if type(value) is not int or (least is not None and value < least):
         allowed = "whole numbers" if least is None else f"whole numbers from {least}"
-        raise SourceError(f"{where}.{key} is {value!r:.50}; allowed are {allowed}.")
+        raise SourceError(f"{where}: {key} is {value!r:.50}; allowed are {allowed}.")
     return value
 
 
@@ -179,5 +179,6 @@ def _length(extent: dict[str, Any], axis: str, where: str) -> int:
             return stop - start
         case other:
             raise SourceError(
-                f"{where}.{axis} is {other!r:.50}; it has to be [from, to], two whole numbers."
+                f"{where}: {axis} is {other!r:.50}; it has to be "
+                "[from, to], two whole numbers, to the larger."
             )

@@ -31,6 +31,7 @@ from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox, ceil_div, zyx
 from bfly.sources.source import kind_of
+from bfly.testing.volumes import boxes, padded_slice, random_volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,30 +39,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.source import Datasource
 
-__all__ = ["SourceSuite", "boxes", "padded_slice", "random_volume"]
-
-
-def random_volume(shape: Zyx, dtype: str, seed: int = 0) -> NDArray[Any]:
-    """Make voxels that use the whole range of a dtype, and no zeros, which are fill."""
-    rng = np.random.default_rng(seed)
-    if np.dtype(dtype).kind == "f":
-        return rng.uniform(1, 2, shape).astype(dtype)
-    return rng.integers(1, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-
-
-def padded_slice(volume: NDArray[Any], box: BoundingBox) -> NDArray[Any]:
-    """Cut a box out of a volume, with zeros where it lies outside."""
-    result = np.zeros(box.shape, volume.dtype)
-    inside = box & BoundingBox.of_shape(zyx(volume.shape))
-    result[inside.relative_to(box.start).slices] = volume[inside.slices]
-    return result
-
-
-def boxes(shape: Zyx) -> st.SearchStrategy[BoundingBox]:
-    """Give boxes inside, across the borders of, and outside a volume; never empty."""
-    starts = st.tuples(*(st.integers(-size - 2, size + 2) for size in shape))
-    shapes = st.tuples(*(st.integers(1, 2 * size + 2) for size in shape))
-    return st.builds(BoundingBox.of_shape, shapes, starts)
+__all__ = ["SourceSuite"]
 
 
 class SourceSuite(ABC):

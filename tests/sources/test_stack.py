@@ -9,7 +9,8 @@ from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.stack import ImageStack
-from bfly.testing.sources import SourceSuite, random_volume
+from bfly.testing.sources import SourceSuite
+from bfly.testing.volumes import random_volume
 
 RNG = np.random.default_rng(0)
 
