@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from bfly.databases.database import Database
 
 if TYPE_CHECKING:
@@ -19,10 +21,12 @@ class Nodb(Database):
         super().__init__(path, _runtime)
         self._paths: dict[str, str] = {}
 
-    def add_path(self, c_path: str, d_path: str) -> None:  # noqa: D102 - the base's words
+    @override
+    def add_path(self, c_path: str, d_path: str) -> None:
         self._paths[c_path] = d_path
 
-    def get_path(self, path: str) -> str:  # noqa: D102
+    @override
+    def get_path(self, path: str) -> str:
         return self._paths.get(path, "")
 
     def commit(self) -> None:

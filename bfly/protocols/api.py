@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bfly.errors import Absent
 from bfly.keywords import INPUT
 from bfly.protocols.protocol import Protocol, channel_words, named
@@ -26,9 +28,8 @@ class API(Protocol):
 
     prefix: ClassVar[str] = "api"
 
-    def query(  # noqa: D102 - the base's words
-        self, path: str, parameters: Mapping[str, str]
-    ) -> DataQuery | InfoQuery:
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
         method = path.strip("/")
         if method in INPUT.METHODS.GROUP_LIST:
             return self._group(method, parameters)

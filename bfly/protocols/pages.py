@@ -6,6 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, urlencode
 
+from typing_extensions import override
+
 from bfly.errors import Absent
 from bfly.protocols.protocol import Protocol
 from bfly.queries.info import InfoQuery
@@ -55,9 +57,8 @@ class Index(Protocol):
 
     prefix: ClassVar[str] = ""
 
-    def query(  # noqa: D102 - the base's words
-        self, path: str, parameters: Mapping[str, str]
-    ) -> InfoQuery:
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:
         rows = list(self._rows())
         page = _PAGE.format(count=len(rows), rows="\n".join(rows))
         return _Text(page, "text/html; charset=utf-8")
@@ -79,9 +80,8 @@ class Health(Protocol):
 
     prefix: ClassVar[str] = "healthz"
 
-    def query(  # noqa: D102 - the base's words
-        self, path: str, parameters: Mapping[str, str]
-    ) -> InfoQuery:
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:
         if path:
             raise Absent(f"There is nothing below /healthz, such as {path}.")
         return _Text('{"status": "ok"}', "application/json")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox
 from bfly.protocols.protocol import Protocol, channel_words
@@ -77,9 +79,8 @@ class Precomputed(Protocol):
 
     prefix: ClassVar[str] = "pre"
 
-    def query(  # noqa: D102 - the base's words
-        self, path: str, parameters: Mapping[str, str]
-    ) -> DataQuery | InfoQuery:
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
         token, _, rest = path.partition("/")
         name, _, rest = rest.partition("/")
         channel = self._channel(token, name)

@@ -94,12 +94,14 @@ class TileQuery(Query):
     @property
     def target_origin(self) -> Numbers:
         """The first wanted voxel, at the mip."""
-        return self.target_bounds[0]
+        origin: Numbers = self.target_bounds[0]
+        return origin
 
     @property
     def target_bounds(self) -> Numbers:
         """The wanted voxels, at the mip."""
-        return self.pixels_kji + np.array(self.data.tile_origin(self.index))
+        bounds: Numbers = self.pixels_kji + np.array(self.data.tile_origin(self.index))
+        return bounds
 
     @property
     def target_tile_bounds(self) -> Numbers:
@@ -110,11 +112,9 @@ class TileQuery(Query):
     @property
     def source_bounds(self) -> Numbers:
         """The wanted voxels, at mip 0."""
-        scaled: Numbers = np.multiply(self.target_bounds, self.all_scales)
-        return scaled
+        return np.multiply(self.target_bounds, self.all_scales)
 
     @property
     def source_tile_bounds(self) -> Numbers:
         """The whole tile, at mip 0."""
-        scaled: Numbers = np.multiply(self.target_tile_bounds, self.all_scales)
-        return scaled
+        return np.multiply(self.target_tile_bounds, self.all_scales)

@@ -1,0 +1,98 @@
+"""What many tests need: real data where it lies beside the checkout, and a running server."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from bfly.butterfly import runtime_of
+from bfly.config import Config
+from bfly.core import Core
+from bfly.databases.nodb import Nodb
+from bfly.keywords import RUNTIME
+from bfly.webserver import Webserver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder with real data."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BFLY_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"real data is neither at BFLY_TEST_DATA nor at {beside}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fib25(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FIB-25 as a laboratory would have it: a folder with sections and HDF5 labels."""
+    folder = tmp_path_factory.mktemp("real") / "fib25"
+    shutil.copytree(data / "fib25" / "grayscale", folder / "grayscale", copy_function=shutil.copy)
+    for name in ("groundtruth.h5", "oversegmented_stack_labels.h5"):
+        with gzip.open(data / "fib25" / f"{name}.gz") as packed, open(folder / name, "wb") as file:
+            shutil.copyfileobj(packed, file)
+    return folder
+
+
+@pytest.fixture
+def make_core() -> Callable[..., Core]:
+    """Build a core; the keywords are bytes: cache, block, limit; and the allowed folders."""
+
+    def make(
+        cache: int = 64 << 20,
+        block: int = 1 << 20,
+        limit: int = 512 << 20,
+        allowed: tuple[str, ...] = ("/",),
+    ) -> Core:
+        runtime = RUNTIME()
+        runtime.CACHE.MAX.VALUE = cache
+        runtime.CACHE.MAX_BLOCK.VALUE = block
+        runtime.IMAGE.LIMIT.VALUE = limit
+        runtime.FILES.ALLOWED.VALUE = list(allowed)
+        return Core(Nodb("", runtime))
+
+    return make
+
+
+@contextmanager
+def running(config: Config) -> Iterator[httpx.Client]:
+    """Serve a configuration; gives a client whose ``base_url`` is the server."""
+    server = Webserver(Nodb("", runtime_of(config)).load_config(config.dump()), config)
+    thread = threading.Thread(target=server.start, args=(0,), daemon=True)
+    thread.start()
+    assert server.wait()
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+        yield client
+    server.stop()
+    thread.join(15)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., Iterator[httpx.Client]]:
+    """Serve a configuration: ``with serve(config) as client``."""
+    return running
+
+
+def tree(*channels: dict[str, object], **settings: object) -> Config:
+    """Give the configuration of one dataset, ``exp::sam::dat``."""
+    dataset = {"name": "dat", "path": "/nowhere", "channels": list(channels)}
+    experiments = [{"name": "exp", "samples": [{"name": "sam", "datasets": [dataset]}]}]
+    return Config.parse({"bfly": {"experiments": experiments, **settings}}, "test.yaml")
+
+
+@pytest.fixture(scope="session")
+def make_tree() -> Callable[..., Config]:
+    """Give the configuration of one dataset, ``exp::sam::dat``, from its channels."""
+    return tree

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from bfly.downsample import downsample
+
+
+def blocks(voxels: np.ndarray, origin: tuple[int, int, int], factor: tuple[int, int, int]):
+    """Give each block's voxels with the place of its reduced voxel: the slow, plain way."""
+    firsts = [o // f for o, f in zip(origin, factor, strict=True)]
+    lasts = [
+        (o + n - 1) // f for o, n, f in zip(origin, voxels.shape, factor, strict=True)
+    ]
+    shape = tuple(b - a + 1 for a, b in zip(firsts, lasts, strict=True))
+    for place in np.ndindex(shape):
+        region = []
+        for p, a, o, f in zip(place, firsts, origin, factor, strict=True):
+            start = (a + p) * f - o
+            region.append(slice(max(0, start), start + f))
+        yield place, shape, voxels[tuple(region)]
+
+
+@pytest.mark.parametrize("origin", [(0, 0, 0), (3, 1, 5)])
+@pytest.mark.parametrize("factor", [(1, 2, 2), (1, 4, 4), (2, 2, 2)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint64])
+def test_the_mode_is_the_smallest_most_frequent_label(origin, factor, dtype) -> None:
+    voxels = np.random.default_rng(1).integers(0, 4, (3, 9, 11)).astype(dtype)
+    voxels += np.iinfo(dtype).max - 4
+    found = downsample(voxels, origin, factor, "segmentation")
+    assert found.dtype == dtype
+    for place, shape, block in blocks(voxels, origin, factor):
+        assert found.shape == shape
+        values, counts = np.unique(block, return_counts=True)
+        assert found[place] == values[counts == counts.max()].min()
+
+
+@pytest.mark.parametrize("origin", [(0, 0, 0), (0, 3, 1)])
+@pytest.mark.parametrize("factor", [(1, 2, 2), (1, 8, 8)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_mean_is_of_the_voxels_that_are_there(origin, factor, dtype) -> None:
+    voxels = np.random.default_rng(2).integers(0, 255, (2, 13, 10)).astype(dtype)
+    found = downsample(voxels, origin, factor, "image")
+    for place, _, block in blocks(voxels, origin, factor):
+        mean = block.mean(dtype=np.float64)
+        if dtype == np.float32:
+            assert found[place] == pytest.approx(mean, rel=1e-6)
+        else:
+            assert found[place] == np.rint(mean)
+
+
+def test_mode_agrees_with_scipy() -> None:
+    voxels = np.random.default_rng(3).integers(0, 5, (1, 64, 64)).astype(np.uint32)
+    grouped = voxels.reshape(1, 16, 4, 16, 4).transpose(0, 1, 3, 2, 4).reshape(1, 16, 16, 16)
+    expected = stats.mode(grouped, axis=-1).mode
+    assert np.array_equal(downsample(voxels, (0, 0, 0), (1, 4, 4), "segmentation"), expected)

@@ -1,0 +1,73 @@
+import threading
+
+import pytest
+
+from bfly.workers import Flights, Workers
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 4])
+def test_every_item_is_worked_on_once(parallel: int) -> None:
+    done: list[int] = []
+    workers = Workers(parallel)
+    workers.each(done.append, range(500))
+    assert sorted(done) == list(range(500))
+    workers.close()
+
+
+def test_work_within_work_does_not_lock_up() -> None:
+    workers, done = Workers(2), []
+
+    def outer(i: int) -> None:
+        workers.each(lambda j: done.append((i, j)), range(5))
+
+    tasks = [workers.executor.submit(workers.each, outer, range(20)) for _ in range(20)]
+    for task in tasks:
+        task.result(timeout=30)
+    assert len(done) == 20 * 20 * 5
+    workers.close()
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_an_error_reaches_the_caller_and_ends_the_work(parallel: int) -> None:
+    begun = []
+
+    def work(i: int) -> None:
+        begun.append(i)
+        if i == 3:
+            raise ValueError("three")
+
+    workers = Workers(parallel)
+    with pytest.raises(ValueError, match="three"):
+        workers.each(work, range(100_000))
+    assert len(begun) < 100_000
+    workers.close()
+
+
+def test_work_that_is_under_way_is_not_begun_again() -> None:
+    flights: Flights[int] = Flights()
+    begun, go = [], threading.Event()
+
+    def work() -> int:
+        begun.append(1)
+        go.wait(10)
+        return 42
+
+    results: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(flights.run("a", work))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert results == [42] * 8
+    assert len(begun) <= 8
+    assert flights.run("a", lambda: 7) == 7
+
+
+def test_an_error_reaches_all_who_wait() -> None:
+    flights: Flights[int] = Flights()
+    with pytest.raises(KeyError):
+        flights.run("a", lambda: {}["x"])
+    assert flights.run("a", lambda: 1) == 1
