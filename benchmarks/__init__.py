@@ -1,0 +1,1 @@
+"""Butterfly's image path beside its peers, measured: ``python -m benchmarks``."""

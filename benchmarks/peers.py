@@ -1,0 +1,168 @@
+"""The programs that take part: nginx, wrk and bfly itself, found, started and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bfly.config import Config
+
+__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx"]
+
+HOST = "127.0.0.1"
+
+PLACES = os.pathsep.join(
+    [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"]
+)
+"""Where programs are looked for: nginx is often not on the path of a user."""
+
+HOW_TO_GET = "apt-get install nginx-light wrk (macOS: brew install nginx wrk)"
+
+NGINX = """\
+worker_processes 1;
+daemon off;
+{user}
+pid {folder}/pid;
+error_log stderr crit;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000000;
+    keepalive_timeout 600;
+    default_type application/octet-stream;
+    {temporary}
+    server {{
+        listen {host}:{port};
+        root {folder}/files;
+    }}
+}}
+"""
+
+
+def find(program: str) -> str | None:
+    """Give the path of a program, None where it is not installed."""
+    return shutil.which(program, path=PLACES)
+
+
+def missing(*programs: str) -> str:
+    """Say which of the programs are missing and how to get them; nothing if all are there."""
+    absent = [program for program in programs if find(program) is None]
+    return f"{' and '.join(absent)} not installed: {HOW_TO_GET}" if absent else ""
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
+    """Serve some bytes as files with nginx, one worker; give the port.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty; nginx writes nowhere else.
+    files : dict
+        From a name to its bytes.
+    """
+    (folder / "files").mkdir()
+    for name, data in files.items():
+        (folder / "files" / name).write_bytes(data)
+    port = _free_port()
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    # Started by root, its worker would otherwise be nobody, who may not enter the folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    config = folder / "nginx.conf"
+    config.write_text(
+        NGINX.format(folder=folder, host=HOST, port=port, user=user, temporary=temporary)
+    )
+    command = [find("nginx") or "nginx", "-p", str(folder), "-c", str(config)]
+    with _running([*command, "-e", "stderr"], folder, port):
+        yield port
+
+
+@contextlib.contextmanager
+def bfly(folder: Path, config: Config) -> Iterator[int]:
+    """Serve a configuration with one process of Butterfly, as a user would; give the port."""
+    path = folder / "bfly.yaml"
+    config.save(str(path))
+    port = _free_port()
+    command = [sys.executable, "-m", "bfly", "-e", str(path), "--host", HOST, str(port)]
+    with _running(command, folder, port):
+        yield port
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[None]:
+    """Keep a server running, from when it listens; what it says is shown if it does not."""
+    log = folder / "output.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
+        try:
+            for _ in range(300):
+                with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
+                    break
+                if process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[0]} does not run:\n{log.read_text()}")
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def machine() -> dict[str, str]:
+    """Say what the figures are true for: the processor, and the version of all that counts."""
+    packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal")
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "HDF5": h5py.version.hdf5_version,
+        "nginx": _version_of("nginx"),
+        "wrk": _version_of("wrk"),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+        if found:
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _version_of(program: str) -> str:
+    path = find(program)
+    if path is None:
+        return "not installed"
+    said = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10)
+    found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+    return found[0] if found else "unknown"

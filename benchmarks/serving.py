@@ -1,0 +1,158 @@
+"""Requests a second, answered from a warm cache, beside nginx and the same bytes as files."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import tempfile
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import imagecodecs
+import numpy as np
+
+from benchmarks.measure import Samples, WrongAnswer, interleaved
+from benchmarks.peers import HOST, bfly, find, missing, nginx
+from bfly.config import Channel, Config, Dataset, Experiment, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.data import Volume
+
+__all__ = ["Serving", "measure"]
+
+CONNECTIONS = 16
+
+TILE = "/api/data?experiment=e&sample=s&dataset=d&channel=em&z=128&y=0&x=0&height=512&width=512"
+CHUNK = "/pre/e::s::d/em/0/64-128_128-192_64-128"
+
+
+@dataclass
+class Serving:
+    """One answer, asked for again and again.
+
+    Parameters
+    ----------
+    what, data : str
+        Of the answer, and of the volume that it is from.
+    first_butterfly : int
+        Requests a second of the first Butterfly on Python 3: one process, warm cache.
+    nbytes : int
+        The size of the answer.
+    samples : Samples
+        Requests a second, by program.
+    skipped : str
+        Why there are none of a program.
+    """
+
+    what: str
+    data: str
+    first_butterfly: int
+    nbytes: int
+    samples: Samples = field(default_factory=dict)
+    skipped: str = ""
+
+
+def measure(volume: Volume, rounds: int, seconds: int) -> list[Serving]:
+    """Measure the warm chunk and the warm tile.
+
+    Parameters
+    ----------
+    volume : Volume
+        Its EM is served.
+    rounds, seconds : int
+        How many samples are taken of each program, and how long one takes.
+
+    Raises
+    ------
+    WrongAnswer
+        An answer is not what is in the file, or a request under load had no good answer.
+    """
+    dataset = Dataset(name="d", path="/", channels=(Channel(name="em", path=volume.em),))
+    sample = Sample(name="s", datasets=(dataset,))
+    config = Config(experiments=(Experiment(name="e", samples=(sample,)),))
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bfly-bench-")))
+        for name in ("bfly", "nginx"):
+            (folder / name).mkdir()
+        ours = f"http://{HOST}:{stack.enter_context(bfly(folder / 'bfly', config))}"
+        chunk, tile = _right_chunk(ours, volume), _right_tile(ours, volume)
+        urls = {"chunk": {"bfly": ours + CHUNK}, "tile": {"bfly": ours + TILE}}
+        if find("nginx"):
+            files = {"chunk": chunk, "tile": tile}
+            theirs = f"http://{HOST}:{stack.enter_context(nginx(folder / 'nginx', files))}"
+            for name in urls:
+                urls[name]["nginx"] = f"{theirs}/{name}"
+        return [
+            _load("64³ uint8 chunk", volume, 228, chunk, urls["chunk"], rounds, seconds),
+            _load("512² PNG tile", volume, 53, tile, urls["tile"], rounds, seconds),
+        ]
+
+
+def _right_chunk(server: str, volume: Volume) -> bytes:
+    with h5py.File(volume.em) as file:
+        truth: bytes = file["main"][64:128, 128:192, 64:128].tobytes()
+    answer = _get(server + CHUNK)
+    if answer != truth:
+        raise WrongAnswer(f"{CHUNK} is not the voxels of {volume.em}")
+    return answer
+
+
+def _right_tile(server: str, volume: Volume) -> bytes:
+    with h5py.File(volume.em) as file:
+        truth = file["main"][128, :512, :512]
+    answer = _get(server + TILE)
+    if not np.array_equal(imagecodecs.png_decode(answer), truth):
+        raise WrongAnswer(f"{TILE} is not the voxels of {volume.em}")
+    return answer
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=60) as response:
+        body: bytes = response.read()
+        return body
+
+
+def _load(
+    what: str,
+    volume: Volume,
+    first_butterfly: int,
+    answer: bytes,
+    urls: dict[str, str],
+    rounds: int,
+    seconds: int,
+) -> Serving:
+    row = Serving(what, volume.name, first_butterfly, len(answer), skipped=missing("nginx", "wrk"))
+    wrk = find("wrk")
+    if wrk is None:
+        return row
+
+    def client(url: str) -> Callable[[], float]:
+        return lambda: _requests_a_second(wrk, url, seconds, len(answer))
+
+    row.samples = interleaved(rounds, {name: client(url) for name, url in urls.items()})
+    for url in urls.values():
+        if _get(url) != answer:
+            raise WrongAnswer(f"{url} has another answer after the load than before it")
+    return row
+
+
+def _requests_a_second(wrk: str, url: str, seconds: int, nbytes: int) -> float:
+    """Let wrk ask for a URL, and see to it that all answers were whole."""
+    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    total = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?)B read", said)
+    if total is None or "Non-2xx" in said or "Socket errors" in said:
+        raise WrongAnswer(f"{url} under load:\n{said}")
+    requests = int(total[1])
+    read = float(total[4]) * 1024 ** " KMGT".index(total[5] or " ")
+    if read < 0.98 * requests * nbytes:
+        raise WrongAnswer(f"{url} under load gave {read:.0f} bytes for {requests} requests")
+    rate = re.search(r"Requests/sec: *([\d.]+)", said)
+    assert rate is not None
+    return float(rate[1])
