@@ -8,7 +8,6 @@ and they are put together (`Core.find_tiles`) and encoded (`Core.get_data`).
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,9 +16,9 @@ from bfly import registry
 from bfly.cache import Cache
 from bfly.errors import SourceChanged, TooLarge
 from bfly.files import Files
-from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.geometry import zyx
 from bfly.queries.data import DataQuery
-from bfly.queries.tile import TileQuery
+from bfly.tiles import Tiles, tile_of
 from bfly.volume import Volume
 from bfly.workers import Flights, Workers
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
+    from bfly.queries.tile import TileQuery
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,7 +64,7 @@ class Core:
         self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
-        self._reading: Flights[dict[Zyx, Voxels]] = Flights()
+        self._tiles = Tiles(self._cache, self._workers)
 
     @property
     def executor(self) -> Executor:
@@ -137,7 +137,7 @@ class Core:
         t_index : array_like of int
             The tile's position zyx, counted in tiles from the channel's first voxel.
         """
-        return TileQuery(d_query, t_index, d_query.all_in_some(t_index))
+        return tile_of(d_query, zyx(np.asarray(t_index).ravel().tolist()))
 
     def update_query(self, query: Query) -> dict[str, Any]:
         """Find what a query has to know of its source, in the cache or by opening it.
@@ -213,7 +213,7 @@ class Core:
         set
             Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
         """
-        return self._on_current_files(d_query, self._unique)
+        return self._on_current_files(d_query, self._tiles.unique)
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
         """Load the wanted part of a tile from the cache or from disk.
@@ -228,36 +228,7 @@ class Core:
         numpy.ndarray
             zyx, read-only; cut off at the volume's end.
         """
-        tile: Voxels = self._cache.get(t_query.key)
-        if not len(tile):
-            unit = t_query.volume.unit(t_query.mip, t_query.index)
-            key = t_query.volume.tile_key(t_query.mip, unit.start)
-            tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
-        return tile[t_query.crop.slices]
-
-    def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
-        """Read the tiles of a unit and keep each of them in the cache."""
-        # Another thread may have read them between the look into the cache and this flight.
-        known = self._cache.get(t_query.key)
-        if len(known):
-            return {t_query.index: known}
-        volume, mip = t_query.volume, t_query.mip
-        boxes = {index: volume.tile_box(mip, index) for index in indexes(unit)}
-        first, *_, last = [*boxes.values()] * 2
-        whole = BoundingBox(first.start, last.stop)
-
-        def read_stored(stored: int, box: BoundingBox) -> Voxels:
-            if stored == mip:
-                return volume.source.read(stored, box)
-            return self._gather(t_query.data.part(stored, box.shift(volume.origin(stored))))
-
-        voxels = volume.read(mip, whole, read_stored)
-        tiles = {}
-        for index, box in boxes.items():
-            tile = _own(voxels[box.relative_to(whole.start).slices])
-            self._cache.set(volume.tile_key(mip, index), tile)
-            tiles[index] = tile
-        return tiles
+        return self._tiles.load(t_query)
 
     def _on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
         """Do work on a query that knows its source; once more if a file changes meanwhile."""
@@ -278,73 +249,4 @@ class Core:
                 f"The cutout of {d_query.box.shape} voxels (depth, height, width) takes {size} "
                 f"bytes; max-cutout-size is {limit}."
             )
-        return self._gather(d_query)
-
-    def _gather(self, d_query: DataQuery) -> Voxels:
-        """Put the tiles of a request together."""
-        groups = self._tiles_of(d_query)
-        if sum(map(len, groups)) == 1:
-            tile = self.load_tile(self.make_tile_query(d_query, groups[0][0]))
-            if tile.shape == d_query.box.shape:
-                return tile
-        voxels = np.zeros(d_query.box.shape, d_query.dtype)
-
-        def place(group: list[Zyx]) -> None:
-            for index in group:
-                t_query = self.make_tile_query(d_query, index)
-                part = self.load_tile(t_query)
-                start = d_query.tile_origin(index)
-                at = BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start)
-                voxels[at.relative_to(d_query.box.start).slices] = part
-
-        self._workers.each(place, groups)
-        return voxels
-
-    def _unique(self, d_query: DataQuery) -> set[Any]:
-        found: set[Any] = set()
-        inside = 0
-
-        def look(group: list[Zyx]) -> None:
-            nonlocal inside
-            for index in group:
-                part = self.load_tile(self.make_tile_query(d_query, index))
-                values = _unique_values(part)
-                with lock:
-                    found.update(values)
-                    inside += part.size
-
-        lock = threading.Lock()
-        self._workers.each(look, self._tiles_of(d_query))
-        if inside < d_query.box.size:
-            found.add(0)
-        return found
-
-    def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
-        """Give the positions of the tiles that a request needs, by what is read at once."""
-        volume, mip = d_query.volume, d_query.resolution
-        box = d_query.box.relative_to(d_query.off_zyx) & BoundingBox.of_shape(volume.shape(mip))
-        if not box.size:
-            return []
-        groups: dict[Zyx, list[Zyx]] = {}
-        for index in indexes(box.in_tiles(d_query.tile_zyx)):
-            groups.setdefault(volume.unit(mip, index).start, []).append(index)
-        return list(groups.values())
-
-
-def _own(voxels: Voxels) -> Voxels:
-    """Give read-only voxels that keep nothing else in memory."""
-    owner = voxels.base
-    if not voxels.flags.c_contiguous or getattr(owner, "nbytes", 0) > voxels.nbytes:
-        voxels = voxels.copy()
-    voxels.flags.writeable = False
-    return voxels
-
-
-def _unique_values(voxels: Voxels) -> list[Any]:
-    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
-    flat = voxels.ravel()
-    starts = np.empty(flat.size, bool)
-    starts[0] = True
-    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
-    values: list[Any] = np.unique(flat[starts]).tolist()
-    return values
+        return self._tiles.gather(d_query)

@@ -162,7 +162,8 @@ async def _send(
     if body is not None:
         headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if body and method == "GET" else b""})
+    sent = b"" if body is None or method == "HEAD" else body
+    await send({"type": "http.response.body", "body": sent})
 
 
 async def send_text(

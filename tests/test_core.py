@@ -135,6 +135,38 @@ def test_many_at_once_read_a_tile_once(
     assert all(np.array_equal(r, results[0]) for r in results)
 
 
+def test_a_divided_chunk_is_read_once_for_all_its_tiles(
+    tmp_path: Path, make_core: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (2, 256, 512), np.uint8)
+    path = write(tmp_path / "v.h5", volume, chunks=(1, 256, 512))
+    reads: list[BoundingBox] = []
+    original = HDF5.read
+
+    def counted(self: HDF5, mip: int, box: BoundingBox) -> np.ndarray:
+        reads.append(box)
+        return original(self, mip, box)
+
+    monkeypatch.setattr(HDF5, "read", counted)
+    core = make_core(block=4096)
+    threads = [
+        threading.Thread(
+            target=core.find_tiles,
+            args=(ask(path, BoundingBox((z, y, x), (z + 1, y + 30, x + 30))),),
+        )
+        for z in range(2)
+        for y in range(0, 256, 50)
+        for x in range(0, 512, 50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 2
+    assert np.array_equal(core.find_tiles(ask(path, BoundingBox.of_shape(volume.shape))), volume)
+    assert len(reads) == 2
+
+
 def test_a_thousand_requests_from_32_threads_stay_within_bounds(
     tmp_path: Path, make_core: Make
 ) -> None:

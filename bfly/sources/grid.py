@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
-from collections import OrderedDict
-from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bfly.errors import SourceError
-from bfly.files import stamp_of
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.images import decode
 from bfly.sources.source import Datasource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from bfly.files import Files, Stamp
     from bfly.geometry import Zyx
 
 __all__ = ["TileGrid", "by"]
-
-KEPT = 2
-"""How many decoded files are kept of which only a part has been asked for."""
 
 
 class TileGrid(Datasource):
@@ -37,17 +26,6 @@ class TileGrid(Datasource):
     A derived class says where a tile lies (`_tile_path`); here boxes are put together. A
     tile without a file is zeros, one that cannot be read an error.
     """
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        files: Files | None = None,
-        kind: str | None = None,
-        voxel_size: tuple[float, float, float] | None = None,
-    ) -> None:
-        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
-        self._recent = _Recent()
 
     @abstractmethod
     def _tile_path(self, mip: int, index: Zyx) -> str | None:
@@ -92,39 +70,10 @@ class TileGrid(Datasource):
             start = zyx(i * size for i, size in zip(index, scale.chunk, strict=True))
             whole = BoundingBox.of_shape(scale.chunk, start) & scale.box
             part = whole & box
-            if part == whole:
-                tile = self._read_tile(path, whole.shape)
-            else:
-                tile = self._recent.get(path, partial(self._read_tile, path, whole.shape))
+            tile = self._read_tile(path, whole.shape)
             if tile is not None:
                 result[part.relative_to(box.start).slices] = tile[part.relative_to(start).slices]
         return result
-
-
-class _Recent:
-    """The last decoded files: a section far larger than a box is decoded once for its boxes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tiles: OrderedDict[tuple[str, Stamp], Future[NDArray[Any] | None]] = OrderedDict()
-
-    def get(self, path: str, read: Callable[[], NDArray[Any] | None]) -> NDArray[Any] | None:
-        """Give the voxels of a file; of many callers at once one decodes and the others wait."""
-        key = path, stamp_of(path)
-        with self._lock:
-            known = self._tiles.get(key)
-            tile = self._tiles[key] = known or Future()
-            self._tiles.move_to_end(key)
-            if len(self._tiles) > KEPT:
-                self._tiles.popitem(last=False)
-        if known is None:
-            try:
-                tile.set_result(read())
-            except BaseException as error:
-                tile.set_exception(error)
-                with self._lock:
-                    self._tiles.pop(key, None)
-        return tile.result()
 
 
 def by(shape: tuple[int, ...]) -> str:

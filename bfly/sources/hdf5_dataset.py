@@ -4,28 +4,22 @@ h5py holds one lock for the process, so two callers get no more than one of them
 The places of the chunks are therefore asked for once; after that the bytes are read with
 ``pread`` and decoded by libdeflate and its kin, all outside that lock. What this does not
 cover (other filters, virtual and external layouts, user blocks) is read through h5py.
-
-The file format, its filters and their numbers: HDF5 File Format Specification 3.0 and the
-registry of filters, both by The HDF Group.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from array import array
-from bisect import bisect_left
-from enum import IntEnum
-from itertools import product
 from os.path import dirname, join
 from typing import TYPE_CHECKING
 
 import h5py
-import imagecodecs
 import numpy as np
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import read_exactly, stamp_of
-from bfly.geometry import BoundingBox, ceil_div, indexes, zyx
+from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, undo
 from bfly.sources.source import served_dtype
 
 if TYPE_CHECKING:
@@ -40,23 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Hdf5Dataset"]
 
-
-class Filter(IntEnum):
-    """The filters that are undone here, by their registered numbers."""
-
-    DEFLATE = 1
-    SHUFFLE = 2
-    FLETCHER32 = 3
-    LZF = 32000
-
-
-PIPELINES = {
-    tuple(each for each in pipeline if each)
-    for pipeline in product(
-        (None, Filter.SHUFFLE), (None, Filter.DEFLATE, Filter.LZF), (None, Filter.FLETCHER32)
-    )
-}
-"""The orders of filters that are decoded here; every writer uses one of these."""
 
 TILE_OF_ROWS: Zyx = (16, 64, 1024)
 """What is read at once of an unchunked dataset: long rows, since a row is one read."""
@@ -95,7 +72,7 @@ class Hdf5Dataset:
         self._files = files
         self._stamp = stamp_of(path)
         self._lock = threading.Lock()
-        self._index: _ChunkIndex | None = None
+        self._index: ChunkIndex | None = None
         with open_h5(files, path) as file:
             dataset = _find(file, path, name)
             self._check_elsewhere(dataset)
@@ -186,7 +163,7 @@ class Hdf5Dataset:
         return self._served(voxels)
 
     def _chunks_of(
-        self, box: BoundingBox, index: _ChunkIndex
+        self, box: BoundingBox, index: ChunkIndex
     ) -> Iterator[tuple[BoundingBox, Voxels]]:
         """Give each chunk that touches a box, with its place; a chunk never written is fill."""
         with self._files.open(self.path) as (fd, stamp):
@@ -204,81 +181,26 @@ class Hdf5Dataset:
                     yield place, self._decode(raw, mask, position)
 
     def _decode(self, raw: bytes, mask: int, position: Zyx) -> Voxels:
-        """Undo the filters, last first; a bit set in `mask` says that one was left out."""
-        nbytes = int(np.prod(self.chunk)) * self._stored.itemsize
-        data: Any = raw
+        itemsize = self._stored.itemsize
         try:
-            for place in reversed(range(len(self._filters))):
-                if mask >> place & 1:
-                    continue
-                match self._filters[place]:
-                    case Filter.FLETCHER32:
-                        data = _checked(data)
-                    case Filter.DEFLATE:
-                        data = imagecodecs.deflate_decode(data, out=nbytes)
-                    case Filter.LZF:
-                        data = imagecodecs.lzf_decode(data, out=nbytes)
-                    case Filter.SHUFFLE:
-                        planes = np.frombuffer(data, np.uint8).reshape(self._stored.itemsize, -1)
-                        data = np.ascontiguousarray(planes.T)
+            data = undo(self._filters, raw, mask, itemsize, math.prod(self.chunk) * itemsize)
             return np.frombuffer(data, self._stored).reshape(self.chunk)
         except (RuntimeError, ValueError) as error:
             raise SourceError(
                 f"{self.path}: the chunk {position} of {self.name} is damaged: {error}."
             ) from error
 
-    def _chunk_index(self) -> _ChunkIndex:
+    def _chunk_index(self) -> ChunkIndex:
         with self._lock:
             if self._index is None:
                 self._check_unchanged(stamp_of(self.path))
                 with open_h5(self._files, self.path) as file:
-                    self._index = _ChunkIndex(file[self.name], self.shape, self.chunk)
+                    self._index = ChunkIndex(file[self.name], self.shape, self.chunk)
             return self._index
 
     def _check_unchanged(self, stamp: Any) -> None:
         if stamp != self._stamp:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
-
-
-class _ChunkIndex:
-    """Where each chunk lies in the file: 28 bytes a chunk, found by bisection."""
-
-    def __init__(self, dataset: Any, shape: Zyx, chunk: Zyx) -> None:
-        self._grid = zyx(map(ceil_div, shape, chunk))
-        keys, offsets, sizes, masks = array("Q"), array("Q"), array("Q"), array("L")
-
-        def note(info: Any) -> None:
-            keys.append(self._key(zyx(map(int.__floordiv__, info.chunk_offset, chunk))))
-            offsets.append(info.byte_offset)
-            sizes.append(info.size)
-            masks.append(info.filter_mask)
-
-        dataset.id.chunk_iter(note)
-        order = np.argsort(np.array(keys, np.uint64))
-        self._keys, self._offsets, self._sizes, self._masks = (
-            array(a.typecode, np.array(a, a.typecode)[order].tobytes())
-            for a in (keys, offsets, sizes, masks)
-        )
-
-    def _key(self, position: Zyx) -> int:
-        z, y, x = position
-        return (z * self._grid[1] + y) * self._grid[2] + x
-
-    def find(self, position: Zyx) -> tuple[int, int, int] | None:
-        """Give (byte offset, size, filter mask) of a chunk, None where none was written."""
-        key = self._key(position)
-        i = bisect_left(self._keys, key)
-        if i == len(self._keys) or self._keys[i] != key:
-            return None
-        return self._offsets[i], self._sizes[i], self._masks[i]
-
-
-def _checked(data: Any) -> Any:
-    """Take the Fletcher-32 sum off the end of a chunk, if it is right."""
-    body, stated = data[:-4], int.from_bytes(bytes(data[-4:]), "little")
-    if imagecodecs.h5checksum_fletcher32(body) != stated:
-        raise ValueError("its Fletcher-32 checksum is wrong")
-    return body
 
 
 def _beside(path: str, name: str) -> str:

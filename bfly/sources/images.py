@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]
+import simplejpeg
 import tifffile
 
 from bfly.errors import SourceError

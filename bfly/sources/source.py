@@ -50,7 +50,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
     """
     if dtype.kind in "iub":
         return np.dtype(f"<u{dtype.itemsize}")
-    if dtype == np.float32:
+    if dtype.kind == "f" and dtype.itemsize == 4:
         return np.dtype("<f4")
     raise SourceError(
         f"{path} holds {dtype} voxels; allowed are integers of 8 to 64 bits and float32."

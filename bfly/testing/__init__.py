@@ -1,0 +1,1 @@
+"""For tests, here and elsewhere: conformance suites for plug-ins, and synthetic tissue."""

@@ -180,21 +180,6 @@ def test_only_the_sections_in_the_box_are_read(sections, monkeypatch):
     assert [os.path.basename(path) for path in read] == ["iso.3.png", "iso.4.png"]
 
 
-def test_the_parts_of_a_large_section_need_one_decoding(sections, monkeypatch):
-    folder, volume = sections
-    source = ImageStack.open(str(folder))
-    read = []
-    monkeypatch.setattr(Files, "read_bytes", spy(read, Files.read_bytes))
-    for y in range(6):
-        part = source.read(0, BoundingBox((3, y, 0), (4, y + 1, 7)))
-        np.testing.assert_array_equal(part[0, 0], volume[3, y])
-    assert len(read) == 1
-    write_png(folder, "iso.3.png", volume[0])
-    os.utime(folder / "iso.3.png", ns=(0, 0))
-    part = source.read(0, BoundingBox((3, 0, 0), (4, 1, 7)))
-    np.testing.assert_array_equal(part[0, 0], volume[0, 0])
-
-
 def spy(calls, method):
     def called(self, path):
         calls.append(path)

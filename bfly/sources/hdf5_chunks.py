@@ -1,0 +1,126 @@
+"""The chunks of an HDF5 dataset: where each lies in the file, and how it is decoded.
+
+The filters, their numbers and what they do to a chunk: HDF5 File Format Specification 3.0
+and the registry of filters, both by The HDF Group.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from enum import IntEnum
+from itertools import product
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+
+from bfly.geometry import ceil_div, zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from bfly.geometry import Zyx
+
+__all__ = ["PIPELINES", "ChunkIndex", "undo"]
+
+
+class Filter(IntEnum):
+    """The filters that are undone here, by their registered numbers."""
+
+    DEFLATE = 1
+    SHUFFLE = 2
+    FLETCHER32 = 3
+    LZF = 32000
+
+
+PIPELINES = {
+    tuple(each for each in pipeline if each)
+    for pipeline in product(
+        (None, Filter.SHUFFLE), (None, Filter.DEFLATE, Filter.LZF), (None, Filter.FLETCHER32)
+    )
+}
+"""The orders of filters that are decoded here; every writer uses one of these."""
+
+
+def undo(filters: Sequence[int], raw: bytes, mask: int, itemsize: int, nbytes: int) -> Any:
+    """Undo the filters of a chunk, the last first.
+
+    Parameters
+    ----------
+    filters : sequence of int
+        One of `PIPELINES`.
+    raw : bytes
+        The chunk as stored.
+    mask : int
+        A bit set says that the filter at that place was left out.
+    itemsize, nbytes : int
+        Bytes of a voxel and of the whole chunk.
+
+    Returns
+    -------
+    buffer
+        The bytes of the voxels.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        The chunk is damaged.
+    """
+    data: Any = raw
+    for place in reversed(range(len(filters))):
+        if mask >> place & 1:
+            continue
+        match filters[place]:
+            case Filter.FLETCHER32:
+                data = _checked(data)
+            case Filter.DEFLATE:
+                data = imagecodecs.deflate_decode(data, out=nbytes)
+            case Filter.LZF:
+                data = imagecodecs.lzf_decode(data, out=nbytes)
+            case Filter.SHUFFLE:
+                planes = np.frombuffer(data, np.uint8).reshape(itemsize, -1)
+                data = np.ascontiguousarray(planes.T)
+    return data
+
+
+def _checked(data: Any) -> Any:
+    """Take the Fletcher-32 sum off the end of a chunk, if it is right."""
+    body, stated = data[:-4], int.from_bytes(bytes(data[-4:]), "little")
+    if imagecodecs.h5checksum_fletcher32(body) != stated:
+        raise ValueError("its Fletcher-32 checksum is wrong")
+    return body
+
+
+class ChunkIndex:
+    """Where each chunk lies in the file: 28 bytes a chunk, found by bisection."""
+
+    def __init__(self, dataset: Any, shape: Zyx, chunk: Zyx) -> None:
+        self._grid = zyx(map(ceil_div, shape, chunk))
+        keys, offsets, sizes, masks = array("Q"), array("Q"), array("Q"), array("L")
+
+        def note(info: Any) -> None:
+            keys.append(self._key(zyx(map(int.__floordiv__, info.chunk_offset, chunk))))
+            offsets.append(info.byte_offset)
+            sizes.append(info.size)
+            masks.append(info.filter_mask)
+
+        dataset.id.chunk_iter(note)
+        order = np.argsort(np.array(keys, np.uint64))
+        self._keys, self._offsets, self._sizes, self._masks = (
+            array(a.typecode, np.array(a, a.typecode)[order].tobytes())
+            for a in (keys, offsets, sizes, masks)
+        )
+
+    def _key(self, position: Zyx) -> int:
+        z, y, x = position
+        return (z * self._grid[1] + y) * self._grid[2] + x
+
+    def find(self, position: Zyx) -> tuple[int, int, int] | None:
+        """Give (byte offset, size, filter mask) of a chunk, None where none was written."""
+        key = self._key(position)
+        i = bisect_left(self._keys, key)
+        if i == len(self._keys) or self._keys[i] != key:
+            return None
+        return self._offsets[i], self._sizes[i], self._masks[i]

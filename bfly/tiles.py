@@ -1,0 +1,161 @@
+"""Tiles: each is read once, kept in the cache, and put together with others."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.errors import NotAllowed, SourceChanged, SourceError
+from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.queries.tile import TileQuery
+from bfly.workers import Flights, Workers
+
+if TYPE_CHECKING:
+    from bfly.cache import Cache
+    from bfly.queries.data import DataQuery
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Tiles", "tile_of"]
+
+
+class Tiles:
+    """Loads tiles for queries that know their source.
+
+    Parameters
+    ----------
+    cache : Cache
+        Keeps the tiles.
+    workers : Workers
+        Share the tiles of one request.
+    """
+
+    def __init__(self, cache: Cache, workers: Workers) -> None:
+        self._cache = cache
+        self._workers = workers
+        self._reading: Flights[dict[Zyx, Voxels]] = Flights()
+
+    def load(self, t_query: TileQuery) -> Voxels:
+        """Give the wanted part of a tile, read-only, cut off at the volume's end."""
+        tile: Voxels = self._cache.get(t_query.key)
+        if not len(tile):
+            unit = t_query.volume.unit(t_query.mip, t_query.index)
+            key = t_query.volume.tile_key(t_query.mip, unit.start)
+            try:
+                tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
+            except SourceChanged:
+                raise
+            except (SourceError, NotAllowed):
+                # One chunk that is damaged or refused must not hide the others of its tile.
+                return self._read_wanted(t_query)
+        return tile[t_query.crop.slices]
+
+    def _read_wanted(self, t_query: TileQuery) -> Voxels:
+        """Read just the wanted part of a tile, and do not keep it."""
+        tile = t_query.volume.tile_box(t_query.mip, t_query.index)
+        return self._read_box(t_query, t_query.crop.shift(tile.start) & tile)
+
+    def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
+        """Read the tiles of a unit and keep each of them in the cache."""
+        volume, mip = t_query.volume, t_query.mip
+        # Another thread may have read them between the look into the cache and this flight.
+        known = {index: self._cache.get(volume.tile_key(mip, index)) for index in indexes(unit)}
+        if all(len(tile) for tile in known.values()):
+            return known
+        boxes = {index: volume.tile_box(mip, index) for index in indexes(unit)}
+        first, *_, last = [*boxes.values()] * 2
+        whole = BoundingBox(first.start, last.stop)
+        voxels = self._read_box(t_query, whole)
+        tiles = {}
+        for index, box in boxes.items():
+            tile = _own(voxels[box.relative_to(whole.start).slices])
+            self._cache.set(volume.tile_key(mip, index), tile)
+            tiles[index] = tile
+        return tiles
+
+    def _read_box(self, t_query: TileQuery, box: BoundingBox) -> Voxels:
+        volume = t_query.volume
+
+        def read_stored(stored: int, box: BoundingBox) -> Voxels:
+            if stored == t_query.mip:
+                return volume.source.read(stored, box)
+            return self.gather(t_query.data.part(stored, box.shift(volume.origin(stored))))
+
+        return volume.read(t_query.mip, box, read_stored)
+
+    def gather(self, d_query: DataQuery) -> Voxels:
+        """Put the tiles of a request together; read-only where it is one whole tile."""
+        groups = self._tiles_of(d_query)
+        if sum(map(len, groups)) == 1:
+            tile = self.load(tile_of(d_query, groups[0][0]))
+            if tile.shape == d_query.box.shape:
+                return tile
+        voxels = np.zeros(d_query.box.shape, d_query.dtype)
+
+        def place(group: list[Zyx]) -> None:
+            for index in group:
+                t_query = tile_of(d_query, index)
+                part = self.load(t_query)
+                start = d_query.tile_origin(index)
+                at = BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start)
+                voxels[at.relative_to(d_query.box.start).slices] = part
+
+        self._workers.each(place, groups)
+        return voxels
+
+    def unique(self, d_query: DataQuery) -> set[Any]:
+        """Find the values that occur in a request, tile by tile."""
+        found: set[Any] = set()
+        inside = 0
+
+        def look(group: list[Zyx]) -> None:
+            nonlocal inside
+            for index in group:
+                part = self.load(tile_of(d_query, index))
+                values = _unique_values(part)
+                with lock:
+                    found.update(values)
+                    inside += part.size
+
+        lock = threading.Lock()
+        self._workers.each(look, self._tiles_of(d_query))
+        if inside < d_query.box.size:
+            found.add(0)
+        return found
+
+    def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
+        """Give the positions of the tiles that a request needs, by what is read at once."""
+        volume, mip = d_query.volume, d_query.resolution
+        box = d_query.box.relative_to(d_query.off_zyx) & BoundingBox.of_shape(volume.shape(mip))
+        if not box.size:
+            return []
+        groups: dict[Zyx, list[Zyx]] = {}
+        for index in indexes(box.in_tiles(d_query.tile_zyx)):
+            groups.setdefault(volume.unit(mip, index).start, []).append(index)
+        return list(groups.values())
+
+
+def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
+    """Give the request for one tile that is part of a request."""
+    return TileQuery(d_query, index, d_query.part_of_tile(index))
+
+
+def _own(voxels: Voxels) -> Voxels:
+    """Give read-only voxels that keep nothing else in memory."""
+    owner = voxels.base
+    if not voxels.flags.c_contiguous or getattr(owner, "nbytes", 0) > voxels.nbytes:
+        voxels = voxels.copy()
+    voxels.flags.writeable = False
+    return voxels
+
+
+def _unique_values(voxels: Voxels) -> list[Any]:
+    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
+    flat = voxels.ravel()
+    starts = np.empty(flat.size, bool)
+    starts[0] = True
+    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
+    values: list[Any] = np.unique(flat[starts]).tolist()
+    return values

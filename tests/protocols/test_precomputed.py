@@ -1,0 +1,127 @@
+"""Precomputed volumes: what the specification says, and what CloudVolume and TensorStore read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+import tensorstore as ts
+
+from bfly.downsample import downsample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+OFFSET = (4, 10, 7)
+ROOT = "/pre/exp::sam::dat/seg"
+
+
+@pytest.fixture(scope="module")
+def volume() -> np.ndarray:
+    ids = np.random.default_rng(0).integers(2**53, 2**64, 40, np.uint64)
+    return np.random.default_rng(1).choice(ids, (50, 150, 201))
+
+
+@pytest.fixture(scope="module")
+def client(volume, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]:
+    path = tmp_path_factory.mktemp("precomputed") / "seg.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("main", data=volume, chunks=(32, 32, 32), compression="gzip")
+    channel = {"name": "seg", "path": str(path), "offset": OFFSET, "voxel_size": [40, 4, 3.58]}
+    with serve(make_tree(channel)) as client:
+        yield client
+
+
+def at_mip(volume: np.ndarray, mip: int) -> np.ndarray:
+    return volume if mip == 0 else downsample(volume, OFFSET, (1, 2**mip, 2**mip), "segmentation")
+
+
+def test_info(client) -> None:
+    info = client.get(f"{ROOT}/info").json()
+    assert info["@type"] == "neuroglancer_multiscale_volume"
+    assert (info["type"], info["data_type"], info["num_channels"]) == ("segmentation", "uint64", 1)
+    assert [scale["key"] for scale in info["scales"]] == ["0", "1", "2"]
+    assert [scale["size"] for scale in info["scales"]] == [
+        [201, 150, 50],
+        [101, 75, 50],
+        [51, 38, 50],
+    ]
+    assert [scale["voxel_offset"] for scale in info["scales"]] == [[7, 10, 4], [3, 5, 4], [1, 2, 4]]
+    resolutions = [scale["resolution"] for scale in info["scales"]]
+    assert resolutions == [[3.58, 4, 40], [7.16, 8, 40], [14.32, 16, 40]]
+    assert all(scale["chunk_sizes"] == [[32, 32, 32]] for scale in info["scales"])
+    assert all(scale["encoding"] == "raw" for scale in info["scales"])
+
+
+def test_every_chunk_at_every_mip(client, volume) -> None:
+    for scale in client.get(f"{ROOT}/info").json()["scales"]:
+        mip = int(scale["key"])
+        found = np.zeros(scale["size"][::-1], np.uint64)
+        (size_x, size_y, size_z), (off_x, off_y, off_z) = scale["size"], scale["voxel_offset"]
+        for z in range(0, size_z, 32):
+            for y in range(0, size_y, 32):
+                for x in range(0, size_x, 32):
+                    k, j, i = min(z + 32, size_z), min(y + 32, size_y), min(x + 32, size_x)
+                    name = (
+                        f"{x + off_x}-{i + off_x}_{y + off_y}-{j + off_y}_{z + off_z}-{k + off_z}"
+                    )
+                    got = client.get(f"{ROOT}/{mip}/{name}")
+                    assert got.status_code == 200, got.text
+                    shape = (k - z, j - y, i - x)
+                    found[z:k, y:j, x:i] = np.frombuffer(got.content, "<u8").reshape(shape)
+        assert np.array_equal(found, at_mip(volume, mip))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "0/0-64_0-64_0-64",
+        "0/7-71_10-74_4-99",
+        "3/0-1_2-3_4-5",
+        "40/3-4_5-6_4-5",
+        "0/9-8_10-12_4-5",
+        "provenance",
+        "0/7-71_10-74",
+    ],
+)
+def test_what_is_not_there_is_404(client, path: str) -> None:
+    assert client.get(f"{ROOT}/{path}").status_code == 404
+
+
+def test_wrong_names(client) -> None:
+    got = client.get("/pre/exp::sam::dat/foo/info")
+    assert (got.status_code, got.text) == (400, "The channel foo is not in ['seg'].\n")
+    assert client.get("/pre/exp::sam/seg/info").status_code == 404
+
+
+def test_tensorstore_reads_the_same(client, volume) -> None:
+    for mip in range(3):
+        spec = {
+            "driver": "neuroglancer_precomputed",
+            "kvstore": f"{client.base_url}{ROOT}/",
+            "scale_index": mip,
+        }
+        store = ts.open(spec).result()
+        expected = at_mip(volume, mip)
+        assert store.domain.origin[:3] == tuple(
+            o >> m for o, m in zip(OFFSET[::-1], (mip, mip, 0), strict=True)
+        )
+        assert np.array_equal(store.read().result()[..., 0].T, expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_cloudvolume_reads_the_same(client, volume) -> None:
+    from cloudvolume import CloudVolume
+
+    for mip in range(3):
+        remote = CloudVolume(f"precomputed://{client.base_url}{ROOT}", mip=mip, progress=False)
+        expected = at_mip(volume, mip)
+        assert remote.bounds.size3().tolist() == list(expected.shape[::-1])
+        assert remote.bounds.minpt.tolist() == [OFFSET[2] >> mip, OFFSET[1] >> mip, OFFSET[0]]
+        assert np.allclose(remote.resolution, [3.58 * 2**mip, 4 * 2**mip, 40])
+        assert remote.layer_type == "segmentation"
+        assert np.array_equal(np.asarray(remote[:, :, :])[..., 0].T, expected)
