@@ -13,12 +13,13 @@ from bfly.config import Config
 from bfly.errors import ButterflyError, ConfigError
 from bfly.files import Files
 from bfly.keywords import MIB, RUNTIME
-from bfly.scan import report, scan
+from bfly.report import report
+from bfly.scan import scan
 from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
-    from bfly.config import Channel
     from bfly.databases.database import Database
+    from bfly.tree import Channel
 
 __all__ = ["Butterfly"]
 

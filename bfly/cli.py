@@ -28,7 +28,7 @@ _DEMO = "Make synthetic tissue (EM, segmentation, supervoxels) in a folder, once
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
     return int(text)
 
@@ -41,6 +41,17 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")
     return parser
+
+
+def _make_demo(folder: str) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from bfly.testing.tissue import make_tissue
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Making tissue", total=1)
+        make_tissue(folder, progress=lambda done: progress.update(task, completed=done))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,9 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         if words[:1] == ["demo"]:
-            from bfly.testing.tissue import make_tissue
-
-            make_tissue(experiments)
+            _make_demo(experiments)
         butterfly = Butterfly(experiments, output, parsed.port, parsed.host)
         set_up(butterfly.config.log_level, butterfly.config.log_path, parsed.log_json)
         butterfly.serve()

@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly import registry
-from bfly.config import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.images import EXTENSIONS
+from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bfly.files import Files
 
-__all__ = ["Found", "report", "scan"]
+__all__ = ["Found", "scan"]
 
 REASONS = {
     "h5": "not an HDF5 file",
@@ -236,51 +236,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield lambda path: status.update(Text(f"Looking into {path!r}", overflow="ellipsis"))
-
-
-def report(found: Found, console: Console, most: int = 10) -> None:
-    """Show what a scan found, and what it skipped and why.
-
-    Parameters
-    ----------
-    found : Found
-        The answer of `scan`.
-    console : rich.console.Console
-        Where to.
-    most : int
-        How many channels of a dataset, and paths for a reason, are shown by name.
-    """
-
-    def show(text: str, style: str = "") -> None:
-        console.print(Text(text, style), soft_wrap=True)
-
-    for experiment in found.experiments:
-        for sample in experiment.samples:
-            total = sum(len(dataset.channels) for dataset in sample.datasets)
-            show(f"{experiment.name} / {sample.name}: {_many(total, 'channel')}", "bold")
-            for dataset in sample.datasets:
-                channels = _many(len(dataset.channels), "channel")
-                show(f"  {dataset.name}: {channels} in {dataset.path}")
-                for line in _first([channel.name for channel in dataset.channels], most):
-                    show(f"    {line}")
-    if not found.experiments:
-        show("No channel of a known format was found.", "yellow")
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for path, reason in found.skipped:
-        reasons[reason].append(path)
-    for reason, paths in sorted(reasons.items()):
-        show(f"Skipped {len(paths):,}: {reason}", "yellow")
-        for line in _first(paths, most):
-            show(f"  {line}")
-    if found.others:
-        show(f"{_many(found.others, 'other file')} passed over.")
-
-
-def _first(lines: list[str], most: int) -> list[str]:
-    """Give the first lines, and how many more there are."""
-    rest = len(lines) - most
-    return lines if rest <= 0 else [*lines[:most], f"… {rest:,} more"]
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

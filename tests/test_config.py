@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.config import Channel, Config, Dataset, Experiment, Sample, check_name, pick
+from bfly.config import Config, pick
 from bfly.errors import BadRequest, ConfigError
+from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
 FILE = "/etc/lab/bfly.yaml"
 

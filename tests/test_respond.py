@@ -6,7 +6,6 @@ import gzip
 from typing import TYPE_CHECKING
 
 import h5py
-import httpx
 import numpy as np
 import pytest
 
@@ -15,6 +14,8 @@ from bfly.respond import accepts_gzip
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
 CHUNK = "/pre/exp::sam::dat/seg/0/0-64_0-64_0-64"
 

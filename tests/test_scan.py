@@ -13,6 +13,7 @@ from bfly import registry, scan
 from bfly.config import Config
 from bfly.errors import ConfigError, NotAllowed
 from bfly.files import Files
+from bfly.report import report
 
 
 class ByMark:
@@ -307,7 +308,7 @@ def test_what_is_found_can_be_saved_and_loaded(make, tmp_path):
 def test_the_report(make):
     data = make(*[f"many/{i:02}.h5=hdf5" for i in range(13)], "[red]/em.h5=hdf5", "bad.h5=", "x=")
     out = io.StringIO()
-    scan.report(look(data), Console(file=out, width=40))
+    report(look(data), Console(file=out, width=40))
     assert out.getvalue().splitlines() == [
         "root / data: 14 channels",
         f"  [red]: 1 channel in {data}/[red]",
@@ -323,7 +324,7 @@ def test_the_report(make):
 
 def test_the_report_of_nothing(make):
     out = io.StringIO()
-    scan.report(look(make("x.h5/y/.z=")), Console(file=out))
+    report(look(make("x.h5/y/.z=")), Console(file=out))
     assert out.getvalue() == "No channel of a known format was found.\n"
 
 

@@ -15,7 +15,7 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.config import Channel, Dataset, Experiment, Sample
+    from bfly.tree import Channel, Dataset, Experiment, Sample
 
 __all__ = ["API"]
 

@@ -20,8 +20,8 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.config import Channel
     from bfly.geometry import Zyx
+    from bfly.tree import Channel
     from bfly.volume import Volume
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]

@@ -10,9 +10,10 @@ from bfly.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.config import Channel, Config
+    from bfly.config import Config
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
+    from bfly.tree import Channel
 
 __all__ = ["Protocol", "channel_words", "named"]
 

@@ -162,7 +162,8 @@ BAD = {
     "unknown format": (
         {"format": "gif"},
         400,
-        "The format gif is not in ['bmp', 'jpeg', 'jpg', 'npz', 'png', 'raw', 'tif', 'tiff', 'zip'].",
+        "The format gif is not in ['bmp', 'jpeg', 'jpg', 'npz', 'png', 'raw', 'tif', 'tiff', "
+        "'zip'].",
     ),
     "unknown view": (
         {"view": "x"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import h5py
 import numpy as np
@@ -29,7 +29,7 @@ class _Suite(SourceSuite):
     source = HDF5
     dtypes = ALL
     shape = (20, 40, 33)
-    options: dict[str, Any]
+    options: ClassVar[dict[str, Any]]
 
     def write(self, folder: Path, volume: NDArray[Any]) -> Path:
         path = folder / "volume.h5"
@@ -42,15 +42,20 @@ class _Suite(SourceSuite):
 
 
 class TestContiguous(_Suite):
-    options: dict[str, Any] = {}
+    options: ClassVar[dict[str, Any]] = {}
 
 
 class TestGzip(_Suite):
-    options = {"chunks": (8, 16, 16), "compression": "gzip", "shuffle": True, "fletcher32": True}
+    options: ClassVar[dict[str, Any]] = {
+        "chunks": (8, 16, 16),
+        "compression": "gzip",
+        "shuffle": True,
+        "fletcher32": True,
+    }
 
 
 class TestLzf(_Suite):
-    options = {"chunks": (16, 16, 16), "compression": "lzf"}
+    options: ClassVar[dict[str, Any]] = {"chunks": (16, 16, 16), "compression": "lzf"}
 
 
 class TestPointer(SourceSuite):

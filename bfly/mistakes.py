@@ -1,0 +1,57 @@
+"""What is wrong with a configuration, one line for each mistake."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from bfly.tree import Channel, Dataset, Experiment, Model, Sample
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["mistake", "shortened"]
+
+_BELOW: dict[str, type[Model]] = {
+    "experiments": Experiment,
+    "samples": Sample,
+    "datasets": Dataset,
+    "channels": Channel,
+}
+
+
+def mistake(error: ErrorDetails, root: type[Model]) -> str:
+    """Say in one line which key has which value and what is allowed.
+
+    Parameters
+    ----------
+    error : dict
+        What pydantic says.
+    root : type
+        The model whose fields are the keys directly under ``bfly``.
+    """
+    loc, value, wrong = error["loc"], shortened(error["input"]), error["type"]
+    if wrong == "invalid_key":
+        loc, wrong = (*loc[:-1], str(loc[-1])), "extra_forbidden"
+    key = "bfly" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    *groups, name = [part for part in loc if isinstance(part, str)]
+    fields = (_BELOW[groups[-1]] if groups else root).model_fields
+    allowed = {field.alias or "": field.description for field in fields.values()}
+    if wrong == "extra_forbidden":
+        near = difflib.get_close_matches(name, allowed, 1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f"{key} is {value}, but there is no such key{hint} Allowed are {', '.join(allowed)}."
+    if wrong == "missing":
+        return f"{key} is missing; needed is {allowed[name]}."
+    if wrong == "repeated":
+        first = f"[{error['ctx']['first']}]"
+        return f"{key} is {value}, which is the name of {first} too; allowed are names that differ."
+    if wrong == "value_error":
+        return f"{key} is {value}; allowed is {error['ctx']['error']}."
+    return f"{key} is {value}; allowed is {allowed[name]}."
+
+
+def shortened(value: Any) -> str:
+    """Give a value as it is written, cut off where it gets long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,146 @@
+"""The tree that is served: experiments, samples, datasets, channels, each checked and frozen.
+
+The description of a field is what is allowed in it, in the words that a mistake is answered
+with (see `bfly.mistakes`).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+__all__ = ["Channel", "Dataset", "Experiment", "Sample", "check_name"]
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+_PATH = "a path, relative ones as seen from this file's folder"
+_NAME = "text without '/' and '::', not blank, '.' or '..', and without ':' at either end"
+
+
+def check_name(name: str) -> str:
+    """Give a name back that can be part of an address.
+
+    Raises
+    ------
+    ValueError
+        It cannot, because names are joined there by ``/`` and ``::``; says what is allowed.
+    """
+    encodable = name.encode(errors="replace").decode()
+    fit = name.strip() and name not in (".", "..") and name == name.strip(":") == encodable
+    if not fit or "/" in name or "::" in name:
+        raise ValueError(_NAME)
+    return name
+
+
+def _expand(path: str, info: ValidationInfo) -> str:
+    """Make a path absolute, as seen from the folder of the YAML file."""
+    if "\0" in path:
+        raise ValueError("a path without NUL")
+    folder = (info.context or {}).get("folder", "")
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _unique(items: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Check siblings and that their names differ, so that all mistakes come out together."""
+    mistakes = []
+    first: dict[str, int] = {}
+    for index, item in enumerate(items if isinstance(items, (list, tuple)) else ()):
+        name = item.get("name") if isinstance(item, dict) else getattr(item, "name", None)
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            error = PydanticCustomError("repeated", "repeated", {"first": first[name]})
+            mistakes.append(InitErrorDetails(type=error, loc=(index, "name"), input=name))
+    try:
+        checked = check(items)
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            again = PydanticCustomError(one["type"], one["type"], one.get("ctx"))
+            mistakes.append(InitErrorDetails(type=again, loc=one["loc"], input=one["input"]))
+    if mistakes:
+        raise ValidationError.from_exception_data("names", mistakes)
+    return checked
+
+
+Int = Annotated[int, Strict()]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+AbsolutePath = Annotated[str, Field(min_length=1), AfterValidator(_expand)]
+
+Name = Annotated[str, AfterValidator(check_name), Field(description=_NAME)]
+Path = Annotated[AbsolutePath, Field(description=_PATH)]
+PathOrNone = Annotated[AbsolutePath | None, Field(description=_PATH)]
+Group = Annotated[tuple[T, ...], WrapValidator(_unique)]
+Kind = Literal["image", "segmentation"]
+
+
+class Model(BaseModel):
+    """Base of all parts of a configuration: frozen, strict, with hyphens in its keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda name: name if name == "voxel_size" else name.replace("_", "-"),
+    )
+
+
+class Channel(Model):
+    """One served volume: `path` is its file or folder, `offset` its first voxel (z, y, x).
+
+    `dpath` is the folder with its metadata files where that is not the dataset's; `kind` and
+    `voxel_size` (nanometres, z y x) override what the source says of itself.
+    """
+
+    name: Name
+    path: Path
+    offset: Annotated[
+        tuple[Int, Int, Int], Field(description="a list of three whole numbers, z y x")
+    ] = (0, 0, 0)
+    dpath: PathOrNone = None
+    short_description: Annotated[str | None, Field(description="text")] = None
+    kind: Annotated[Kind | None, Field(description="image or segmentation")] = None
+    voxel_size: Annotated[
+        tuple[Positive, Positive, Positive] | None,
+        Field(description="a list of three numbers above 0, z y x in nanometres"),
+    ] = None
+
+
+class Dataset(Model):
+    """Channels of one piece of tissue; `path` is the folder with its metadata files."""
+
+    name: Name
+    path: Path
+    channels: Annotated[Group[Channel], Field(description="a list of {name, path, …}")] = ()
+    synapse_connections: PathOrNone = None
+    neuron_soma: PathOrNone = None
+
+
+class Sample(Model):
+    """Datasets of one sample."""
+
+    name: Name
+    datasets: Annotated[Group[Dataset], Field(description="a list of {name, path, channels}")] = ()
+
+
+class Experiment(Model):
+    """Samples of one experiment."""
+
+    name: Name
+    samples: Annotated[Group[Sample], Field(description="a list of {name, datasets}")] = ()

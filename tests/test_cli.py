@@ -1,0 +1,142 @@
+"""The command, run as people run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import h5py
+import httpx
+import imagecodecs
+import numpy as np
+import pytest
+
+import bfly
+from bfly.cli import main
+from bfly.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the documented example: two datasets, one below the other."""
+    data = tmp_path / "data"
+    (data / "dense" / "excellent").mkdir(parents=True)
+    for name in ("dense/excellent/neuron.h5", "dense/raw-image.h5"):
+        with h5py.File(data / name, "w") as file:
+            file["main"] = np.zeros((2, 3, 4), "u1")
+    return data
+
+
+@contextmanager
+def command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
+    """Run the command; gives its address once it serves."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bfly", *words],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    assert process.stderr
+    for line in process.stderr:
+        lines.append(line)
+        if "http://" in line:
+            break
+    else:
+        raise AssertionError("".join(lines))
+    try:
+        yield next(word for word in line.replace('"', " ").split() if word.startswith("http://"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, text in ((["--help"], "bfly demo"), (["demo", "--help"], "synthetic tissue")):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+        assert text in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"bfly {bfly.__version__}\n"
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "70000", "²"])
+def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--", port])
+    assert ended.value.code == 2
+    assert f"{port} is not a port from 0 to 65535" in capsys.readouterr().err
+
+
+def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("RH_CONFIG_FILENAME", str(tmp_path / "none.yaml"))
+    assert main([]) == 1
+    assert "none.yaml does not exist" in capsys.readouterr().err
+    assert main(["-e", str(tmp_path / "nowhere")]) == 1
+    assert "neither a YAML file nor a folder" in capsys.readouterr().err
+    assert main(["-e", str(tmp_path)]) == 1
+    assert "no channel of a supported format" in capsys.readouterr().err
+    (tmp_path / "bad.yaml").write_text("bfly:\n  prot: 1\n")
+    assert main(["-e", str(tmp_path / "bad.yaml")]) == 1
+    assert "bad.yaml: bfly.prot is 1" in capsys.readouterr().err
+
+
+def test_a_folder_is_served_and_its_yaml_is_the_same_tree(folder: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "found.yaml"
+    at = {"experiment": "root", "sample": "data"}
+
+    def tree(url: str) -> object:
+        datasets = httpx.get(f"{url}api/datasets", params=at).json()
+        return {
+            dataset: httpx.get(f"{url}api/channels", params={**at, "dataset": dataset}).json()
+            for dataset in datasets
+        }
+
+    with command("-e", str(folder), "-o", str(saved), "0", cwd=tmp_path) as url:
+        found = tree(url)
+        assert found == {"dense": ["raw-image.h5"], "excellent": ["neuron.h5"]}
+    config = Config.load(str(saved))
+    dataset = config.dataset("root", "data", "excellent")
+    assert dataset.path == str(folder / "dense" / "excellent")
+    with command("-e", str(saved), "0", cwd=tmp_path) as url:
+        assert tree(url) == found
+    with command("0", cwd=tmp_path, RH_CONFIG_FILENAME=str(saved)) as url:
+        assert tree(url) == found
+    assert (tmp_path / "bfly.log").read_text().count("serves http://") == 3
+
+
+def test_host_and_json_log(folder: Path, tmp_path: Path) -> None:
+    words = ("-e", str(folder), "--host", "127.0.0.2", "--log-json", "0")
+    with command(*words, cwd=tmp_path) as url:
+        assert url.startswith("http://127.0.0.2:")
+        assert httpx.get(f"{url}healthz").status_code == 200
+    for line in (tmp_path / "bfly.log").read_text().splitlines():
+        assert {"time", "level", "message"} <= set(json.loads(line))
+
+
+def test_the_demo_serves_a_picture_of_tissue(tmp_path: Path) -> None:
+    with command("demo", "0", cwd=tmp_path) as url:
+        at = {"experiment": "root", "sample": "bfly-demo", "dataset": "bfly-demo"}
+        channels = httpx.get(f"{url}api/channels", params=at).json()
+        assert channels == ["em.h5", "segmentation.h5", "supervoxels.h5"]
+        box = {"x": 0, "y": 0, "z": 10, "width": 512, "height": 512}
+        for channel in channels:
+            got = httpx.get(f"{url}api/data", params={**at, **box, "channel": channel}, timeout=30)
+            picture = imagecodecs.png_decode(got.content)
+            assert picture.shape[:2] == (512, 512)
+            assert picture.std() > 10
+        started = time.time()
+    assert os.path.getmtime(tmp_path / "bfly-demo" / "em.h5") <= started
