@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from bfly.config import Config
+    from typing import Any
 
 __all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx"]
 
@@ -64,7 +64,7 @@ def find(program: str) -> str | None:
 def missing(*programs: str) -> str:
     """Say which of the programs are missing and how to get them; nothing if all are there."""
     absent = [program for program in programs if find(program) is None]
-    return f"{' and '.join(absent)} not installed: {HOW_TO_GET}" if absent else ""
+    return f"{' and '.join(absent)} missing: {HOW_TO_GET}" if absent else ""
 
 
 @contextlib.contextmanager
@@ -96,10 +96,10 @@ def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def bfly(folder: Path, config: Config) -> Iterator[int]:
+def bfly(folder: Path, config: dict[str, Any]) -> Iterator[int]:
     """Serve a configuration with one process of Butterfly, as a user would; give the port."""
     path = folder / "bfly.yaml"
-    config.save(str(path))
+    path.write_text(yaml.safe_dump(config))
     port = _free_port()
     command = [sys.executable, "-m", "bfly", "-e", str(path), "--host", HOST, str(port)]
     with _running(command, folder, port):
@@ -138,10 +138,11 @@ def _free_port() -> int:
 
 
 def machine() -> dict[str, str]:
-    """Say what the figures are true for: the processor, and the version of all that counts."""
+    """Say what the figures are true for: the processor, its load, the version of all that counts."""
     packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal")
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "load before": f"{os.getloadavg()[0]:.2f}",
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         **{name: version(name) for name in packages},

@@ -20,13 +20,11 @@ import h5py
 import numpy as np
 
 from benchmarks.measure import Samples, WrongAnswer, interleaved
-from bfly.cache import Cache
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
-from bfly.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +112,7 @@ def measure(data: str, path: str, rounds: int) -> Reading:
 def _core(parallel: int) -> Iterator[Core]:
     """Lend a core that shares the work on a cutout between some threads."""
     core = Core(Nodb("", RUNTIME()))
-    core._workers = Workers(parallel)
+    core._workers.parallel = parallel
     yield core
     core._workers.close()
     core._files.close()
@@ -134,7 +132,8 @@ def _opened(path: str, parallel: int) -> Iterator[Read]:
         query = _query(path, BoundingBox.of_shape((1, 1, 1)))
         core.find_tiles(query)
         known = core.update_query(query)
-        core._cache = Cache(core._db.RUNTIME)
+        core._cache._cache.clear()
+        core._cache._now_memory = 0
         core._cache.set(query.key, known)
         yield lambda box: core.find_tiles(_query(path, box))
 

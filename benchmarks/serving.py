@@ -17,7 +17,6 @@ import numpy as np
 
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.peers import HOST, bfly, find, missing, nginx
-from bfly.config import Channel, Config, Dataset, Experiment, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +72,9 @@ def measure(volume: Volume, rounds: int, seconds: int) -> list[Serving]:
     WrongAnswer
         An answer is not what is in the file, or a request under load had no good answer.
     """
-    dataset = Dataset(name="d", path="/", channels=(Channel(name="em", path=volume.em),))
-    sample = Sample(name="s", datasets=(dataset,))
-    config = Config(experiments=(Experiment(name="e", samples=(sample,)),))
+    channels = [{"name": "em", "path": volume.em}]
+    samples = [{"name": "s", "datasets": [{"name": "d", "path": "/", "channels": channels}]}]
+    config = {"bfly": {"experiments": [{"name": "e", "samples": samples}]}}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bfly-bench-")))
         for name in ("bfly", "nginx"):
@@ -145,7 +144,8 @@ def _load(
 def _requests_a_second(wrk: str, url: str, seconds: int, nbytes: int) -> float:
     """Let wrk ask for a URL, and see to it that all answers were whole."""
     command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    said = ran.stdout + ran.stderr
     total = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?)B read", said)
     if total is None or "Non-2xx" in said or "Socket errors" in said:
         raise WrongAnswer(f"{url} under load:\n{said}")
