@@ -138,7 +138,7 @@ def _free_port() -> int:
 
 
 def machine() -> dict[str, str]:
-    """Say what the figures are true for: the processor, its load, the version of all that counts."""
+    """Say what the figures are true for: the processor, its load, the versions that count."""
     packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal")
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
