@@ -129,7 +129,7 @@ def _from_folder(folder: str) -> Config:
     report(found, Console(stderr=True))
     if not found.experiments:
         raise ConfigError(f"There is no channel of a supported format below {folder}.")
-    return Config(experiments=found.experiments, allowed_paths=(folder,))
+    return Config(experiments=found.experiments)
 
 
 def _refusal(channel: Channel, files: Files) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bfly import registry
 from bfly.cache import Cache
-from bfly.errors import SourceChanged, TooLarge
+from bfly.errors import SourceChanged
 from bfly.files import Files
 from bfly.geometry import zyx
 from bfly.queries.data import DataQuery
@@ -64,7 +64,7 @@ class Core:
         self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
-        self._tiles = Tiles(self._cache, self._workers)
+        self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
 
     @property
     def executor(self) -> Executor:
@@ -198,7 +198,7 @@ class Core:
         NotAllowed
             A path lies outside ``allowed-paths``.
         """
-        return self._on_current_files(d_query, self._checked_and_gathered)
+        return self._on_current_files(d_query, self._tiles.gather)
 
     def find_unique(self, d_query: DataQuery) -> set[Any]:
         """Find the values that occur among the requested voxels, tile by tile.
@@ -240,13 +240,3 @@ class Core:
             d_query.volume.current = False
         d_query.update_source(self.update_query(d_query))
         return work(d_query)
-
-    def _checked_and_gathered(self, d_query: DataQuery) -> Voxels:
-        limit = self._db.RUNTIME.IMAGE.LIMIT.VALUE
-        size = d_query.box.size * d_query.dtype.itemsize
-        if size > limit:
-            raise TooLarge(
-                f"The cutout of {d_query.box.shape} voxels (depth, height, width) takes {size} "
-                f"bytes; max-cutout-size is {limit}."
-            )
-        return self._tiles.gather(d_query)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import NotAllowed, SourceChanged, SourceError
+from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
 from bfly.queries.tile import TileQuery
+from bfly.volume import LARGEST_STEP
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Tiles", "tile_of"]
+
+SCAN = 1 / 128
+"""A cutout of more than this part of the cache is read past it: who copies a volume must not
+push out what others look at, and memory that is used again needs no new pages."""
 
 
 class Tiles:
@@ -30,11 +35,14 @@ class Tiles:
         Keeps the tiles.
     workers : Workers
         Share the tiles of one request.
+    limit : int
+        The most bytes to put together at once.
     """
 
-    def __init__(self, cache: Cache, workers: Workers) -> None:
+    def __init__(self, cache: Cache, workers: Workers, limit: int) -> None:
         self._cache = cache
         self._workers = workers
+        self._limit = limit
         self._reading: Flights[dict[Zyx, Voxels]] = Flights()
 
     def load(self, t_query: TileQuery) -> Voxels:
@@ -55,7 +63,7 @@ class Tiles:
     def _read_wanted(self, t_query: TileQuery) -> Voxels:
         """Read just the wanted part of a tile, and do not keep it."""
         tile = t_query.volume.tile_box(t_query.mip, t_query.index)
-        return self._read_box(t_query, t_query.crop.shift(tile.start) & tile)
+        return self._read_box(t_query.data, t_query.crop.shift(tile.start) & tile)
 
     def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
         """Read the tiles of a unit and keep each of them in the cache."""
@@ -64,29 +72,47 @@ class Tiles:
         known = {index: self._cache.get(volume.tile_key(mip, index)) for index in indexes(unit)}
         if all(len(tile) for tile in known.values()):
             return known
-        boxes = {index: volume.tile_box(mip, index) for index in indexes(unit)}
-        first, *_, last = [*boxes.values()] * 2
-        whole = BoundingBox(first.start, last.stop)
-        voxels = self._read_box(t_query, whole)
+        whole = volume.unit_box(mip, unit)
+        voxels = self._read_box(t_query.data, whole)
         tiles = {}
-        for index, box in boxes.items():
+        for index in indexes(unit):
+            box = volume.tile_box(mip, index)
             tile = _own(voxels[box.relative_to(whole.start).slices])
             self._cache.set(volume.tile_key(mip, index), tile)
             tiles[index] = tile
         return tiles
 
-    def _read_box(self, t_query: TileQuery, box: BoundingBox) -> Voxels:
-        volume = t_query.volume
+    def _read_box(self, d_query: DataQuery, box: BoundingBox) -> Voxels:
+        """Read any box of the mip, counted from the channel's first voxel."""
+        volume, mip = d_query.volume, d_query.resolution
 
         def read_stored(stored: int, box: BoundingBox) -> Voxels:
-            if stored == t_query.mip:
+            if stored == mip:
                 return volume.source.read(stored, box)
-            return self.gather(t_query.data.part(stored, box.shift(volume.origin(stored))))
+            part = d_query.part(stored, box.shift(volume.origin(stored)))
+            return self._gather(part, max(self._limit, LARGEST_STEP))
 
-        return volume.read(t_query.mip, box, read_stored)
+        return volume.read(mip, box, read_stored)
 
     def gather(self, d_query: DataQuery) -> Voxels:
-        """Put the tiles of a request together; read-only where it is one whole tile."""
+        """Put the tiles of a request together; read-only where it is one whole tile.
+
+        Raises
+        ------
+        TooLarge
+            The request, or a part that a coarse mip would be computed from, takes more
+            memory than is allowed; nothing was allocated.
+        """
+        return self._gather(d_query, self._limit)
+
+    def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
+        shape, mip = d_query.box.shape, d_query.resolution
+        size = d_query.box.size * d_query.dtype.itemsize
+        if size > limit:
+            raise TooLarge(
+                f"The cutout of {shape} voxels (depth, height, width) at resolution {mip} "
+                f"takes {size} bytes; max-cutout-size is {limit}."
+            )
         groups = self._tiles_of(d_query)
         if sum(map(len, groups)) == 1:
             tile = self.load(tile_of(d_query, groups[0][0]))
@@ -94,7 +120,11 @@ class Tiles:
                 return tile
         voxels = np.zeros(d_query.box.shape, d_query.dtype)
 
+        scan = size > self._cache._max_memory * SCAN
+
         def place(group: list[Zyx]) -> None:
+            if scan and self._placed_past_cache(d_query, group[0], voxels):
+                return
             for index in group:
                 t_query = tile_of(d_query, index)
                 part = self.load(t_query)
@@ -104,6 +134,18 @@ class Tiles:
 
         self._workers.each(place, groups)
         return voxels
+
+    def _placed_past_cache(self, d_query: DataQuery, index: Zyx, voxels: Voxels) -> bool:
+        """Read a unit straight into a large cutout, if it is wanted whole and not cached."""
+        volume, mip = d_query.volume, d_query.resolution
+        unit = volume.unit(mip, index)
+        box = volume.unit_box(mip, unit)
+        place = box.shift(volume.origin(mip))
+        keys = (volume.tile_key(mip, i) for i in indexes(unit))
+        if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
+            return False
+        voxels[place.relative_to(d_query.box.start).slices] = self._read_box(d_query, box)
+        return True
 
     def unique(self, d_query: DataQuery) -> set[Any]:
         """Find the values that occur in a request, tile by tile."""

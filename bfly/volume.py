@@ -196,6 +196,11 @@ class Volume:
         first = zyx(i // n * n for i, n in zip(index, tiles, strict=True))
         return BoundingBox.of_shape(tiles, first) & self.tiles(mip)
 
+    def unit_box(self, mip: int, unit: BoundingBox) -> BoundingBox:
+        """Give the voxels of all tiles of a unit."""
+        last = (unit.stop[0] - 1, unit.stop[1] - 1, unit.stop[2] - 1)
+        return BoundingBox(self.tile_box(mip, unit.start).start, self.tile_box(mip, last).stop)
+
     def read(self, mip: int, box: BoundingBox, read_stored: Read) -> Voxels:
         """Read a box inside a mip, computing it where it is not stored.
 
@@ -243,6 +248,8 @@ class Volume:
             y_x = (step[1] * factor[1]) * (step[2] * factor[2])
             return step[0] * factor[0] * y_x * self.dtype.itemsize
 
+        while step[0] > 1 and fine_bytes(step) > LARGEST_STEP:
+            step[0] = ceil_div(step[0], 2)
         for axis in (2, 1, 0):
             while step[axis] < shape[axis] and fine_bytes(step) * 2 <= LARGEST_STEP:
                 step[axis] = min(shape[axis], step[axis] * 2)

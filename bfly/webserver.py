@@ -179,12 +179,13 @@ class Webserver:
             self._application,
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(settings)
-        log.info("Butterfly serves http://%s:%s/", host, self.port)
+        log.info("Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         self._listening.set()
         try:
             self._server.run(sockets=[listener])

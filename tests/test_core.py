@@ -219,6 +219,28 @@ def test_too_large_a_cutout_is_refused_before_anything_is_allocated(
         core.find_tiles(ask(path, BoundingBox.of_shape((2**40, 2**40, 2**40))))
 
 
+def test_a_mip_that_needs_too_much_at_once_is_refused(tmp_path: Path, make_core: Make) -> None:
+    with h5py.File(tmp_path / "wide.h5", "w") as file:
+        file.create_dataset("main", (1, 9000, 9000), "u1", chunks=(1, 512, 512), fillvalue=3)
+    core = make_core(limit=1 << 20)
+    box = BoundingBox.of_shape((1, 1, 1))
+    assert core.find_tiles(ask(str(tmp_path / "wide.h5"), box, 9, kind="image")).item() == 3
+    with pytest.raises(TooLarge, match=r"at resolution 0 takes \d+ bytes; max-cutout-size"):
+        core.find_tiles(ask(str(tmp_path / "wide.h5"), box, 13, kind="image"))
+
+
+def test_a_large_cutout_leaves_the_cache_to_others(tmp_path: Path, make_core: Make) -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (64, 256, 256), np.uint8)
+    path = write(tmp_path / "v.h5", volume, chunks=(64, 64, 64))
+    core = make_core(cache=32 << 20)
+    core.find_tiles(ask(path, BoundingBox((0, 0, 0), (1, 1, 1))))
+    kept = set(core._cache._cache)
+    box = BoundingBox((0, 0, 0), (64, 200, 256))
+    assert np.array_equal(core.find_tiles(ask(path, box)), volume[box.slices])
+    tiles = {key.rpartition("/")[2] for key in set(core._cache._cache) - kept}
+    assert tiles == {f"0.3.{x}" for x in range(4)}
+
+
 def test_a_changed_file_is_noticed(tmp_path: Path, make_core: Make) -> None:
     core, box = make_core(), BoundingBox.of_shape((4, 4, 4))
     path = write(tmp_path / "v.h5", np.full((4, 4, 4), 1, "u1"))

@@ -173,7 +173,8 @@ BAD = {
     "huge cutout": (
         {"width": 10**9, "height": 10**9},
         413,
-        "The cutout of (1, 1000000000, 1000000000) voxels (depth, height, width) takes "
+        "The cutout of (1, 1000000000, 1000000000) voxels (depth, height, width) at "
+        "resolution 0 takes "
         "1000000000000000000 bytes; max-cutout-size is 1048576.",
     ),
 }
