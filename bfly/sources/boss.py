@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.files import Files
     from bfly.geometry import Zyx
 
 __all__ = ["BossGrid"]
@@ -64,18 +63,10 @@ class BossGrid(TileGrid):
             return False
         return "ingest_job" in head or b'"ingest_job"' in tail
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        files: Files | None = None,
-        kind: str | None = None,
-        voxel_size: tuple[float, float, float] | None = None,
-    ) -> None:
-        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+    def _open(self) -> None:
         found = self._json()
-        job = _part(found, "ingest_job", dict, path)
-        where = f"{path}: ingest_job"
+        job = _part(found, "ingest_job", dict, self.path)
+        where = f"{self.path}: ingest_job"
         extent = _part(job, "extent", dict, where)
         size = _part(job, "tile_size", dict, where)
         origin = _part(job, "tile_origin", dict, where) if "tile_origin" in job else {}
@@ -89,8 +80,8 @@ class BossGrid(TileGrid):
         self._counts = zyx(map(ceil_div, shape, tile))
         self._tiles: dict[int, str] = {}
         self._sections: dict[int, str] = {}
-        for number, entry in enumerate(_part(found, "tiles", list, path)):
-            self._add(entry, f"{path}: tiles[{number}]")
+        for number, entry in enumerate(_part(found, "tiles", list, self.path)):
+            self._add(entry, f"{self.path}: tiles[{number}]")
         self.dtype = self._first_dtype()
 
     def _json(self) -> dict[str, Any]:

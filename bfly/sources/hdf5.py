@@ -16,7 +16,6 @@ from bfly.sources.source import Datasource
 if TYPE_CHECKING:
     from typing import Any
 
-    from bfly.files import Files
 
 __all__ = ["HDF5"]
 
@@ -52,22 +51,14 @@ class HDF5(Datasource):
         except (OSError, ValueError):
             return False
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        files: Files | None = None,
-        kind: str | None = None,
-        voxel_size: tuple[float, float, float] | None = None,
-    ) -> None:
-        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
-        pointers: list[dict[str, Any]] = [{"filename": path}]
-        if path.endswith(".json"):
+    def _open(self) -> None:
+        pointers: list[dict[str, Any]] = [{"filename": self.path}]
+        if self.path.endswith(".json"):
             pointers = self._pointers()
         self._parts: list[tuple[int, Hdf5Dataset]] = []
         next_z = 0
         for pointer in pointers:
-            filename = os.path.join(os.path.dirname(path), pointer["filename"])
+            filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
             self._watch(filename)
             part = Hdf5Dataset(self.files, filename, pointer.get("dataset-path"))
             z = pointer.get("z-offset", next_z)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.files import Files
     from bfly.geometry import Zyx
 
 __all__ = ["Mojo"]
@@ -59,15 +58,7 @@ class Mojo(TileGrid):
                 pass
         return os.path.isdir(os.path.join(path, "tiles", "w=00000000"))
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        files: Files | None = None,
-        kind: str | None = None,
-        voxel_size: tuple[float, float, float] | None = None,
-    ) -> None:
-        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
+    def _open(self) -> None:
         described = self._description()
         z, y, x = described.numbers("numVoxels")
         tile = described.numbers("numVoxelsPerTile")

@@ -104,6 +104,11 @@ class Datasource(ABC):
         self._voxel_size = voxel_size
         self._stamps: dict[str, Stamp] = {}
         self._stamps_lock = threading.Lock()
+        self._open()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Find out `scales` and `dtype`; `path` and `files` are set. Raises as `open`."""
 
     @classmethod
     @abstractmethod

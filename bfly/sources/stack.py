@@ -16,7 +16,6 @@ from bfly.sources.mojo import Mojo
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bfly.files import Files
     from bfly.geometry import Zyx
 
 __all__ = ["ImageStack"]
@@ -41,24 +40,18 @@ class ImageStack(TileGrid):
         except (OSError, ValueError):
             return False
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        files: Files | None = None,
-        kind: str | None = None,
-        voxel_size: tuple[float, float, float] | None = None,
-    ) -> None:
-        super().__init__(path, files=files, kind=kind, voxel_size=voxel_size)
-        self._watch(path)
+    def _open(self) -> None:
+        self._watch(self.path)
         try:
-            self._names = _section_names(self.files.resolve(path))
+            self._names = _section_names(self.files.resolve(self.path))
         except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         if not self._names:
-            raise SourceError(f"{path} has no image; allowed are {', '.join(EXTENSIONS)}.")
-        first = os.path.join(path, self._names[0])
-        shape, self.dtype = header(self._read_file(first), first, labels=kind == "segmentation")
+            raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
+        first = os.path.join(self.path, self._names[0])
+        shape, self.dtype = header(
+            self._read_file(first), first, labels=self._kind == "segmentation"
+        )
         self._check_pages(shape, first)
         self.scales = (Scale((len(self._names), *shape[1:]), shape),)
 
