@@ -35,10 +35,6 @@ READERS = (
 def show_machine(facts: dict[str, str], console: Console) -> None:
     """Print what the figures are true for."""
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
-    if float(facts["load before"]) > 0.5:
-        console.print(
-            "The machine has other work: what needs two cores will look slow.", style="red"
-        )
 
 
 def show_serving(rows: Sequence[Serving], console: Console) -> None:
