@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
 
     from bfly.keywords import RUNTIME
 
 __all__ = ["Database"]
 
 
-class Database(ABC):
-    """Knows which dataset a channel belongs to; engines derive from it.
+class Database:
+    """Knows which dataset a channel belongs to, and the dataset's neurons and synapses.
+
+    What has to be overridden says so by `NotImplementedError`; `bfly.databases.engine` does
+    that for engines that keep columns of numbers.
 
     Parameters
     ----------
     path : str
-        The database's file; an engine without one takes no notice.
+        The database's file or address; an engine without one takes no notice.
     _runtime : RUNTIME
         The limits and words in use, for the database and for the `Core` built on it.
+
+    Notes
+    -----
+    ``table`` is one of ``RUNTIME.DB.TABLE.LIST``. ``path`` is a dataset's path.
     """
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         self.path = path
         self.RUNTIME = _runtime
 
-    @abstractmethod
     def add_path(self, c_path: str, d_path: str) -> None:
-        """Store a link from a channel's path to its dataset's path.
+        """Store a link from a channel's path to its dataset's path. Must be overridden.
 
         Parameters
         ----------
@@ -40,10 +49,10 @@ class Database(ABC):
         d_path : str
             The path to the dataset with metadata files.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def get_path(self, path: str) -> str:
-        """Map a channel's path to its dataset's path.
+        """Map a channel's path to its dataset's path. Must be overridden.
 
         Parameters
         ----------
@@ -55,10 +64,134 @@ class Database(ABC):
         str
             The dataset's path; empty for a channel that was never added.
         """
+        raise NotImplementedError
 
-    @abstractmethod
+    def add_table(self, table: str, path: str) -> str | bool:
+        """Add a table for a dataset. Must be overridden.
+
+        Returns
+        -------
+        str or bool
+            Here the name that combines `table` and `path`; of an engine, whether there is
+            such a table now.
+        """
+        return self.RUNTIME.DB.JOIN.NAME.format(table, path)  # type: ignore[no-any-return]
+
+    def get_table(self, table: str, path: str) -> Any:
+        """Get the actual table of a dataset. Must be overridden.
+
+        Returns
+        -------
+        str or object
+            Here the table's full name; of an engine, what it keeps as the table.
+        """
+        return self.RUNTIME.DB.JOIN.NAME.format(table, path)
+
+    def get_by_key(self, table: str, path: str, key: int) -> Any:
+        """Get the entry with a key. Must be overridden.
+
+        Returns
+        -------
+        object or dict
+            Here what `get_table` gives; of an engine, the entry, empty if there is none.
+        """
+        return self.get_table(table, path)
+
+    def add_entries(
+        self, table: str, path: str, t_keys: Sequence[str], entries: ArrayLike
+    ) -> list[dict[str, Any]]:
+        """Add an array or a list of entries to a table. Must be overridden.
+
+        Parameters
+        ----------
+        table, path : str
+            Which table.
+        t_keys : sequence of str
+            The keys of the values of an entry, in their order.
+        entries : array_like
+            A row of values for each entry, N × ``len(t_keys)``.
+
+        Returns
+        -------
+        list of dict
+            The entries with their keys.
+        """
+        raise NotImplementedError
+
+    def add_entry(
+        self, table: str, path: str, entry: Mapping[str, Any], update: int = 1
+    ) -> dict[str, Any]:
+        """Add a single entry to a table. Must be overridden.
+
+        Parameters
+        ----------
+        table, path : str
+            Which table.
+        entry : dict
+            The mapping of keys to values.
+        update : int
+            1 to update an old entry with the same key, 0 to write a new entry whatever the
+            old one held.
+
+        Returns
+        -------
+        dict
+            The entry as it stands now.
+        """
+        raise NotImplementedError
+
     def commit(self) -> None:
-        """Save all changes to the database's file."""
+        """Save all changes to the database's file. Must be overridden."""
+        raise NotImplementedError
+
+    def add_tables(self, path: str) -> None:
+        """Add all the tables of a dataset."""
+        for table in self.RUNTIME.DB.TABLE.LIST:
+            self.add_table(table, path)
+
+    def add_synapses(self, path: str, synapses: ArrayLike) -> list[dict[str, Any]]:
+        """Add synapses to a dataset; their ids follow the highest that is there.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        synapses : array_like
+            N × 5: pre, post, z, y, x.
+
+        Returns
+        -------
+        list of dict
+            A dictionary for each row, with the keys of ``TABLE.SYNAPSE.FULL_LIST``.
+        """
+        words = self.RUNTIME.DB.TABLE.SYNAPSE
+        rows = as_rows(synapses, 5)
+        ids = np.arange(len(rows), dtype=np.uint64) + np.uint64(self._next_synapse(path))
+        return self.add_entries(
+            words.NAME, path, words.FULL_LIST, np.column_stack([ids, rows]).astype(np.uint64)
+        )
+
+    def _next_synapse(self, path: str) -> int:
+        """Give the lowest id above all synapses of a dataset; an engine knows better."""
+        return 0
+
+    def add_neurons(self, path: str, neurons: ArrayLike) -> list[dict[str, Any]]:
+        """Add neurons to a dataset.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        neurons : array_like
+            N × 4: id, z, y, x.
+
+        Returns
+        -------
+        list of dict
+            A dictionary for each row, with the keys of ``TABLE.NEURON.FULL_LIST``.
+        """
+        words = self.RUNTIME.DB.TABLE.NEURON
+        return self.add_entries(words.NAME, path, words.FULL_LIST, as_rows(neurons, 4))
 
     def load_config(self, config: Mapping[str, Any]) -> Self:
         """Load everything that a configuration names.
@@ -95,3 +228,23 @@ class Database(ABC):
         for channel in source.get(words.GROUP_LIST[-1]) or []:
             d_path = channel.get(words.DPATH.NAME) or source.get(words.PATH.NAME, "")
             self.add_path(channel[words.PATH.NAME], d_path)
+
+
+def as_rows(values: ArrayLike, width: int) -> NDArray[np.uint64]:
+    """Give rows of numbers without loss, negative ones as their two's complement.
+
+    Raises
+    ------
+    ValueError
+        They are not N × `width`.
+    """
+    rows = np.asarray(values, None if isinstance(values, np.ndarray) else object)
+    if rows.size == 0:
+        return np.empty((0, width), np.uint64)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(f"The rows have the shape {rows.shape}; allowed is (N, {width}).")
+    if rows.dtype == object:
+        return np.array([[int(v) & 0xFFFFFFFFFFFFFFFF for v in row] for row in rows], np.uint64)
+    if rows.dtype.kind == "f":
+        rows = rows.astype(np.int64)
+    return rows.astype(np.uint64)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly.databases.database import Database
+from bfly.databases.columns import KEYS, concatenated, empty, latest, unplaced
+from bfly.databases.engine import Engine
+from bfly.databases.sorted import SortedSynapses, SortedTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bfly.databases.columns import Columns
+    from bfly.databases.engine import Ids
+    from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
 
 __all__ = ["Nodb"]
 
+Name = tuple[str, str]
 
-class Nodb(Database):
-    """A database in memory; the arguments are those of `Database`."""
+
+class Nodb(Engine):
+    """A database in memory; the arguments are those of `Database`.
+
+    Rows that are written wait in a list until somebody reads; then a new table is sorted and
+    put in the place of the old one in one step, so that readers need no lock.
+    """
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         super().__init__(path, _runtime)
         self._paths: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
+        self._tables: dict[Name, SortedTable] = {}
+        self._written: dict[Name, list[Columns]] = {}
+        self._writing = threading.Lock()
 
     @override
     def add_path(self, c_path: str, d_path: str) -> None:
@@ -29,5 +47,82 @@ class Nodb(Database):
     def get_path(self, path: str) -> str:
         return self._paths.get(path, "")
 
+    @override
+    def add_table(self, table: str, path: str) -> bool:
+        with self._writing:
+            self._written.setdefault((table, self.dataset(path)), [])
+        return True
+
+    @override
+    def get_table(self, table: str, path: str) -> SortedTable | None:
+        name = table, self.dataset(path)
+        return self._table(*name) if name in self._written or name in self._tables else None
+
+    @override
     def commit(self) -> None:
         """Do nothing: there is no file."""
+
+    @override
+    def fingerprint(self, path: str) -> str:
+        return self._fingerprints.get(path, "")
+
+    @override
+    def replace(
+        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+    ) -> None:
+        rows = latest("synapse", concatenated("synapse", synapses))
+        somas = latest("neuron", concatenated("neuron", neurons))
+        placed = concatenated("neuron", [unplaced(rows, somas["neuron"]), somas])
+        tables = {
+            ("synapse", path): SortedSynapses("synapse", rows),
+            ("neuron", path): SortedTable("neuron", latest("neuron", placed)),
+        }
+        with self._writing:
+            for name in tables:
+                self._written.pop(name, None)
+            self._tables = {**self._tables, **tables}
+            self._fingerprints[path] = fingerprint
+
+    @override
+    def upsert(self, table: str, path: str, columns: Columns) -> None:
+        with self._writing:
+            self._written.setdefault((table, path), []).append(columns)
+
+    def _table(self, table: str, path: str) -> SortedTable:
+        name = table, path
+        if self._written.get(name):
+            with self._writing:
+                parts = self._written.pop(name, [])
+                old = self._tables.get(name)
+                rows = concatenated(table, [*([old.columns] if old else []), *parts])
+                self._tables = {**self._tables, name: _sorted(table, latest(table, rows))}
+        return self._tables.get(name) or _sorted(table, empty(table))
+
+    def _synapses(self, path: str) -> SortedSynapses:
+        table = self._table("synapse", path)
+        assert isinstance(table, SortedSynapses)
+        return table
+
+    @override
+    def rows(self, table: str, path: str, ids: Ids) -> Columns:
+        return self._table(table, path).rows(ids)
+
+    @override
+    def ids(self, table: str, path: str) -> Ids:
+        return self._table(table, path).columns[KEYS[table]]
+
+    @override
+    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
+        return self._synapses(path).inside(box)
+
+    @override
+    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
+        return self._synapses(path).of(neuron, box)
+
+    @override
+    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
+        return self._synapses(path).partners(neuron)
+
+
+def _sorted(table: str, columns: Columns) -> SortedTable:
+    return (SortedSynapses if table == "synapse" else SortedTable)(table, columns)

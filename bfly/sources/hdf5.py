@@ -52,7 +52,7 @@ class HDF5(Datasource):
             return False
 
     def _open(self) -> None:
-        pointers: list[dict[str, Any]] = [{"filename": self.path}]
+        pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
         if self.path.endswith(".json"):
             pointers = self._pointers()
         self._parts: list[tuple[int, Hdf5Dataset]] = []

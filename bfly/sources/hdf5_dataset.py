@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import suppress
 from os.path import dirname, join
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
-from bfly.errors import SourceChanged, SourceError
+from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.files import read_exactly, stamp_of
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, undo
@@ -83,6 +84,7 @@ class Hdf5Dataset:
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
             self._filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+            self._check_filters()
             layout = plist.get_layout()
             plain = file.userblock_size == 0 and plist.get_external_count() == 0
             self._chunked = plain and layout == h5py.h5d.CHUNKED and self._filters in PIPELINES
@@ -90,6 +92,17 @@ class Hdf5Dataset:
             self._contiguous = offset is not None and layout == h5py.h5d.CONTIGUOUS
             self._offset: int = offset or 0
             self.chunk = zyx(dataset.chunks or map(min, TILE_OF_ROWS, self.shape))
+
+    def _check_filters(self) -> None:
+        """Refuse a dataset whose filters the library cannot undo, not even with plug-ins."""
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401 - it registers its filters
+        missing = [each for each in self._filters if not h5py.h5z.filter_avail(each)]
+        if missing:
+            raise MissingLibrary(
+                f"{self.path}: {self.name} is packed with the HDF5 filters {missing}, which are "
+                "not here; pip install 'bfly[filters]' has the usual ones."
+            )
 
     def _check_elsewhere(self, dataset: Any) -> None:
         """Refuse a dataset that brings in files from outside the allowed folders."""

@@ -71,7 +71,9 @@ class SourceSuite(ABC):
         """Give a file with voxels of a channel; by default the path, or the largest in it."""
         if path.is_file():
             return path
-        return max((p for p in path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+        return max(
+            sorted(p for p in path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+        )
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run a test that takes a `dtype` once for each of `dtypes`."""

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.errors import NotAllowed, SourceChanged, SourceError
+from bfly.errors import MissingLibrary, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5 import HDF5
@@ -184,6 +184,24 @@ def test_a_chunk_that_skipped_its_filter(tmp_path: Path) -> None:
         made.id.write_direct_chunk((0, 0, 0), volume[:, :4].tobytes(), filter_mask=1)
         made.id.write_direct_chunk((0, 4, 0), zlib.compress(volume[:, 4:].tobytes()))
     check(str(tmp_path / "v.h5"), volume)
+
+
+def test_filters_of_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    volume = volume_of("u2")
+    path = write(tmp_path / "v.h5", volume, chunks=(4, 8, 8), compression=hdf5plugin.Zstd())
+    check(path, volume)
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda number: number != 32015)
+    with pytest.raises(MissingLibrary, match=r"\[32015\].*bfly\[filters\]"):
+        HDF5.open(path)
+
+
+def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = volume_of("u1")
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "v.h5", volume)
+    monkeypatch.chdir(tmp_path)
+    check("folder/v.h5", volume)
 
 
 def test_which_dataset_is_served(tmp_path: Path) -> None:

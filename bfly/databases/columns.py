@@ -1,0 +1,147 @@
+"""Rows as columns: equally long arrays by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bfly.geometry import BoundingBox
+
+__all__ = [
+    "IDS",
+    "KEYS",
+    "POINT",
+    "Columns",
+    "concatenated",
+    "empty",
+    "entries_of",
+    "inside",
+    "latest",
+    "typed",
+    "unplaced",
+]
+
+Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
+"""Those of a synapse are ``__id``, ``n1``, ``n2`` (uint64), ``z``, ``y``, ``x`` (int64, voxels
+of mip 0) and any more; those of a neuron ``neuron`` (uint64), ``z``, ``y``, ``x`` and any more.
+More columns are numbers, or text (dtype O)."""
+
+KEYS = {"neuron": "neuron", "synapse": "__id"}
+"""The column with the ids of each table."""
+
+IDS = {"neuron": ("neuron",), "synapse": ("__id", "n1", "n2")}
+POINT = ("z", "y", "x")
+
+
+def empty(table: str) -> Columns:
+    """Give no rows of a table."""
+    ids = {name: np.empty(0, np.uint64) for name in IDS[table]}
+    return {**ids, **{name: np.empty(0, np.int64) for name in POINT}}
+
+
+def typed(table: str, values: Mapping[str, Any]) -> Columns:
+    """Give columns the dtypes of a table; missing ones but the key are zeros.
+
+    Parameters
+    ----------
+    table : {"neuron", "synapse"}
+        Which table.
+    values : mapping of str to array
+        Of any dtype; integers beyond 63 bits as Python numbers or uint64.
+    """
+    size = max((len(column) for column in values.values()), default=0)
+    result: Columns = {}
+    for name in (*IDS[table], *POINT):
+        if name in values:
+            result[name] = _whole(values[name], np.uint64 if name in IDS[table] else np.int64)
+        elif name != KEYS[table]:
+            result[name] = np.zeros(size, np.uint64 if name in IDS[table] else np.int64)
+    for name, column in values.items():
+        if name not in result:
+            result[name] = _number_or_text(np.asarray(column))
+    return result
+
+
+def _whole(column: Any, dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    column = np.asarray(column)
+    if column.dtype.kind == "O":
+        low = int(np.iinfo(dtype).min)
+        return np.array([(int(v) - low) % 2**64 + low for v in column], dtype)
+    result: np.ndarray[Any, np.dtype[Any]] = column.astype(dtype)
+    return result
+
+
+def _number_or_text(column: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    if column.dtype.kind == "O":
+        plain = np.array(column.tolist())
+        return plain if plain.dtype.kind in "iufb" else np.array(list(map(str, column)), object)
+    return column
+
+
+def entries_of(columns: Columns) -> list[dict[str, Any]]:
+    """Give each row as a dictionary of Python values."""
+    names = list(columns)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def concatenated(table: str, batches: Iterable[Columns]) -> Columns:
+    """Put batches one after the other; a column that one of them lacks is filled up."""
+    parts = [batch for batch in batches if len(batch[KEYS[table]])]
+    if not parts:
+        return empty(table)
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    return {
+        name: np.concatenate([_filled(part, name, parts, KEYS[table]) for part in parts])
+        for name in names
+    }
+
+
+def _filled(
+    part: Columns, name: str, parts: list[Columns], key: str
+) -> np.ndarray[Any, np.dtype[Any]]:
+    if name in part:
+        return part[name]
+    dtype = next(other[name].dtype for other in parts if name in other)
+    missing: Any = "" if dtype.kind == "O" else np.nan if dtype.kind == "f" else 0
+    return np.full(len(part[key]), missing, dtype)
+
+
+def inside(columns: Columns, box: BoundingBox) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Tell of each row whether it lies in a box (voxels of mip 0)."""
+    result = np.ones(len(columns["z"]), bool)
+    for name, low, high in zip(POINT, box.start, box.stop, strict=True):
+        result &= (columns[name] >= low) & (columns[name] < high)
+    return result
+
+
+def latest(table: str, columns: Columns) -> Columns:
+    """Give the rows sorted by id; of those with the same id the last."""
+    ids = columns[KEYS[table]]
+    if len(ids) < 2 or (ids[1:] > ids[:-1]).all():
+        return columns
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    order = order[np.append(ids[1:] != ids[:-1], True)]
+    return {name: column[order] for name, column in columns.items()}
+
+
+def unplaced(synapses: Columns, known: np.ndarray[Any, np.dtype[np.uint64]]) -> Columns:
+    """Give the neurons that only synapses name, at the place of the first of their synapses.
+
+    Parameters
+    ----------
+    synapses : Columns
+        Sorted by id.
+    known : numpy.ndarray
+        The neurons that have a place.
+    """
+    both = np.column_stack([synapses["n1"], synapses["n2"]]).ravel()
+    neurons, first = np.unique(both, return_index=True)
+    new = ~np.isin(neurons, known)
+    rows = first[new] // 2
+    return {"neuron": neurons[new], **{name: synapses[name][rows] for name in POINT}}

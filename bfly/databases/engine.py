@@ -1,0 +1,241 @@
+"""What an engine provides, and the documented calls and features built upon it.
+
+An engine keeps, for each dataset, a table of synapses and a table of neurons as columns of
+numbers. It provides the abstract methods; all that works on entries comes from here.
+`bfly.testing.databases` is the contract as a test suite.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from typing_extensions import override
+
+from bfly.databases.columns import entries_of, typed
+from bfly.databases.database import Database
+from bfly.geometry import BoundingBox, zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from bfly.databases.columns import Columns
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["Engine"]
+
+
+class Engine(Database, ABC):
+    """Base of the engines; the arguments are those of `Database`.
+
+    The documented calls take the path of a channel or of a dataset; the abstract methods are
+    given that of a dataset. All may be called from any thread. A change is seen by readers,
+    of this and of other processes, once it is whole.
+    """
+
+    @abstractmethod
+    def fingerprint(self, path: str) -> str:
+        """Give what `replace` was told of the files last loaded; empty if nothing was."""
+
+    @abstractmethod
+    def replace(
+        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+    ) -> None:
+        """Load both tables of a dataset in place of what they held, as one transaction.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        fingerprint : str
+            Names the state of the files; kept for `fingerprint`.
+        neurons, synapses : iterable of Columns
+            In batches, each with the same columns; never all in memory at once. Of rows
+            with the same id the last counts. A neuron that only synapses name is added at
+            the place of its synapse with the lowest id.
+        """
+
+    @abstractmethod
+    def upsert(self, table: str, path: str, columns: Columns) -> None:
+        """Write rows, in place of those with the same ids; durable when it returns."""
+
+    @abstractmethod
+    def rows(self, table: str, path: str, ids: Ids) -> Columns:
+        """Give the rows with some ids, in that order; ids that are not there are left out."""
+
+    @abstractmethod
+    def ids(self, table: str, path: str) -> Ids:
+        """Give all ids of a table, sorted; of an unknown dataset none."""
+
+    @abstractmethod
+    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
+        """Give the synapses in a box (voxels of mip 0), sorted by id."""
+
+    @abstractmethod
+    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
+        """Give the synapses before and after a neuron, those in a box if given, sorted by id."""
+
+    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
+        """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
+        found = self.synapses_of(path, neuron)
+        pre, post = found["n1"], found["n2"]
+        return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
+
+    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
+        """Go through the synapses of a box, or all of them, in batches of bounded size."""
+        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path)
+        if box is not None:
+            yield self.synapses_in(path, box)
+            return
+        for start in range(0, len(ids), 100_000):
+            part = ids[start : start + 100_000]
+            yield self.rows(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path, part)
+
+    def dataset(self, path: str) -> str:
+        """Give the dataset of a channel's path; a dataset's path stands for itself."""
+        return self.get_path(path) or path
+
+    def _key(self, table: str) -> str:
+        return str(getattr(self.RUNTIME.DB.TABLE, table.upper()).KEY.NAME)
+
+    @override
+    def _next_synapse(self, path: str) -> int:
+        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, self.dataset(path))
+        return int(ids[-1]) + 1 if len(ids) else 0
+
+    @override
+    def add_entries(
+        self, table: str, path: str, t_keys: Sequence[str], entries: ArrayLike
+    ) -> list[dict[str, Any]]:
+        values = entries if isinstance(entries, np.ndarray) else np.array(entries, object)
+        values = values.reshape(-1, len(t_keys)) if values.size else values.reshape(0, len(t_keys))
+        columns = typed(table, {key: values[:, i] for i, key in enumerate(t_keys)})
+        key = self._key(table)
+        if key not in columns:
+            first = self._next_synapse(path)
+            columns = {key: np.arange(first, first + len(values), dtype=np.uint64), **columns}
+        self.upsert(table, self.dataset(path), columns)
+        return entries_of(columns)
+
+    @override
+    def add_entry(
+        self, table: str, path: str, entry: Mapping[str, Any], update: int = 1
+    ) -> dict[str, Any]:
+        key, merged = self._key(table), dict(entry)
+        if update and key in merged:
+            merged = {**self.get_by_key(table, path, merged[key]), **merged}
+        row = [np.array([value], object) for value in merged.values()]
+        return self.add_entries(table, path, list(merged), np.column_stack(row))[0]
+
+    @override
+    def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
+        if not 0 <= key < 2**64:
+            return {}
+        found = self.rows(table, self.dataset(path), np.array([key], np.uint64))
+        return next(iter(entries_of(found)), {})
+
+    def is_neuron(self, table: str, path: str, id: int) -> bool:  # noqa: A002 - documented name
+        """Tell whether there is a neuron with an id."""
+        return bool(self.get_by_key(table, path, id))
+
+    def is_synapse(self, table: str, path: str, id: int) -> bool:  # noqa: A002
+        """Tell whether there is a synapse with an id."""
+        return bool(self.get_by_key(table, path, id))
+
+    def neuron_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
+        """Give the place of a neuron.
+
+        Parameters
+        ----------
+        table, path, id
+            Which neuron.
+        scales : int
+            2^resolution, by which y and x are divided.
+
+        Returns
+        -------
+        dict
+            ``{"z", "y", "x"}`` in voxels of that resolution; empty if there is no such id.
+        """
+        return self._keypoint(table, path, id, scales)
+
+    def synapse_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
+        """Give the place of a synapse; as `neuron_keypoint`."""
+        return self._keypoint(table, path, id, scales)
+
+    def _keypoint(self, table: str, path: str, key: int, scales: int) -> dict[str, int]:
+        entry = self.get_by_key(table, path, key)
+        if not entry:
+            return {}
+        scale = int(scales)
+        return {"z": entry["z"], "y": entry["y"] // scale, "x": entry["x"] // scale}
+
+    def synapse_parent(self, table: str, path: str, id: int) -> dict[str, int]:  # noqa: A002
+        """Give the neurons of a synapse.
+
+        Returns
+        -------
+        dict
+            ``{"synapse_id", "synapse_parent_pre", "synapse_parent_post"}``; empty if there is
+            no such id.
+        """
+        links, (n1, n2) = self.RUNTIME.FEATURES.LINKS, self.RUNTIME.DB.TABLE.SYNAPSE.NEURON_LIST
+        entry = self.get_by_key(table, path, id)
+        if not entry:
+            return {}
+        return {links.ID.NAME: id, links.PRE.NAME: entry[n1], links.POST.NAME: entry[n2]}
+
+    def synapse_ids(self, table: str, path: str, start: ArrayLike, stop: ArrayLike) -> list[int]:
+        """Give the ids of the synapses in a box.
+
+        Parameters
+        ----------
+        table, path : str
+            Which table.
+        start, stop : array_like of int
+            The box zyx in voxels of mip 0, start inclusive, stop exclusive.
+        """
+        found = self.synapses_in(self.dataset(path), _box(start, stop))
+        ids: list[int] = found[self._key(table)].tolist()
+        return ids
+
+    def neuron_children(
+        self,
+        table: str,
+        path: str,
+        id: int,  # noqa: A002
+        start: ArrayLike,
+        stop: ArrayLike,
+    ) -> dict[int, int]:
+        """Give the synapses of a neuron in a box.
+
+        Parameters
+        ----------
+        table, path, id
+            Which neuron; the table of synapses.
+        start, stop : array_like of int
+            The box, as for `synapse_ids`.
+
+        Returns
+        -------
+        dict
+            From a synapse's id to 1 where the neuron is before it, 2 where after, 3 if both.
+        """
+        words = self.RUNTIME.DB.TABLE.SYNAPSE
+        found = self.synapses_of(self.dataset(path), id, _box(start, stop))
+        pre, post = (found[name] == np.uint64(id) for name in words.NEURON_LIST)
+        sides = pre.astype(int) + 2 * post
+        return dict(zip(found[words.KEY.NAME].tolist(), sides.tolist(), strict=True))
+
+    def all_neurons(self, table: str, path: str) -> list[int]:
+        """Give the ids of all neurons."""
+        ids: list[int] = self.ids(table, self.dataset(path)).tolist()
+        return ids
+
+
+def _box(start: ArrayLike, stop: ArrayLike) -> BoundingBox:
+    return BoundingBox(zyx(np.asarray(start).tolist()), zyx(np.asarray(stop).tolist()))
