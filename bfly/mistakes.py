@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from bfly.tree import Channel, Dataset, Experiment, Model, Sample
+from bfly.tree import Channel, Dataset, Experiment, Model, Neurons, Sample, Synapses
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -17,6 +17,8 @@ _BELOW: dict[str, type[Model]] = {
     "samples": Sample,
     "datasets": Dataset,
     "channels": Channel,
+    "synapses": Synapses,
+    "neurons": Neurons,
 }
 
 

@@ -7,7 +7,7 @@ with (see `bfly.mistakes`).
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,10 +19,11 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-__all__ = ["Channel", "Dataset", "Experiment", "Sample", "check_name"]
+__all__ = ["Channel", "Dataset", "Experiment", "Neurons", "Sample", "Synapses", "check_name"]
 
 
 class _Named(Protocol):
@@ -88,6 +89,13 @@ Path = Annotated[AbsolutePath, Field(description=_PATH)]
 PathOrNone = Annotated[AbsolutePath | None, Field(description=_PATH)]
 Group = Annotated[tuple[T, ...], WrapValidator(_unique)]
 Kind = Literal["image", "segmentation"]
+VoxelSize = Annotated[
+    tuple[Positive, Positive, Positive] | None,
+    Field(description="a list of three numbers above 0, z y x in nanometres"),
+]
+Column = Annotated[
+    Annotated[str, Field(min_length=1)] | None, Field(description="the name of a column")
+]
 
 
 class Model(BaseModel):
@@ -116,10 +124,40 @@ class Channel(Model):
     dpath: PathOrNone = None
     short_description: Annotated[str | None, Field(description="text")] = None
     kind: Annotated[Kind | None, Field(description="image or segmentation")] = None
-    voxel_size: Annotated[
-        tuple[Positive, Positive, Positive] | None,
-        Field(description="a list of three numbers above 0, z y x in nanometres"),
+    voxel_size: VoxelSize = None
+
+
+class Table(Model):
+    """A file of rows, and its columns where they are not recognised by their names."""
+
+    path: Path
+    id: Column = None
+    z: Column = None
+    y: Column = None
+    x: Column = None
+    position: Column = None
+    units: Annotated[
+        Literal["voxel", "nm"] | None, Field(description="voxel or nm, what positions count")
     ] = None
+    voxel_size: VoxelSize = None
+    skip_bad_rows: Annotated[bool, Strict(), Field(description="yes or no")] = False
+
+    @model_validator(mode="after")
+    def _one_position(self) -> Self:
+        if self.position and (self.z or self.y or self.x):
+            raise ValueError("either position, or z, y and x")
+        return self
+
+
+class Neurons(Table):
+    """A file of neurons: `id` is the neuron's, the position that of its soma."""
+
+
+class Synapses(Table):
+    """A file of synapses: `pre` and `post` are the neurons before and after each."""
+
+    pre: Column = None
+    post: Column = None
 
 
 class Dataset(Model):
@@ -130,6 +168,16 @@ class Dataset(Model):
     channels: Annotated[Group[Channel], Field(description="a list of {name, path, …}")] = ()
     synapse_connections: PathOrNone = None
     neuron_soma: PathOrNone = None
+    synapses: Annotated[Synapses | None, Field(description="a mapping with path")] = None
+    neurons: Annotated[Neurons | None, Field(description="a mapping with path")] = None
+
+    @model_validator(mode="after")
+    def _one_file_each(self) -> Self:
+        if self.synapses and self.synapse_connections:
+            raise ValueError("either synapses or synapse-connections")
+        if self.neurons and self.neuron_soma:
+            raise ValueError("either neurons or neuron-soma")
+        return self
 
 
 class Sample(Model):

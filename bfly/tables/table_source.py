@@ -1,0 +1,125 @@
+"""Which file a dataset's synapses or neurons are read from, and how its columns are named."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import xxhash
+from pydantic import ValidationError
+
+from bfly.errors import ConfigError
+from bfly.files import Files, stamp_of
+from bfly.keywords import RUNTIME
+from bfly.mistakes import mistake
+from bfly.tree import Dataset, Neurons, Synapses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["TableSource", "fingerprint", "sources_of"]
+
+_KEYS = ("synapses", "neurons", "synapse-connections", "neuron-soma")
+_ROLES = ("id", "pre", "post", "z", "y", "x", "position")
+_FILE = RUNTIME().DB.FILE
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """A file of one table, and what the configuration says of it.
+
+    Attributes
+    ----------
+    table : {"synapse", "neuron"}
+        What its rows are, as in ``RUNTIME.DB.TABLE.LIST``.
+    path : str
+        The file: a documented JSON, CSV (also gzipped), Parquet, Feather or Arrow IPC.
+    columns : Mapping
+        From ``id``, ``pre``, ``post``, ``z``, ``y``, ``x`` and ``position`` (x, y, z in one
+        column) to the name of the file's column; those not named are recognised.
+    units : {"voxel", "nm"} or None
+        What positions count; None leaves it to the recognised export, voxels unless known.
+    voxel_size : tuple of float or None
+        Nanometres z, y, x of a voxel of mip 0.
+    skip_bad_rows : bool
+        Whether rows that cannot be understood are left out with a warning.
+    """
+
+    table: Literal["synapse", "neuron"]
+    path: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    units: Literal["voxel", "nm"] | None = None
+    voxel_size: tuple[float, float, float] | None = None
+    skip_bad_rows: bool = False
+
+
+def sources_of(
+    dataset: Mapping[str, Any], files: Files
+) -> tuple[TableSource | None, TableSource | None]:
+    """Find the files of a dataset's synapses and of its neurons.
+
+    Parameters
+    ----------
+    dataset : mapping
+        A dataset of a configuration, its paths absolute. ``synapses`` and ``neurons`` come
+        first, then ``synapse-connections`` and ``neuron-soma``, then the documented names in
+        the folder ``path``.
+    files : Files
+        Where files may be.
+
+    Returns
+    -------
+    synapses, neurons : TableSource or None
+        None where nothing is said and no file of the documented name is there.
+
+    Raises
+    ------
+    ConfigError
+        What the mapping says of its files has mistakes.
+    NotAllowed
+        A file lies outside the allowed folders.
+    """
+    said = {key: dataset[key] for key in _KEYS if dataset.get(key) is not None}
+    folder = dataset["path"]
+    try:
+        checked = Dataset.model_validate({"name": "of", "path": folder, **said}, by_name=False)
+    except ValidationError as error:
+        raise ConfigError("\n".join(mistake(e, Dataset) for e in error.errors())) from None
+    sizes = (channel.get("voxel_size") for channel in dataset.get("channels", ()))
+    size = next((size for size in sizes if size), None)
+    synapses, neurons = (
+        files.resolve(os.path.join(folder, kind.DEFAULT)) for kind in (_FILE.SYNAPSE, _FILE.SOMA)
+    )
+    return (
+        _source("synapse", checked.synapses, checked.synapse_connections, synapses, size),
+        _source("neuron", checked.neurons, checked.neuron_soma, neurons, size),
+    )
+
+
+def _source(
+    table: Literal["synapse", "neuron"],
+    said: Synapses | Neurons | None,
+    named: str | None,
+    default: str,
+    size: tuple[float, float, float] | None,
+) -> TableSource | None:
+    """Give the file of one table: the one that is said, named, or there by default."""
+    if said is None:
+        path = named or (default if os.path.exists(default) else None)
+        return TableSource(table, path) if path else None
+    columns = {role: name for role in _ROLES if (name := getattr(said, role, None))}
+    size = said.voxel_size or size
+    return TableSource(table, said.path, columns, said.units, size, said.skip_bad_rows)
+
+
+def fingerprint(sources: Iterable[TableSource | None], files: Files) -> str:
+    """Give a text that differs once a file (path, size, time of change) or an option does.
+
+    Raises
+    ------
+    NotAllowed
+        A file lies outside the allowed folders.
+    """
+    state = [(asdict(s), stamp_of(files.resolve(s.path))) if s else None for s in sources]
+    return xxhash.xxh128_hexdigest(repr(state).encode())
