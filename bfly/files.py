@@ -109,24 +109,27 @@ class Files:
         NotAllowed, SourceError
             As `read_bytes`.
         """
-        handle = self._acquire(self.resolve(path), path)
+        handle = self._acquire(path)
         try:
             yield handle.fd, handle.stamp
         finally:
             self._release(handle)
 
-    def _acquire(self, real: str, path: str) -> _Handle:
+    def _acquire(self, path: str) -> _Handle:
+        # Also a link that leads elsewhere by now shows in the stamp, so a path is resolved
+        # and checked only when its file is opened.
+        stamp = stamp_of(path)
         with self._lock:
-            handle = self._handles.pop(real, None)
-            if handle is not None and handle.stamp != stamp_of(real):
+            handle = self._handles.pop(path, None)
+            if handle is not None and handle.stamp != stamp:
                 self._close(handle)
                 handle = None
             if handle is None:
                 try:
-                    handle = _Handle(real)
+                    handle = _Handle(self.resolve(path))
                 except OSError as error:
                     raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
-            self._handles[real] = handle
+            self._handles[path] = handle
             handle.users += 1
             self._shrink()
             return handle

@@ -9,8 +9,8 @@ import numpy as np
 
 from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.level import LARGEST_STEP
 from bfly.queries.tile import TileQuery
-from bfly.volume import LARGEST_STEP
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Tiles:
         """Give the wanted part of a tile, read-only, cut off at the volume's end."""
         tile: Voxels = self._cache.get(t_query.key)
         if not len(tile):
-            unit = t_query.volume.unit(t_query.mip, t_query.index)
+            unit = t_query.level.unit(t_query.index)
             key = t_query.volume.tile_key(t_query.mip, unit.start)
             try:
                 tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
@@ -62,21 +62,21 @@ class Tiles:
 
     def _read_wanted(self, t_query: TileQuery) -> Voxels:
         """Read just the wanted part of a tile, and do not keep it."""
-        tile = t_query.volume.tile_box(t_query.mip, t_query.index)
+        tile = t_query.level.tile_box(t_query.index)
         return self._read_box(t_query.data, t_query.crop.shift(tile.start) & tile)
 
     def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
         """Read the tiles of a unit and keep each of them in the cache."""
-        volume, mip = t_query.volume, t_query.mip
+        volume, mip, level = t_query.volume, t_query.mip, t_query.level
         # Another thread may have read them between the look into the cache and this flight.
         known = {index: self._cache.get(volume.tile_key(mip, index)) for index in indexes(unit)}
         if all(len(tile) for tile in known.values()):
             return known
-        whole = volume.unit_box(mip, unit)
+        whole = level.unit_box(unit)
         voxels = self._read_box(t_query.data, whole)
         tiles = {}
         for index in indexes(unit):
-            box = volume.tile_box(mip, index)
+            box = level.tile_box(index)
             tile = _own(voxels[box.relative_to(whole.start).slices])
             self._cache.set(volume.tile_key(mip, index), tile)
             tiles[index] = tile
@@ -85,14 +85,16 @@ class Tiles:
     def _read_box(self, d_query: DataQuery, box: BoundingBox) -> Voxels:
         """Read any box of the mip, counted from the channel's first voxel."""
         volume, mip = d_query.volume, d_query.resolution
+        level = volume.level(mip)
 
-        def read_stored(stored: int, box: BoundingBox) -> Voxels:
-            if stored == mip:
-                return volume.source.read(stored, box)
-            part = d_query.part(stored, box.shift(volume.origin(stored)))
+        def read_stored(box: BoundingBox) -> Voxels:
+            if level.stored == mip:
+                return volume.source.read(mip, box)
+            place = box.shift(volume.level(level.stored).origin)
+            part = d_query.part(level.stored, place)
             return self._gather(part, max(self._limit, LARGEST_STEP))
 
-        return volume.read(mip, box, read_stored)
+        return level.read(box, volume.kind, read_stored)
 
     def gather(self, d_query: DataQuery) -> Voxels:
         """Put the tiles of a request together; read-only where it is one whole tile.
@@ -138,9 +140,10 @@ class Tiles:
     def _placed_past_cache(self, d_query: DataQuery, index: Zyx, voxels: Voxels) -> bool:
         """Read a unit straight into a large cutout, if it is wanted whole and not cached."""
         volume, mip = d_query.volume, d_query.resolution
-        unit = volume.unit(mip, index)
-        box = volume.unit_box(mip, unit)
-        place = box.shift(volume.origin(mip))
+        level = volume.level(mip)
+        unit = level.unit(index)
+        box = level.unit_box(unit)
+        place = box.shift(level.origin)
         keys = (volume.tile_key(mip, i) for i in indexes(unit))
         if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
             return False
@@ -169,13 +172,13 @@ class Tiles:
 
     def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
         """Give the positions of the tiles that a request needs, by what is read at once."""
-        volume, mip = d_query.volume, d_query.resolution
-        box = d_query.box.relative_to(d_query.off_zyx) & BoundingBox.of_shape(volume.shape(mip))
+        level = d_query.volume.level(d_query.resolution)
+        box = d_query.box.relative_to(level.origin) & level.whole
         if not box.size:
             return []
         groups: dict[Zyx, list[Zyx]] = {}
-        for index in indexes(box.in_tiles(d_query.tile_zyx)):
-            groups.setdefault(volume.unit(mip, index).start, []).append(index)
+        for index in indexes(box.in_tiles(level.tile)):
+            groups.setdefault(level.unit(index).start, []).append(index)
         return list(groups.values())
 
 

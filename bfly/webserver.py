@@ -181,6 +181,7 @@ class Webserver:
             log_config=None,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=5,
         )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from bfly.errors import Absent
-from bfly.geometry import BoundingBox
 from bfly.protocols.protocol import Protocol, channel_words
 from bfly.queries.data import MOST_HALVINGS, DataQuery
 from bfly.queries.info import InfoQuery
@@ -66,7 +65,7 @@ class ChunkQuery(DataQuery):
         """
         super().update_source(keywords)
         mip = self.resolution
-        whole = BoundingBox.of_shape(self.volume.shape(mip), self.off_zyx)
+        whole = self.volume.level(mip).whole.shift(self.off_zyx)
         if mip >= self.volume.levels or self.box not in whole:
             raise Absent(
                 f"There is no chunk {self.box.start} to {self.box.stop} (zyx) at mip {mip}; "
@@ -112,13 +111,13 @@ class Precomputed(Protocol):
 
 
 def _scale(volume: Volume, mip: int) -> dict[str, Any]:
-    nanometres = volume.voxel_size
+    level, nanometres = volume.level(mip), volume.voxel_size
     halved = (nanometres[0], nanometres[1] * 2**mip, nanometres[2] * 2**mip)
     return {
         "key": str(mip),
-        "size": volume.shape(mip)[::-1],
+        "size": level.whole.shape[::-1],
         "resolution": [int(size) if size == int(size) else size for size in halved[::-1]],
-        "voxel_offset": volume.origin(mip)[::-1],
+        "voxel_offset": level.origin[::-1],
         "chunk_sizes": [_chunk(volume, mip)[::-1]],
         "encoding": "raw",
     }
@@ -126,7 +125,7 @@ def _scale(volume: Volume, mip: int) -> dict[str, Any]:
 
 def _chunk(volume: Volume, mip: int) -> Zyx:
     """Choose the chunks to offer: the tiles, where they are blocks of a usual size."""
-    tile = volume.tile_shape(mip)
+    tile = volume.level(mip).tile
     z, y, x = tile
     nbytes = z * y * x * volume.dtype.itemsize
     if max(tile) <= 4 * min(tile) and CHUNK_BYTES[0] <= nbytes <= CHUNK_BYTES[1]:

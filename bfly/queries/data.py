@@ -98,7 +98,7 @@ class DataQuery(Query):
     def tile_zyx(self) -> Zyx:
         """The shape of a tile at the mip; beyond the stored mips it is that of the last."""
         if not self.block_size:
-            return self.volume.tile_shape(self.resolution)
+            return self.volume.level(self.resolution).tile
         return zyx(self.block_size[min(self.resolution, len(self.block_size) - 1)])
 
     @property

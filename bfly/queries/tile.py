@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from bfly.queries.query import Query
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from bfly.level import Level
     from bfly.queries.data import DataQuery, Numbers
     from bfly.sources.source import Datasource
 
@@ -53,6 +55,11 @@ class TileQuery(Query):
         return self.volume.tile_key(self.mip, self.index)
 
     @property
+    def level(self) -> Level:
+        """The mip that the tile is of."""
+        return self.volume.level(self.mip)
+
+    @property
     def my_source(self) -> Datasource:
         """The source that reads the tile."""
         return self.volume.source
@@ -73,8 +80,9 @@ class TileQuery(Query):
     @property
     def tile(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The whole tile, cut off at the volume's end, read from the source at this moment."""
-        box = self.volume.tile_box(self.mip, self.index)
-        return self.volume.read(self.mip, box, self.volume.source.read)
+        level, source = self.level, self.volume.source
+        read = partial(source.read, level.stored)
+        return level.read(level.tile_box(self.index), source.kind, read)
 
     @property
     def index_zyx(self) -> Numbers:

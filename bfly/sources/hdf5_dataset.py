@@ -42,8 +42,13 @@ TILE_OF_ROWS: Zyx = (16, 64, 1024)
 
 def open_h5(files: Files, path: str) -> AbstractContextManager[Any]:
     """Open a file with h5py, for a short while; errors carry the path and h5py's reason."""
+    real = files.resolve(path)
     try:
-        return h5py.File(files.resolve(path), "r", locking=False)  # type: ignore[no-any-return]
+        try:
+            return h5py.File(real, "r", locking=False)  # type: ignore[no-any-return]
+        except OSError:
+            # The program around us may have it open with locks; then so must we.
+            return h5py.File(real, "r")  # type: ignore[no-any-return]
     except OSError as error:
         raise SourceError(f"{path} cannot be opened as HDF5: {error}.") from error
 

@@ -196,6 +196,13 @@ def test_filters_of_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         HDF5.open(path)
 
 
+def test_a_file_that_the_program_itself_has_open(tmp_path: Path) -> None:
+    volume = volume_of("u1")
+    path = write(tmp_path / "v.h5", volume)
+    with h5py.File(path, "r"):
+        check(path, volume)
+
+
 def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = volume_of("u1")
     (tmp_path / "folder").mkdir()

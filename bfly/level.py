@@ -1,0 +1,138 @@
+"""One mip of a channel: where its voxels and tiles lie, and how it is computed if it has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.downsample import downsample
+from bfly.geometry import BoundingBox, Scale, Zyx, ceil_div, indexes, zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["LARGEST_STEP", "Level"]
+
+LARGEST_STEP = 16 << 20
+"""Bytes of finer voxels that are held at once while a coarser mip is computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A mip, stored or computed.
+
+    Boxes count from the channel's own first voxel. The grid of a computed mip is that of the
+    dataset, however: each of its voxels covers whole voxels of a coordinate system that is
+    the same for all channels, so that channels with different offsets stay aligned.
+
+    Parameters
+    ----------
+    mip, stored : int
+        The mip, and the stored one that it is read or computed from.
+    scale : Scale
+        The stored mip.
+    tile : tuple of int
+        The shape of a tile (z, y, x).
+    origin : tuple of int
+        Where the channel's first voxel lies in the dataset, at the mip, rounded down.
+    factor : tuple of int
+        How many stored voxels make a voxel; (1, 1, 1) if the mip is stored.
+    phase : tuple of int
+        How many stored voxels the first voxel lacks.
+    whole : BoundingBox
+        All voxels; the first and the last may stand for fewer stored ones.
+    tiles : BoundingBox
+        The positions of all tiles.
+    per_unit : tuple of int
+        How many tiles are read at once, since one chunk holds them.
+    """
+
+    mip: int
+    stored: int
+    scale: Scale
+    tile: Zyx
+    origin: Zyx
+    factor: Zyx
+    phase: Zyx
+    whole: BoundingBox
+    tiles: BoundingBox
+    per_unit: Zyx
+
+    @classmethod
+    def make(cls, mip: int, stored: int, scale: Scale, tile: Zyx, offset: Zyx) -> Level:
+        """Work out a mip from the stored one and the offset (voxels of mip 0, zyx)."""
+        z, y, x = offset
+        origin, fine = (z, y >> mip, x >> mip), (z, y >> stored, x >> stored)
+        halved = 1 << mip - stored
+        factor = 1, halved, halved
+        phase = zyx(s - c * f for s, c, f in zip(fine, origin, factor, strict=True))
+        sizes = zip(scale.shape, phase, factor, strict=True)
+        whole = BoundingBox.of_shape(zyx(ceil_div(n + p, f) for n, p, f in sizes))
+        per_unit = zyx(map(ceil_div, scale.chunk, tile)) if mip == stored else (1, 1, 1)
+        tiles = whole.in_tiles(tile)
+        return cls(mip, stored, scale, tile, origin, factor, phase, whole, tiles, per_unit)
+
+    def tile_box(self, index: Zyx) -> BoundingBox:
+        """Give the voxels of a tile, cut off at the volume's end."""
+        return self.unit_box(BoundingBox.of_shape((1, 1, 1), index))
+
+    def unit(self, index: Zyx) -> BoundingBox:
+        """Give the tiles that are read together with a tile."""
+        (z, y, x), (k, j, i) = index, self.per_unit
+        first = z // k * k, y // j * j, x // i * i
+        return BoundingBox.of_shape(self.per_unit, first) & self.tiles
+
+    def unit_box(self, unit: BoundingBox) -> BoundingBox:
+        """Give the voxels of all tiles of a unit."""
+        return unit.refined(self.tile) & self.whole
+
+    def read(self, box: BoundingBox, kind: str, read: Callable[[BoundingBox], Voxels]) -> Voxels:
+        """Read a box inside the mip, computing it if it is not stored.
+
+        Parameters
+        ----------
+        box : BoundingBox
+            What to read.
+        kind : {"image", "segmentation"}
+            Computed voxels are the mean (image) or the mode (segmentation) of the stored
+            voxels that they cover.
+        read : callable
+            Reads a box of the stored mip; it may have the voxels cached.
+        """
+        if self.mip == self.stored:
+            return read(box)
+        result: Voxels | None = None
+        step = self._step(box.shape)
+        for index in indexes(BoundingBox.of_shape(box.shape).in_tiles(step)):
+            start = zyx(b + i * s for b, i, s in zip(box.start, index, step, strict=True))
+            part = BoundingBox.of_shape(step, start) & box
+            fine = part.refined(self.factor).relative_to(self.phase) & self.scale.box
+            coarse = downsample(read(fine), fine.shift(self.phase).start, self.factor, kind)
+            if part == box:
+                return coarse
+            if result is None:
+                result = np.empty(box.shape, coarse.dtype)
+            result[part.relative_to(box.start).slices] = coarse
+        assert result is not None
+        return result
+
+    def _step(self, shape: Zyx) -> Zyx:
+        """Choose how many coarse voxels to compute at once: whole stored tiles, in bounds."""
+        factor = self.factor
+        step = [min(n, max(1, t // f)) for n, t, f in zip(shape, self.tile, factor, strict=True)]
+
+        def voxels() -> int:
+            return step[0] * factor[0] * step[1] * factor[1] * step[2] * factor[2]
+
+        # Voxels of 8 bytes are reckoned with; narrower ones take smaller steps than they could.
+        most = LARGEST_STEP // 8
+        while step[0] > 1 and voxels() > most:
+            step[0] = ceil_div(step[0], 2)
+        for axis in (2, 1, 0):
+            while step[axis] < shape[axis] and voxels() * 2 <= most:
+                step[axis] = min(shape[axis], step[axis] * 2)
+        return zyx(step)
