@@ -9,6 +9,7 @@
     ├── NotAllowed        a path leads outside allowed-paths
     ├── ConfigError       the configuration has mistakes, one a line
     ├── MissingLibrary    an extra has to be installed first
+    ├── DatabaseError     the database cannot be used
     └── SourceError       a channel's file cannot be used
         └── SourceChanged it changed on disk while it was read
 
@@ -20,6 +21,7 @@ __all__ = [
     "BadRequest",
     "ButterflyError",
     "ConfigError",
+    "DatabaseError",
     "MissingLibrary",
     "NotAllowed",
     "SourceChanged",
@@ -54,6 +56,10 @@ class ConfigError(ButterflyError):
 
 class MissingLibrary(ButterflyError):
     """An optional library is needed; the message says what to install."""
+
+
+class DatabaseError(ButterflyError):
+    """The database is missing, damaged, not ours, or cannot be reached."""
 
 
 class SourceError(ButterflyError):

@@ -17,6 +17,7 @@ from bfly.errors import (
     Absent,
     BadRequest,
     ButterflyError,
+    DatabaseError,
     MissingLibrary,
     NotAllowed,
     SourceError,
@@ -46,6 +47,7 @@ STATUSES: dict[type[ButterflyError], int] = {
     NotAllowed: 403,
     Absent: 404,
     MissingLibrary: 503,
+    DatabaseError: 503,
     SourceError: 503,
 }
 """From an error to the status that it is answered with; the first class that fits counts."""
