@@ -15,7 +15,8 @@ A file without rows gives no batch. Of bad rows the error comes after the last b
 latest, so what was given until then is only good once the iterator has ended.
 """
 
-from bfly.tables.reading import ROWS, batches
+from bfly.tables.limits import ROWS
+from bfly.tables.reading import batches
 from bfly.tables.table_source import TableSource, fingerprint, sources_of
 
 __all__ = ["ROWS", "TableSource", "batches", "fingerprint", "sources_of"]

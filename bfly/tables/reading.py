@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+from isal import igzip
+from typing_extensions import override
+
+from bfly.errors import MissingLibrary, SourceChanged, SourceError
+from bfly.files import stamp_of
+from bfly.tables.json_files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -11,14 +20,120 @@ if TYPE_CHECKING:
     from bfly.files import Files
     from bfly.tables.table_source import TableSource
 
-__all__ = ["ROWS", "batches"]
-
-ROWS = 1_000_000
-"""About how many rows a batch has."""
+__all__ = ["batches"]
 
 
 def batches(
     source: TableSource, files: Files, progress: Callable[[float], None] | None = None
 ) -> Iterator[Columns]:
-    """Read a table."""
-    raise NotImplementedError
+    """Read a table.
+
+    Parameters
+    ----------
+    source : TableSource
+        The file and what is said of it.
+    files : Files
+        Where files may be.
+    progress : callable, optional
+        Is told now and then which part of the work is done, from 0 to 1, from any thread.
+
+    Yields
+    ------
+    Columns
+        About `ROWS` rows, all with the same names and dtypes.
+
+    Raises
+    ------
+    NotAllowed
+        The file lies outside the allowed folders.
+    SourceError
+        It cannot be read, or rows of it (the message names the first ten) are bad.
+    SourceChanged
+        It changed while it was read.
+    ConfigError
+        Its columns are neither named nor recognised, or a voxel size is lacking.
+    MissingLibrary
+        It is a table, and pyarrow is not installed.
+    """
+    with files.open(source.path) as (fd, stamp):
+        try:
+            yield from _columns(source, _Opener(fd, progress))
+        except (OSError, EOFError) as error:
+            raise SourceError(f"{source.path} cannot be read: {error}.") from error
+        if stamp_of(files.resolve(source.path)) != stamp:
+            raise SourceChanged(f"{source.path} changed while it was read.")
+    if progress is not None:
+        progress(1.0)
+
+
+def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
+    """Tell by its first bytes what the file is, and read it."""
+    head = opener.open().read(64)
+    root = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1].decode("latin-1")
+    if root in ("{", "["):
+        yield from read_json(opener.open(), source.path, source.table, root)
+        return
+    try:
+        from bfly.tables.arrow_files import MAGIC, ArrowFile
+        from bfly.tables.rows import rows_of
+    except ImportError as error:
+        raise MissingLibrary(
+            f"{source.path} needs a library that is not here ({error}): "
+            "pip install 'bfly[tables]' has it."
+        ) from error
+    kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "csv")
+    opener.passes = 2 if kind == "csv" else 1  # one to see which types the values have
+    yield from rows_of(source, ArrowFile(opener.open, kind, source.path))
+
+
+class _Opener:
+    """Opens a lent file any number of times, unzipped, and tells how much of it was read."""
+
+    def __init__(self, fd: int, progress: Callable[[float], None] | None) -> None:
+        self.fd, self.progress, self.passes = fd, progress, 1
+        self.size = os.fstat(fd).st_size
+        self.zipped = os.pread(fd, 2, 0) == b"\x1f\x8b"
+        self._read = 0
+        self._told = 0.0
+
+    def open(self) -> IO[bytes]:
+        """Open the file at its begin."""
+        file = io.BufferedReader(_File(self), 1 << 20)
+        return igzip.IGzipFile(fileobj=file) if self.zipped else file
+
+    def count(self, size: int) -> None:
+        """Take notice of bytes that were read."""
+        self._read += size
+        part = min(self._read / max(self.passes * self.size, 1), 1.0)
+        if self.progress is not None and part >= self._told + 0.001:
+            self._told = part
+            self.progress(part)
+
+
+class _File(io.RawIOBase):
+    """A lent file with a place of its own to read at."""
+
+    def __init__(self, opener: _Opener) -> None:
+        self._opener = opener
+        self._place = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._opener.size}
+        self._place = start[whence] + offset
+        return self._place
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer as far as the file goes."""
+        size = os.preadv(self._opener.fd, [buffer], self._place)
+        self._place += size
+        self._opener.count(size)
+        return size

@@ -1,0 +1,124 @@
+"""How the columns of known exports are named, and which of them a file has.
+
+Sources: the annotation schemas of CAVE; the columns that neuprint-python's
+``fetch_synapse_connections`` and ``fetch_neurons`` document; the download pages of Codex and the
+Zenodo record 10676866 for FlyWire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bfly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from bfly.tables.table_source import TableSource
+
+__all__ = ["LAYOUTS", "Layout", "layout_of"]
+
+Units = Literal["voxel", "nm"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a file.
+
+    Attributes
+    ----------
+    name : str
+        Whose export it is.
+    columns : mapping
+        From a role (see `TableSource`) to the column that has it.
+    units : {"voxel", "nm"}
+        What positions count.
+    fill_down : bool
+        Whether an empty neuron means that of the row above.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    units: Units = "voxel"
+    fill_down: bool = False
+
+
+def _axes(pattern: str) -> dict[str, str]:
+    return {axis: pattern.format(axis) for axis in "zyx"}
+
+
+_CAVE = {"id": "id", "pre": "pre_pt_root_id", "post": "post_pt_root_id"}
+_ROOTS = {"id": "id", "pre": "pre_root_id", "post": "post_root_id"}
+_SHORT = {"pre": "pre_root_id_720575940", "post": "post_root_id_720575940"}
+_BODIES = {"pre": "bodyId_pre", "post": "bodyId_post"}
+
+_POINT = {"z", "y", "x"}
+
+LAYOUTS = {
+    "synapse": (
+        Layout("CAVE", {**_CAVE, "position": "ctr_pt_position"}),
+        Layout("CAVE", {**_CAVE, **_axes("ctr_pt_position_{}")}),
+        Layout("MICrONS", {**_ROOTS, **_axes("ctr_pos_{}_vx")}),
+        Layout("MICrONS", {**_ROOTS, **_axes("ctr_pt_{}_nm")}, "nm"),
+        Layout("FlyWire", {**_CAVE, **_axes("post_pt_position_{}")}, "nm"),
+        Layout("Codex", {**_SHORT, **_axes("ctr_{}")}, "nm"),
+        Layout("Codex", {**_ROOTS, **_axes("{}")}, "nm", fill_down=True),
+        Layout("neuPrint", {**_BODIES, **_axes("{}_post")}),
+        Layout("neuPrint", {**_BODIES, **_axes("{}")}),
+        Layout("plain", {"id": "id", "pre": "pre", "post": "post", **_axes("{}")}),
+    ),
+    "neuron": (
+        Layout("CAVE", {"id": "pt_root_id", "position": "pt_position"}),
+        Layout("CAVE", {"id": "pt_root_id", **_axes("pt_position_{}")}),
+        Layout("MICrONS", {"id": "pt_root_id", **_axes("soma_{}_nm")}, "nm"),
+        Layout("Codex", {"id": "root_id", "position": "position"}, "nm"),
+        Layout("neuPrint", {"id": "bodyId", "position": "somaLocation"}),
+        Layout("plain", {"id": "id", **_axes("{}")}),
+    ),
+}
+"""What is recognised, the first that fits; in those of synapses, ``id`` may be missing."""
+
+
+def layout_of(source: TableSource, names: Collection[str]) -> Layout:
+    """Find out which columns of a file are what.
+
+    Parameters
+    ----------
+    source : TableSource
+        What is said of the file.
+    names : collection of str
+        The columns that are there.
+
+    Raises
+    ------
+    ConfigError
+        A named column is not there, or not all that is needed is named or recognised.
+    """
+    there = f"there are {', '.join(names)}"
+    key = f"{source.table}s"
+    for role, name in source.columns.items():
+        if name not in names:
+            raise ConfigError(f"{source.path} has no column {name}, as {key}.{role} says; {there}.")
+    for layout in LAYOUTS[source.table]:
+        columns = {**_kept(layout, source.columns), **source.columns}
+        if source.table == "synapse" and columns.get("id") not in names:
+            columns.pop("id", None)
+        place = [columns[role] for role in ("position", *_POINT) if role in columns]
+        whole = "position" in columns or columns.keys() >= _POINT
+        if whole and all(name in names for name in columns.values()):
+            nm = all(name.endswith("_nm") for name in place)
+            units = source.units or ("nm" if nm else layout.units)
+            fill_down = layout.fill_down and not source.columns.keys() & {"pre", "post"}
+            return Layout(layout.name, columns, units, fill_down)
+    needed = "id" if source.table == "neuron" else "pre, post"
+    raise ConfigError(
+        f"{source.path} is no export that is recognised; {there}. Name the columns in {key}: "
+        f"{needed} and z, y, x or position."
+    )
+
+
+def _kept(layout: Layout, named: Mapping[str, str]) -> dict[str, str]:
+    """Give a layout's columns without a position of the other kind than the named one."""
+    other = _POINT if "position" in named else {"position"} if named.keys() & _POINT else set()
+    return {role: name for role, name in layout.columns.items() if role not in other}

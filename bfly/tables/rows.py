@@ -1,0 +1,202 @@
+"""From the batches of a file to columns of synapses or neurons, row by row good or bad."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.databases.columns import IDS, POINT
+from bfly.errors import ConfigError, SourceError
+from bfly.mistakes import shortened
+from bfly.tables import extras, values
+from bfly.tables.layouts import layout_of
+from bfly.tables.limits import HIGHEST_ID, LARGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.columns import Columns
+    from bfly.tables.arrow_files import ArrowFile
+    from bfly.tables.table_source import TableSource
+
+    Ids = NDArray[np.uint64]
+    Mask = NDArray[np.bool_]
+    Fault = tuple[Mask, list[str], str]
+
+__all__ = ["rows_of"]
+
+log = logging.getLogger(__name__)
+
+_ROLES = {"__id": "id", "neuron": "id", "n1": "pre", "n2": "post"}
+_AN_ID = f"a whole number from 0 to {HIGHEST_ID}, as a float up to {LARGEST}"
+_A_PLACE = f"three numbers from -{LARGEST} to {LARGEST}"
+_NAMED = 10
+
+
+def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
+    """Read a table from a file.
+
+    Parameters
+    ----------
+    source : TableSource
+        What is said of the file.
+    file : ArrowFile
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        The columns that are needed are not there, or nanometres cannot become voxels.
+    SourceError
+        At the end: there are bad rows, and `source` does not say to skip them.
+    """
+    reader = _Reader(source, file)
+    used = reader.used
+    taken = {*used, *IDS[source.table], *POINT}
+    kinds = extras.types_of(file, [name for name in file.types if name not in taken])
+    if hidden := [name for name in file.types if name in taken and name not in used]:
+        log.warning("%s: columns of these names are left out: %s", file.path, ", ".join(hidden))
+    for batch in file.batches([*used, *kinds]):
+        columns, keep = reader.read(batch)
+        if (reader.bad or file.malformed) and not source.skip_bad_rows:
+            continue
+        for name, kind in kinds.items():
+            columns[name] = extras.array_of(batch.column(name), kind)
+        yield columns if keep.all() else {name: c[keep] for name, c in columns.items()}
+    reader.report()
+
+
+class _Reader:
+    """Reads batch after batch, and counts the rows that are left out."""
+
+    def __init__(self, source: TableSource, file: ArrowFile) -> None:
+        self.source, self.file = source, file
+        self.layout = layout_of(source, file.types)
+        self.used = list(dict.fromkeys(self.layout.columns.values()))
+        self.size = _voxel_size(source, self.layout.units, self.layout.name)
+        self.row = 0
+        self.bad = 0
+        self.reasons: list[tuple[int, str]] = []
+        self.unplaced = 0
+        self._above = {"n1": np.uint64(0), "n2": np.uint64(0)}
+
+    def read(self, batch: Any) -> tuple[Columns, Mask]:
+        """Give the documented columns of a batch, and which of its rows are kept."""
+        columns: Columns = {}
+        faults: list[Fault] = []
+        without = np.zeros(len(batch), bool)
+        for name in IDS[self.source.table]:
+            column = self.layout.columns.get(_ROLES[name])
+            if column is None:
+                columns[name] = np.arange(self.row, self.row + len(batch), dtype=np.uint64)
+                continue
+            found = values.ids(batch.column(column))
+            columns[name] = _whole_root(found.numbers, column)
+            if name not in self._above:
+                faults.append((~found.fit | found.empty, [column], _AN_ID))
+            else:
+                faults.append((~found.fit, [column], _AN_ID))
+                if self.layout.fill_down:
+                    columns[name] = self._filled(name, columns[name], found.fit & ~found.empty)
+        place, names = self._place(batch)
+        wrong = ~np.logical_and.reduce([axis.fit for axis in place])
+        empty = np.logical_or.reduce([axis.empty for axis in place])
+        for name, axis, size in zip(POINT, place, self.size, strict=True):
+            voxels = axis.numbers / size
+            wrong |= np.abs(voxels) > LARGEST
+            # A voxel times its size, divided again, may come out a hair lower.
+            lowest = np.floor(np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (size != 1))
+            columns[name] = lowest.astype(np.int64)
+        if self.source.table == "neuron":
+            nowhere = np.logical_and.reduce([axis.empty for axis in place])
+            without = nowhere | (columns["neuron"] == 0)
+            empty &= ~nowhere
+        faults.append((wrong | empty, names, _A_PLACE))
+        bad = self._bad(batch, faults)
+        self.unplaced += int(np.count_nonzero(without & ~bad))
+        self.row += len(batch)
+        return columns, ~(bad | without)
+
+    def _place(self, batch: Any) -> tuple[tuple[values.Values, ...], list[str]]:
+        """Read z, y and x; gives also the columns that they stand in."""
+        columns = self.layout.columns
+        if "position" in columns:
+            x, y, z = values.triple(batch.column(columns["position"]))
+            return (z, y, x), [columns["position"]]
+        names = [columns[axis] for axis in POINT]
+        return tuple(values.numbers(batch.column(name)) for name in names), names
+
+    def _filled(self, name: str, numbers: Ids, there: Mask) -> Ids:
+        """Put the number above in the place of those that are not there."""
+        rows = np.maximum.accumulate(np.where(there, np.arange(1, len(there) + 1), 0))
+        filled: Ids = np.concatenate([[self._above[name]], numbers])[rows]
+        self._above[name] = filled[-1]
+        return filled
+
+    def _bad(self, batch: Any, faults: list[Fault]) -> Mask:
+        """Tell which rows are bad, count them, and note the reasons of the first."""
+        bad: Mask = np.logical_or.reduce([wrong for wrong, _, _ in faults])
+        counted = bad
+        if self.file.kind == "csv" and bad.any():
+            nulls = [column.is_null().to_numpy(zero_copy_only=False) for column in batch.columns]
+            counted = bad & ~np.logical_and.reduce(nulls)  # an empty line is no row
+        rows = np.flatnonzero(counted)
+        self.bad += len(rows)
+        for row in rows[: max(_NAMED - len(self.reasons), 0)]:
+            names, allowed = next(
+                (names, allowed) for wrong, names, allowed in faults if wrong[row]
+            )
+            said = [f"{name} is {_shown(batch.column(name)[row].as_py())}" for name in names]
+            number = self.file.number(self.row + int(row))
+            self.reasons.append((number, f"{', '.join(said)}; allowed is {allowed}"))
+        return bad
+
+    def report(self) -> None:
+        """Raise an error for bad rows, or warn of them; tell of neurons without a place."""
+        if self.unplaced:
+            log.info(
+                "%s: %d rows are left out: they have no position, or belong to no neuron",
+                self.file.path,
+                self.unplaced,
+            )
+        width = len(self.file.types)
+        malformed = [(line, f"{n} values in {width} columns") for line, n in self.file.malformed]
+        if not self.bad + len(malformed):
+            return
+        unit = "line" if self.file.kind == "csv" else "row"
+        first = sorted([*self.reasons, *malformed[:_NAMED]])[:_NAMED]
+        told = "".join(f"\n  {unit} {number}: {reason}" for number, reason in first)
+        text = f"{self.file.path} has {self.bad + len(malformed)} bad rows, the first are{told}"
+        if not self.source.skip_bad_rows:
+            raise SourceError(f"{text}\nWith skip-bad-rows they are left out.")
+        log.warning("%s\nThey are left out, as skip-bad-rows says.", text)
+
+
+def _voxel_size(source: TableSource, units: str, name: str) -> tuple[float, float, float]:
+    """Give what positions are divided by."""
+    if units == "voxel":
+        return 1, 1, 1
+    if source.voxel_size is None:
+        raise ConfigError(
+            f"{source.path}: positions are in nm (columns of {name}); voxel_size of a channel of "
+            f"the dataset, or of its {source.table}s, is needed to turn them into voxels."
+        )
+    return source.voxel_size
+
+
+def _whole_root(numbers: Ids, column: str) -> Ids:
+    """Add what the name of a column says all its ids begin with, as Codex has it."""
+    found = re.search(r"_root_id_(\d{9})$", column)
+    if found is None:
+        return numbers
+    start = np.uint64(int(found[1]) * 10**9)
+    return np.where((numbers > 0) & (numbers < 10**9), numbers + start, numbers)
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else shortened(value)

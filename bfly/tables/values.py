@@ -1,0 +1,168 @@
+"""Ids and positions from Arrow columns of any type, exact to the last digit or refused."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bfly.tables.limits import HIGHEST_ID, LARGEST
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Values", "ids", "numbers", "trimmed", "triple"]
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_TRIPLE = (
+    r"^[\[(]?\s*"
+    + r"(?:\s*,\s*|\s+)".join(f"(?P<{axis}>{_NUMBER})" for axis in "xyz")
+    + r"\s*[\])]?$"
+)
+
+
+class Values(NamedTuple):
+    """Numbers, and which of them are none: `empty` ones are 0, and so are those not `fit`."""
+
+    numbers: NDArray[Any]
+    empty: NDArray[np.bool_]
+    fit: NDArray[np.bool_]
+
+
+def ids(column: Any) -> Values:
+    """Read a column of ids.
+
+    Parameters
+    ----------
+    column : pyarrow.Array
+        Whole numbers from 0 to 2^64 - 1, as integers or as text; floats, also in text, only
+        as far as each has all its digits.
+
+    Returns
+    -------
+    Values
+        Numbers are uint64.
+    """
+    if _is_text(column):
+        text = trimmed(column)
+        fit, number = _parsed(text, pa.uint64(), _id)
+        return Values(number, _missing(text), fit)
+    if pa.types.is_integer(column.type):
+        integers = _numpy(column, 0)
+        return Values(integers.astype(np.uint64), _missing(column), integers >= 0)
+    if pa.types.is_floating(column.type):
+        floats = _numpy(column.cast(pa.float64()), np.nan)
+        empty = np.isnan(floats)
+        fit = empty | ((floats >= 0) & (floats <= LARGEST) & (floats == np.floor(floats)))
+        return Values(np.where(fit & ~empty, floats, 0).astype(np.uint64), empty, fit)
+    return _nothing(column, np.uint64)
+
+
+def numbers(column: Any) -> Values:
+    """Read a column of numbers of any type, or of text, as float64; infinity is not fit."""
+    if _is_text(column):
+        text = trimmed(column)
+        fit, number = _parsed(text, pa.float64(), _float)
+        number = np.where(_missing(text), np.nan, number)
+    elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        number = _numpy(column.cast(pa.float64(), safe=False), np.nan)
+        fit = np.ones(len(number), bool)
+    else:
+        return _nothing(column, np.float64)
+    empty = np.isnan(number)
+    fit = fit & (np.abs(np.where(empty, 0, number)) < np.inf)
+    return Values(np.where(fit & ~empty, number, 0), empty, fit)
+
+
+def triple(column: Any) -> tuple[Values, Values, Values]:
+    """Read a column with positions as text (``[x y z]``, ``x, y, z``) or lists of three.
+
+    Returns
+    -------
+    x, y, z : Values
+        As of `numbers`.
+    """
+    size = len(column)
+    if _is_text(column):
+        text = trimmed(column)
+        found = pc.extract_regex(text, _TRIPLE)
+        parts = [pc.struct_field(found, axis) for axis in "xyz"]
+        missing = _missing(text)
+    elif _is_list(column):
+        lengths = pc.list_value_length(column)
+        missing = _missing(column) | _numpy(pc.equal(lengths, 0), False)
+        three = pc.equal(lengths, 3)
+        lists = pc.if_else(three, column, pa.nulls(size, column.type))
+        flat = pc.list_flatten(lists)
+        where = np.flatnonzero(_numpy(three, False))
+        spread = np.full(size, -1)
+        spread[where] = np.arange(len(where)) * 3
+        take = [pa.array(spread + axis, mask=spread < 0) for axis in range(3)]
+        parts = [flat.take(rows) for rows in take]
+    else:
+        nothing = _nothing(column, np.float64)
+        return nothing, nothing, nothing
+    x, y, z = (numbers(part) for part in parts)
+    fit = missing | ~(x.empty | y.empty | z.empty)
+    return (
+        Values(x.numbers, missing, fit & x.fit),
+        Values(y.numbers, missing, fit & y.fit),
+        Values(z.numbers, missing, fit & z.fit),
+    )
+
+
+def trimmed(column: Any) -> Any:
+    """Give text without blanks around it, null where nothing is left."""
+    text = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def _is_text(column: Any) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _is_list(column: Any) -> bool:
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(kind(column.type) for kind in kinds)
+
+
+def _missing(column: Any) -> NDArray[np.bool_]:
+    return _numpy(pc.is_null(column), False)
+
+
+def _numpy(column: Any, null: Any) -> NDArray[Any]:
+    array: NDArray[Any] = pc.fill_null(column, null).to_numpy(zero_copy_only=False)
+    return array
+
+
+def _nothing(column: Any, dtype: Any) -> Values:
+    """Give what a column of another type has: no number that fits, unless all are empty."""
+    empty = _missing(column)
+    return Values(np.zeros(len(column), dtype), empty, empty)
+
+
+def _parsed(text: Any, kind: Any, parse: Any) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Turn text into numbers, all at once where all of it is right."""
+    try:
+        number = _numpy(pc.cast(text, kind), 0)
+        return np.ones(len(text), bool), number
+    except pa.ArrowInvalid:
+        values = [parse(value) if value is not None else 0 for value in text.to_pylist()]
+    fit = np.array([value is not None for value in values], bool)
+    return fit, np.array([value or 0 for value in values], kind.to_pandas_dtype())
+
+
+def _id(text: str) -> int | None:
+    if re.fullmatch(r"\+?[0-9]+", text):
+        number = int(text) if len(text) < 40 else HIGHEST_ID + 1
+        return number if number <= HIGHEST_ID else None
+    value = _float(text)
+    exact = value is not None and 0 <= value <= LARGEST and value == value // 1
+    return int(value) if exact and value is not None else None
+
+
+def _float(text: str) -> float | None:
+    return float(text) if re.fullmatch(_NUMBER, text, re.ASCII) else None
