@@ -14,6 +14,7 @@ import numpy as np
 
 from bfly import registry
 from bfly.cache import Cache
+from bfly.connectome import Connectome
 from bfly.errors import SourceChanged
 from bfly.files import Files
 from bfly.geometry import zyx
@@ -23,12 +24,13 @@ from bfly.volume import Volume
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
 
     from bfly.databases.database import Database
+    from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
@@ -62,6 +64,7 @@ class Core:
         self._db = db
         self._cache = Cache(db.RUNTIME)
         self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
+        self._connectome = Connectome(db)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
         self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
@@ -108,6 +111,27 @@ class Core:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
         return i_query.dump
+
+    def get_feature(self, f_query: FeatureQuery) -> str:
+        """Answer a request for a fact on neurons or synapses, as JSON or YAML text.
+
+        Raises
+        ------
+        Absent
+            There is no neuron or synapse with the id, or the dataset has none at all.
+        """
+        f_query.answer = self._connectome.feature(f_query)
+        return f_query.dump
+
+    def get_rows(self, r_query: RowsQuery) -> Iterator[bytes]:
+        """Answer a request for rows of neurons or synapses, a batch at a time.
+
+        Raises
+        ------
+        Absent
+            As `get_feature`.
+        """
+        return self._connectome.rows(r_query)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a dataset, as JSON or YAML text."""

@@ -15,7 +15,7 @@ import xxhash
 from isal import igzip
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from bfly.volume import Volume
 
@@ -172,6 +172,19 @@ async def send_text(
     """Send a plain message, as errors are."""
     kind = (b"content-type", b"text/plain; charset=utf-8")
     await _send(send, status, [kind, *CORS, *(extra or [])], f"{text}\n".encode(), method)
+
+
+async def stream(chunks: AsyncIterator[bytes], media_type: str, method: str, send: Send) -> None:
+    """Send a body of unknown length as it is made.
+
+    An error in the middle leaves the body without its end, which clients notice.
+    """
+    headers = [(b"content-type", media_type.encode()), *CORS, (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if method != "HEAD":
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def preflight(headers: dict[bytes, bytes], send: Send) -> None:

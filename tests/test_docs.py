@@ -21,7 +21,7 @@ from bfly.protocols.api import NEEDED, OPTIONAL
 from bfly.queries.data import DataQuery
 from bfly.testing.tissue import make_tissue
 from bfly.tree import Channel, Dataset, Experiment, Sample
-from bfly.webserver import STATUSES
+from bfly.application import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

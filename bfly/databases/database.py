@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.files import Files
+from bfly.tables import batches, sources_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
@@ -193,6 +196,68 @@ class Database:
         words = self.RUNTIME.DB.TABLE.NEURON
         return self.add_entries(words.NAME, path, words.FULL_LIST, as_rows(neurons, 4))
 
+    def load_synapses(self, path: str) -> NDArray[np.uint64]:
+        """Load all the synapses of a dataset from the file of the documented name.
+
+        Parameters
+        ----------
+        path : str
+            The dataset's folder.
+
+        Returns
+        -------
+        numpy.ndarray
+            N × 5: pre, post, z, y, x; no rows where there is no file.
+
+        Raises
+        ------
+        SourceError
+            The file cannot be read or is not what it should be.
+        """
+        words = self.RUNTIME.DB.TABLE
+        names = [*words.SYNAPSE.NEURON_LIST, *words.ALL.POINT_LIST]
+        return self._from_files(path, 0, names)
+
+    def load_neurons(self, path: str, synapses: ArrayLike) -> NDArray[np.uint64]:
+        """Load all the neurons of a dataset: those with a soma, and those of its synapses.
+
+        Parameters
+        ----------
+        path : str
+            The dataset's folder.
+        synapses : array_like
+            N × 5: pre, post, z, y, x.
+
+        Returns
+        -------
+        numpy.ndarray
+            N × 4: id, z, y, x; a neuron without a soma has the place of its first synapse.
+
+        Raises
+        ------
+        SourceError
+            The file cannot be read or is not what it should be.
+        """
+        somas = self._from_files(path, 1, self.RUNTIME.DB.TABLE.NEURON.FULL_LIST)
+        rows = as_rows(synapses, 5)
+        known = set(somas[:, 0].tolist())
+        first: dict[int, Any] = {}
+        for pre, post, *point in rows.tolist():
+            for neuron in (pre, post):
+                if neuron not in known:
+                    first.setdefault(neuron, point)
+        others = [[neuron, *point] for neuron, point in first.items()]
+        return np.concatenate([somas, np.array(others, np.uint64).reshape(-1, 4)])
+
+    def _from_files(self, path: str, which: int, names: Sequence[str]) -> NDArray[np.uint64]:
+        files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
+        source = sources_of({"path": path}, files)[which]
+        rows = (
+            np.column_stack([batch[name].astype(np.uint64) for name in names])
+            for batch in (batches(source, files) if source else ())
+        )
+        return np.concatenate([np.empty((0, len(names)), np.uint64), *rows])
+
     def load_config(self, config: Mapping[str, Any]) -> Self:
         """Load everything that a configuration names.
 
@@ -216,18 +281,31 @@ class Database:
         return self
 
     def load_all(self, source: Mapping[str, Any]) -> None:
-        """Load what the configuration says of one dataset.
+        """Load the tables, synapses and neurons of one dataset.
 
         Parameters
         ----------
         source : dict
-            The dataset: its ``path`` and its ``channels``, each with a ``path`` and perhaps
-            a ``dpath`` that stands for the dataset's path.
+            The dataset as configured: its ``path``, the files of its synapses and neurons
+            where they are named, and its ``channels``, each with a ``path`` and perhaps a
+            ``dpath``, the folder with the channel's own metadata files.
         """
         words = self.RUNTIME.DB.FILE.CONFIG
+        path = source[words.PATH.NAME]
+        folders = {path: source}
         for channel in source.get(words.GROUP_LIST[-1]) or []:
-            d_path = channel.get(words.DPATH.NAME) or source.get(words.PATH.NAME, "")
+            d_path = channel.get(words.DPATH.NAME) or path
+            folders.setdefault(d_path, {words.PATH.NAME: d_path})
             self.add_path(channel[words.PATH.NAME], d_path)
+        for d_path, dataset in folders.items():
+            self.add_tables(d_path)
+            self._load_files(d_path, dataset)
+
+    def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
+        """Load the files of one folder; an engine does it without holding them whole."""
+        synapses = self.load_synapses(path)
+        self.add_synapses(path, synapses)
+        self.add_neurons(path, self.load_neurons(path, synapses))
 
 
 def as_rows(values: ArrayLike, width: int) -> NDArray[np.uint64]:

@@ -1,99 +1,38 @@
-"""What an engine provides, and the documented calls and features built upon it.
-
-An engine keeps, for each dataset, a table of synapses and a table of neurons as columns of
-numbers. It provides the abstract methods; all that works on entries comes from here.
-`bfly.testing.databases` is the contract as a test suite.
-"""
+"""The base of the engines: entries, features and the loading of files, on columns."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 from typing_extensions import override
 
 from bfly.databases.columns import entries_of, typed
-from bfly.databases.database import Database
+from bfly.databases.store import Store
+from bfly.files import Files
 from bfly.geometry import BoundingBox, zyx
+from bfly.tables import batches, fingerprint, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-    from bfly.databases.columns import Columns
 
     Ids = NDArray[np.uint64]
 
 __all__ = ["Engine"]
 
+log = logging.getLogger(__name__)
 
-class Engine(Database, ABC):
+
+class Engine(Store):
     """Base of the engines; the arguments are those of `Database`.
 
-    The documented calls take the path of a channel or of a dataset; the abstract methods are
-    given that of a dataset. All may be called from any thread. A change is seen by readers,
-    of this and of other processes, once it is whole.
+    The documented calls take the path of a channel or of a dataset.
     """
-
-    @abstractmethod
-    def fingerprint(self, path: str) -> str:
-        """Give what `replace` was told of the files last loaded; empty if nothing was."""
-
-    @abstractmethod
-    def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
-    ) -> None:
-        """Load both tables of a dataset in place of what they held, as one transaction.
-
-        Parameters
-        ----------
-        path : str
-            The dataset.
-        fingerprint : str
-            Names the state of the files; kept for `fingerprint`.
-        neurons, synapses : iterable of Columns
-            In batches, each with the same columns; never all in memory at once. Of rows
-            with the same id the last counts. A neuron that only synapses name is added at
-            the place of its synapse with the lowest id.
-        """
-
-    @abstractmethod
-    def upsert(self, table: str, path: str, columns: Columns) -> None:
-        """Write rows, in place of those with the same ids; durable when it returns."""
-
-    @abstractmethod
-    def rows(self, table: str, path: str, ids: Ids) -> Columns:
-        """Give the rows with some ids, in that order; ids that are not there are left out."""
-
-    @abstractmethod
-    def ids(self, table: str, path: str) -> Ids:
-        """Give all ids of a table, sorted; of an unknown dataset none."""
-
-    @abstractmethod
-    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
-        """Give the synapses in a box (voxels of mip 0), sorted by id."""
-
-    @abstractmethod
-    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
-        """Give the synapses before and after a neuron, those in a box if given, sorted by id."""
-
-    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
-        """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
-        found = self.synapses_of(path, neuron)
-        pre, post = found["n1"], found["n2"]
-        return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
-
-    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
-        """Go through the synapses of a box, or all of them, in batches of bounded size."""
-        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path)
-        if box is not None:
-            yield self.synapses_in(path, box)
-            return
-        for start in range(0, len(ids), 100_000):
-            part = ids[start : start + 100_000]
-            yield self.rows(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path, part)
 
     def dataset(self, path: str) -> str:
         """Give the dataset of a channel's path; a dataset's path stands for itself."""
@@ -101,6 +40,30 @@ class Engine(Database, ABC):
 
     def _key(self, table: str) -> str:
         return str(getattr(self.RUNTIME.DB.TABLE, table.upper()).KEY.NAME)
+
+    @override
+    def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
+        """Load the files of one folder, unless they are those that were loaded last."""
+        files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
+        synapses, neurons = sources_of(dataset, files)
+        if synapses is None and neurons is None:
+            return
+        state = fingerprint([synapses, neurons], files)
+        if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
+            log.info("The synapses and neurons of %s are loaded already", path)
+            return
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"Loading the synapses of {path}", total=1)
+            self.replace(
+                path,
+                state,
+                batches(neurons, files) if neurons else (),
+                batches(synapses, files, lambda done: progress.update(task, completed=done))
+                if synapses
+                else (),
+            )
+        counts = [self.count(table, path) for table in self.RUNTIME.DB.TABLE.LIST]
+        log.info("Loaded {:,} neurons and {:,} synapses of {}".format(*counts, path))
 
     @override
     def _next_synapse(self, path: str) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bfly.databases.columns import Columns
-    from bfly.databases.engine import Ids
+    from bfly.databases.store import Ids
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
 

@@ -109,6 +109,9 @@ class Query:
         "INFO.QUERY": "method",
     }
 
+    lasting = True
+    """Whether the answer holds as long as the channel's files do not change."""
+
     method: str = ""
     path: str = ""
     offset: Zyx = (0, 0, 0)

@@ -1,0 +1,161 @@
+"""The ASGI application: protocols in front of the core, and the table of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from bfly.errors import (
+    Absent,
+    BadRequest,
+    ButterflyError,
+    DatabaseError,
+    MissingLibrary,
+    NotAllowed,
+    SourceError,
+    TooLarge,
+)
+from bfly.protocols.api import API
+from bfly.protocols.pages import Health, Index
+from bfly.protocols.precomputed import Precomputed
+from bfly.queries.data import DataQuery
+from bfly.queries.feature import FeatureQuery, RowsQuery
+from bfly.respond import Answer, accepts_gzip, preflight, respond, send_text, stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from bfly.config import Config
+    from bfly.core import Core
+    from bfly.protocols.protocol import Protocol
+    from bfly.queries.info import InfoQuery
+    from bfly.respond import Send
+
+__all__ = ["STATUSES", "Application"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STATUSES: dict[type[ButterflyError], int] = {
+    TooLarge: 413,
+    BadRequest: 400,
+    NotAllowed: 403,
+    Absent: 404,
+    MissingLibrary: 503,
+    DatabaseError: 503,
+    SourceError: 503,
+}
+"""From an error to the status that it is answered with; the first class that fits counts."""
+
+
+class Application:
+    """Answers HTTP: a finished answer from the cache at once, all else from the pool.
+
+    Parameters
+    ----------
+    core : Core
+        Answers the queries.
+    config : Config
+        What is served.
+    """
+
+    def __init__(self, core: Core, config: Config) -> None:
+        self._core = core
+        self._protocols: dict[str, Protocol] = {
+            protocol.prefix: protocol(config) for protocol in (API, Health, Index, Precomputed)
+        }
+        self._under_way: dict[str, asyncio.Future[Answer | RowsQuery]] = {}
+
+    async def __call__(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:
+        """Answer a request, as ASGI 3 has it."""
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is not spoken here")
+        headers = dict(scope["headers"])
+        method = scope["method"]
+        if method == "OPTIONS":
+            await preflight(headers, send)
+            return
+        if method not in ("GET", "HEAD"):
+            message = f"The method {method} is not in ['GET', 'HEAD', 'OPTIONS']."
+            await send_text(send, 405, message, method, [(b"allow", b"GET, HEAD, OPTIONS")])
+            return
+        # A range counts the bytes of the voxels, so they are not packed for it.
+        gzip = b"range" not in headers and accepts_gzip(headers.get(b"accept-encoding", b""))
+        query_string = scope["query_string"].decode("latin-1")
+        key = f"answer:{scope['raw_path'].decode('latin-1')}?{query_string}{' gzip' * gzip}"
+        try:
+            answer = self._core.recall(key)
+            if not answer or not answer.is_fresh():
+                answer = await self._made(key, scope["path"], query_string, gzip)
+            if isinstance(answer, RowsQuery):
+                # What is wrong shows at the first rows, while there is still a status to send.
+                chunks = await self._pooled(self._core.get_rows, answer)
+                first = await self._pooled(next, chunks, b"")
+        except ButterflyError as error:
+            status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+            if status >= 500:
+                log.warning("%s %s: %s", status, scope["path"], error)
+            await send_text(send, status, str(error), method)
+        except Exception:
+            log.exception("500 %s", scope["path"])
+            await send_text(send, 500, "This is a mistake in Butterfly; its log says more.", method)
+        else:
+            if isinstance(answer, RowsQuery):
+                following = self._following(first, chunks)
+                await stream(following, answer.mime_type, method, send)
+            else:
+                await respond(answer, method, headers, send)
+
+    async def _pooled(self, work: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._core.executor, work, *arguments)
+
+    async def _following(self, first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Give the chunks of a stream, each made in the pool once the one before is sent."""
+        chunk: bytes | None = first
+        while chunk is not None:
+            yield chunk
+            chunk = await self._pooled(next, chunks, None)
+
+    async def _made(self, key: str, path: str, query_string: str, gzip: bool) -> Answer | RowsQuery:
+        """Make an answer in the pool; who asks for the same meanwhile gets the same."""
+        future = self._under_way.get(key)
+        if future is None:
+            work = self._pooled(self._make, key, path, query_string, gzip)
+            future = self._under_way[key] = asyncio.ensure_future(work)
+            future.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(future)
+
+    def _landed(self, key: str, done: asyncio.Future[Answer | RowsQuery]) -> None:
+        self._under_way.pop(key, None)
+        if not done.cancelled():
+            # Whoever asked may be gone; then nobody else takes notice of an error.
+            done.exception()
+
+    def _make(self, key: str, path: str, query_string: str, gzip: bool) -> Answer | RowsQuery:
+        prefix, _, rest = path.lstrip("/").partition("/")
+        protocol = self._protocols.get(prefix)
+        if protocol is None:
+            raise Absent(f"There is no page {path}; there are {sorted(self._protocols)}.")
+        query = protocol.query(rest, dict(parse_qsl(query_string, keep_blank_values=True)))
+        if isinstance(query, RowsQuery):
+            return query
+        known: Answer | None = self._core.recall(key) or None
+        if known and query.path and known.volume is self._core.update_query(query)["volume"]:
+            return known
+        answer = Answer.make(self._body(query), query.mime_type, query.known_volume, gzip)
+        if query.lasting:
+            self._core.remember(key, answer)
+        return answer
+
+    def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
+        if isinstance(query, DataQuery):
+            return self._core.get_data(query)
+        if isinstance(query, FeatureQuery):
+            return self._core.get_feature(query).encode()
+        if query.path:
+            return self._core.get_info(query).encode()
+        return self._core.get_groups(query).encode()

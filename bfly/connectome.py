@@ -1,0 +1,140 @@
+"""Answers about neurons and synapses, from the database: facts, and rows to be streamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.databases.columns import empty
+from bfly.databases.engine import Engine
+from bfly.errors import Absent
+from bfly.tables.writing import write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bfly.databases.columns import Columns
+    from bfly.databases.database import Database
+    from bfly.queries.feature import FeatureQuery, RowsQuery
+
+__all__ = ["Connectome"]
+
+NEURON, SYNAPSE = "neuron", "synapse"
+
+
+class Connectome:
+    """Answers requests about neurons and synapses.
+
+    Parameters
+    ----------
+    db : Database
+        Where they are kept.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def _engine(self, path: str, table: str) -> Engine:
+        """Give the engine, if it has something of a dataset to ask for.
+
+        Raises
+        ------
+        Absent
+            The dataset has no such table, or an empty one.
+        """
+        db = self._db
+        if isinstance(db, Engine) and db.count(table, db.dataset(path)):
+            return db
+        raise Absent(f"The dataset of {path} has no {table}s.")
+
+    def feature(self, query: FeatureQuery) -> Any:
+        """Find one fact (see `Engine` for each).
+
+        Raises
+        ------
+        Absent
+            There is no neuron or synapse with the id, or the dataset has none at all.
+        """
+        engine = self._engine(query.path, query.table)
+        ask = getattr(engine, query.feature)
+        arguments: list[Any] = [query.table, query.path]
+        if query.id is not None:
+            arguments.append(query.id)
+        if query.box is not None and query.feature in ("synapse_ids", "neuron_children"):
+            arguments += [query.box.start, query.box.stop]
+        if query.feature.endswith("keypoint"):
+            arguments.append(2**query.resolution)
+        answer = ask(*arguments)
+        if answer == {}:
+            of = NEURON if query.feature == "neuron_children" else query.table
+            self._check_known(engine, of, query.path, query.id)
+        return answer
+
+    def _check_known(self, engine: Engine, table: str, path: str, number: int | None) -> None:
+        if number is not None and not engine.get_by_key(table, path, number):
+            raise Absent(f"There is no {table} {number}.")
+
+    def rows(self, query: RowsQuery) -> Iterator[bytes]:
+        """Find rows and write them as they come.
+
+        Raises
+        ------
+        Absent
+            There is no neuron with an id that was asked for.
+        """
+        engine = self._engine(query.path, NEURON if query.rows == "neurons" else SYNAPSE)
+        path = engine.dataset(query.path)
+        for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
+            self._check_known(engine, NEURON, path, number)
+        batches = getattr(self, f"_{query.rows}")(engine, path, query)
+        return write_rows(query.rows_format, batches, query.ids)
+
+    def _neurons(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+        ids = engine.ids(NEURON, path)
+        for start in range(0, len(ids), 10_000):
+            yield engine.rows(NEURON, path, ids[start : start + 10_000])
+
+    def _synapses(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+        one = next((n for n in (query.neuron, query.pre, query.post) if n is not None), None)
+        if one is not None:
+            found = [engine.synapses_of(path, one, query.box)]
+        else:
+            found = engine.scan(path, query.box)  # type: ignore[assignment]
+        some = False
+        for batch in found:
+            hit = np.ones(len(batch["n1"]), bool)
+            if query.pre is not None:
+                hit &= batch["n1"] == np.uint64(query.pre)
+            if query.post is not None:
+                hit &= batch["n2"] == np.uint64(query.post)
+            if query.neuron is not None:
+                key = np.uint64(query.neuron)
+                hit &= (batch["n1"] == key) | (batch["n2"] == key)
+            some = True
+            yield {name: column[hit] for name, column in batch.items()}
+        if not some:
+            yield empty(SYNAPSE)
+
+    def _partners(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+        assert query.id is not None
+        for side, partners in zip(("out", "in"), engine.partners(path, query.id), strict=True):
+            ids, counts = np.unique(partners, return_counts=True)
+            order = np.lexsort((ids, -counts))
+            yield {
+                "side": np.full(len(ids), side, object),
+                "partner": ids[order],
+                "synapses": counts[order],
+            }
+
+    def _connectivity(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+        wanted = np.array(query.wanted, np.uint64)
+        matrix = np.zeros((len(wanted), len(wanted)), np.int64)
+        order = np.argsort(wanted)
+        for row, number in enumerate(query.wanted):
+            after, _ = engine.partners(path, number)
+            places = np.searchsorted(wanted[order], after)
+            places[places == len(wanted)] = 0
+            hit = wanted[order][places] == after
+            np.add.at(matrix[row], order[places[hit]], 1)
+        yield {"pre": wanted, **{str(n): matrix[:, i] for i, n in enumerate(query.wanted)}}

@@ -1,0 +1,96 @@
+"""What an engine provides: tables of synapses and neurons as columns of numbers.
+
+This is the contract of a database on one page; `bfly.testing.databases` is it as a test
+suite. Entries and features, `bfly.databases.engine`, are built upon it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.databases.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.columns import Columns
+    from bfly.geometry import BoundingBox
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["Store"]
+
+
+class Store(Database, ABC):
+    """Keeps, for each dataset, a table of synapses and a table of neurons.
+
+    The abstract methods are given the path of a dataset, and may be called from any thread.
+    A change is seen by readers, of this and of other processes, once it is whole.
+    """
+
+    @abstractmethod
+    def fingerprint(self, path: str) -> str:
+        """Give what `replace` was told of the files last loaded; empty if nothing was."""
+
+    @abstractmethod
+    def replace(
+        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+    ) -> None:
+        """Load both tables of a dataset in place of what they held, as one transaction.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        fingerprint : str
+            Names the state of the files; kept for `fingerprint`.
+        neurons, synapses : iterable of Columns
+            In batches, each with the same columns; never all in memory at once. Of rows
+            with the same id the last counts. A neuron that only synapses name is added at
+            the place of its synapse with the lowest id.
+        """
+
+    @abstractmethod
+    def upsert(self, table: str, path: str, columns: Columns) -> None:
+        """Write rows, in place of those with the same ids; durable when it returns."""
+
+    @abstractmethod
+    def rows(self, table: str, path: str, ids: Ids) -> Columns:
+        """Give the rows with some ids, in that order; ids that are not there are left out."""
+
+    @abstractmethod
+    def ids(self, table: str, path: str) -> Ids:
+        """Give all ids of a table, sorted; of an unknown dataset none."""
+
+    @abstractmethod
+    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
+        """Give the synapses in a box (voxels of mip 0), sorted by id."""
+
+    @abstractmethod
+    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
+        """Give the synapses before and after a neuron, those in a box if given, sorted by id."""
+
+    def count(self, table: str, path: str) -> int:
+        """Give the number of rows of a table."""
+        return len(self.ids(table, path))
+
+    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
+        """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
+        found = self.synapses_of(path, neuron)
+        pre, post = found["n1"], found["n2"]
+        return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
+
+    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
+        """Go through the synapses of a box, or all of them, in batches of bounded size."""
+        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path)
+        if box is not None:
+            yield self.synapses_in(path, box)
+            return
+        for start in range(0, len(ids), 100_000):
+            part = ids[start : start + 100_000]
+            yield self.rows(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path, part)

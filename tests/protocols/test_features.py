@@ -1,0 +1,262 @@
+"""Neurons and synapses over HTTP: every feature, rows in every format, ids to the last digit."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from bfly.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+BIG = 2**64 - 1
+AT = {"experiment": "e", "sample": "s", "dataset": "d"}
+SYNAPSES = {
+    "neuron_1": [7, 9, 7, BIG],
+    "neuron_2": [9, 7, 7, 9],
+    "synapse_center": {"z": [10, 11, 12, 13], "y": [20, 40, 60, 80], "x": [8, 16, 24, 32]},
+}
+SOMAS = [{"neuron_id": 7, "z": 1, "y": 50, "x": 90}, {"neuron_id": 3, "z": 4, "y": 5, "x": 6}]
+ALL = {"z": 0, "y": 0, "x": 0, "depth": 99, "height": 99, "width": 99}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, serve) -> Iterator[httpx.Client]:
+    folder: Path = tmp_path_factory.mktemp("features")
+    (folder / "full").mkdir()
+    (folder / "bare").mkdir()
+    (folder / "full" / "synapse-connections.json").write_text(json.dumps(SYNAPSES))
+    (folder / "full" / "neuron-soma.json").write_text(json.dumps(SOMAS))
+    channel = {"name": "seg", "path": str(folder / "full" / "seg.h5")}
+    datasets = [
+        {"name": "d", "path": str(folder / "full"), "channels": [channel]},
+        {"name": "bare", "path": str(folder / "bare")},
+    ]
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": datasets}]}]
+    with serve(Config.parse({"bfly": {"experiments": tree}}, "test.yaml")) as client:
+        yield client
+
+
+def feature(client: httpx.Client, name: str, **words: object) -> httpx.Response:
+    return client.get("/api/entity_feature", params={**AT, "feature": name, **words})
+
+
+FACTS = [
+    ("is_neuron", {"id": BIG}, True),
+    ("is_neuron", {"id": 4}, False),
+    ("is_synapse", {"id": 3}, True),
+    ("is_synapse", {"id": 4}, False),
+    ("neuron_keypoint", {"id": 7}, {"z": 1, "y": 50, "x": 90}),
+    ("neuron_keypoint", {"id": 9, "resolution": 2}, {"z": 10, "y": 5, "x": 2}),
+    ("synapse_keypoint", {"id": 2, "resolution": 3}, {"z": 12, "y": 7, "x": 3}),
+    (
+        "synapse_parent",
+        {"id": 3},
+        {"synapse_id": 3, "synapse_parent_pre": BIG, "synapse_parent_post": 9},
+    ),
+    ("synapse_ids", ALL, [0, 1, 2, 3]),
+    ("synapse_ids", {**ALL, "z": 11, "depth": 2}, [1, 2]),
+    ("synapse_ids", {**ALL, "depth": 0}, []),
+    ("synapse_ids", {**ALL, "y": 5, "height": 6, "width": 5, "resolution": 2}, [0, 1]),
+    ("neuron_children", {**ALL, "id": 7}, {"0": 1, "1": 2, "2": 3}),
+    ("neuron_children", {**ALL, "id": 7, "z": 12}, {"2": 3}),
+    ("neuron_children", {**ALL, "id": 3}, {}),
+    ("all_neurons", {}, [3, 7, 9, BIG]),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "answer"), FACTS)
+def test_every_feature(client, name, words, answer) -> None:
+    got = feature(client, name, **words)
+    assert got.status_code == 200, got.text
+    assert got.headers["content-type"] == "application/json"
+    assert got.json() == answer
+    as_yaml = yaml.safe_load(feature(client, name, format="yaml", **words).text)
+    assert as_yaml == (
+        {int(k): v for k, v in answer.items()} if name == "neuron_children" else answer
+    )
+    by_channel = feature(client, name, channel="seg", **words)
+    assert by_channel.json() == answer
+
+
+def test_ids_as_strings(client) -> None:
+    def answer(name: str, **words: object) -> object:
+        return feature(client, name, ids="string", **words).json()
+
+    assert answer("all_neurons") == ["3", "7", "9", str(BIG)]
+    assert answer("synapse_ids", **ALL) == ["0", "1", "2", "3"]
+    assert answer("synapse_parent", id=3)["synapse_parent_pre"] == str(BIG)
+    assert answer("neuron_keypoint", id=7) == {"z": 1, "y": 50, "x": 90}
+    assert answer("is_neuron", id=7) is True
+
+
+BAD = [
+    ("foo", {}, 400, "The feature foo is not in ['is_neuron'"),
+    ("is_neuron", {}, 400, "The id is missing, which is_neuron needs."),
+    ("is_neuron", {"id": "x"}, 400, "The id x is not a whole number."),
+    ("is_neuron", {"id": -1}, 400, f"The id -1 is not from 0 to {BIG}."),
+    ("is_neuron", {"id": 2**64}, 400, f"The id {2**64} is not from 0 to {BIG}."),
+    ("synapse_ids", {}, 400, "The z is missing; synapse_ids needs z, y, x, depth, height, width."),
+    ("synapse_ids", {"z": 1}, 400, "The y is missing; a box needs z, y, x, depth, height, width."),
+    ("synapse_ids", {**ALL, "width": -1}, 400, "The width -1 is not from 0"),
+    ("all_neurons", {"ids": "hex"}, 400, "The ids hex is not in ['number', 'string']."),
+    ("all_neurons", {"dataset": "x"}, 400, "The dataset x is not in ['d', 'bare']."),
+    ("neuron_keypoint", {"id": 4}, 404, "There is no neuron 4."),
+    ("synapse_keypoint", {"id": 4}, 404, "There is no synapse 4."),
+    ("synapse_parent", {"id": BIG}, 404, f"There is no synapse {BIG}."),
+    ("neuron_children", {**ALL, "id": 4}, 404, "There is no neuron 4."),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "status", "message"), BAD)
+def test_bad_requests(client, name, words, status, message) -> None:
+    got = feature(client, name, **words)
+    assert (got.status_code, got.text[: len(message)]) == (status, message)
+
+
+@pytest.mark.parametrize("rows", ["synapses", "neurons"])
+def test_a_dataset_without_synapses_says_so(client, rows) -> None:
+    got = client.get(f"/api/{rows}", params={**AT, "dataset": "bare"})
+    assert got.status_code == 404
+    assert f"has no {rows}." in got.text
+    got = feature(client, "synapse_ids", dataset="bare", **ALL)
+    assert got.status_code == 404
+
+
+def table(client: httpx.Client, rows: str, **words: object) -> list[dict[str, object]]:
+    """Get rows in all three formats, which have to agree."""
+    words = {**AT, **words}
+    lines = client.get(f"/api/{rows}", params=words)
+    assert lines.status_code == 200, lines.text
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    found = [json.loads(line) for line in lines.text.splitlines()]
+    text = client.get(f"/api/{rows}", params={**words, "format": "csv"}).text
+    as_text = [dict(row) for row in csv.DictReader(io.StringIO(text))]
+    assert as_text == [{k: str(v) for k, v in row.items()} for row in found]
+    arrow = client.get(f"/api/{rows}", params={**words, "format": "arrow"}).content
+    assert pa.ipc.open_stream(arrow).read_all().to_pylist() == found
+    return found
+
+
+def test_synapses_as_rows(client) -> None:
+    everything = table(client, "synapses")
+    assert sorted(row["__id"] for row in everything) == [0, 1, 2, 3]
+    assert {"__id": 3, "n1": BIG, "n2": 9, "z": 13, "y": 80, "x": 32} in everything
+    ids = {
+        name: [row["__id"] for row in table(client, "synapses", **words)]
+        for name, words in {
+            "neuron": {"neuron": 7},
+            "pre": {"pre": 7},
+            "post": {"post": 7},
+            "pair": {"pre": 7, "post": 9},
+            "box": {**ALL, "z": 11, "depth": 2},
+            "neuron in box": {**ALL, "neuron": 9, "z": 11},
+            "nothing": {**ALL, "depth": 0},
+            "nothing of a neuron": {"pre": 3},
+        }.items()
+    }
+    assert ids == {
+        "neuron": [0, 1, 2],
+        "pre": [0, 2],
+        "post": [1, 2],
+        "pair": [0],
+        "box": [1, 2],
+        "neuron in box": [1, 3],
+        "nothing": [],
+        "nothing of a neuron": [],
+    }
+    got = client.get("/api/synapses", params={**AT, "pre": BIG, "ids": "string"}).json()
+    assert got == {"__id": "3", "n1": str(BIG), "n2": "9", "z": 13, "y": 80, "x": 32}
+
+
+def test_neurons_partners_and_connectivity(client) -> None:
+    assert [row["neuron"] for row in table(client, "neurons")] == [3, 7, 9, BIG]
+    assert table(client, "partners", id=9) == [
+        {"side": "out", "partner": 7, "synapses": 1},
+        {"side": "in", "partner": 7, "synapses": 1},
+        {"side": "in", "partner": BIG, "synapses": 1},
+    ]
+    assert table(client, "connectivity", ids=f"9,7,{BIG}") == [
+        {"pre": 9, "9": 0, "7": 1, str(BIG): 0},
+        {"pre": 7, "9": 1, "7": 1, str(BIG): 0},
+        {"pre": BIG, "9": 1, "7": 0, str(BIG): 0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "status", "message"),
+    [
+        ("synapses", {"neuron": 5}, 404, "There is no neuron 5."),
+        ("synapses", {"format": "xml"}, 400, "The format xml is not in ['jsonl', 'csv', 'arrow']."),
+        ("partners", {}, 400, "The id is missing."),
+        ("partners", {"id": 5}, 404, "There is no neuron 5."),
+        ("connectivity", {}, 400, "The ids is missing."),
+        ("connectivity", {"ids": "7,x"}, 400, "The ids x is not a whole number."),
+        ("connectivity", {"ids": "7,5"}, 404, "There is no neuron 5."),
+        ("connectivity", {"ids": ",".join("7" * 5001)}, 400, "There are 5001 ids; allowed are"),
+    ],
+)
+def test_bad_requests_for_rows(client, rows, words, status, message) -> None:
+    got = client.get(f"/api/{rows}", params={**AT, **words})
+    assert (got.status_code, got.text[: len(message)]) == (status, message)
+    assert client.head(f"/api/{rows}", params={**AT, **words}).status_code == status
+
+
+def test_many_rows_are_streamed_whole(serve, tmp_path) -> None:
+    count = 250_000
+    random = np.random.default_rng(0)
+    names = {"neuron_1": "pre", "neuron_2": "post"}
+    neurons = {key: random.integers(0, 99, count).tolist() for key in names}
+    centres = {axis: random.integers(0, 999, count).tolist() for axis in "zyx"}
+    text = json.dumps({**neurons, "synapse_center": centres})
+    (tmp_path / "synapse-connections.json").write_text(text)
+    dataset = {"name": "d", "path": str(tmp_path)}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    with serve(Config.parse({"bfly": {"experiments": tree}}, "t.yaml")) as client:
+        got = client.get("/api/synapses", params={**AT, "format": "arrow"})
+        found = pa.ipc.open_stream(got.content).read_all()
+        assert found.num_rows == count
+        order = np.argsort(found["__id"].to_numpy())
+        assert found["n1"].to_numpy()[order].tolist() == neurons["neuron_1"]
+        assert client.head("/api/synapses", params=AT).content == b""
+
+
+def test_real_synapses_of_microns_by_configuration_alone(data: Path, serve) -> None:
+    folder = data / "microns_synapses" / "data"
+    source = folder / "soma_subgraph_synapses_spines_v185.csv"
+    with open(source, newline="") as file:
+        truth = list(csv.DictReader(file))
+    for units in ("voxel", "nm"):
+        columns = {axis: f"ctr_pt_{axis}_nm" for axis in "zyx"} if units == "nm" else {}
+        synapses = {"path": str(source), **columns, **({"units": "nm"} if columns else {})}
+        dataset = {
+            "name": "d",
+            "path": str(folder),
+            "synapses": {**synapses, **({"voxel_size": [40, 4, 4]} if columns else {})},
+            "neurons": {"path": str(folder / "soma_valence_v185.csv")},
+        }
+        tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+        with serve(Config.parse({"bfly": {"experiments": tree}}, "t.yaml")) as client:
+            text = client.get("/api/synapses", params={**AT, "ids": "string"}).text
+            found = {row["__id"]: row for row in map(json.loads, text.splitlines())}
+            assert len(found) == len(truth) == 1961
+            for row in truth:
+                mine = found[row["id"]]
+                assert (mine["n1"], mine["n2"]) == (row["pre_root_id"], row["post_root_id"])
+                place = [int(row[f"ctr_pos_{axis}_vx"]) for axis in "zyx"]
+                assert np.abs(np.subtract([mine[a] for a in "zyx"], place)).max() <= (units == "nm")
+                assert int(mine["cleft_vx"]) == int(row["cleft_vx"])
+            first = truth[0]
+            parent = feature(client, "synapse_parent", id=first["id"])
+            assert f'"synapse_parent_pre": {first["pre_root_id"]}' in parent.text
