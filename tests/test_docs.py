@@ -12,16 +12,16 @@ import pytest
 import yaml
 
 from bfly import registry
+from bfly.application import STATUSES
 from bfly.butterfly import DEFAULT_DATABASE, runtime_of
 from bfly.cli import main
 from bfly.config import Config
 from bfly.encoders.views import VIEWS
 from bfly.keywords import INPUT
-from bfly.protocols.api import NEEDED, OPTIONAL
+from bfly.protocols.api import NEEDED, OPTIONAL, ROWS
 from bfly.queries.data import DataQuery
 from bfly.testing.tissue import make_tissue
 from bfly.tree import Channel, Dataset, Experiment, Sample
-from bfly.application import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,7 +168,8 @@ def test_every_rest_parameter_is_documented_with_its_default() -> None:
 
 def test_every_rest_method_is_documented() -> None:
     text = section(DOCS / "http.md", "REST: `/api`")
-    methods = [*INPUT.METHODS.GROUP_LIST, "channel_metadata", *INPUT.METHODS.IMAGE_LIST]
+    facts = ["channel_metadata", "entity_feature", *ROWS]
+    methods = [*INPUT.METHODS.GROUP_LIST, *facts, *INPUT.METHODS.IMAGE_LIST]
     assert set(re.findall(r"`/api/(\w+)", text)) == set(methods)
 
 

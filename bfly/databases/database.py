@@ -304,8 +304,11 @@ class Database:
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
         """Load the files of one folder; an engine does it without holding them whole."""
         synapses = self.load_synapses(path)
-        self.add_synapses(path, synapses)
-        self.add_neurons(path, self.load_neurons(path, synapses))
+        neurons = self.load_neurons(path, synapses)
+        if len(synapses):
+            self.add_synapses(path, synapses)
+        if len(neurons):
+            self.add_neurons(path, neurons)
 
 
 def as_rows(values: ArrayLike, width: int) -> NDArray[np.uint64]:
