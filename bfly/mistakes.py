@@ -36,7 +36,7 @@ def mistake(error: ErrorDetails, root: type[Model]) -> str:
     if wrong == "invalid_key":
         loc, wrong = (*loc[:-1], str(loc[-1])), "extra_forbidden"
     key = "bfly" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    *groups, name = [part for part in loc if isinstance(part, str)]
+    *groups, name = [part for part in loc if isinstance(part, str)] or [""]
     fields = (_BELOW[groups[-1]] if groups else root).model_fields
     allowed = {field.alias or "": field.description for field in fields.values()}
     if wrong == "extra_forbidden":

@@ -55,7 +55,7 @@ class TableSource:
 
 
 def sources_of(
-    dataset: Mapping[str, Any], files: Files
+    dataset: Mapping[str, Any],
 ) -> tuple[TableSource | None, TableSource | None]:
     """Find the files of a dataset's synapses and of its neurons.
 
@@ -65,8 +65,6 @@ def sources_of(
         A dataset of a configuration, its paths absolute. ``synapses`` and ``neurons`` come
         first, then ``synapse-connections`` and ``neuron-soma``, then the documented names in
         the folder ``path``.
-    files : Files
-        Where files may be.
 
     Returns
     -------
@@ -87,10 +85,8 @@ def sources_of(
     except ValidationError as error:
         raise ConfigError("\n".join(mistake(e, Dataset) for e in error.errors())) from None
     sizes = (channel.get("voxel_size") for channel in dataset.get("channels", ()))
-    size = next((size for size in sizes if size), None)
-    synapses, neurons = (
-        files.resolve(os.path.join(folder, kind.DEFAULT)) for kind in (_FILE.SYNAPSE, _FILE.SOMA)
-    )
+    size = next(((z, y, x) for z, y, x in filter(None, sizes)), None)
+    synapses, neurons = (os.path.join(folder, kind.DEFAULT) for kind in (_FILE.SYNAPSE, _FILE.SOMA))
     return (
         _source("synapse", checked.synapses, checked.synapse_connections, synapses, size),
         _source("neuron", checked.neurons, checked.neuron_soma, neurons, size),

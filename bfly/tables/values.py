@@ -12,7 +12,11 @@ import pyarrow.compute as pc
 from bfly.tables.limits import HIGHEST_ID, LARGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
 
 __all__ = ["Values", "ids", "numbers", "trimmed", "triple"]
 
@@ -28,8 +32,8 @@ class Values(NamedTuple):
     """Numbers, and which of them are none: `empty` ones are 0, and so are those not `fit`."""
 
     numbers: NDArray[Any]
-    empty: NDArray[np.bool_]
-    fit: NDArray[np.bool_]
+    empty: Mask
+    fit: Mask
 
 
 def ids(column: Any) -> Values:
@@ -85,32 +89,28 @@ def triple(column: Any) -> tuple[Values, Values, Values]:
     x, y, z : Values
         As of `numbers`.
     """
-    size = len(column)
     if _is_text(column):
         text = trimmed(column)
         found = pc.extract_regex(text, _TRIPLE)
         parts = [pc.struct_field(found, axis) for axis in "xyz"]
-        missing = _missing(text)
+        empty = _missing(text)
     elif _is_list(column):
-        lengths = pc.list_value_length(column)
-        missing = _missing(column) | _numpy(pc.equal(lengths, 0), False)
-        three = pc.equal(lengths, 3)
-        lists = pc.if_else(three, column, pa.nulls(size, column.type))
-        flat = pc.list_flatten(lists)
-        where = np.flatnonzero(_numpy(three, False))
-        spread = np.full(size, -1)
-        spread[where] = np.arange(len(where)) * 3
-        take = [pa.array(spread + axis, mask=spread < 0) for axis in range(3)]
-        parts = [flat.take(rows) for rows in take]
+        lengths = _numpy(pc.list_value_length(column), 0)
+        three = np.flatnonzero(lengths == 3)
+        flat = pc.list_flatten(column.take(pa.array(three)))
+        rows = np.zeros(len(column), np.int64)
+        rows[three] = np.arange(len(three)) * 3
+        parts = [flat.take(pa.array(rows + axis, mask=lengths != 3)) for axis in range(3)]
+        empty = lengths == 0
     else:
         nothing = _nothing(column, np.float64)
         return nothing, nothing, nothing
     x, y, z = (numbers(part) for part in parts)
-    fit = missing | ~(x.empty | y.empty | z.empty)
+    whole = empty | ~(x.empty | y.empty | z.empty)
     return (
-        Values(x.numbers, missing, fit & x.fit),
-        Values(y.numbers, missing, fit & y.fit),
-        Values(z.numbers, missing, fit & z.fit),
+        Values(x.numbers, empty, whole & x.fit),
+        Values(y.numbers, empty, whole & y.fit),
+        Values(z.numbers, empty, whole & z.fit),
     )
 
 
@@ -129,7 +129,7 @@ def _is_list(column: Any) -> bool:
     return any(kind(column.type) for kind in kinds)
 
 
-def _missing(column: Any) -> NDArray[np.bool_]:
+def _missing(column: Any) -> Mask:
     return _numpy(pc.is_null(column), False)
 
 
@@ -144,25 +144,30 @@ def _nothing(column: Any, dtype: Any) -> Values:
     return Values(np.zeros(len(column), dtype), empty, empty)
 
 
-def _parsed(text: Any, kind: Any, parse: Any) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Turn text into numbers, all at once where all of it is right."""
+def _parsed(text: Any, kind: Any, parse: Callable[[str], Any]) -> tuple[Mask, NDArray[Any]]:
+    """Turn text into numbers: all at once if all are right, else one by one, to the same end."""
     try:
-        number = _numpy(pc.cast(text, kind), 0)
-        return np.ones(len(text), bool), number
+        if pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py():
+            raise pa.ArrowInvalid("Arrow reads hexadecimal numbers, which these never are")
+        return np.ones(len(text), bool), _numpy(pc.cast(text, kind), 0)
     except pa.ArrowInvalid:
-        values = [parse(value) if value is not None else 0 for value in text.to_pylist()]
-    fit = np.array([value is not None for value in values], bool)
-    return fit, np.array([value or 0 for value in values], kind.to_pandas_dtype())
+        found = [0 if value is None else parse(value) for value in text.to_pylist()]
+    fit = np.array([value is not None for value in found], bool)
+    return fit, np.array([value or 0 for value in found], kind.to_pandas_dtype())
 
 
 def _id(text: str) -> int | None:
-    if re.fullmatch(r"\+?[0-9]+", text):
-        number = int(text) if len(text) < 40 else HIGHEST_ID + 1
-        return number if number <= HIGHEST_ID else None
-    value = _float(text)
-    exact = value is not None and 0 <= value <= LARGEST and value == value // 1
-    return int(value) if exact and value is not None else None
+    if re.fullmatch(r"\+?[0-9]{1,40}", text):
+        number = int(text)
+    else:
+        value = _float(text)
+        exact = value is not None and 0 <= value <= LARGEST and value.is_integer()
+        number = int(value) if value is not None and exact else -1
+    return number if 0 <= number <= HIGHEST_ID else None
 
 
 def _float(text: str) -> float | None:
-    return float(text) if re.fullmatch(_NUMBER, text, re.ASCII) else None
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
