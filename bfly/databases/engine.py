@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bfly.databases.columns import entries_of, typed
 from bfly.databases.store import Store
+from bfly.errors import NotAllowed
 from bfly.files import Files
 from bfly.geometry import BoundingBox, zyx
 from bfly.tables import batches, fingerprint, sources_of
@@ -45,10 +46,14 @@ class Engine(Store):
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
         """Load the files of one folder, unless they are those that were loaded last."""
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
-        synapses, neurons = sources_of(dataset, files)
+        try:
+            synapses, neurons = sources_of(dataset, files)
+            state = fingerprint([synapses, neurons], files)
+        except NotAllowed as error:
+            log.warning("The synapses and neurons of %s are not loaded: %s", path, error)
+            return
         if synapses is None and neurons is None:
             return
-        state = fingerprint([synapses, neurons], files)
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
             log.info("The synapses and neurons of %s are loaded already", path)
             return

@@ -55,7 +55,7 @@ class TableSource:
 
 
 def sources_of(
-    dataset: Mapping[str, Any],
+    dataset: Mapping[str, Any], files: Files
 ) -> tuple[TableSource | None, TableSource | None]:
     """Find the files of a dataset's synapses and of its neurons.
 
@@ -65,6 +65,8 @@ def sources_of(
         A dataset of a configuration, its paths absolute. ``synapses`` and ``neurons`` come
         first, then ``synapse-connections`` and ``neuron-soma``, then the documented names in
         the folder ``path``.
+    files : Files
+        Where files may be.
 
     Returns
     -------
@@ -86,7 +88,8 @@ def sources_of(
         raise ConfigError("\n".join(mistake(e, Dataset) for e in error.errors())) from None
     sizes = (channel.get("voxel_size") for channel in dataset.get("channels", ()))
     size = next(((z, y, x) for z, y, x in filter(None, sizes)), None)
-    synapses, neurons = (os.path.join(folder, kind.DEFAULT) for kind in (_FILE.SYNAPSE, _FILE.SOMA))
+    defaults = (os.path.join(folder, kind.DEFAULT) for kind in (_FILE.SYNAPSE, _FILE.SOMA))
+    synapses, neurons = (files.resolve(p) if os.path.exists(p) else None for p in defaults)
     return (
         _source("synapse", checked.synapses, checked.synapse_connections, synapses, size),
         _source("neuron", checked.neurons, checked.neuron_soma, neurons, size),
@@ -97,12 +100,12 @@ def _source(
     table: Literal["synapse", "neuron"],
     said: Synapses | Neurons | None,
     named: str | None,
-    default: str,
+    default: str | None,
     size: tuple[float, float, float] | None,
 ) -> TableSource | None:
     """Give the file of one table: the one that is said, named, or there by default."""
     if said is None:
-        path = named or (default if os.path.exists(default) else None)
+        path = named or default
         return TableSource(table, path) if path else None
     columns = {role: name for role in _ROLES if (name := getattr(said, role, None))}
     size = said.voxel_size or size
