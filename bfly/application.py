@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from bfly import registry
 from bfly.errors import (
     Absent,
     BadRequest,
@@ -17,9 +18,6 @@ from bfly.errors import (
     SourceError,
     TooLarge,
 )
-from bfly.protocols.api import API
-from bfly.protocols.pages import Health, Index
-from bfly.protocols.precomputed import Precomputed
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.respond import Answer, accepts_gzip, preflight, respond, send_text, stream
@@ -64,9 +62,9 @@ class Application:
 
     def __init__(self, core: Core, config: Config) -> None:
         self._core = core
-        self._protocols: dict[str, Protocol] = {
-            protocol.prefix: protocol(config) for protocol in (API, Health, Index, Precomputed)
-        }
+        self._protocols: dict[str, Protocol] = {}
+        for protocol in registry.find("protocols").values():
+            self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
         self._under_way: dict[str, asyncio.Future[Answer | RowsQuery]] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:

@@ -17,7 +17,7 @@ from bfly.errors import MissingLibrary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DATABASES", "ENCODERS", "SOURCES", "find", "load", "names"]
+__all__ = ["DATABASES", "ENCODERS", "PROTOCOLS", "SOURCES", "find", "load", "names"]
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,18 @@ ENCODERS = {
     "zip": "bfly.encoders.zip:Zip",
 }
 
+PROTOCOLS = {
+    "api": "bfly.protocols.api:API",
+    "health": "bfly.protocols.pages:Health",
+    "index": "bfly.protocols.pages:Index",
+    "precomputed": "bfly.protocols.precomputed:Precomputed",
+}
+
 DATABASES = {
     "Nodb": "bfly.databases.nodb:Nodb",
 }
 
-_TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES}
+_TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
 
 
 @cache
@@ -60,7 +67,7 @@ def load(kind: str, name: str) -> Any:
 
     Parameters
     ----------
-    kind : {"sources", "encoders", "databases"}
+    kind : {"databases", "encoders", "protocols", "sources"}
         Which table to look into.
     name : str
         One of `names`.

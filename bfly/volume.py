@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -84,17 +85,15 @@ class Volume:
             The path lies outside the allowed folders.
         """
         files = files or Files()
-        files.resolve(query.path)
+        if not os.path.exists(files.resolve(query.path)):
+            raise SourceError(f"{query.path} does not exist.")
         for source in registry.find("sources").values():
             if source.guess_can_open(query.path):
                 opened = source.open(
                     query.path, files=files, kind=query.kind, voxel_size=query.voxel_size
                 )
                 return cls(opened, query.key, query.offset, largest_tile)
-        raise SourceError(
-            f"{query.path} is none of the formats {list(registry.names('sources'))}, "
-            "or it does not exist."
-        )
+        raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ OF_ROWS = ("resolution", "id", "neuron", "pre", "post")
 class API(Protocol):
     """``/api/{method}?experiment=…``."""
 
-    prefix: ClassVar[str] = "api"
+    prefixes: ClassVar[tuple[str, ...]] = ("api",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:

@@ -55,7 +55,7 @@ class _Text(InfoQuery):
 class Index(Protocol):
     """``/``: a list of all channels with the addresses that lead to them."""
 
-    prefix: ClassVar[str] = ""
+    prefixes: ClassVar[tuple[str, ...]] = ("",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:
@@ -78,7 +78,7 @@ class Index(Protocol):
 class Health(Protocol):
     """``/healthz``: that the server answers."""
 
-    prefix: ClassVar[str] = "healthz"
+    prefixes: ClassVar[tuple[str, ...]] = ("healthz",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:

@@ -76,7 +76,7 @@ class ChunkQuery(DataQuery):
 class Precomputed(Protocol):
     """``/pre/{experiment::sample::dataset}/{channel}/…``."""
 
-    prefix: ClassVar[str] = "pre"
+    prefixes: ClassVar[tuple[str, ...]] = ("pre",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:

@@ -27,8 +27,8 @@ class Protocol(ABC):
         What is served.
     """
 
-    prefix: ClassVar[str]
-    """The first part of the paths that the protocol answers."""
+    prefixes: ClassVar[tuple[str, ...]]
+    """The first parts of the paths that the protocol answers."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
