@@ -1,109 +1,235 @@
-"""Neurons and synapses packed into blobs: what every engine that stores bytes by key shares.
+"""Neurons and synapses packed into blobs: all that the engines of packs share.
 
-A synapse is kept in three orders: by id, by place along a Morton curve, and once for each of
-its neurons, by neuron and place. A neuron is kept by id. Each order is cut into packs of some
-hundred rows. A pack has a key, below or equal to those of all its rows, so that the pack of a
-row is the one with the greatest key not above the row's. Keys are big-endian unsigned
-integers one after another, and are compared as bytes.
+`bfly.databases.orders` says which packs there are and what their keys are;
+`bfly.databases.blobs` what an engine has to provide.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from bfly.databases.database import Database
+import numpy as np
+from typing_extensions import override
+
+from bfly.databases.blobs import Gone
+from bfly.databases.build import Build
+from bfly.databases.columns import KEYS, empty, latest
+from bfly.databases.datasets import Dataset, Datasets, table_name
+from bfly.databases.edit import Edit
+from bfly.databases.orders import KINDS, ORDERS, Pack
+from bfly.databases.packs import Layout, WordList
+from bfly.databases.spool import Spool, temporary_file
+from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterable, Iterator
 
-    Pack = tuple[bytes, bytes]
-    """A key and its blob; an engine may be given any buffer as blob, and may give any."""
+    from bfly.databases.columns import Columns
+    from bfly.databases.packs import Rows
+    from bfly.databases.spool import NewFile
+    from bfly.databases.store import Ids
+    from bfly.geometry import BoundingBox
 
-__all__ = ["KINDS", "Gone", "PackedDatabase"]
+__all__ = ["KINDS", "Gone", "Pack", "PackedDatabase", "table_name"]
 
-KINDS = ("synapse", "place", "link", "neuron")
-"""What a set of packs holds: synapses by id, by place, by neuron; neurons by id."""
+T = TypeVar("T")
+
+LOWEST, HIGHEST = bytes(8), b"\xff" * 8
+"""Of the integers of a key."""
+
+CUBES, FEW_CUBES = 48, 8
+"""By how many cubes a box is covered where all synapses are looked through, and where only
+those of a neuron are: fewer cover more than the box, more take longer to look up."""
+
+SEVERAL = 400
+"""How many packs are decoded at once when all rows are read."""
+
+MANY = 20_000
+"""From how many rows on a dataset may be packed anew rather than edited."""
 
 
-class Gone(LookupError):
-    """A set of packs was dropped since it was looked up: look it up again and retry."""
+class PackedDatabase(Datasets):
+    """A database on any store of blobs; the arguments are those of `Database`."""
 
-
-class PackedDatabase(Database):
-    """A database on any store of blobs; the arguments are those of `Database`.
-
-    An engine implements the methods below that are abstract. A *set* of packs has a number
-    and one table, from key to blob, for each of `KINDS`; numbers are never used again.
-    Whatever is called between entering and leaving `_transaction`, by the thread that
-    entered it, belongs to that transaction.
-    """
-
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[None]:
-        """Begin to write: waits for other writers of any process, commits or rolls back.
-
-        Readers meanwhile see the old state and do not wait. What was committed is durable.
-        """
-
-    @abstractmethod
-    def _get(self, name: str) -> str | None:
-        """Give a word of metadata; None if it was never set."""
-
-    @abstractmethod
-    def _set(self, name: str, value: str) -> None:
-        """Set a word of metadata; in a transaction."""
-
-    @abstractmethod
-    def _create(self, number: int) -> None:
-        """Make an empty set of packs; in a transaction."""
-
-    @abstractmethod
-    def _drop(self, number: int) -> None:
-        """Drop a set of packs; the last thing done in a transaction."""
-
-    @abstractmethod
-    def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> Iterable[Pack]:
-        """Give the packs that may hold rows with keys in some ranges, all from one state.
-
-        Parameters
-        ----------
-        number : int
-            The set.
-        kind : str
-            One of `KINDS`.
-        ranges : list of (bytes, bytes)
-            The lowest and the highest key of each. The packs of a range are the one with
-            the greatest key ``<=`` its lowest, and all with keys up to its highest; a pack
-            of several ranges may come several times.
-
-        Raises
-        ------
-        Gone
-            There is no such set.
-        """
-
-    @abstractmethod
-    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
-        """Give all packs in the order of their keys, few in memory at once.
-
-        Other methods may be called meanwhile. Raises `Gone` like `_read`.
-        """
-
-    @abstractmethod
-    def _write(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
-        """Write packs, in place of those with the same keys; in a transaction."""
-
-    @abstractmethod
-    def _remove(self, number: int, kind: str, keys: Iterable[bytes]) -> None:
-        """Remove packs; in a transaction."""
-
-    def _fill(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
-        """Write many packs with new keys, ascending, to a set made in this transaction."""
-        self._write(number, kind, packs)
-
-    @property
-    def _folder(self) -> str | None:
-        """Where temporary files of a load are made; None for the system's place."""
+    def _ask(self, path: str, question: Callable[[Dataset], T]) -> T | None:
+        """Ask a question of a dataset; None if there is no such dataset."""
+        dataset = self._known.get(path) or self._look_up(path)
+        while dataset:
+            self._known[path] = dataset
+            try:
+                return question(dataset)
+            except Gone as error:
+                lost, dataset = dataset.number, self._look_up(path)
+                if dataset and dataset.number == lost:
+                    raise DatabaseError(f"{self.path} has lost the tables of {path}.") from error
+        self._known.pop(path, None)
         return None
+
+    @override
+    def rows(self, table: str, path: str, ids: Ids) -> Columns:
+        def question(dataset: Dataset) -> Columns:
+            return dataset.layouts[table].columns(*self._rows(dataset, table, ids))
+
+        return self._ask(path, question) or empty(table)
+
+    def _rows(self, dataset: Dataset, table: str, ids: Ids) -> tuple[Rows, list[str]]:
+        keys = [number.to_bytes(8, "big") for number in ids.tolist()]
+        found = dict(self._read(dataset.number, table, [(key, key) for key in keys]))
+        blobs = [found[key] for key in sorted(found)]
+        rows, words = dataset.layouts[table].unpack(blobs)
+        known = rows[KEYS[table]].copy()
+        places = known.searchsorted(ids)
+        places = places[known.take(places, mode="clip") == ids] if len(known) else places[:0]
+        return rows[places], words
+
+    @override
+    def ids(self, table: str, path: str) -> Ids:
+        def question(dataset: Dataset) -> Ids:
+            parts = [rows[KEYS[table]] for rows, _ in self._all(dataset, table)]
+            return np.concatenate([np.empty(0, np.uint64), *parts])
+
+        ids = self._ask(path, question)
+        return np.empty(0, np.uint64) if ids is None else ids
+
+    @override
+    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
+        def question(dataset: Dataset) -> Columns:
+            ranges = [
+                (low + LOWEST, high + HIGHEST) for low, high in dataset.curve.keys(box, CUBES)
+            ]
+            found = dict(self._read(dataset.number, "place", ranges))
+            return self._sorted(dataset, found.values(), box)
+
+        return self._ask(path, question) or empty("synapse")
+
+    @override
+    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
+        def question(dataset: Dataset) -> Columns:
+            return self._sorted(dataset, self._links(dataset, neuron, box), box)
+
+        return self._ask(path, question) or empty("synapse")
+
+    def _links(self, dataset: Dataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
+        owner = neuron.to_bytes(8, "big")
+        cubes = dataset.curve.keys(box, FEW_CUBES) if box else [(LOWEST, HIGHEST)]
+        ranges = [(owner + low + LOWEST, owner + high + HIGHEST) for low, high in cubes]
+        found = dict(self._read(dataset.number, "link", ranges))
+        return [blob for key, blob in found.items() if key[:8] == owner]
+
+    def _sorted(self, dataset: Dataset, blobs: Iterable[bytes], box: BoundingBox | None) -> Columns:
+        layout = dataset.layouts["synapse"]
+        rows, words = layout.unpack(blobs)
+        if box is not None:
+            rows = rows[layout.inside(rows, box)]
+        return layout.columns(rows[rows["__id"].argsort()], words)
+
+    @override
+    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
+        def question(dataset: Dataset) -> tuple[Ids, Ids]:
+            rows, _ = dataset.layouts["synapse"].unpack(self._links(dataset, neuron, None))
+            pre, post, owner = rows["n1"], rows["n2"], np.uint64(neuron)
+            return post[pre == owner], pre[post == owner]
+
+        none = np.empty(0, np.uint64)
+        return self._ask(path, question) or (none, none)
+
+    @override
+    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
+        if box is not None:
+            yield self.synapses_in(path, box)
+        elif dataset := self._look_up(path):
+            try:
+                for rows, words in self._all(dataset, "synapse"):
+                    yield dataset.layouts["synapse"].columns(rows, words)
+            except Gone as error:
+                raise DatabaseError(f"{path} was loaded anew while it was read.") from error
+
+    def _all(self, dataset: Dataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
+        """Give all rows of a table, sorted by id, each once."""
+        packs, last = self._scan(dataset.number, table), -1
+        while some := [blob for _, blob in islice(packs, SEVERAL)]:
+            rows, words = dataset.layouts[table].unpack(some)
+            # A pack may have been divided since its first rows were read.
+            rows = rows[rows[KEYS[table]] > last] if last >= 0 else rows
+            if len(rows):
+                last = int(rows[KEYS[table]][-1])
+                yield rows, words
+
+    @override
+    def replace(
+        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+    ) -> None:
+        with self._new_files() as new_file:
+            spools = {table: Spool(Layout(table), new_file) for table in KEYS}
+            for table, batches in (("synapse", synapses), ("neuron", neurons)):
+                for columns in batches:
+                    spools[table].append(columns)
+            with self._transaction():
+                self._build(path, self._look_up(path), spools, new_file, fingerprint)
+
+    @contextmanager
+    def _new_files(self) -> Iterator[NewFile]:
+        with ExitStack() as files:
+            yield lambda: files.enter_context(temporary_file(self._folder))
+
+    def _build(
+        self,
+        path: str,
+        old: Dataset | None,
+        spools: dict[str, Spool],
+        new_file: NewFile,
+        fingerprint: str | None = None,
+    ) -> None:
+        """Pack a dataset and put it in the place of the old one.
+
+        With a fingerprint it is what files hold: neurons that only synapses name are added.
+        """
+        new = self._new()
+
+        def fill(kind: str, packs: Iterable[Pack]) -> None:
+            self._fill(new.number, kind, packs)
+
+        build = Build(spools["synapse"], spools["neuron"], fill, new_file)
+        build.run(complete=fingerprint is not None)
+        if fingerprint is None:
+            fingerprint = old.fingerprint if old else ""
+        layouts = {table: spool.layout for table, spool in spools.items()}
+        tables, shift = tuple(layouts), build.curve.shift
+        self._keep(path, Dataset(new.number, fingerprint, shift, tables, layouts, build.counts))
+        if old:
+            self._drop(old.number)
+
+    @override
+    def upsert(self, table: str, path: str, columns: Columns) -> None:
+        with self._new_files() as new_file, self._transaction():
+            dataset = self._look_up(path) or self._new()
+            layout, count = dataset.layouts[table].including(columns), dataset.counts[table]
+            many = len(columns[KEYS[table]]) >= max(MANY, count // 4)
+            if not many and layout == dataset.layouts[table]:
+                added = self._edit(dataset, table, latest(table, columns))
+                counts = {**dataset.counts, table: count + added}
+                tables = tuple({*dataset.tables, table})
+                self._keep(path, replace(dataset, counts=counts, tables=tables))
+                return
+            spools = {each: Spool(kept, new_file) for each, kept in dataset.layouts.items()}
+            for each, spool in spools.items():
+                for rows, words in self._all(dataset, each):
+                    spool.append(dataset.layouts[each].columns(rows, words))
+            spools[table].append(columns)
+            self._build(path, dataset, spools, new_file)
+
+    def _edit(self, dataset: Dataset, table: str, columns: Columns) -> int:
+        """Write rows, sorted by id, into the packs of a dataset; gives how many are new."""
+        layout, texts = dataset.layouts[table], WordList()
+        new = layout.rows(columns, texts)
+        old, _ = self._rows(dataset, table, columns[KEYS[table]])
+        for kind in ORDERS[table]:
+            edit = Edit(kind, dataset.curve, layout, old, new, texts.words)
+            found = dict(self._read(dataset.number, kind, [(key, key) for key in edit.keys]))
+            written, removed = edit.result(found)
+            self._remove(dataset.number, kind, removed)
+            self._write(dataset.number, kind, written)
+        return len(new) - len(old)

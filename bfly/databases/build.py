@@ -1,0 +1,162 @@
+"""Packing a whole dataset in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.databases.cells import Curve
+from bfly.databases.columns import KEYS, POINT
+from bfly.databases.orders import linked, packs
+from bfly.databases.spool import Pile, bounds_of, sort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.orders import Pack
+    from bfly.databases.packs import Rows
+    from bfly.databases.spool import Key, NewFile, Spool
+
+    Fill = Callable[[str, Iterable[Pack]], None]
+
+__all__ = ["Build"]
+
+
+class Build:
+    """Sorts rows into one order after the other, and packs them on the way.
+
+    Sorting is stable: what is sorted by id and then by place is sorted by id within a place,
+    and when it is then sorted by neuron, by place within a neuron.
+
+    Parameters
+    ----------
+    synapses, neurons : Spool
+        The rows; of those with the same id the last counts.
+    fill : callable
+        Takes an order and packs of it, with ascending keys.
+    new_file : callable
+        As for `spool.Pile`.
+
+    Attributes
+    ----------
+    curve : Curve
+        Fits the synapses.
+    counts : dict
+        How many rows are packed by id of each table.
+    """
+
+    def __init__(self, synapses: Spool, neurons: Spool, fill: Fill, new_file: NewFile) -> None:
+        self._synapses, self._neurons = synapses, neurons
+        self._fill, self._new_file = fill, new_file
+        self._sample = synapses.sampled()
+        self.curve = Curve.fit([self._sample[name] for name in POINT])
+        self.counts = dict.fromkeys(KEYS, 0)
+
+    def run(self, complete: bool) -> None:
+        """Pack everything.
+
+        Parameters
+        ----------
+        complete : bool
+            Add the neurons that only synapses name, at the place of the first of them.
+        """
+        if complete and self._synapses.layout.wide:
+            self._neurons.layout = replace(self._neurons.layout, wide=True)
+        found = Pile(self._new_file, self._neurons.layout.dtype)
+        last = None
+        for links in self._by_neuron(self._by_place(self._by_id())):
+            first = _first(links)
+            # What is written last counts, and a neuron with very many links comes in parts.
+            if last is not None and first["owner"][0] == last["owner"]:
+                first = first[int(first["row"]["__id"][0] > last["row"]["__id"]) :]
+            if complete and len(first):
+                found.append(self._as_neurons(first))
+                last = first[-1]
+        for _ in self._neurons_by_id(found):
+            pass
+
+    def _by_id(self) -> Iterator[Rows]:
+        spool = self._synapses
+        bounds = bounds_of(self._sample["__id"], len(spool))
+        rows = sort(spool.chunks(), _field("__id"), bounds, spool.layout.dtype, self._new_file)
+        return self._packed("synapse", spool, map(_last("__id"), rows))
+
+    def _by_place(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
+        def numbers(rows: Any) -> NDArray[np.uint64]:
+            return self.curve.numbers(*(rows[name] for name in POINT))
+
+        spool = self._synapses
+        bounds = bounds_of(numbers(self._sample), len(spool))
+        rows = sort(chunks, numbers, bounds, spool.layout.dtype, self._new_file)
+        return self._packed("place", spool, rows)
+
+    def _by_neuron(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
+        dtype = np.dtype([("owner", "<u8"), ("row", self._synapses.layout.dtype)])
+
+        def links(rows: Rows) -> Rows:
+            rows, owners = linked(rows)
+            result = np.empty(len(rows), dtype)
+            result["row"], result["owner"] = rows, owners
+            return result
+
+        sample = np.append(self._sample["n1"], self._sample["n2"])
+        bounds = bounds_of(sample, 2 * len(self._synapses))
+        rows = sort(map(links, chunks), _field("owner"), bounds, dtype, self._new_file)
+        return self._packed("link", self._synapses, rows)
+
+    def _neurons_by_id(self, found: Pile) -> Iterator[Rows]:
+        spool = self._neurons
+        sample = np.concatenate([self._sample["n1"], self._sample["n2"], spool.sampled()["neuron"]])
+        bounds = bounds_of(sample, len(found) + len(spool))
+        chunks = chain(found.chunks(), spool.chunks())
+        rows = sort(chunks, _field("neuron"), bounds, spool.layout.dtype, self._new_file)
+        return self._packed("neuron", spool, map(_last("neuron"), rows))
+
+    def _packed(self, kind: str, spool: Spool, chunks: Iterable[Rows]) -> Iterator[Rows]:
+        """Pack sorted rows and give them on."""
+        last = None
+        for rows in chunks:
+            plain, owners = (rows["row"], rows["owner"]) if kind == "link" else (rows, None)
+            head = 0 if owners is None else int(owners[0])
+            pieces = packs(
+                kind, self.curve, spool.layout, spool.texts, plain, owners, before=last == head
+            )
+            self._fill(kind, pieces)
+            last = 0 if owners is None else int(owners[-1])
+            if kind in self.counts:
+                self.counts[kind] += len(rows)
+            yield rows
+
+    def _as_neurons(self, links: Rows) -> Rows:
+        columns = {name: links["row"][name] for name in POINT} | {"neuron": links["owner"]}
+        return self._neurons.layout.filled(columns, len(links), self._neurons.texts)
+
+
+def _field(name: str) -> Key:
+    return lambda rows: np.ascontiguousarray(rows[name])
+
+
+def _last(name: str) -> Callable[[Rows], Rows]:
+    """Give a function that leaves, of sorted rows with the same id, the last."""
+
+    def last(rows: Rows) -> Rows:
+        ids = np.ascontiguousarray(rows[name])
+        new = np.append(ids[1:] != ids[:-1], True)
+        return rows if new.all() else rows[new]
+
+    return last
+
+
+def _first(links: Rows) -> Rows:
+    """Give, of the sorted links of each neuron, the one whose synapse has the lowest id."""
+    owners = np.ascontiguousarray(links["owner"])
+    ids = np.ascontiguousarray(links["row"]["__id"])
+    starts = np.append(0, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
+    lowest = np.repeat(np.minimum.reduceat(ids, starts), np.diff(starts, append=len(ids)))
+    first: Rows = links[ids == lowest]
+    return first

@@ -1,0 +1,131 @@
+"""Places along a curve: Morton numbers, and the ranges of them that cover a box.
+
+A Morton number interleaves the bits of z, y and x, so that what is near along the curve is
+near in the volume (G. M. Morton, "A computer oriented geodetic data base", IBM 1966).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.geometry import Zyx, zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from bfly.geometry import BoundingBox
+
+__all__ = ["Curve"]
+
+BITS = 21
+"""Bits of an axis: three make a number of 63 bits."""
+
+HALFWAY, TOP = 1 << BITS - 1, (1 << BITS) - 1
+"""The cell of voxel 0, and the last one."""
+
+HALF = 11
+MARGIN = 2
+"""Bits by which a dataset may grow and keep a cell of the curve for each of its places."""
+
+FLATTEST = 4
+"""The most bits by which the cells of two axes differ: sections are up to ten times thicker
+than a pixel is wide, a volume may be flatter still."""
+
+SECTIONS = 0, 3, 3
+"""The cells where nothing is known: eight pixels wide, as much as a section is thick."""
+
+
+def _spread() -> NDArray[np.uint64]:
+    values = np.arange(1 << HALF, dtype=np.uint64)
+    result = np.zeros_like(values)
+    for bit in range(HALF):
+        result |= (values >> np.uint64(bit) & np.uint64(1)) << np.uint64(3 * bit)
+    return result
+
+
+SPREAD = _spread()
+"""From a number of `HALF` bits to the same with two zeros before each bit."""
+
+
+def morton(z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
+    """Interleave the bits of coordinates from 0 to 2^21 - 1, in shapes that broadcast."""
+    mask, high = (1 << HALF) - 1, np.uint64(3 * HALF)
+    parts = [SPREAD[axis & mask] | SPREAD[axis >> HALF] << high for axis in (z, y, x)]
+    result: NDArray[np.uint64] = parts[0] << np.uint64(2) | parts[1] << np.uint64(1) | parts[2]
+    return result
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A Morton curve through a volume.
+
+    Parameters
+    ----------
+    shift : tuple of int
+        The cells of the curve have 2^shift voxels (z, y, x). Those at the rim of its
+        2^21 cells an axis, around voxel 0, hold all that lies beyond as well.
+    """
+
+    shift: Zyx
+
+    @classmethod
+    def fit(cls, points: Sequence[NDArray[np.int64]]) -> Curve:
+        """Choose the cells for a volume from a sample of its places, z, y and x.
+
+        Cells are flat where the volume is, so that they divide all of its axes.
+        """
+        if not len(points[0]):
+            return cls(SECTIONS)
+        low, high = np.percentile(points, [0.1, 99.9], axis=1).astype(np.int64).tolist()
+        extents = [(b - a + 1).bit_length() for a, b in zip(low, high, strict=True)]
+        reach = [max(-a, b, 1).bit_length() for a, b in zip(low, high, strict=True)]
+        flat = [min(bits - min(extents), FLATTEST) for bits in extents]
+        more = max(r + MARGIN - (BITS - 1) - f for r, f in zip(reach, flat, strict=True))
+        return cls(zyx(f + max(0, more) for f in flat))
+
+    def numbers(self, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
+        """Give the Morton numbers of the cells of voxels."""
+        axes = zip((z, y, x), self.shift, strict=True)
+        return morton(*(np.clip((a >> s) + HALFWAY, 0, TOP) for a, s in axes))
+
+    def ranges(self, box: BoundingBox, most: int) -> NDArray[np.uint64]:
+        """Give ranges of Morton numbers with all cells of a box, and some around it.
+
+        Parameters
+        ----------
+        box : BoundingBox
+            In voxels.
+        most : int
+            The most cubes to cover it with; those in a row are one range.
+
+        Returns
+        -------
+        numpy.ndarray
+            N × 2, the first and the last number of each, ascending.
+        """
+        if not box.size:
+            return np.empty((0, 2), np.uint64)
+        corners = [
+            (min(max((a >> s) + HALFWAY, 0), TOP), min(max((b - 1 >> s) + HALFWAY, 0), TOP))
+            for a, b, s in zip(box.start, box.stop, self.shift, strict=True)
+        ]
+        level = 0
+        while prod((b >> level) - (a >> level) + 1 for a, b in corners) > most:
+            level += 1
+        z, y, x = (np.arange(a >> level, (b >> level) + 1) for a, b in corners)
+        cubes = np.sort(morton(z[:, None, None], y[:, None], x), axis=None)
+        gaps = np.flatnonzero(np.diff(cubes) > np.uint64(1))
+        begins = cubes[np.append(0, gaps + 1)] << np.uint64(3 * level)
+        ends = (cubes[np.append(gaps, len(cubes) - 1)] + np.uint64(1)) << np.uint64(3 * level)
+        return np.stack([begins, ends - np.uint64(1)], axis=1)
+
+    def keys(self, box: BoundingBox, most: int) -> list[tuple[bytes, bytes]]:
+        """Give `ranges` as big-endian bytes."""
+        data = self.ranges(box, most).astype(">u8").tobytes()
+        return [(data[at : at + 8], data[at + 8 : at + 16]) for at in range(0, len(data), 16)]

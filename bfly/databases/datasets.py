@@ -1,0 +1,159 @@
+"""What is known of packed datasets, and of the channels that belong to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from bfly.databases.blobs import Blobs
+from bfly.databases.cells import SECTIONS, Curve
+from bfly.databases.columns import KEYS
+from bfly.databases.packs import Layout
+from bfly.errors import DatabaseError
+from bfly.geometry import Zyx, zyx
+
+if TYPE_CHECKING:
+    from bfly.keywords import RUNTIME
+
+__all__ = ["Dataset", "Datasets", "table_name"]
+
+VERSION = "1"
+"""Of the packed layout: of its keys, packs and metadata."""
+
+
+def table_name(number: int, kind: str) -> str:
+    """Give the name of the table of one kind of packs in a set."""
+    return f"{kind}_{number}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of packs and what it takes to read them.
+
+    Parameters
+    ----------
+    number : int
+        Of the set.
+    fingerprint : str
+        The state of the files last loaded.
+    shift : tuple of int
+        Of the `Curve` that synapses are sorted by.
+    tables : tuple of str
+        Which tables somebody added.
+    layouts : dict
+        How the rows of each table are laid out.
+    counts : dict
+        How many rows each table has.
+    """
+
+    number: int
+    fingerprint: str = ""
+    shift: Zyx = SECTIONS
+    tables: tuple[str, ...] = ()
+    layouts: dict[str, Layout] = field(default_factory=lambda: {t: Layout(t) for t in KEYS})
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KEYS, 0))
+
+    @property
+    def curve(self) -> Curve:
+        """What synapses are sorted by."""
+        return Curve(self.shift)
+
+    @classmethod
+    def parse(cls, text: str) -> Dataset:
+        """Read what `dump` wrote."""
+        values = json.loads(text)
+        values["shift"], values["tables"] = zyx(values["shift"]), tuple(values["tables"])
+        for table, layout in values["layouts"].items():
+            extras = tuple((name, kind) for name, kind in layout["extras"])
+            values["layouts"][table] = Layout(table, layout["wide"], extras)
+        return cls(**values)
+
+    def dump(self) -> str:
+        """Write everything as JSON."""
+        return json.dumps(asdict(self))
+
+
+class Datasets(Blobs):
+    """Keeps what is known of datasets; the arguments are those of `Database`."""
+
+    def __init__(self, path: str, _runtime: RUNTIME) -> None:
+        super().__init__(path, _runtime)
+        self._paths: dict[str, str] = {}
+        self._known: dict[str, Dataset] = {}
+
+    def _check_version(self) -> None:
+        """Mark a new store as ours.
+
+        Raises
+        ------
+        DatabaseError
+            It is of another version.
+        """
+        if self._get("version") is None:
+            with self._transaction():
+                self._set("version", self._get("version") or VERSION)
+        if (version := self._get("version")) != VERSION:
+            raise DatabaseError(
+                f"{self.path} has version {version} of the packed layout, this Butterfly reads "
+                f"{VERSION}: load the files into another database."
+            )
+
+    @override
+    def add_path(self, c_path: str, d_path: str) -> None:
+        if self._get(f"path:{c_path}") != d_path:
+            with self._transaction():
+                self._set(f"path:{c_path}", d_path)
+        self._paths[c_path] = d_path
+
+    @override
+    def get_path(self, path: str) -> str:
+        if path not in self._paths and path not in self._known:
+            if (found := self._get(f"path:{path}")) is None:
+                return ""
+            self._paths[path] = found
+        return self._paths.get(path, "")
+
+    @override
+    def add_table(self, table: str, path: str) -> bool:
+        path = self.dataset(path)
+        if self.get_table(table, path) is None:
+            with self._transaction():
+                dataset = self._look_up(path) or self._new()
+                self._keep(path, replace(dataset, tables=(*dataset.tables, table)))
+        return True
+
+    @override
+    def get_table(self, table: str, path: str) -> str | None:
+        dataset = self._look_up(self.dataset(path))
+        return table_name(dataset.number, table) if dataset and table in dataset.tables else None
+
+    @override
+    def commit(self) -> None:
+        """Do nothing: what was written is saved."""
+
+    @override
+    def fingerprint(self, path: str) -> str:
+        dataset = self._look_up(path)
+        return dataset.fingerprint if dataset else ""
+
+    @override
+    def count(self, table: str, path: str) -> int:
+        dataset = self._look_up(path)
+        return dataset.counts[table] if dataset else 0
+
+    def _look_up(self, path: str) -> Dataset | None:
+        text = self._get(f"dataset:{path}")
+        return None if text is None else Dataset.parse(text)
+
+    def _keep(self, path: str, dataset: Dataset) -> None:
+        self._set(f"dataset:{path}", dataset.dump())
+
+    def _new(self) -> Dataset:
+        """Make an empty set of packs."""
+        number = int(self._get("number") or 0) + 1
+        self._set("number", str(number))
+        self._create(number)
+        return Dataset(number)

@@ -1,0 +1,122 @@
+"""Writing a few rows into the packs that they belong to."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.databases.columns import KEYS
+from bfly.databases.orders import HEADS, SIZES, key_bytes, keys_of, linked, packs
+from bfly.databases.packs import WordList
+from bfly.geometry import ceil_div
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bfly.databases.cells import Curve
+    from bfly.databases.orders import Pack
+    from bfly.databases.packs import Layout, Rows
+
+__all__ = ["Edit", "among"]
+
+
+def among(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell which values are among sorted ones."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    places = np.searchsorted(known, values)
+    places[places == len(known)] = 0
+    found: NDArray[np.bool_] = known[places] == values
+    return found
+
+
+class Edit:
+    """Puts rows in the place of old ones, in one order.
+
+    Parameters
+    ----------
+    kind : str
+        The order.
+    curve, layout
+        Of the set of packs.
+    old : Rows
+        The rows with the ids of the new ones.
+    new : Rows
+        Sorted by id.
+    words : list of str
+        The texts of the new rows.
+    """
+
+    def __init__(
+        self, kind: str, curve: Curve, layout: Layout, old: Rows, new: Rows, words: list[str]
+    ) -> None:
+        self._kind, self._curve, self._layout, self._words = kind, curve, layout, words
+        self._id = KEYS[layout.table]
+        self._ids = np.ascontiguousarray(new[self._id])
+        self._old_keys, _ = self._keys(old)
+        self._new_keys, self._new = self._keys(new)
+
+    def _keys(self, rows: Rows) -> tuple[list[bytes], Rows]:
+        """Give the keys of rows in the order, and the row of each key."""
+        owners = None
+        if self._kind == "link":
+            rows, owners = linked(rows)
+        keys = keys_of(self._kind, self._curve, rows, owners)
+        data, width = key_bytes(keys).tobytes(), 8 * keys.shape[1]
+        return [data[at : at + width] for at in range(0, len(data), width)], rows
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The keys of all rows old and new, ascending, each once."""
+        return sorted({*self._old_keys, *self._new_keys})
+
+    def result(self, found: dict[bytes, bytes]) -> tuple[list[Pack], list[bytes]]:
+        """Give the packs to write and the keys of those to remove.
+
+        Parameters
+        ----------
+        found : dict
+            From key to blob: the packs that `keys` belong to.
+        """
+        names, head = sorted(found), 8 * HEADS[self._kind]
+
+        def home(key: bytes) -> bytes:
+            place = bisect_right(names, key) - 1
+            if place >= 0 and names[place][:head] == key[:head]:
+                return names[place]
+            return key[:head].ljust(len(key), b"\0")
+
+        homes: dict[bytes, list[int]] = {home(key): [] for key in self._old_keys}
+        for number, key in enumerate(self._new_keys):
+            homes.setdefault(home(key), []).append(number)
+        written: list[Pack] = []
+        removed: list[bytes] = []
+        for name, numbers in homes.items():
+            pieces = self._merged(name, found.get(name), numbers)
+            written += pieces
+            if not pieces:
+                removed.append(name)
+        return written, removed
+
+    def _merged(self, name: bytes, blob: bytes | None, numbers: list[int]) -> list[Pack]:
+        layout = self._layout
+        rows, words = layout.unpack([] if blob is None else [blob])
+        rows = rows[~among(np.ascontiguousarray(rows[self._id]), self._ids)]
+        added = self._new[numbers]
+        for column in layout.texts:
+            added[column] += len(words)
+        rows = np.concatenate([rows, added])
+        owners = None
+        if self._kind == "link":
+            owners = np.full(len(rows), int.from_bytes(name[:8], "big"), np.uint64)
+        rows = rows[np.argsort(key_bytes(keys_of(self._kind, self._curve, rows, owners)))]
+        # A pack twice as large as a new one is divided evenly, so that the parts may grow.
+        size = 2 * SIZES[self._kind]
+        if len(rows) > size:
+            size = ceil_div(len(rows), ceil_div(len(rows), SIZES[self._kind]))
+        texts = WordList(words + self._words)
+        pieces = packs(self._kind, self._curve, layout, texts, rows, owners, True, size)
+        result = list(pieces)
+        return [(name, result[0][1]), *result[1:]] if result else []

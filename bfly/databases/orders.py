@@ -1,0 +1,112 @@
+"""The orders that rows are packed in, and their keys.
+
+A synapse is kept in three orders: by id, by place along a Morton curve, and once for each of
+its neurons, by neuron and place. A neuron is kept by id. Each order is cut into packs of some
+hundred rows. A pack has a key, below or equal to those of all its rows, so that the pack of a
+row is the one with the greatest key not above the row's. Keys are big-endian unsigned
+integers one after another, and are compared as bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.databases.columns import KEYS, POINT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.cells import Curve
+    from bfly.databases.packs import Layout, Rows, Texts
+
+    Owners = NDArray[np.uint64] | None
+    """The neuron of each link; None in other orders."""
+
+Pack = tuple[bytes, bytes]
+"""A key and a blob."""
+
+__all__ = ["HEADS", "KINDS", "ORDERS", "Owners", "Pack", "key_bytes", "keys_of", "linked", "packs"]
+
+ORDERS = {"synapse": ("synapse", "place", "link"), "neuron": ("neuron",)}
+"""The orders that the rows of a table are kept in; the first is by id."""
+
+KINDS = (*ORDERS["synapse"], *ORDERS["neuron"])
+"""All orders."""
+
+SIZES = {"synapse": 256, "place": 128, "link": 1024, "neuron": 256}
+"""The most rows of a new pack."""
+
+HEADS = {"synapse": 0, "place": 0, "link": 1, "neuron": 0}
+"""How many integers of a key all rows of a pack have in common. The first pack that has
+them goes on with zeros, so that every row with them finds a pack."""
+
+
+def keys_of(kind: str, curve: Curve, rows: Rows, owners: Owners = None) -> NDArray[np.uint64]:
+    """Give the keys of rows in an order, N × integers."""
+    if kind in KEYS:
+        return np.ascontiguousarray(rows[KEYS[kind]])[:, None]
+    parts = [curve.numbers(*(rows[name] for name in POINT)), rows["__id"]]
+    return np.stack(parts if owners is None else [owners, *parts], axis=1)
+
+
+def key_bytes(keys: NDArray[np.uint64]) -> NDArray[np.bytes_]:
+    """Give keys as bytes; numpy hides zeros at their ends, `tobytes` shows them."""
+    width = 8 * keys.shape[1]
+    flat: NDArray[np.bytes_] = np.ascontiguousarray(keys.astype(">u8")).view(f"S{width}")[:, 0]
+    return flat
+
+
+def linked(rows: Rows) -> tuple[Rows, NDArray[np.uint64]]:
+    """Give rows, in their order, once for each of their neurons, and these neurons."""
+    owners = np.stack([rows["n1"], rows["n2"]], axis=1)
+    wanted = np.stack([np.ones(len(rows), bool), rows["n1"] != rows["n2"]], axis=1)
+    return np.repeat(rows, 2)[wanted.ravel()], owners[wanted]
+
+
+def packs(
+    kind: str,
+    curve: Curve,
+    layout: Layout,
+    texts: Texts,
+    rows: Rows,
+    owners: Owners = None,
+    before: bool = False,
+    size: int | None = None,
+) -> Iterator[Pack]:
+    """Cut sorted rows into packs.
+
+    Parameters
+    ----------
+    kind : str
+        The order.
+    curve, layout, texts
+        Of the rows.
+    rows : Rows
+        Sorted.
+    owners : numpy.ndarray, optional
+        The neuron of each link.
+    before : bool
+        There are packs before these that start with the same `HEADS`.
+    size : int, optional
+        The most rows of a pack; else that of the order.
+    """
+    if not len(rows):
+        return
+    heads = np.zeros(1, int)
+    if owners is not None:
+        heads = np.append(heads, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
+    sizes = np.diff(heads, append=len(rows))
+    places = np.arange(len(rows)) - np.repeat(heads, sizes)
+    starts = np.flatnonzero(places % (size or SIZES[kind]) == 0)
+    keys = keys_of(kind, curve, rows[starts], None if owners is None else owners[starts])
+    first = places[starts] == 0
+    first[0] &= not before
+    keys[first, HEADS[kind] :] = 0
+    names, width = key_bytes(keys).tobytes(), 8 * keys.shape[1]
+    ends = np.append(starts[1:], len(rows)).tolist()
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends, strict=True)):
+        yield names[number * width : (number + 1) * width], layout.pack(rows[start:end], texts)

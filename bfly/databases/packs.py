@@ -1,0 +1,208 @@
+"""Rows as bytes: the layout of a table's rows, and how runs of rows are packed and unpacked.
+
+A pack without text columns is its rows, one after the other. In one with text, a row holds
+numbers into the pack's list of texts; the pack is the count of its rows (4 bytes), the rows,
+and the list as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bfly.databases.columns import IDS, POINT
+from bfly.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.columns import Columns
+    from bfly.geometry import BoundingBox
+
+__all__ = ["Layout", "Rows", "Texts", "WordList"]
+
+TEXT = "O"
+Rows = np.ndarray[Any, np.dtype[np.void]]
+"""A structured array; texts are numbers into a list."""
+
+
+class Texts(Protocol):
+    """Keeps the texts that rows refer to by number."""
+
+    def add(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Take texts in; gives their numbers."""
+
+    def json(self, numbers: NDArray[Any]) -> bytes:
+        """Give the texts of some numbers as a list in JSON."""
+
+
+class WordList:
+    """Texts in memory.
+
+    Parameters
+    ----------
+    words : list of str
+        The first ones.
+    """
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self.words = list(words)
+
+    def add(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Take texts in; gives their numbers."""
+        first = len(self.words)
+        self.words += values.tolist()
+        return np.arange(first, len(self.words))
+
+    def json(self, numbers: NDArray[Any]) -> bytes:
+        """Give the texts of some numbers as a list in JSON."""
+        return json.dumps([self.words[number] for number in numbers]).encode()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a table lie in packs.
+
+    Parameters
+    ----------
+    table : {"neuron", "synapse"}
+        Which table.
+    wide : bool
+        Coordinates need 64 bits; else 32.
+    extras : tuple of (str, str)
+        The name and the dtype of every further column; "O" is text.
+    """
+
+    table: str
+    wide: bool = False
+    extras: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.void]:
+        """The dtype of a row."""
+        point = "<i8" if self.wide else "<i4"
+        extras = [(name, "<u4" if kind == TEXT else kind) for name, kind in self.extras]
+        return np.dtype(
+            [(name, "<u8") for name in IDS[self.table]] + [(name, point) for name in POINT] + extras
+        )
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The names of the columns with text."""
+        return [name for name, kind in self.extras if kind == TEXT]
+
+    def including(self, columns: Columns) -> Layout:
+        """Give the layout, this one if possible, that holds the values of `columns` as well.
+
+        Raises
+        ------
+        BadRequest
+            A column has values that cannot stand beside those before.
+        """
+        limits = np.iinfo(np.int32)
+        wide = self.wide or any(
+            len(c) and (c.min() < limits.min or c.max() > limits.max)
+            for c in (columns[name] for name in POINT)
+        )
+        extras = dict(self.extras)
+        for name, column in columns.items():
+            if name not in IDS[self.table] and name not in POINT:
+                extras[name] = _common(name, extras.get(name), column)
+        return Layout(self.table, wide, tuple(extras.items()))
+
+    def rows(self, columns: Columns, texts: Texts) -> Rows:
+        """Give columns as rows; columns that are missing are NaN, 0 or no text."""
+        numbers = {
+            name: texts.add(column) if name in self.texts else column
+            for name, column in columns.items()
+        }
+        return self.filled(numbers, len(columns[IDS[self.table][0]]), texts)
+
+    def converted(self, rows: Rows, texts: Texts) -> Rows:
+        """Give rows of another layout in this one, which includes it."""
+        numbers = {name: rows[name] for name in rows.dtype.names or ()}
+        return self.filled(numbers, len(rows), texts)
+
+    def filled(self, numbers: Columns, count: int, texts: Texts) -> Rows:
+        """Give columns, texts as numbers, as rows; those that are missing are filled up."""
+        kinds, rows = dict(self.extras), np.empty(count, self.dtype)
+        for name in self.dtype.names or ():
+            if name in numbers:
+                rows[name] = numbers[name]
+            elif name in self.texts:
+                rows[name] = texts.add(np.array([""], object))[0]
+            else:
+                rows[name] = np.nan if np.dtype(kinds[name]).kind == "f" else 0
+        return rows
+
+    def columns(self, rows: Rows, words: Sequence[str]) -> Columns:
+        """Give rows as columns; `words` are the texts that they refer to."""
+        result: Columns = {name: rows[name].astype(np.uint64) for name in IDS[self.table]}
+        for name in POINT:
+            result[name] = rows[name].astype(np.int64)
+        for name, kind in self.extras:
+            column = rows[name]
+            result[name] = np.array(words, object)[column] if kind == TEXT else column.copy()
+        return result
+
+    def inside(self, rows: Rows, box: BoundingBox) -> NDArray[np.bool_]:
+        """Tell which rows lie in a box (voxels of mip 0)."""
+        result = np.ones(len(rows), bool)
+        for name, low, high in zip(POINT, box.start, box.stop, strict=True):
+            column = np.ascontiguousarray(rows[name])
+            result &= (column >= low) & (column < high)
+        return result
+
+    def pack(self, rows: Rows, texts: Texts) -> bytes:
+        """Pack rows, which lie in one piece."""
+        if not self.texts:
+            return rows.tobytes()
+        used, places = np.unique(np.stack([rows[name] for name in self.texts]), return_inverse=True)
+        rows = rows.copy()
+        for name, column in zip(self.texts, places.reshape(len(self.texts), -1), strict=True):
+            rows[name] = column
+        return len(rows).to_bytes(4, "little") + rows.tobytes() + texts.json(used)
+
+    def unpack(self, blobs: Iterable[bytes]) -> tuple[Rows, list[str]]:
+        """Give the rows of some packs, and the texts that they refer to."""
+        if not self.texts:
+            return np.frombuffer(b"".join(blobs), self.dtype), []
+        parts, words = [np.empty(0, self.dtype)], list[str]()
+        for blob in blobs:
+            count = int.from_bytes(blob[:4], "little")
+            end = 4 + count * self.dtype.itemsize
+            rows = np.frombuffer(blob[4:end], self.dtype).copy()
+            for name in self.texts:
+                rows[name] += len(words)
+            words += json.loads(bytes(blob[end:]))
+            parts.append(rows)
+        return np.concatenate(parts), words
+
+
+def _common(name: str, old: str | None, column: NDArray[Any]) -> str:
+    if column.dtype.kind in "OU":
+        if old not in (None, TEXT):
+            raise BadRequest(f"Column {name} holds numbers; text is not allowed in it.")
+        return TEXT
+    if column.dtype.kind not in "biuf":
+        raise BadRequest(
+            f"Column {name} has the dtype {column.dtype}; allowed are numbers and text."
+        )
+    new = column.dtype.newbyteorder("<").str
+    if old is None or old == new:
+        return new
+    if old == TEXT:
+        raise BadRequest(f"Column {name} holds text; numbers are not allowed in it.")
+    with np.errstate(invalid="ignore"):
+        if (column.astype(old).astype(column.dtype) == column).all():
+            return old
+    both = np.promote_types(old, new)
+    if both.kind == "f" and "f" not in (old[1], new[1]):
+        raise BadRequest(f"Column {name} would need both negative numbers and those from 2^63.")
+    return both.newbyteorder("<").str
