@@ -67,7 +67,7 @@ class ArrowFile:
         Yields
         ------
         pyarrow.RecordBatch
-            About `ROWS` rows, the columns in that order, none of them dictionary-encoded.
+            About `ROWS` rows, the columns in that order, no text as dictionary or view.
         """
         self.malformed = []
         with self._errors():
@@ -154,6 +154,12 @@ def _gathered(batches: Iterable[Any], columns: Sequence[str]) -> Iterator[Any]:
 
 
 def _plain(batch: Any, columns: Sequence[str]) -> Any:
-    arrays = [batch.column(name) for name in columns]
-    plain = [a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for a in arrays]
-    return pa.RecordBatch.from_arrays(plain, names=list(columns))
+    return pa.RecordBatch.from_arrays(
+        [_decoded(batch.column(name)) for name in columns], names=list(columns)
+    )
+
+
+def _decoded(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        return _decoded(column.dictionary).take(column.indices)
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column

@@ -106,5 +106,5 @@ def _stored(kind: Any) -> Any:
         return kind
     if pa.types.is_floating(kind):
         return pa.float64() if kind == pa.float16() else kind
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return pa.string() if text else None
+    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return pa.string() if any(is_text(kind) for is_text in text) else None

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from isal import igzip
 from typing_extensions import override
 
-from bfly.errors import MissingLibrary, SourceChanged, SourceError
+from bfly.errors import ConfigError, MissingLibrary, SourceChanged, SourceError
 from bfly.files import stamp_of
 from bfly.tables.json_files import read_json
 
@@ -51,7 +51,8 @@ def batches(
     SourceChanged
         It changed while it was read.
     ConfigError
-        Its columns are neither named nor recognised, or a voxel size is lacking.
+        Its columns are neither named nor recognised, or named though it is JSON; or a voxel
+        size is lacking.
     MissingLibrary
         It is a table, and pyarrow is not installed.
     """
@@ -71,6 +72,11 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
     head = opener.open().read(64)
     root = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1].decode("latin-1")
     if root in ("{", "["):
+        if source.columns or source.units == "nm" or source.skip_bad_rows:
+            raise ConfigError(
+                f"{source.path} is a JSON file, whose columns and units are fixed and of which no "
+                f"row is skipped; allowed in {source.table}s is only its path."
+            )
         yield from read_json(opener.open(), source.path, source.table, root)
         return
     try:

@@ -75,7 +75,7 @@ class _Reader:
     """Reads batch after batch, and counts the rows that are left out."""
 
     def __init__(self, source: TableSource, file: ArrowFile) -> None:
-        self.source, self.file = source, file
+        self.source, self.file, self.table = source, file, source.table
         self.layout = layout_of(source, file.types)
         self.used = list(dict.fromkeys(self.layout.columns.values()))
         self.size = _voxel_size(source, self.layout.units, self.layout.name)
@@ -87,49 +87,54 @@ class _Reader:
 
     def read(self, batch: Any) -> tuple[Columns, Mask]:
         """Give the documented columns of a batch, and which of its rows are kept."""
-        columns: Columns = {}
         faults: list[Fault] = []
+        columns: Columns = {name: self._ids(name, batch, faults) for name in IDS[self.table]}
+        voxels, nowhere = self._voxels(batch, faults)
+        columns.update(voxels)
         without = np.zeros(len(batch), bool)
-        for name in IDS[self.source.table]:
-            column = self.layout.columns.get(_ROLES[name])
-            if column is None:
-                columns[name] = np.arange(self.row, self.row + len(batch), dtype=np.uint64)
-                continue
-            found = values.ids(batch.column(column))
-            columns[name] = _whole_root(found.numbers, column)
-            if name not in self._above:
-                faults.append((~found.fit | found.empty, [column], _AN_ID))
-            else:
-                faults.append((~found.fit, [column], _AN_ID))
-                if self.layout.fill_down:
-                    columns[name] = self._filled(name, columns[name], found.fit & ~found.empty)
-        place, names = self._place(batch)
-        wrong = ~np.logical_and.reduce([axis.fit for axis in place])
-        empty = np.logical_or.reduce([axis.empty for axis in place])
-        for name, axis, size in zip(POINT, place, self.size, strict=True):
-            voxels = axis.numbers / size
-            wrong |= np.abs(voxels) > LARGEST
-            # A voxel times its size, divided again, may come out a hair lower.
-            lowest = np.floor(np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (size != 1))
-            columns[name] = lowest.astype(np.int64)
-        if self.source.table == "neuron":
-            nowhere = np.logical_and.reduce([axis.empty for axis in place])
+        if self.table == "neuron":
             without = nowhere | (columns["neuron"] == 0)
-            empty &= ~nowhere
-        faults.append((wrong | empty, names, _A_PLACE))
         bad = self._bad(batch, faults)
         self.unplaced += int(np.count_nonzero(without & ~bad))
         self.row += len(batch)
         return columns, ~(bad | without)
 
-    def _place(self, batch: Any) -> tuple[tuple[values.Values, ...], list[str]]:
-        """Read z, y and x; gives also the columns that they stand in."""
-        columns = self.layout.columns
-        if "position" in columns:
-            x, y, z = values.triple(batch.column(columns["position"]))
-            return (z, y, x), [columns["position"]]
-        names = [columns[axis] for axis in POINT]
-        return tuple(values.numbers(batch.column(name)) for name in names), names
+    def _ids(self, name: str, batch: Any, faults: list[Fault]) -> Ids:
+        """Read a column of ids; a synapse that has none gets its row."""
+        column = self.layout.columns.get(_ROLES[name])
+        if column is None:
+            return np.arange(self.row, self.row + len(batch), dtype=np.uint64)
+        numbers, empty, fit = values.ids(batch.column(column))
+        numbers = _whole_root(numbers, column)
+        if name not in self._above:
+            faults.append((~fit | empty, [column], _AN_ID))
+            return numbers
+        faults.append((~fit, [column], _AN_ID))
+        return self._filled(name, numbers, fit & ~empty) if self.layout.fill_down else numbers
+
+    def _voxels(self, batch: Any, faults: list[Fault]) -> tuple[Columns, Mask]:
+        """Read z, y and x; gives also which rows say nothing of them."""
+        named = self.layout.columns
+        place: tuple[values.Values, ...]
+        if "position" in named:
+            names = [named["position"]]
+            place = values.triple(batch.column(*names))[::-1]
+        else:
+            names = [named[axis] for axis in POINT]
+            place = tuple(values.numbers(batch.column(name)) for name in names)
+        nowhere = np.logical_and.reduce([axis.empty for axis in place])
+        wrong = np.logical_or.reduce([axis.empty | ~axis.fit for axis in place])
+        columns: Columns = {}
+        for name, axis, size in zip(POINT, place, self.size, strict=True):
+            voxels = axis.numbers / size
+            wrong |= np.abs(voxels) > LARGEST
+            # A voxel times its size, divided again, may come out a hair lower.
+            voxels = np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (size != 1)
+            columns[name] = np.floor(voxels).astype(np.int64)
+        if self.table == "neuron":
+            wrong &= ~nowhere
+        faults.append((wrong, names, _A_PLACE))
+        return columns, nowhere
 
     def _filled(self, name: str, numbers: Ids, there: Mask) -> Ids:
         """Put the number above in the place of those that are not there."""
@@ -148,9 +153,7 @@ class _Reader:
         rows = np.flatnonzero(counted)
         self.bad += len(rows)
         for row in rows[: max(_NAMED - len(self.reasons), 0)]:
-            names, allowed = next(
-                (names, allowed) for wrong, names, allowed in faults if wrong[row]
-            )
+            _, names, allowed = next(fault for fault in faults if fault[0][row])
             said = [f"{name} is {_shown(batch.column(name)[row].as_py())}" for name in names]
             number = self.file.number(self.row + int(row))
             self.reasons.append((number, f"{', '.join(said)}; allowed is {allowed}"))

@@ -52,7 +52,7 @@ def ids(column: Any) -> Values:
     """
     if _is_text(column):
         text = trimmed(column)
-        fit, number = _parsed(text, pa.uint64(), _id)
+        fit, number = _parsed(text, np.uint64, _id)
         return Values(number, _missing(text), fit)
     if pa.types.is_integer(column.type):
         integers = _numpy(column, 0)
@@ -69,7 +69,7 @@ def numbers(column: Any) -> Values:
     """Read a column of numbers of any type, or of text, as float64; infinity is not fit."""
     if _is_text(column):
         text = trimmed(column)
-        fit, number = _parsed(text, pa.float64(), _float)
+        fit, number = _parsed(text, np.float64, _float)
         number = np.where(_missing(text), np.nan, number)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         number = _numpy(column.cast(pa.float64(), safe=False), np.nan)
@@ -144,16 +144,16 @@ def _nothing(column: Any, dtype: Any) -> Values:
     return Values(np.zeros(len(column), dtype), empty, empty)
 
 
-def _parsed(text: Any, kind: Any, parse: Callable[[str], Any]) -> tuple[Mask, NDArray[Any]]:
+def _parsed(text: Any, dtype: Any, parse: Callable[[str], Any]) -> tuple[Mask, NDArray[Any]]:
     """Turn text into numbers: all at once if all are right, else one by one, to the same end."""
     try:
         if pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py():
             raise pa.ArrowInvalid("Arrow reads hexadecimal numbers, which these never are")
-        return np.ones(len(text), bool), _numpy(pc.cast(text, kind), 0)
+        return np.ones(len(text), bool), _numpy(pc.cast(text, pa.from_numpy_dtype(dtype)), 0)
     except pa.ArrowInvalid:
         found = [0 if value is None else parse(value) for value in text.to_pylist()]
     fit = np.array([value is not None for value in found], bool)
-    return fit, np.array([value or 0 for value in found], kind.to_pandas_dtype())
+    return fit, np.array([value or 0 for value in found], dtype)
 
 
 def _id(text: str) -> int | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bfly.errors import MissingLibrary, NotAllowed, SourceChanged, SourceError
+from bfly.errors import ConfigError, MissingLibrary, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.tables import TableSource, batches
 
@@ -35,6 +36,15 @@ def test_formats_are_told_by_content(tmp_path: Path) -> None:
             "y": [3],
             "x": [4],
         }
+
+
+@pytest.mark.parametrize(
+    "said", [{"columns": {"z": "y"}}, {"units": "nm"}, {"skip_bad_rows": True}]
+)
+def test_nothing_but_the_path_can_be_said_of_json(said: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "n.json").write_text(json.dumps(NEURONS))
+    with pytest.raises(ConfigError, match="allowed in neurons is only its path"):
+        list(batches(replace(source(tmp_path / "n.json"), **said), Files()))
 
 
 def test_a_file_without_rows_gives_none(tmp_path: Path) -> None:
