@@ -64,7 +64,7 @@ def linked(rows: Rows) -> tuple[Rows, NDArray[np.uint64]]:
     """Give rows, in their order, once for each of their neurons, and these neurons."""
     owners = np.stack([rows["n1"], rows["n2"]], axis=1)
     wanted = np.stack([np.ones(len(rows), bool), rows["n1"] != rows["n2"]], axis=1)
-    return np.repeat(rows, 2)[wanted.ravel()], owners[wanted]
+    return rows.take(np.flatnonzero(wanted) // 2), owners[wanted]
 
 
 def packs(
@@ -102,7 +102,7 @@ def packs(
     sizes = np.diff(heads, append=len(rows))
     places = np.arange(len(rows)) - np.repeat(heads, sizes)
     starts = np.flatnonzero(places % (size or SIZES[kind]) == 0)
-    keys = keys_of(kind, curve, rows[starts], None if owners is None else owners[starts])
+    keys = keys_of(kind, curve, rows.take(starts), None if owners is None else owners[starts])
     first = places[starts] == 0
     first[0] &= not before
     keys[first, HEADS[kind] :] = 0

@@ -83,7 +83,7 @@ class PackedDatabase(Datasets):
         known = rows[KEYS[table]].copy()
         places = known.searchsorted(ids)
         places = places[known.take(places, mode="clip") == ids] if len(known) else places[:0]
-        return rows[places], words
+        return rows.take(places), words
 
     @override
     def ids(self, table: str, path: str) -> Ids:
@@ -124,7 +124,7 @@ class PackedDatabase(Datasets):
         rows, words = layout.unpack(blobs)
         if box is not None:
             rows = rows[layout.inside(rows, box)]
-        return layout.columns(rows[rows["__id"].argsort()], words)
+        return layout.columns(rows.take(rows["__id"].argsort()), words)
 
     @override
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:

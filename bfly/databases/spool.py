@@ -226,8 +226,9 @@ def sort(
         if len(piles) == 1:
             piles[0].append(rows)
             continue
+        # Here and below: numpy takes structured rows ten times faster than it indexes them.
         bucket = np.searchsorted(bounds, key(rows), "right").astype(np.uint16)
-        rows = rows[np.argsort(bucket, kind="stable")]
+        rows = rows.take(np.argsort(bucket, kind="stable"))
         ends = np.cumsum(np.bincount(bucket, minlength=len(piles)))
         for pile, begin, end in zip(piles, ends - np.diff(ends, prepend=0), ends, strict=True):
             pile.append(rows[begin:end])
@@ -236,4 +237,4 @@ def sort(
             yield from pile.chunks(BUCKET)
         elif len(pile):
             (rows,) = pile.chunks(len(pile))
-            yield rows[np.argsort(key(rows), kind="stable")]
+            yield rows.take(np.argsort(key(rows), kind="stable"))
