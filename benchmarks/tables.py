@@ -12,10 +12,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from benchmarks.connectome import Connectome
+    from benchmarks.large import Large
+    from benchmarks.querying import Querying
     from benchmarks.reading import Reading
     from benchmarks.serving import Serving
 
-__all__ = ["show_machine", "show_reading", "show_serving"]
+__all__ = [
+    "show_connectome",
+    "show_large",
+    "show_machine",
+    "show_querying",
+    "show_reading",
+    "show_serving",
+]
 
 TIMES_THE_FIRST = 10
 """At least so many times the requests a second of the first Butterfly."""
@@ -30,6 +40,22 @@ READERS = (
     ("fresh pair", "bfly, two callers at once, 1 thread each", "h5py pair", None),
 )
 """A reader, in words, what it is compared with, and how many times faster it shall be."""
+
+ENGINES = {
+    "point look-up": {"Nodb": 3, "Sqlite": 4, "Postgres": 25},
+    "box of 1,000": {"Nodb": 0.5, "Sqlite": 2.5, "Postgres": 13},
+    "a neuron's synapses in a box": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 8},
+    "partners of a neuron": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 16},
+    "partners of a large neuron": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 16},
+    "load from Parquet": {"Nodb": 10, "Sqlite": 30, "Postgres": 120},
+}
+"""At most so many times the tables in memory; to load, at most so many seconds."""
+
+REQUESTS = 1500
+"""At least so many boxes a second while rows are written."""
+
+RESIDENT, TIMES_LARGER = 4, 2
+"""At most so many GiB to load ten tiles, and so many times the time for a box in one tile."""
 
 
 def show_machine(facts: dict[str, str], console: Console) -> None:
@@ -73,11 +99,72 @@ def show_reading(row: Reading, console: Console) -> None:
     console.print(table)
 
 
-def _verdict(times: float | None, target: float | None) -> tuple[str, str]:
-    """Give a ratio, and whether it is what it shall be."""
-    if times is None:
+def show_connectome(row: Connectome, console: Console) -> None:
+    """Print the times of loads, and of answers beside those of tables in memory."""
+    of = ", ".join(f"{name} {version}" for name, version in row.versions.items())
+    table = Table(title=f"{row.synapses:,} synapses; numpy sorted by cell = 1 ({of})")
+    table.add_column("question")
+    for name in ("", "p50 ms", "fastest", "slowest", "× numpy", "target"):
+        table.add_column(name, justify="right" if name else "left")
+    for question, samples in row.samples.items():
+        for who, ms in samples.items():
+            cells = [f"{value:.4f}" for value in (median(ms), min(ms), max(ms))]
+            times = median(ms) / median(samples["numpy"])
+            target = ENGINES[question].get(who)
+            table.add_row(question, who, *cells, *_verdict(times, target, "≤"))
+            question = ""
+        table.add_section()
+    question = "load from Parquet"
+    for who, seconds in row.loads.items():
+        verdict = _verdict(seconds, ENGINES[question][who], "≤")
+        table.add_row(question, who, "", "", "", f"{verdict[0]} s", verdict[1])
+        question = ""
+    console.print(table)
+    for who, reason in row.skipped.items():
+        console.print(f"Skipped: {who}: {reason}", style="yellow")
+
+
+def show_querying(rows: Sequence[Querying], console: Console) -> None:
+    """Print requests a second."""
+    table = Table(title="Boxes of 100 to 1,000 synapses from Sqlite: wrk, 32 connections")
+    for name in ("", "a second", "target", "p50 ms", "p99 ms", "errors", "written", "lost"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        if row.skipped:
+            console.print(f"Skipped: {row.skipped}", style="yellow")
+            continue
+        rate, verdict = _verdict(row.rate, REQUESTS if row.written else None)
+        cells = rate, verdict, f"{row.p50:.1f}", f"{row.p99:.1f}", str(row.errors)
+        written = f"{row.written:,} rows ({row.written / row.seconds:,.0f}/s)"
+        table.add_row(row.what, *cells, written if row.written else "—", str(row.lost))
+    console.print(table)
+
+
+def show_large(row: Large, console: Console) -> None:
+    """Print what ten times the synapses take."""
+    if row.skipped:
+        console.print(f"Skipped: {row.skipped}", style="yellow")
+        return
+    table = Table(title=f"Sqlite with {row.synapses:,} synapses (file: {row.nbytes / 1e9:.1f} GB)")
+    for name in ("", "smaller", "larger", "", "target"):
+        table.add_column(name, justify="right")
+    gib = row.resident / 2**30
+    table.add_row("load, s", f"{row.loads[0]:.1f}", f"{row.loads[1]:.1f}", "", "")
+    table.add_row("resident, GiB", "", f"{gib:.2f}", *_verdict(gib, RESIDENT, "≤"))
+    for question, samples in row.samples.items():
+        small, large = (median(ms) for ms in samples.values())
+        target = TIMES_LARGER if question == "box of 1,000" else None
+        verdict = _verdict(large / small, target, "≤")
+        table.add_row(f"{question}, ms", f"{small:.4f}", f"{large:.4f}", *verdict)
+    console.print(table)
+
+
+def _verdict(value: float | None, target: float | None, sign: str = "≥") -> tuple[str, str]:
+    """Give a figure, and whether it is what it shall be: at least, or at most (≤), a target."""
+    if value is None:
         return "—", ""
     if target is None:
-        return f"{times:.2f}", ""
-    met = times >= target
-    return f"{times:.2f}", f"[{'green' if met else 'red'}]≥ {target:g} {'✓' if met else '✗'}[/]"
+        return f"{value:,.2f}", ""
+    met = value >= target if sign == "≥" else value <= target
+    color, mark = ("green", "✓") if met else ("red", "✗")
+    return f"{value:,.2f}", f"[{color}]{sign} {target:g} {mark}[/]"
