@@ -1,4 +1,4 @@
-"""The command ``python -m benchmarks``: every measurement of the image path, in one run."""
+"""The command ``python -m benchmarks``: every measurement, in one run."""
 
 from __future__ import annotations
 
@@ -6,43 +6,50 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import reading, serving, tables
+from benchmarks import connectome, large, querying, reading, serving, tables
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import machine
+from benchmarks.synapses import TILE, parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RESULTS = Path(__file__).parent / "results"
+# The data is kept between runs: the synthetic tissue takes a while to make.
+DATA = RESULTS / "data"
+
+Figures = tuple[str, Any]
 
 
 def main() -> int:
     """Run the benchmarks; the exit code is 1 if any answer was wrong."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer and shorter rounds: about half a minute"
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--quick", action="store_true", help="fewer and shorter rounds, a tenth of the synapses"
     )
-    quick = parser.parse_args().quick
+    size.add_argument(
+        "--large", action="store_true", help="only 100 million synapses: needs 40 GB of disk"
+    )
+    given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
-    # The data is kept between runs: the synthetic tissue takes a while to make.
-    found = volumes(RESULTS / "data", console)
     facts = machine()
     tables.show_machine(facts, console)
-    raw: dict[str, object] = {"machine": facts, "quick": quick}
+    raw: dict[str, Any] = {"machine": facts, "quick": given.quick}
+    DATA.mkdir(parents=True, exist_ok=True)
     try:
-        served = serving.measure(found[-1], rounds=3 if quick else 7, seconds=1 if quick else 3)
-        tables.show_serving(served, console)
-        raw["serving"] = [asdict(row) for row in served]
-        read = []
-        for volume in found:
-            for path in (volume.em, volume.labels):
-                read.append(reading.measure(volume.name, path, rounds=3 if quick else 11))
-                tables.show_reading(read[-1], console)
-        raw["reading"] = [asdict(row) for row in read]
+        figures = _large(console) if given.large else _all(given.quick, console)
+        for name, row in figures:
+            raw.setdefault(name, []).append(asdict(row))
     except WrongAnswer as error:
         console.print(f"A wrong answer: {error}", style="bold red")
         return 1
@@ -50,6 +57,46 @@ def main() -> int:
     kept.write_text(json.dumps(raw, indent=1) + "\n")
     console.print(f"Every answer was right. All samples: {os.path.relpath(kept)}")
     return 0
+
+
+def _all(quick: bool, console: Console) -> Iterator[Figures]:
+    yield from _images(quick, console)
+    yield from _synapses(quick, console)
+
+
+def _images(quick: bool, console: Console) -> Iterator[Figures]:
+    found = volumes(DATA, console)
+    served = serving.measure(found[-1], rounds=3 if quick else 7, seconds=1 if quick else 3)
+    tables.show_serving(served, console)
+    for load in served:
+        yield "serving", load
+    for volume in found:
+        for path in (volume.em, volume.labels):
+            read = reading.measure(volume.name, path, rounds=3 if quick else 11)
+            tables.show_reading(read, console)
+            yield "reading", read
+
+
+def _synapses(quick: bool, console: Console) -> Iterator[Figures]:
+    synapses = TILE // 10 if quick else TILE
+    path = parquet(DATA, synapses, 1, console)
+    with tempfile.TemporaryDirectory(dir=DATA) as folder, tempfile.TemporaryDirectory() as work:
+        sqlite = Path(folder) / "bfly.sqlite"
+        asked = connectome.measure(path, synapses, sqlite, rounds=3 if quick else 7)
+        tables.show_connectome(asked, console)
+        yield "connectome", asked
+        if "Sqlite" in asked.loads:
+            loads = querying.measure(path, synapses, sqlite, Path(work), 4 if quick else 20)
+            tables.show_querying(loads, console)
+            for load in loads:
+                yield "querying", load
+
+
+def _large(console: Console) -> Iterator[Figures]:
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        row = large.measure(DATA, Path(folder), TILE, 7, console)
+    tables.show_large(row, console)
+    yield "large", row
 
 
 if __name__ == "__main__":

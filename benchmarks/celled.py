@@ -59,9 +59,10 @@ class Celled:
             hit &= (values >= start) & (values < stop)
         return rows[hit]
 
-    def box(self, box: BoundingBox) -> Column:
+    def box(self, box: BoundingBox) -> list[int]:
         """Give the ids of the synapses in a box, sorted."""
-        return np.sort(self.columns["id"][self._inside(box)])
+        ids: list[int] = np.sort(self.columns["id"][self._inside(box)]).tolist()
+        return ids
 
     def children(self, neuron: int, box: BoundingBox) -> dict[int, int]:
         """Give the synapses of a neuron in a box, with 1 where it is before, 2 where after."""

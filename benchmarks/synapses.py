@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Column = np.ndarray[Any, np.dtype[Any]]
     Columns = dict[str, Column]
 
-__all__ = ["MICROMETRE", "TILE", "extent", "parquet", "synapse_id", "tile"]
+__all__ = ["A_NEURON", "MICROMETRE", "TILE", "extent", "neuron_id", "parquet", "synapse_id", "tile"]
 
 TILE = 10_000_000
 A_NEURON = 100
@@ -50,6 +50,11 @@ def synapse_id(number: Column | int) -> Column:
     return np.asarray(number, np.uint64) * STRIDE
 
 
+def neuron_id(number: Column | int) -> Column:
+    """Give the ids of neurons by their numbers."""
+    return FIRST_NEURON + 1_000_003 * np.asarray(number, np.uint64)
+
+
 def tile(count: int, place: int = 0) -> Columns:
     """Make the synapses of a tile, the same in every run: id, pre, post, z, y, x.
 
@@ -66,7 +71,7 @@ def tile(count: int, place: int = 0) -> Columns:
     groups = random.integers(size, size=(max(neurons // 1000, 1), 3))
     middles = groups[(len(groups) * random.random(neurons) ** 2).astype(np.int64)]
     middles = middles + random.normal(0, 10 * MICROMETRE, (neurons, 3)).astype(np.int64)
-    names = FIRST_NEURON + 1_000_003 * place * neurons + 1_000_003 * random.permutation(neurons)
+    names = neuron_id(place * neurons + random.permutation(neurons))
     pre, post = (_neurons(random, neurons, count) for _ in "ab")
     points = {
         axis: (middles[pre, i] + random.normal(0, 15 * MICROMETRE[i], count).astype(np.int64))
@@ -75,8 +80,7 @@ def tile(count: int, place: int = 0) -> Columns:
     }
     points["x"] += place * size[2]
     numbers = np.arange(place * count, (place + 1) * count, dtype=np.uint64)
-    ids = {"id": synapse_id(numbers), "pre": names[pre], "post": names[post]}
-    return {name: column.astype(np.uint64) for name, column in ids.items()} | points
+    return {"id": synapse_id(numbers), "pre": names[pre], "post": names[post], **points}
 
 
 def _neurons(random: np.random.Generator, neurons: int, count: int) -> Column:
