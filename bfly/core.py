@@ -100,10 +100,10 @@ class Core:
         TooLarge, SourceError, NotAllowed
             As `find_tiles`.
         """
-        voxels = self.find_tiles(d_query)
+        voxels = d_query.arranged(self.find_tiles(d_query))
         encoder = registry.load("encoders", d_query.format)()
         data: bytes | memoryview = encoder.encode(
-            voxels, view=d_query.view, kind=d_query.volume.kind
+            voxels, view=d_query.view, kind=d_query.shown_kind
         )
         return data
 

@@ -30,6 +30,7 @@ SOURCES = {
 
 ENCODERS = {
     "bmp": "bfly.encoders.bmp:Bmp",
+    "compressed_segmentation": "bfly.encoders.compressed_segmentation:CompressedSegmentation",
     "jpeg": "bfly.encoders.jpeg:Jpeg",
     "jpg": "bfly.encoders.jpeg:Jpeg",
     "npz": "bfly.encoders.npz:Npz",
@@ -37,6 +38,7 @@ ENCODERS = {
     "raw": "bfly.encoders.raw:Raw",
     "tif": "bfly.encoders.tiff:Tiff",
     "tiff": "bfly.encoders.tiff:Tiff",
+    "webp": "bfly.encoders.webp:WebP",
     "zip": "bfly.encoders.zip:Zip",
 }
 
@@ -45,10 +47,12 @@ PROTOCOLS = {
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
+    "tiles": "bfly.protocols.tiles:Tiles",
 }
 
 DATABASES = {
     "Nodb": "bfly.databases.nodb:Nodb",
+    "Postgres": "bfly.databases.postgres:Postgres",
 }
 
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}

@@ -89,6 +89,7 @@ Path = Annotated[AbsolutePath, Field(description=_PATH)]
 PathOrNone = Annotated[AbsolutePath | None, Field(description=_PATH)]
 Group = Annotated[tuple[T, ...], WrapValidator(_unique)]
 Kind = Literal["image", "segmentation"]
+Encoding = Literal["raw", "jpeg", "png", "compressed_segmentation"]
 VoxelSize = Annotated[
     tuple[Positive, Positive, Positive] | None,
     Field(description="a list of three numbers above 0, z y x in nanometres"),
@@ -113,7 +114,8 @@ class Channel(Model):
     """One served volume: `path` is its file or folder, `offset` its first voxel (z, y, x).
 
     `dpath` is the folder with its metadata files where that is not the dataset's; `kind` and
-    `voxel_size` (nanometres, z y x) override what the source says of itself.
+    `voxel_size` (nanometres, z y x) override what the source says of itself; `encoding` is that
+    of its precomputed chunks, raw unless said.
     """
 
     name: Name
@@ -124,6 +126,9 @@ class Channel(Model):
     dpath: PathOrNone = None
     short_description: Annotated[str | None, Field(description="text")] = None
     kind: Annotated[Kind | None, Field(description="image or segmentation")] = None
+    encoding: Annotated[
+        Encoding | None, Field(description="raw, jpeg, png or compressed_segmentation")
+    ] = None
     voxel_size: VoxelSize = None
 
 

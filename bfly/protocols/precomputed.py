@@ -1,26 +1,28 @@
-"""Neuroglancer precomputed volumes: ``info`` and raw chunks at every mip.
+"""Neuroglancer precomputed volumes: ``info`` and chunks at every mip, in four encodings.
 
 The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. It counts
-x, y, z; a raw chunk is the voxels in Fortran order of (x, y, z), which is C order of zyx.
+x, y, z; a raw chunk is the voxels in Fortran order of (x, y, z), which is C order of zyx. A JPEG
+or PNG chunk is a picture as wide as x and as high as y times z.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from typing_extensions import override
 
+from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
-from bfly.protocols.protocol import Protocol, channel_words
+from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.data import MOST_HALVINGS, DataQuery
 from bfly.queries.info import InfoQuery
+from bfly.tree import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.tree import Channel
     from bfly.volume import Volume
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
@@ -34,7 +36,26 @@ CHUNK_BYTES = (64 << 10, 2 << 20)
 _CHUNK_PATH = re.compile(r"(\d+)/(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 
 
-class VolumeQuery(InfoQuery):
+class _Encoded:
+    """What requests for a volume in one of the encodings share."""
+
+    encoding = "raw"
+
+    def check_encoding(self, volume: Volume) -> None:
+        """Raise `Absent` unless the volume's voxels can be written so."""
+        dtype, kind = volume.dtype.name, volume.kind
+        allowed = {
+            "raw": True,
+            "jpeg": dtype == "uint8" and kind == "image",
+            "png": dtype in ("uint8", "uint16"),
+            "compressed_segmentation": dtype in ("uint32", "uint64") and kind == "segmentation",
+        }
+        if not allowed[self.encoding]:
+            able = [encoding for encoding, fits in allowed.items() if fits]
+            raise Absent(f"The encoding {self.encoding} of {dtype} ({kind}) is not in {able}.")
+
+
+class VolumeQuery(_Encoded, InfoQuery):
     """A request for the ``info`` of a volume."""
 
     method = "precompute_info"
@@ -43,27 +64,50 @@ class VolumeQuery(InfoQuery):
     def result(self) -> dict[str, Any]:
         """The ``info``: one scale for each mip down to a section of one chunk."""
         volume = self.volume
+        self.check_encoding(volume)
         return {
             "@type": "neuroglancer_multiscale_volume",
             "type": volume.kind,
             "data_type": volume.dtype.name,
             "num_channels": 1,
-            "scales": [_scale(volume, mip) for mip in range(volume.levels)],
+            "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
         }
 
+    def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:
+        level, nanometres = volume.level(mip), volume.voxel_size
+        halved = (nanometres[0], nanometres[1] * 2**mip, nanometres[2] * 2**mip)
+        scale: dict[str, Any] = {
+            "key": str(mip),
+            "size": level.whole.shape[::-1],
+            "resolution": [int(size) if size == int(size) else size for size in halved[::-1]],
+            "voxel_offset": level.origin[::-1],
+            "chunk_sizes": [_chunk(volume, mip)[::-1]],
+            "encoding": self.encoding,
+        }
+        if self.encoding == "compressed_segmentation":
+            scale["compressed_segmentation_block_size"] = BLOCK
+        return scale
 
-class ChunkQuery(DataQuery):
-    """A request for a raw chunk, which has to lie inside the volume."""
 
+class ChunkQuery(_Encoded, DataQuery):
+    """A request for a chunk, which has to lie inside the volume."""
+
+    @property
+    def shown_kind(self) -> str:
+        """Pictures carry the voxels themselves, never colours."""
+        return "image"
+
+    @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
         """Learn what the source is like.
 
         Raises
         ------
         Absent
-            There is no such mip, or the chunk leaves the volume.
+            There is no such mip or encoding, or the chunk leaves the volume.
         """
         super().update_source(keywords)
+        self.check_encoding(self.volume)
         mip = self.resolution
         whole = self.volume.level(mip).whole.shift(self.off_zyx)
         if mip >= self.volume.levels or self.box not in whole:
@@ -74,53 +118,35 @@ class ChunkQuery(DataQuery):
 
 
 class Precomputed(Protocol):
-    """``/pre/{experiment::sample::dataset}/{channel}/…``."""
+    """``/pre/{experiment::sample::dataset}/{channel}/…``, or ``…/{channel}/{encoding}/…``."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("pre",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
-        token, _, rest = path.partition("/")
-        name, _, rest = rest.partition("/")
-        channel = self._channel(token, name)
+        channel, rest = by_token(self.config, path)
+        first, _, below = rest.partition("/")
+        encoding: str = channel.encoding or "raw"
+        if first in get_args(Encoding):
+            encoding, rest = first, below
+        query: ChunkQuery | VolumeQuery
         if rest == "info":
-            return VolumeQuery(name=name, **channel_words(channel))
-        chunk = _CHUNK_PATH.fullmatch(rest)
-        if chunk is None or int(chunk[1]) > MOST_HALVINGS:
-            raise Absent(f"There is no {rest} in a volume, only info and MIP/X-X_Y-Y_Z-Z.")
-        mip, x, x_stop, y, y_stop, z, z_stop = map(int, chunk.groups())
-        if x >= x_stop or y >= y_stop or z >= z_stop:
-            raise Absent(f"The chunk {rest} is empty.")
-        return ChunkQuery(
-            **channel_words(channel),
-            z=z,
-            y=y,
-            x=x,
-            depth=z_stop - z,
-            height=y_stop - y,
-            width=x_stop - x,
-            resolution=mip,
-            format="raw",
-        )
-
-    def _channel(self, token: str, name: str) -> Channel:
-        match token.split("::"):
-            case [experiment, sample, dataset]:
-                return self.config.find(experiment, sample, dataset, name)
-        raise Absent(f"{token} is not experiment::sample::dataset.")
+            query = VolumeQuery(name=channel.name, **channel_words(channel))
+        else:
+            query = _chunk_query(rest, {**channel_words(channel), "format": encoding})
+        query.encoding = encoding
+        return query
 
 
-def _scale(volume: Volume, mip: int) -> dict[str, Any]:
-    level, nanometres = volume.level(mip), volume.voxel_size
-    halved = (nanometres[0], nanometres[1] * 2**mip, nanometres[2] * 2**mip)
-    return {
-        "key": str(mip),
-        "size": level.whole.shape[::-1],
-        "resolution": [int(size) if size == int(size) else size for size in halved[::-1]],
-        "voxel_offset": level.origin[::-1],
-        "chunk_sizes": [_chunk(volume, mip)[::-1]],
-        "encoding": "raw",
-    }
+def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
+    chunk = _CHUNK_PATH.fullmatch(rest)
+    if chunk is None or int(chunk[1]) > MOST_HALVINGS:
+        raise Absent(f"There is no {rest} in a volume, only info and MIP/X-X_Y-Y_Z-Z.")
+    mip, x, x_stop, y, y_stop, z, z_stop = map(int, chunk.groups())
+    if x >= x_stop or y >= y_stop or z >= z_stop:
+        raise Absent(f"The chunk {rest} is empty.")
+    shape = {"depth": z_stop - z, "height": y_stop - y, "width": x_stop - x}
+    return ChunkQuery(z=z, y=y, x=x, resolution=mip, **shape, **words)
 
 
 def _chunk(volume: Volume, mip: int) -> Zyx:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bfly.errors import BadRequest
+from bfly.errors import Absent, BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bfly.queries.info import InfoQuery
     from bfly.tree import Channel
 
-__all__ = ["Protocol", "channel_words", "named"]
+__all__ = ["Protocol", "by_token", "channel_words", "named"]
 
 
 class Protocol(ABC):
@@ -61,6 +61,31 @@ def channel_words(channel: Channel) -> dict[str, Any]:
         "kind": channel.kind,
         "voxel_size": channel.voxel_size,
     }
+
+
+def by_token(config: Config, path: str) -> tuple[Channel, str]:
+    """Find the channel that a path of the form ``experiment::sample::dataset/channel/…`` names.
+
+    Returns
+    -------
+    channel : Channel
+        As configured.
+    rest : str
+        What follows.
+
+    Raises
+    ------
+    Absent
+        The path does not have that form.
+    BadRequest
+        A name leads nowhere.
+    """
+    token, _, rest = path.partition("/")
+    name, _, rest = rest.partition("/")
+    match token.split("::"):
+        case [experiment, sample, dataset]:
+            return config.find(experiment, sample, dataset, name), rest
+    raise Absent(f"{token} is not experiment::sample::dataset.")
 
 
 def named(parameters: Mapping[str, str], name: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
+    Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["DataQuery"]
 
@@ -200,6 +201,15 @@ class DataQuery(Query):
         """
         start = np.asarray(t_origin).ravel() - self.target_origin
         return np.array([start, start + np.asarray(t_shape).ravel()])
+
+    def arranged(self, voxels: Voxels) -> Voxels:
+        """Give the voxels as they are to be encoded: sections of rows of columns."""
+        return voxels
+
+    @property
+    def shown_kind(self) -> str:
+        """What the voxels are taken for when they become pixels."""
+        return self.volume.kind
 
     @property
     def mime_type(self) -> str:

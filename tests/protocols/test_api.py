@@ -13,6 +13,8 @@ import pytest
 import tifffile
 import yaml
 
+from bfly import registry
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -162,8 +164,7 @@ BAD = {
     "unknown format": (
         {"format": "gif"},
         400,
-        "The format gif is not in ['bmp', 'jpeg', 'jpg', 'npz', 'png', 'raw', 'tif', 'tiff', "
-        "'zip'].",
+        f"The format gif is not in {list(registry.names('encoders'))}.",
     ),
     "unknown view": (
         {"view": "x"},

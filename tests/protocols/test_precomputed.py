@@ -125,3 +125,100 @@ def test_cloudvolume_reads_the_same(client, volume) -> None:
         assert np.allclose(remote.resolution, [3.58 * 2**mip, 4 * 2**mip, 40])
         assert remote.layer_type == "segmentation"
         assert np.array_equal(np.asarray(remote[:, :, :])[..., 0].T, expected)
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]:
+    """Serve an EM-like image and labels of every width, and one with its encoding configured."""
+    from bfly.testing.tissue import tissue
+
+    em, segmentation, _ = tissue((40, 150, 170), 0)
+    volumes = {
+        "em": em,
+        "deep": em.astype("u2") * 250,
+        "u32": segmentation.astype("u4"),
+        "u64": segmentation,
+    }
+    folder = tmp_path_factory.mktemp("encoded")
+    channels = []
+    for name, volume in volumes.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("main", data=volume)
+        channels.append({"name": name, "path": str(folder / f"{name}.h5"), "offset": [0, 3, 5]})
+    channels[1]["kind"] = "image"
+    channels.append({**channels[3], "name": "set", "encoding": "compressed_segmentation"})
+    with serve(make_tree(*channels)) as client:
+        client.volumes = volumes
+        yield client
+
+
+LOSSLESS = [
+    ("em", "png"),
+    ("deep", "png"),
+    ("u32", "compressed_segmentation"),
+    ("u64", "compressed_segmentation"),
+    ("em", "raw"),
+]
+
+
+def read_by_tensorstore(client: httpx.Client, path: str, mip: int) -> np.ndarray:
+    spec = {
+        "driver": "neuroglancer_precomputed",
+        "kvstore": f"{client.base_url}/pre/exp::sam::dat/{path}/",
+        "scale_index": mip,
+    }
+    return ts.open(spec).result().read().result()[..., 0].T
+
+
+@pytest.mark.parametrize("mip", [0, 1])
+@pytest.mark.parametrize(("name", "encoding"), LOSSLESS)
+@pytest.mark.filterwarnings("ignore")
+def test_lossless_encodings_carry_the_voxels(encoded, name, encoding, mip) -> None:
+    from cloudvolume import CloudVolume
+
+    volume = encoded.volumes[name]
+    kind = "image" if name in ("em", "deep") else "segmentation"
+    expected = volume if mip == 0 else downsample(volume, (0, 3, 5), (1, 2, 2), kind)
+    assert np.array_equal(read_by_tensorstore(encoded, f"{name}/{encoding}", mip), expected)
+    if name != "deep":  # CloudVolume takes every PNG chunk for one of 8 bits.
+        address = f"precomputed://{encoded.base_url}/pre/exp::sam::dat/{name}/{encoding}"
+        remote = CloudVolume(address, mip=mip, progress=False)
+        assert np.array_equal(np.asarray(remote[:, :, :])[..., 0].T, expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_jpeg_is_near_the_voxels(encoded) -> None:
+    from cloudvolume import CloudVolume
+
+    address = f"precomputed://{encoded.base_url}/pre/exp::sam::dat/em/jpeg"
+    for found in (
+        read_by_tensorstore(encoded, "em/jpeg", 0),
+        np.asarray(CloudVolume(address, progress=False)[:, :, :])[..., 0].T,
+    ):
+        error = found.astype(float) - encoded.volumes["em"]
+        assert 10 * np.log10(255**2 / (error**2).mean()) > 30
+
+
+def test_an_encoding_can_be_configured(encoded) -> None:
+    info = encoded.get("/pre/exp::sam::dat/set/info").json()
+    assert {scale["encoding"] for scale in info["scales"]} == {"compressed_segmentation"}
+    assert info["scales"][0]["compressed_segmentation_block_size"] == [8, 8, 8]
+    assert np.array_equal(read_by_tensorstore(encoded, "set", 0), encoded.volumes["u64"])
+    assert np.array_equal(read_by_tensorstore(encoded, "set/raw", 0), encoded.volumes["u64"])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("u64/jpeg", "The encoding jpeg of uint64 (segmentation) is not in ['raw', 'compressed"),
+        (
+            "em/compressed_segmentation",
+            "The encoding compressed_segmentation of uint8 (image) is not in ['raw', 'jpeg'",
+        ),
+    ],
+)
+def test_an_encoding_that_does_not_fit_is_404(encoded, path, message) -> None:
+    for what in ("info", "0/5-69_3-67_0-40"):
+        got = encoded.get(f"/pre/exp::sam::dat/{path}/{what}")
+        assert got.status_code == 404
+        assert got.text.startswith(message)

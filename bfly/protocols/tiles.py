@@ -1,0 +1,144 @@
+"""Tiles for map-like viewers: squares of a section, in all three planes, and Deep Zoom.
+
+Deep Zoom counts levels from a picture of one pixel up to the whole section:
+https://learn.microsoft.com/previous-versions/windows/silverlight/dotnet-windows-silverlight/cc645077(v=vs.95)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from bfly.errors import Absent
+from bfly.geometry import BoundingBox, zyx
+from bfly.protocols.protocol import Protocol, by_token, channel_words
+from bfly.queries.data import MOST_HALVINGS
+from bfly.queries.info import InfoQuery
+from bfly.queries.slice import PLANES, SliceQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.geometry import Zyx
+    from bfly.queries.data import DataQuery
+    from bfly.tree import Channel
+
+__all__ = ["DeepZoomQuery", "SquareQuery", "Tiles"]
+
+SIDE = 512
+"""Pixels of a tile."""
+
+FORMATS = ("png", "jpg", "webp")
+
+_TILE = re.compile(rf"(?:(xy|xz|yz)/)?(\d+)/(-?\d+)/(\d+)/(\d+)\.({'|'.join(FORMATS)})")
+_DEEP = re.compile(rf"(-?\d+)_files/(\d+)/(\d+)_(\d+)\.({'|'.join(FORMATS)})")
+_DESCRIPTOR = re.compile(rf"(-?\d+)(?:\.({'|'.join(FORMATS)}))?\.dzi")
+
+
+class SquareQuery(SliceQuery):
+    """A request for a tile of a section, cut off where the volume ends.
+
+    Parameters
+    ----------
+    place : tuple of int
+        The section, in voxels of the mip along the axis across the plane, in the dataset's
+        coordinates; the row and the column, counted in tiles from the volume's first voxel.
+    level : int, optional
+        The mip as Deep Zoom counts it, instead of ``resolution``.
+    **keywords
+        Those of `SliceQuery`.
+    """
+
+    def __init__(
+        self, place: tuple[int, int, int], level: int | None = None, **keywords: Any
+    ) -> None:
+        super().__init__(**keywords)
+        self._place = place
+        self._deep = level
+
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        """Learn what the source is like, and so which box the tile is.
+
+        Raises
+        ------
+        Absent
+            There is no such tile.
+        """
+        super().update_source(keywords)
+        if self._deep is not None:
+            self.resolution = _top(self.volume.level(0).whole) - self._deep
+            if self.resolution < 0:
+                raise Absent(f"There is no level {self._deep} in a volume of this size.")
+        level = self.volume.level(self.resolution)
+        whole = level.whole.shift(level.origin)
+        start, shape = [0, 0, 0], [0, 0, 0]
+        sizes = 1, SIDE, SIDE
+        for axis, count, size in zip(PLANES[self.plane], self._place, sizes, strict=True):
+            first = 0 if size == 1 else whole.start[axis]
+            start[axis], shape[axis] = first + count * size, size
+        box = whole & BoundingBox.of_shape(zyx(shape), zyx(start))
+        if not box.size:
+            raise Absent(f"There is no tile {self._place} (section, row, column) in {self.plane}.")
+        (self.z, self.y, self.x), (self.depth, self.height, self.width) = box.start, box.shape
+
+
+class DeepZoomQuery(InfoQuery):
+    """A request for the descriptor of a section as a Deep Zoom picture."""
+
+    mime_type = "application/xml"
+    picture = "png"
+
+    @property
+    def dump(self) -> str:
+        """The descriptor."""
+        _, height, width = self.volume.level(0).whole.shape
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" '
+            f'Format="{self.picture}" Overlap="0" TileSize="{SIDE}">'
+            f'<Size Width="{width}" Height="{height}"/></Image>\n'
+        )
+
+
+class Tiles(Protocol):
+    """``/tiles/{experiment::sample::dataset}/{channel}/…``."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("tiles",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        channel, rest = by_token(self.config, path)
+        words = channel_words(channel)
+        if "view" in parameters:
+            words["view"] = parameters["view"]
+        if found := _TILE.fullmatch(rest):
+            plane, mip, section, row, column, picture = found.groups()
+            if int(mip) <= MOST_HALVINGS:
+                words |= {"resolution": int(mip), "format": picture}
+                place = int(section), int(row), int(column)
+                return SquareQuery(place, plane=plane or "xy", **words)
+        if found := _DEEP.fullmatch(rest):
+            section, level, column, row, picture = found.groups()
+            words |= {"offset": _unmoved(channel), "format": picture}
+            return SquareQuery((int(section), int(row), int(column)), int(level), **words)
+        if found := _DESCRIPTOR.fullmatch(rest):
+            query = DeepZoomQuery(**{**channel_words(channel), "offset": _unmoved(channel)})
+            query.picture = found[2] or "png"
+            return query
+        raise Absent(
+            f"There is no {rest} in tiles, only [xy|xz|yz/]MIP/SECTION/ROW/COLUMN.FORMAT, "
+            f"Z.dzi and Z_files/LEVEL/COLUMN_ROW.FORMAT, with a FORMAT of {list(FORMATS)}."
+        )
+
+
+def _unmoved(channel: Channel) -> Zyx:
+    """Give a channel's offset but for y and x: Deep Zoom knows of none in its pictures."""
+    return channel.offset[0], 0, 0
+
+
+def _top(whole: BoundingBox) -> int:
+    """Give the Deep Zoom level of mip 0."""
+    return (max(whole.shape[1:]) - 1).bit_length()
