@@ -6,10 +6,18 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from bfly import registry, rh_config
 from bfly.errors import BadRequest, ConfigError
@@ -41,7 +49,18 @@ def _database(name: str) -> str:
     return name
 
 
+def _address(value: Any, expanded: ValidatorFunctionWrapHandler) -> Any:
+    """Leave a URL and pairs like ``host=db`` as they are; make a path absolute."""
+    is_address = isinstance(value, str) and re.match(r"\w+(://| *=)", value)
+    return value if is_address else expanded(value)
+
+
 Port = Annotated[int, Strict(), Field(ge=0, le=65535, description=_PORT)]
+Address = Annotated[
+    AbsolutePath | None,
+    WrapValidator(_address),
+    Field(description="a path, relative ones as seen from this file's folder, or an address"),
+]
 PortOrNone = Annotated[Port | None, Field(description=_PORT)]
 Size = Annotated[int, Strict(), Field(gt=0, description="a whole number of MiB above 0")]
 Flag = Annotated[bool, Strict(), Field(description="yes or no")]
@@ -67,7 +86,7 @@ class Config(Model):
         Annotated[str, AfterValidator(_database)] | None,
         Field(description="the name of a database"),
     ] = None
-    db_path: PathOrNone = None
+    db_path: Address = None
     db_port: PortOrNone = None
     db_update: Flag = False
     edit_path: PathOrNone = None

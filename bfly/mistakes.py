@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 from bfly.tree import Channel, Dataset, Experiment, Model, Neurons, Sample, Synapses
@@ -54,6 +55,6 @@ def mistake(error: ErrorDetails, root: type[Model]) -> str:
 
 
 def shortened(value: Any) -> str:
-    """Give a value as it is written, cut off where it gets long."""
-    text = repr(value)
+    """Give a value as it is written, passwords left out, cut off where it gets long."""
+    text = re.sub(r"(://).*(?=@)|(password *=).*", r"\1\2***", repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bfly import registry
 from bfly.config import Config, pick
 from bfly.errors import BadRequest, ConfigError
 from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
@@ -85,6 +86,30 @@ def test_paths_are_seen_from_the_folder_of_the_file(monkeypatch):
     assert parse(**{"log-path": "~/x"}).log_path == "/home/me/x"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("postgresql://me:p%40ss@db:5432/name", None),
+        ("host=db dbname=name", None),
+        ("host = db", None),
+        ("/data/a=b.db", None),
+        ("./a=b.db", "/etc/lab/a=b.db"),
+        ("bfly.db", "/etc/lab/bfly.db"),
+    ],
+)
+def test_an_address_of_a_database_is_left_alone(written, read):
+    config = parse(**{"db-path": written})
+    assert config.db_path == (read or written)
+    assert Config.parse(config.dump(), "/elsewhere/bfly.yaml") == config
+
+
+def test_a_mistake_keeps_passwords():
+    for value in ("postgresql://me:p@h1dden@db/name", "host=db password='h1dden @'"):
+        (line,) = mistakes(parse, **{"db-paht": value})
+        assert value[:7] in line
+        assert "h1dden" not in line
+
+
 def test_other_roots_of_the_file_are_left_alone():
     assert Config.parse({"other": 1, "bfly": {"port": 1}}, FILE).port == 1
 
@@ -104,7 +129,7 @@ def test_other_roots_of_the_file_are_left_alone():
         ("allowed-paths", "/", "a list of folders"),
         ("developer-mode", "no", "yes or no"),
         ("db-update", 1, "yes or no"),
-        ("db-type", "Mongo", "one of Nodb"),
+        ("db-type", "Mongo", f"one of {', '.join(registry.DATABASES)}"),
         ("edit-path", "", "a path, relative ones as seen from this file's folder"),
         ("db-path", "a\0b", "a path without NUL"),
         ("log-level", "LOUD", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),

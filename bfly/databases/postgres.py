@@ -1,0 +1,194 @@
+"""Packs in PostgreSQL, which several Butterflies may share.
+
+Everything lies in the schema ``bfly``. A set of packs has one table for each kind, named
+like ``place_7``, and its number in ``bfly.sets``. To drop a set is to take its number away;
+its tables go when nobody reads them any more, so that neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from psycopg.errors import UndefinedTable
+from typing_extensions import override
+
+from bfly.databases.packed import KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.server import Server
+from bfly.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bfly.databases.packed import Pack
+    from bfly.keywords import RUNTIME
+
+__all__ = ["Postgres"]
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+do $$ begin if to_regnamespace('bfly') is null then create schema bfly; end if; end $$;
+create table if not exists bfly.words (name bytea primary key, value bytea not null);
+create table if not exists bfly.sets (number bigint primary key)
+"""
+
+READ = """
+select distinct on (pack.key) pack.*
+from unnest($1::bytea[], $2::bytea[]) ends (low, high), lateral (
+    select key, blob from {table} where key <= high and key >= coalesce(
+        (select key from {table} where key <= low order by key desc limit 1), low)
+) pack where exists (select from bfly.sets where number = $3)
+"""
+
+LEFT_OVER = f"""
+select tablename from pg_tables
+where schemaname = 'bfly' and tablename ~ '^({"|".join(KINDS)})_[0-9]+$' and not exists
+    (select from bfly.sets where number = split_part(tablename, '_', 2)::bigint)
+"""
+
+
+class Postgres(PackedDatabase):
+    """A database in PostgreSQL.
+
+    Parameters
+    ----------
+    path : str
+        The address as libpq understands it: ``postgresql://user@host:port/name``, or pairs
+        like ``host=db dbname=name``; or the folder with the socket of a server. What it does
+        not say comes from libpq's environment (``PGHOST``, ``PGPASSWORD``, ...) and files.
+    _runtime : RUNTIME
+        ``DB.PORT.VALUE``, if any, counts more than the port in `path`.
+
+    Attributes
+    ----------
+    path : str
+        The address without what is secret.
+
+    Raises
+    ------
+    DatabaseError
+        The server cannot be reached or used.
+    """
+
+    def __init__(self, path: str, _runtime: RUNTIME) -> None:
+        self._server = Server(path, _runtime.DB.PORT.VALUE)
+        super().__init__(str(self._server), _runtime)
+        # Whoever may not make a schema, or a table, can use what is there.
+        if self._server.ask("select to_regclass('bfly.sets')") == [(None,)]:
+            with self._server.transaction():
+                self._server.change(SCHEMA)
+        self._check_version()
+        self._sweep()
+
+    @override
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._server.transaction():
+            self._dropped = False
+            yield
+            dropped = self._dropped
+        if dropped:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Drop the tables of sets that are gone, but for those that are being read."""
+        for (name,) in self._server.ask(LEFT_OVER):
+            try:
+                self._server.change_at_once(f"drop table if exists bfly.{name}")
+            except DatabaseError as error:
+                log.info("bfly.%s stays until the next load: %s", name, error)
+
+    @override
+    def _get(self, name: str) -> str | None:
+        query = "select value from bfly.words where name = $1"
+        found = self._server.ask(query, _encoded(name))
+        return found[0][0].decode(errors="surrogateescape") if found else None
+
+    @override
+    def _set(self, name: str, value: str) -> None:
+        self._server.change(
+            "insert into bfly.words values ($1, $2) "
+            "on conflict (name) do update set value = excluded.value",
+            _encoded(name),
+            _encoded(value),
+        )
+
+    @override
+    def _create(self, number: int) -> None:
+        self._server.change("insert into bfly.sets values ($1)", number)
+        for kind in KINDS:
+            table = _table(number, kind)
+            self._server.change(
+                f"create table {table} (key bytea primary key, blob bytea not null)"
+            )
+            # To compress blobs would take longer than to read them.
+            self._server.change(f"alter table {table} alter blob set storage external")
+
+    @override
+    def _drop(self, number: int) -> None:
+        self._server.change("delete from bfly.sets where number = $1", number)
+        self._dropped = True
+
+    @override
+    def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> Iterable[Pack]:
+        lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
+        with _gone(number):
+            packs = self._server.ask(READ.format(table=_table(number, kind)), lows, highs, number)
+        if not packs:
+            self._check(number)
+        return packs
+
+    @override
+    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
+        self._check(number)
+        query = f"select key, blob from {_table(number, kind)} order by key"
+        with _gone(number):
+            yield from self._server.go_through(query)
+
+    def _check(self, number: int) -> None:
+        if not self._server.ask("select from bfly.sets where number = $1", number):
+            raise Gone(number)
+
+    @override
+    def _write(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
+        query = (
+            f"insert into {_table(number, kind)} values ($1, $2) "
+            "on conflict (key) do update set blob = excluded.blob"
+        )
+        with self._server.writing() as cursor:
+            cursor.executemany(query.encode(), packs)
+
+    @override
+    def _remove(self, number: int, kind: str, keys: Iterable[bytes]) -> None:
+        query = f"delete from {_table(number, kind)} where key = any($1)"
+        self._server.change(query, list(keys))
+
+    @override
+    def _fill(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
+        query = f"copy {_table(number, kind)} from stdin (format binary)"
+        with self._server.writing() as cursor, cursor.copy(query.encode()) as copy:
+            copy.set_types(["bytea", "bytea"])
+            for pack in packs:
+                copy.write_row(pack)
+
+
+@contextmanager
+def _gone(number: int) -> Iterator[None]:
+    """Say of tables that were dropped meanwhile that the set is gone."""
+    try:
+        yield
+    except DatabaseError as error:
+        if isinstance(error.__cause__, UndefinedTable):
+            raise Gone(number) from error
+        raise
+
+
+def _table(number: int, kind: str) -> str:
+    return f"bfly.{table_name(number, kind)}"
+
+
+def _encoded(text: str) -> bytes:
+    """Give text that may come from the name of a file: not all of these are Unicode."""
+    return text.encode(errors="surrogateescape")

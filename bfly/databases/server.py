@@ -1,0 +1,200 @@
+"""A PostgreSQL server: its address, connections to it, and what can go wrong there."""
+
+from __future__ import annotations
+
+import re
+import threading
+import weakref
+from contextlib import contextmanager, nullcontext
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool
+from typing_extensions import override
+
+from bfly.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from psycopg import Connection, Cursor
+
+    Row = tuple[Any, ...]
+
+__all__ = ["Server"]
+
+WAIT = 10
+"""Seconds until a server counts as not reachable."""
+
+QUESTIONS, SESSIONS = 16, 16
+"""The most connections for questions, and for what may take long."""
+
+AT_ONCE = 64
+"""Rows that come in one message when all are asked for."""
+
+LOCK = f"select pg_advisory_xact_lock({int.from_bytes(b'bfly', 'big')})".encode()
+"""Held by the one who writes, of all that are connected to the same database."""
+
+SETTINGS = b"""
+set idle_in_transaction_session_timeout = 0;
+set jit = off; set enable_seqscan = off; set enable_bitmapscan = off;
+set plan_cache_mode = force_generic_plan
+"""
+"""A load may compute for long. All questions are for keys: the best plan is known."""
+
+SHOWN = "host", "hostaddr", "port", "user", "dbname", "service"
+"""What messages have of an address."""
+
+URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@]*")
+"""An address whose password ends where it should, so that no other part has a piece of it."""
+
+
+class Server:
+    """Connections to one database on a PostgreSQL server, for any number of threads.
+
+    All methods raise `DatabaseError` when the server cannot be reached, or refuses; after a
+    restart of the server they work again.
+
+    Parameters
+    ----------
+    address : str
+        A URL, pairs, or a folder; see `bfly.databases.postgres.Postgres`.
+    port : int or None
+        Instead of the one in `address`.
+    """
+
+    def __init__(self, address: str, port: int | None) -> None:
+        given = _parsed(address, port)
+        shown = make_conninfo("", **{key: given[key] for key in SHOWN if key in given})
+        self._name = f"PostgreSQL ({shown})"
+        self._own = threading.local()
+        self._writing = threading.Lock()
+        self._cursors = map("cursor_{}".format, count())
+        where = make_conninfo("", **given)
+        # A pool does not say why it cannot connect.
+        with self.errors(), psycopg.connect(where):
+            pass
+        self._questions = _pool(where, QUESTIONS)
+        # These are checked before use: a transaction cannot be tried a second time.
+        self._sessions = _pool(where, SESSIONS, check=ConnectionPool.check_connection)
+        for pool in (self._questions, self._sessions):
+            weakref.finalize(self, pool.close)
+
+    @override
+    def __str__(self) -> str:
+        """Name the server without what is secret."""
+        return self._name
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Give errors of psycopg as `DatabaseError`."""
+        try:
+            yield
+        except psycopg.Error as error:
+            reason = error.diag.message_primary or " ".join(str(error).split())
+            raise DatabaseError(f"{self}: {reason}") from error
+
+    def ask(self, query: str, *values: Any) -> list[Row]:
+        """Ask a question; a second time if the connection turns out to be broken."""
+        with self.errors():
+            if own := self._transacting():
+                return _rows(own, query, values)
+            with self._questions.connection() as connection:
+                try:
+                    return _rows(connection, query, values)
+                except psycopg.OperationalError:
+                    if not connection.broken:
+                        raise
+            self._questions.check()
+            with self._questions.connection() as connection:
+                return _rows(connection, query, values)
+
+    def go_through(self, query: str) -> Iterator[Row]:
+        """Give the rows of an answer one after the other, all from one state."""
+        own = self._transacting()
+        with (
+            self.errors(),
+            nullcontext(own) if own else self._sessions.connection() as connection,
+            nullcontext() if own else connection.transaction(),
+            connection.cursor(next(self._cursors)) as cursor,
+        ):
+            cursor.itersize = AT_ONCE
+            yield from cursor.execute(query.encode(), binary=True)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make one transaction of all that this thread asks and does; one writes at a time."""
+        with (
+            self._writing,
+            self.errors(),
+            self._sessions.connection() as connection,
+            connection.transaction(),
+        ):
+            connection.execute(LOCK)
+            self._own.connection = connection
+            try:
+                yield
+            finally:
+                self._own.connection = None
+
+    @contextmanager
+    def writing(self) -> Iterator[Cursor[Row]]:
+        """Give a cursor for changes; in a transaction."""
+        connection = self._transacting()
+        assert connection, "a change belongs to a transaction"
+        with self.errors(), connection.cursor() as cursor:
+            yield cursor
+
+    def change(self, query: str, *values: Any) -> None:
+        """Change something; in a transaction."""
+        with self.writing() as cursor:
+            cursor.execute(query.encode(), values)
+
+    def change_at_once(self, query: str) -> None:
+        """Change something in a transaction of its own, unless somebody is in the way."""
+        with self.errors(), self._sessions.connection() as connection, connection.transaction():
+            connection.execute("set local lock_timeout = 1")
+            connection.execute(query.encode())
+
+    def _transacting(self) -> Connection[Row] | None:
+        return getattr(self._own, "connection", None)
+
+
+def _parsed(address: str, port: int | None) -> dict[str, Any]:
+    """Give an address as libpq's parameters; a message has nothing of it, it may be secret."""
+    more = {"port": port} if port is not None else {}
+    try:
+        if "://" in address and not URL.fullmatch(address):
+            raise psycopg.ProgrammingError
+        given = {"host": address} if address.startswith("/") else conninfo_to_dict(address)
+    except psycopg.ProgrammingError:
+        raise DatabaseError(
+            "The path of the database is not an address that PostgreSQL understands; allowed are "
+            "postgresql://user:password@host:port/name, where signs like @ / ? % in a name or "
+            "password are written %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
+            "the folder with the server's socket."
+        ) from None
+    return {"connect_timeout": WAIT, "fallback_application_name": "bfly", **given, **more}
+
+
+def _pool(address: str, most: int, **more: Any) -> ConnectionPool[Connection[Row]]:
+    return ConnectionPool(
+        address,
+        kwargs={"autocommit": True, "cursor_factory": psycopg.RawCursor},
+        configure=_configure,
+        min_size=0,
+        max_size=most,
+        timeout=WAIT,
+        open=True,
+        **more,
+    )
+
+
+def _configure(connection: Connection[Row]) -> None:
+    connection.execute(SETTINGS)
+
+
+def _rows(connection: Connection[Row], query: str, values: Sequence[Any]) -> list[Row]:
+    return connection.execute(query.encode(), values, binary=True).fetchall()
