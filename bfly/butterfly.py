@@ -25,7 +25,9 @@ __all__ = ["Butterfly"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_DATABASE = "Nodb"
+DEFAULT_DATABASE = "Sqlite"
+DEFAULT_PATHS = {"Sqlite": "bfly.db"}
+"""The ``db-path`` of databases that need one, as seen from the working folder like the log."""
 
 
 class Butterfly:
@@ -67,9 +69,9 @@ class Butterfly:
         self.config = config.replace(**changes)
         if output is not None:
             self.config.save(output)
-        self._db_type: type[Database] = registry.load(
-            "databases", self.config.db_type or DEFAULT_DATABASE
-        )
+        name = self.config.db_type or DEFAULT_DATABASE
+        self._db_type: type[Database] = registry.load("databases", name)
+        self._db_path = self.config.db_path or DEFAULT_PATHS.get(name, "")
 
     def serve(self) -> None:
         """Serve until the process is told to end."""
@@ -84,7 +86,7 @@ class Butterfly:
     def serve_once(self) -> None:
         """Serve until the process is told to end, without watching the code."""
         self._warn_of_paths()
-        database = self._db_type(self.config.db_path or "", runtime_of(self.config))
+        database = self._db_type(self._db_path, runtime_of(self.config))
         server = Webserver(database.load_config(self.config.dump()), self.config)
         server.start()
 

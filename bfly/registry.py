@@ -29,10 +29,13 @@ SOURCES = {
 }
 
 ENCODERS = {
+    "blosc": "bfly.encoders.blosc:Blosc",
     "bmp": "bfly.encoders.bmp:Bmp",
     "compressed_segmentation": "bfly.encoders.compressed_segmentation:CompressedSegmentation",
+    "hdf5": "bfly.encoders.hdf5:Hdf5",
     "jpeg": "bfly.encoders.jpeg:Jpeg",
     "jpg": "bfly.encoders.jpeg:Jpeg",
+    "npygz": "bfly.encoders.npygz:Npygz",
     "npz": "bfly.encoders.npz:Npz",
     "png": "bfly.encoders.png:Png",
     "raw": "bfly.encoders.raw:Raw",
@@ -53,6 +56,7 @@ PROTOCOLS = {
 DATABASES = {
     "Nodb": "bfly.databases.nodb:Nodb",
     "Postgres": "bfly.databases.postgres:Postgres",
+    "Sqlite": "bfly.databases.sqlite:Sqlite",
 }
 
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
