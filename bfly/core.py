@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from bfly import registry
 from bfly.cache import Cache
 from bfly.connectome import Connectome
 from bfly.errors import SourceChanged
@@ -101,11 +100,7 @@ class Core:
             As `find_tiles`.
         """
         voxels = d_query.arranged(self.find_tiles(d_query))
-        encoder = registry.load("encoders", d_query.format)()
-        data: bytes | memoryview = encoder.encode(
-            voxels, view=d_query.view, kind=d_query.shown_kind
-        )
-        return data
+        return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
 
     def get_info(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a channel, as JSON or YAML text."""

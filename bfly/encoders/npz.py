@@ -13,7 +13,7 @@ from bfly.encoders.encoder import LEVEL, Encoder, in_order
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Npz"]
+__all__ = ["Npz", "packed_npy"]
 
 
 class Npz(Encoder):
@@ -25,6 +25,11 @@ class Npz(Encoder):
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes:
         """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
-        file = io.BytesIO()
-        np.save(file, in_order(voxels)[np.newaxis])
-        return isal_zlib.compress(file.getbuffer(), LEVEL)
+        return packed_npy(voxels[np.newaxis])
+
+
+def packed_npy(array: NDArray[Any]) -> bytes:
+    """Give a ``.npy`` file of an array as a zlib stream."""
+    file = io.BytesIO()
+    np.save(file, in_order(array))
+    return isal_zlib.compress(file.getbuffer(), LEVEL)

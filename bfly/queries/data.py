@@ -14,6 +14,8 @@ from bfly.queries.query import Query, one_of, whole_number
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from bfly.encoders.encoder import Encoder
+
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -212,6 +214,12 @@ class DataQuery(Query):
         return self.volume.kind
 
     @property
+    def encoder(self) -> Encoder:
+        """What writes the voxels in the format."""
+        encoder: Encoder = registry.load("encoders", self.format)()
+        return encoder
+
+    @property
     def mime_type(self) -> str:
         """The media type of the answer."""
-        return str(registry.load("encoders", self.format).media_type)
+        return self.encoder.media_type

@@ -1,0 +1,25 @@
+"""Npygz, as BossDB calls it: a zlib stream of a ``.npy`` file, without a gzip header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bfly.encoders.encoder import Encoder
+from bfly.encoders.npz import packed_npy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Npygz"]
+
+
+class Npygz(Encoder):
+    """An npy array of shape (z, y, x), compressed (RFC 1950)."""
+
+    media_type = "application/npygz"
+
+    def encode(
+        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
+    ) -> bytes:
+        """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
+        return packed_npy(voxels)
