@@ -83,8 +83,10 @@ class Build:
     def _by_id(self) -> Iterator[Rows]:
         spool = self._synapses
         bounds = bounds_of(self._sample["__id"], len(spool))
-        rows = sort(spool.chunks(), _field("__id"), bounds, spool.layout.dtype, self._new_file)
-        return self._packed("synapse", spool, map(_last("__id"), rows))
+        rows = sort(
+            spool.chunks(), _field("__id"), bounds, spool.layout.dtype, self._new_file, True
+        )
+        return self._packed("synapse", spool, rows)
 
     def _by_place(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
         def numbers(rows: Any) -> NDArray[np.uint64]:
@@ -114,8 +116,8 @@ class Build:
         sample = np.concatenate([self._sample["n1"], self._sample["n2"], spool.sampled()["neuron"]])
         bounds = bounds_of(sample, len(found) + len(spool))
         chunks = chain(found.chunks(), spool.chunks())
-        rows = sort(chunks, _field("neuron"), bounds, spool.layout.dtype, self._new_file)
-        return self._packed("neuron", spool, map(_last("neuron"), rows))
+        rows = sort(chunks, _field("neuron"), bounds, spool.layout.dtype, self._new_file, True)
+        return self._packed("neuron", spool, rows)
 
     def _packed(self, kind: str, spool: Spool, chunks: Iterable[Rows]) -> Iterator[Rows]:
         """Pack sorted rows and give them on."""
@@ -139,17 +141,6 @@ class Build:
 
 def _field(name: str) -> Key:
     return lambda rows: np.ascontiguousarray(rows[name])
-
-
-def _last(name: str) -> Callable[[Rows], Rows]:
-    """Give a function that leaves, of sorted rows with the same id, the last."""
-
-    def last(rows: Rows) -> Rows:
-        ids = np.ascontiguousarray(rows[name])
-        new = np.append(ids[1:] != ids[:-1], True)
-        return rows if new.all() else rows[new]
-
-    return last
 
 
 def _first(links: Rows) -> Rows:

@@ -82,7 +82,7 @@ class Curve:
         """
         if not len(points[0]):
             return cls(SECTIONS)
-        low, high = np.percentile(points, [0.1, 99.9], axis=1).astype(np.int64).tolist()
+        low, high = np.percentile(points, [0.1, 99.9], axis=1, method="nearest").tolist()
         extents = [(b - a + 1).bit_length() for a, b in zip(low, high, strict=True)]
         reach = [max(-a, b, 1).bit_length() for a, b in zip(low, high, strict=True)]
         flat = [min(bits - min(extents), FLATTEST) for bits in extents]

@@ -199,9 +199,12 @@ def _common(name: str, old: str | None, column: NDArray[Any]) -> str:
         return new
     if old == TEXT:
         raise BadRequest(f"Column {name} holds text; numbers are not allowed in it.")
-    with np.errstate(invalid="ignore"):
-        if (column.astype(old).astype(column.dtype) == column).all():
-            return old
+    with np.errstate(invalid="ignore", over="ignore"):
+        stored = column.astype(old)
+        again = stored.astype(column.dtype)
+    # Large integers may come through a cast and mean another number, or equal a rounded one.
+    if all(np.array_equal(each, column, equal_nan=True) for each in (stored, again)):
+        return old
     both = np.promote_types(old, new)
     if both.kind == "f" and "f" not in (old[1], new[1]):
         raise BadRequest(f"Column {name} would need both negative numbers and those from 2^63.")

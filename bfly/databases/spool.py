@@ -6,6 +6,7 @@ import json
 import mmap
 import tempfile
 from array import array
+from collections import deque
 from os import SEEK_END
 from typing import TYPE_CHECKING, Any
 
@@ -199,6 +200,7 @@ def sort(
     bounds: NDArray[np.uint64],
     dtype: np.dtype[np.void],
     new_file: NewFile,
+    once: bool = False,
 ) -> Iterator[Rows]:
     """Sort rows by a key; rows with the same key stay in the order they come in.
 
@@ -214,6 +216,8 @@ def sort(
         Of the rows.
     new_file : callable
         As for `Pile`.
+    once : bool
+        Leave, of the rows with the same key, the last.
 
     Yields
     ------
@@ -234,7 +238,13 @@ def sort(
             pile.append(rows[begin:end])
     for number, pile in enumerate(piles):
         if 0 < number < len(bounds) and bounds[number] - bounds[number - 1] == 1:
-            yield from pile.chunks(BUCKET)
+            runs = pile.chunks(BUCKET)
+            yield from (rows[-1:] for rows in deque(runs, maxlen=1)) if once else runs
         elif len(pile):
             (rows,) = pile.chunks(len(pile))
-            yield rows.take(np.argsort(key(rows), kind="stable"))
+            keys = key(rows)
+            order = np.argsort(keys, kind="stable")
+            if once:
+                keys = keys[order]
+                order = order[np.append(keys[1:] != keys[:-1], True)]
+            yield rows.take(order)

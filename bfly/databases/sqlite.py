@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from contextlib import contextmanager
 from itertools import chain
@@ -18,6 +19,7 @@ from bfly.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bfly.databases.columns import Columns
     from bfly.databases.packed import Pack
     from bfly.keywords import RUNTIME
 
@@ -62,6 +64,7 @@ class Sqlite(PackedDatabase):
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         super().__init__(path, _runtime)
         self._idle: deque[sqlite3.Connection] = deque()
+        weakref.finalize(self, _close, self._idle)
         self._writing = threading.Lock()
         self._mine = threading.local()
         try:
@@ -71,19 +74,37 @@ class Sqlite(PackedDatabase):
         with self._connected() as connection:
             connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA journal_mode = WAL")
-        with self._transaction(), self._connected() as connection:
             (owner,) = connection.execute("PRAGMA application_id").fetchone()
-            if owner != APPLICATION:
-                if connection.execute("SELECT * FROM sqlite_schema LIMIT 1").fetchone():
-                    raise DatabaseError(f"{path} is a SQLite database of another program.")
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute("CREATE TABLE words (name TEXT PRIMARY KEY, value TEXT)")
+        if owner != APPLICATION:
+            with self._transaction():
+                self._claim()
         self._check_version()
+
+    def _claim(self) -> None:
+        """Make an empty file ours, unless another process has just done so."""
+        with self._connected() as connection:
+            (owner,) = connection.execute("PRAGMA application_id").fetchone()
+            if owner == APPLICATION:
+                return
+            if connection.execute("SELECT * FROM sqlite_schema LIMIT 1").fetchone():
+                raise DatabaseError(f"{self.path} is a SQLite database of another program.")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute("CREATE TABLE words (name TEXT PRIMARY KEY, value TEXT)")
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        while self._idle:
-            self._idle.pop().close()
+        _close(self._idle)
+
+    @override
+    def replace(
+        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+    ) -> None:
+        super().replace(path, fingerprint, neurons, synapses)
+        with self._connected() as connection:
+            # The log is as large as the tables now; whoever reads just then may leave it so.
+            connection.execute("PRAGMA busy_timeout = 1000")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE}")
 
     def _take(self) -> sqlite3.Connection:
         """Give the connection of this thread's transaction, an idle one or a new one."""
@@ -97,9 +118,13 @@ class Sqlite(PackedDatabase):
         connection = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA cache_size = {-CACHE // 1024}")
-        connection.execute(f"PRAGMA journal_size_limit = {LOG}")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = {-CACHE // 1024}")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _give(self, connection: sqlite3.Connection) -> None:
@@ -214,6 +239,11 @@ class Sqlite(PackedDatabase):
     @override
     def _folder(self) -> str:
         return str(Path(self.path).parent)
+
+
+def _close(connections: deque[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _packs(connection: sqlite3.Connection, table: str, low: bytes, high: bytes) -> list[Any]:

@@ -1,16 +1,68 @@
 from __future__ import annotations
 
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from bfly.databases.sqlite import Sqlite
-from bfly.testing.databases import DatabaseSuite
+from bfly.errors import DatabaseError
+from bfly.geometry import BoundingBox
+from bfly.keywords import RUNTIME
+from bfly.testing.databases import DatabaseSuite, random_synapses
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bfly.keywords import RUNTIME
+EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
+
+PRELUDE = """
+import sys
+import numpy as np
+from bfly.databases.sqlite import Sqlite
+from bfly.keywords import RUNTIME
+from bfly.testing.databases import random_synapses
+database = Sqlite(sys.argv[1], RUNTIME())
+"""
+
+COUNT = PRELUDE + "print(database.count('synapse', 'p'), len(database.ids('neuron', 'p')))"
+
+WRITE = (
+    PRELUDE
+    + """
+for number in range(int(sys.argv[2]), int(sys.argv[2]) + 40):
+    database.add_entry("synapse", "p", {"__id": number, "n1": 1, "n2": number})
+"""
+)
+
+LOAD_FOR_EVER = (
+    PRELUDE
+    + """
+number = int(database.fingerprint("p") or 0)
+while True:
+    number += 1
+    rows = random_synapses(20_000, seed=number)
+    database.replace("p", str(number), [], [{**rows, "n1": np.full(20_000, number, np.uint64)}])
+    print(number, flush=True)
+"""
+)
+
+WRITE_FOR_EVER = (
+    PRELUDE
+    + """
+number = int(max(database.ids("synapse", "p"), default=0))
+while True:
+    number += 1
+    database.add_entry("synapse", "p", {"__id": number, "n1": 1, "n2": number % 7, "z": number})
+    print(number, flush=True)
+"""
+)
 
 
 class TestSqlite(DatabaseSuite):
@@ -20,3 +72,150 @@ class TestSqlite(DatabaseSuite):
 
     def open(self, place: str, runtime: RUNTIME) -> Sqlite:
         return Sqlite(place, runtime)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "bfly.db")
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def output(script: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+
+
+def killed(script: str, place: str, delay: float) -> int:
+    """Kill a program that writes for ever; gives the last number that it printed."""
+    process = start(script, place)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(delay)
+    process.kill()
+    rest = process.stdout.read().split("\n")[:-1]
+    process.stdout.close()
+    process.wait()
+    return int(rest[-1] if rest else first)
+
+
+class Paused(Sqlite):
+    """Stops in the midst of a load until it is told to go on."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place, RUNTIME())
+        self.writing, self.go_on = threading.Event(), threading.Event()
+
+    def _drop(self, number: int) -> None:
+        self.writing.set()
+        assert self.go_on.wait(60)
+        super()._drop(number)
+
+
+def test_another_process_reads_the_old_state_while_one_writes(place):
+    database = Paused(place)
+    database.replace("p", "1", [], [random_synapses(10, neurons=2)])
+    rows = [random_synapses(20_000)]
+    writer = threading.Thread(target=database.replace, args=("p", "2", [], rows))
+    writer.start()
+    assert database.writing.wait(60)
+    try:
+        assert output(COUNT, place) == "10 2\n"
+        assert len(database.ids("synapse", "p")) == 10
+    finally:
+        database.go_on.set()
+        writer.join()
+    assert output(COUNT, place).startswith("20000 ")
+    assert len(database.ids("synapse", "p")) == 20_000
+
+
+def test_what_another_process_loads_is_seen(place):
+    database = Sqlite(place, RUNTIME())
+    database.replace("p", "1", [], [random_synapses(10)])
+    assert len(database.synapses_in("p", EVERYWHERE)["z"]) == 10
+    Sqlite(place, RUNTIME()).replace("p", "2", [], [random_synapses(500)])
+    assert len(database.synapses_in("p", EVERYWHERE)["z"]) == 500
+
+
+def test_writers_of_several_processes_take_turns(place):
+    writers = [start(WRITE, place, first) for first in (0, 100, 200)]
+    for writer in writers:
+        writer.communicate(timeout=60)
+        assert writer.returncode == 0
+    ids = Sqlite(place, RUNTIME()).ids("synapse", "p")
+    assert ids.tolist() == [first + i for first in (0, 100, 200) for i in range(40)]
+
+
+def test_a_load_that_is_killed_leaves_a_whole_one(place):
+    for _ in range(5):
+        done = killed(LOAD_FOR_EVER, place, random.uniform(0, 0.3))
+        database = Sqlite(place, RUNTIME())
+        number = int(database.fingerprint("p"))
+        assert number in (done, done + 1)
+        rows = {**random_synapses(20_000, seed=number), "n1": np.full(20_000, number, np.uint64)}
+        for found in (
+            database.rows("synapse", "p", rows["__id"]),
+            database.synapses_in("p", EVERYWHERE),
+            database.synapses_of("p", number),
+        ):
+            assert all(np.array_equal(found[name], rows[name]) for name in rows)
+        database.close()
+
+
+def test_what_was_written_survives_a_kill(place):
+    for _ in range(5):
+        done = killed(WRITE_FOR_EVER, place, random.uniform(0, 0.3))
+        database = Sqlite(place, RUNTIME())
+        ids = database.ids("synapse", "p").tolist()
+        assert ids in (list(range(1, done + 1)), list(range(1, done + 2)))
+        assert database.synapses_in("p", EVERYWHERE)["__id"].tolist() == ids
+        assert database.synapses_of("p", 1)["__id"].tolist() == ids
+        assert database.count("synapse", "p") == len(ids)
+        database.close()
+
+
+def test_temporary_files_and_the_log_are_gone(place, tmp_path):
+    database = Sqlite(place, RUNTIME())
+    database.replace("p", "1", [], [random_synapses(50_000)])
+    assert (tmp_path / "bfly.db-wal").stat().st_size == 0
+    database.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["bfly.db"]
+
+
+def test_closed_it_opens_again(place):
+    database = Sqlite(place, RUNTIME())
+    database.add_path("a", "b")
+    database.close()
+    assert Sqlite(place, RUNTIME()).get_path("a") == "b"
+    assert database.count("synapse", "b") == 0
+
+
+def test_files_that_are_no_database_of_ours(tmp_path):
+    text, other = tmp_path / "notes.txt", tmp_path / "other.db"
+    text.write_text("no database " * 1000)
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    for place, words in (
+        (text, "notes.txt: file is not a database"),
+        (other, "other.db is a SQLite database of another program"),
+        (tmp_path, "unable to open database file"),
+        (text / "bfly.db", "The folder of .* cannot be made"),
+    ):
+        with pytest.raises(DatabaseError, match=words):
+            Sqlite(str(place), RUNTIME())
+    assert text.read_text().startswith("no database")
+
+
+def test_a_damaged_file_is_said_so(place, tmp_path):
+    database = Sqlite(place, RUNTIME())
+    database.replace("p", "1", [], [random_synapses(5000)])
+    database.close()
+    with open(place, "r+b") as file:
+        file.seek(3 * 8192)
+        file.write(b"\xff" * 100 * 8192)
+    with pytest.raises(DatabaseError, match=r"bfly\.db: .*malformed"):
+        database.synapses_in("p", EVERYWHERE)
