@@ -8,14 +8,16 @@ and they are put together (`Core.find_tiles`) and encoded (`Core.get_data`).
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from bfly.cache import Cache
 from bfly.connectome import Connectome
-from bfly.errors import SourceChanged
+from bfly.errors import Absent, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
+from bfly.findings import box_of, highest, unique
 from bfly.geometry import zyx
 from bfly.queries.data import DataQuery
 from bfly.tiles import Tiles, tile_of
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from bfly.databases.database import Database
+    from bfly.geometry import BoundingBox
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
+    from bfly.queries.label import LabelQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
 
@@ -102,6 +106,24 @@ class Core:
         voxels = d_query.arranged(self.find_tiles(d_query))
         return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
 
+    def get_labels(self, l_query: LabelQuery) -> str:
+        """Answer a request for facts about labels, as JSON text.
+
+        Raises
+        ------
+        BadRequest
+            The channel is an image.
+        Absent
+            As `find_box`.
+        """
+        find: dict[str, Callable[[LabelQuery], Any]] = {
+            "unique": self.find_unique,
+            "highest": self.find_highest,
+            "box": self.find_box,
+        }
+        l_query.found = find[l_query.fact](l_query)
+        return l_query.dump
+
     def get_info(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
@@ -129,11 +151,19 @@ class Core:
         return self._connectome.rows(r_query)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
-        """Answer a request for information on a dataset, as JSON or YAML text."""
-        channels = [i_query.set_channel(channel) for channel in i_query.channels]
-        for channel in channels:
-            channel.update_source(self.update_query(channel))
-        return i_query.dump_dataset(channels)
+        """Answer a request for information on a dataset, as JSON or YAML text.
+
+        A channel that cannot be used does not hide the others: it is left out, and logged.
+        """
+        known = []
+        for channel in map(i_query.set_channel, i_query.channels):
+            try:
+                channel.update_source(self.update_query(channel))
+            except (SourceError, NotAllowed) as error:
+                log.warning("%s is left out of its dataset: %s", channel.name, error)
+            else:
+                known.append(channel)
+        return i_query.dump_dataset(known)
 
     @staticmethod
     def get_groups(i_query: InfoQuery) -> str:
@@ -232,7 +262,25 @@ class Core:
         set
             Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
         """
-        return self._on_current_files(d_query, self._tiles.unique)
+        return self._on_current_files(d_query, partial(unique, self._tiles))
+
+    def find_highest(self, d_query: DataQuery) -> int:
+        """Find the highest label among the requested voxels, as `find_unique`."""
+        return self._on_current_files(d_query, partial(highest, self._tiles))
+
+    def find_box(self, l_query: LabelQuery) -> BoundingBox:
+        """Find the smallest box around a label among the requested voxels, as `find_unique`.
+
+        Raises
+        ------
+        Absent
+            The label is not there.
+        """
+        label = l_query.label
+        found = self._on_current_files(l_query, partial(box_of, self._tiles, label=label))
+        if found is None:
+            raise Absent(f"There is no label {label} at resolution {l_query.resolution}.")
+        return found
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
         """Load the wanted part of a tile from the cache or from disk.

@@ -71,6 +71,11 @@ class BoundingBox:
         start = zyx(map(max, self.start, other.start))
         return BoundingBox(start, zyx(map(max, start, map(min, self.stop, other.stop))))
 
+    def joined(self, other: BoundingBox) -> BoundingBox:
+        """Give the smallest box around both."""
+        start, stop = map(min, self.start, other.start), map(max, self.stop, other.stop)
+        return BoundingBox(zyx(start), zyx(stop))
+
     def __contains__(self, other: BoundingBox) -> bool:
         return all(a <= b for a, b in zip(self.start, other.start, strict=True)) and all(
             a >= b for a, b in zip(self.stop, other.stop, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from bfly.queries.tile import TileQuery
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bfly.cache import Cache
     from bfly.queries.data import DataQuery
 
@@ -122,23 +123,49 @@ class Tiles:
                 return tile
         voxels = np.zeros(d_query.box.shape, d_query.dtype)
 
+        def place(part: Voxels, at: BoundingBox) -> None:
+            voxels[at.relative_to(d_query.box.start).slices] = part
+
+        self._show(d_query, groups, place)
+        return voxels
+
+    def show(self, d_query: DataQuery, look: Callable[[Voxels, BoundingBox], None]) -> None:
+        """Show the voxels of a request of any size, part by part, without what lies outside.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It knows its source.
+        look : callable
+            Called, from several threads at once, with voxels that it may not write to and
+            with the box where they lie in the dataset.
+        """
+        self._show(d_query, self._tiles_of(d_query), look)
+
+    def _show(
+        self,
+        d_query: DataQuery,
+        groups: list[list[Zyx]],
+        look: Callable[[Voxels, BoundingBox], None],
+    ) -> None:
+        size = d_query.box.size * d_query.dtype.itemsize
         scan = size > self._cache._max_memory * SCAN
 
-        def place(group: list[Zyx]) -> None:
-            if scan and self._placed_past_cache(d_query, group[0], voxels):
+        def look_at(group: list[Zyx]) -> None:
+            if scan and self._shown_past_cache(d_query, group[0], look):
                 return
             for index in group:
                 t_query = tile_of(d_query, index)
                 part = self.load(t_query)
                 start = d_query.tile_origin(index)
-                at = BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start)
-                voxels[at.relative_to(d_query.box.start).slices] = part
+                look(part, BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start))
 
-        self._workers.each(place, groups)
-        return voxels
+        self._workers.each(look_at, groups)
 
-    def _placed_past_cache(self, d_query: DataQuery, index: Zyx, voxels: Voxels) -> bool:
-        """Read a unit straight into a large cutout, if it is wanted whole and not cached."""
+    def _shown_past_cache(
+        self, d_query: DataQuery, index: Zyx, look: Callable[[Voxels, BoundingBox], None]
+    ) -> bool:
+        """Show a unit without keeping it, if it is wanted whole and not cached."""
         volume, mip = d_query.volume, d_query.resolution
         level = volume.level(mip)
         unit = level.unit(index)
@@ -147,28 +174,8 @@ class Tiles:
         keys = (volume.tile_key(mip, i) for i in indexes(unit))
         if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
             return False
-        voxels[place.relative_to(d_query.box.start).slices] = self._read_box(d_query, box)
+        look(self._read_box(d_query, box), place)
         return True
-
-    def unique(self, d_query: DataQuery) -> set[Any]:
-        """Find the values that occur in a request, tile by tile."""
-        found: set[Any] = set()
-        inside = 0
-
-        def look(group: list[Zyx]) -> None:
-            nonlocal inside
-            for index in group:
-                part = self.load(tile_of(d_query, index))
-                values = _unique_values(part)
-                with lock:
-                    found.update(values)
-                    inside += part.size
-
-        lock = threading.Lock()
-        self._workers.each(look, self._tiles_of(d_query))
-        if inside < d_query.box.size:
-            found.add(0)
-        return found
 
     def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
         """Give the positions of the tiles that a request needs, by what is read at once."""
@@ -194,13 +201,3 @@ def _own(voxels: Voxels) -> Voxels:
         voxels = voxels.copy()
     voxels.flags.writeable = False
     return voxels
-
-
-def _unique_values(voxels: Voxels) -> list[Any]:
-    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
-    flat = voxels.ravel()
-    starts = np.empty(flat.size, bool)
-    starts[0] = True
-    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
-    values: list[Any] = np.unique(flat[starts]).tolist()
-    return values

@@ -59,8 +59,8 @@ def _check_size(voxels: NDArray[Any]) -> None:
         raise BadRequest(f"The cutout takes {voxels.nbytes} bytes; Blosc holds at most {LARGEST}.")
 
 
-def _frame(data: bytes | NDArray[Any], itemsize: int, compressor: str) -> bytes:
-    """Compress by one thread, of which the server has as many as it wants to use."""
+def _frame(data: Any, itemsize: int, compressor: str) -> bytes:
+    """Compress bytes or an array by one thread; the server shares out its threads itself."""
     return bytes(
         imagecodecs.blosc_encode(
             data, level=1, compressor=compressor, shuffle=1, typesize=itemsize, numthreads=1

@@ -1,0 +1,86 @@
+"""What is found among voxels of any number: they are seen part by part, and never all at once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.geometry import BoundingBox, zyx
+
+if TYPE_CHECKING:
+    from bfly.queries.data import DataQuery
+    from bfly.tiles import Tiles
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["box_of", "highest", "unique"]
+
+
+def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:
+    """Find the values that occur in a request; 0 is one if a part lies outside the volume."""
+    found: set[Any] = set()
+    inside = 0
+    lock = threading.Lock()
+
+    def look(voxels: Voxels, place: BoundingBox) -> None:
+        nonlocal inside
+        values = _values(voxels)
+        with lock:
+            found.update(values)
+            inside += place.size
+
+    tiles.show(d_query, look)
+    if inside < d_query.box.size:
+        found.add(0)
+    return found
+
+
+def highest(tiles: Tiles, d_query: DataQuery) -> int:
+    """Find the highest label in a request; 0 if all of it lies outside the volume."""
+    found = [0]
+
+    def look(voxels: Voxels, _place: BoundingBox) -> None:
+        found.append(int(voxels.max()))
+
+    tiles.show(d_query, look)
+    return max(found)
+
+
+def box_of(tiles: Tiles, d_query: DataQuery, label: int) -> BoundingBox | None:
+    """Find the smallest box around a label in a request; None where it does not occur."""
+    found: BoundingBox | None = None
+    lock = threading.Lock()
+
+    def look(voxels: Voxels, place: BoundingBox) -> None:
+        nonlocal found
+        part = _box_around(voxels == label)
+        if part is None:
+            return
+        part = part.shift(place.start)
+        with lock:
+            found = part if found is None else found.joined(part)
+
+    tiles.show(d_query, look)
+    return found
+
+
+def _values(voxels: Voxels) -> list[Any]:
+    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
+    flat = voxels.ravel()
+    starts = np.empty(flat.size, bool)
+    starts[0] = True
+    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
+    values: list[Any] = np.unique(flat[starts]).tolist()
+    return values
+
+
+def _box_around(hit: np.ndarray[Any, np.dtype[np.bool_]]) -> BoundingBox | None:
+    """Give the smallest box around what is true."""
+    if not hit.any():
+        return None
+    sections = hit.any(axis=(1, 2))
+    rows, columns = hit.any(axis=(0, 2)), hit.any(axis=(0, 1))
+    ends = [np.flatnonzero(axis)[[0, -1]].tolist() for axis in (sections, rows, columns)]
+    return BoundingBox(zyx(first for first, _ in ends), zyx(last + 1 for _, last in ends))

@@ -1,0 +1,81 @@
+"""A request for facts about the labels in a box, rather than for its voxels."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from bfly.errors import BadRequest
+from bfly.queries.data import DataQuery
+from bfly.queries.query import one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FACTS", "LabelQuery"]
+
+FACTS = ("unique", "highest", "box")
+"""Which labels there are, the highest of them, or the box around one."""
+
+
+class LabelQuery(DataQuery):
+    """A request for a fact about the labels in a box, of any size, or in the whole volume.
+
+    Parameters
+    ----------
+    fact : {"unique", "highest", "box"}
+        What is asked.
+    label : int
+        For ``box``: the label.
+    whole : bool
+        Whether all of the mip is meant, instead of the box.
+    **keywords
+        Those of `DataQuery`.
+
+    Attributes
+    ----------
+    found : object
+        A set of ints, an int or a `BoundingBox` in voxels of the mip; set by the core.
+    """
+
+    found: Any = None
+
+    def __init__(self, fact: str, label: int = 0, whole: bool = False, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.fact = one_of("fact", fact, FACTS)
+        self.label = label
+        self._whole = whole
+
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        """Learn what the source is like.
+
+        Raises
+        ------
+        BadRequest
+            It is an image.
+        """
+        super().update_source(keywords)
+        if self.volume.kind != "segmentation":
+            raise BadRequest(f"{self.path} is an image; only a segmentation has labels.")
+        if self._whole:
+            level = self.volume.level(self.resolution)
+            (self.z, self.y, self.x) = level.origin
+            (self.depth, self.height, self.width) = level.whole.shape
+
+    @property
+    def result(self) -> Any:
+        """The answer, ready to be dumped, once it is found."""
+        raise NotImplementedError
+
+    @property
+    def dump(self) -> str:
+        """The answer as JSON."""
+        return json.dumps(self.result)
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the answer."""
+        return "application/json"
