@@ -41,13 +41,15 @@ READERS = (
 )
 """A reader, in words, what it is compared with, and how many times faster it shall be."""
 
+LOAD = "load from Parquet"
+
 ENGINES = {
     "point look-up": {"Nodb": 3, "Sqlite": 4, "Postgres": 25},
     "box of 1,000": {"Nodb": 0.5, "Sqlite": 2.5, "Postgres": 13},
     "a neuron's synapses in a box": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 8},
     "partners of a neuron": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 16},
     "partners of a large neuron": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 16},
-    "load from Parquet": {"Nodb": 10, "Sqlite": 30, "Postgres": 120},
+    LOAD: {"Nodb": 10, "Sqlite": 30, "Postgres": 120},
 }
 """At most so many times the tables in memory; to load, at most so many seconds."""
 
@@ -111,14 +113,12 @@ def show_connectome(row: Connectome, console: Console) -> None:
             cells = [f"{value:.4f}" for value in (median(ms), min(ms), max(ms))]
             times = median(ms) / median(samples["numpy"])
             target = ENGINES[question].get(who)
-            table.add_row(question, who, *cells, *_verdict(times, target, "≤"))
-            question = ""
+            first = question if who == "numpy" else ""
+            table.add_row(first, who, *cells, *_verdict(times, target, "≤"))
         table.add_section()
-    question = "load from Parquet"
     for who, seconds in row.loads.items():
-        verdict = _verdict(seconds, ENGINES[question][who], "≤")
-        table.add_row(question, who, "", "", "", f"{verdict[0]} s", verdict[1])
-        question = ""
+        words, verdict = _verdict(seconds, ENGINES[LOAD][who], "≤")
+        table.add_row(LOAD, who, "", "", "", f"{words} s", verdict)
     console.print(table)
     for who, reason in row.skipped.items():
         console.print(f"Skipped: {who}: {reason}", style="yellow")
