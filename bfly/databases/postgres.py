@@ -34,9 +34,11 @@ create table if not exists bfly.words (name bytea primary key, value bytea not n
 create table if not exists bfly.sets (number bigint primary key)
 """
 
+ONE, MANY = "(values ($1::bytea, $2::bytea))", "unnest($1::bytea[], $2::bytea[])"
+"""The ends of one range, and those of any number: half as fast for one."""
+
 READ = """
-select distinct on (pack.key) pack.*
-from unnest($1::bytea[], $2::bytea[]) ends (low, high), lateral (
+select distinct on (pack.key) pack.* from {ends} ends (low, high), lateral (
     select key, blob from {table} where key <= high and key >= coalesce(
         (select key from {table} where key <= low order by key desc limit 1), low)
 ) pack where exists (select from bfly.sets where number = $3)
@@ -134,8 +136,10 @@ class Postgres(PackedDatabase):
     @override
     def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> Iterable[Pack]:
         lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
+        ends, values = (ONE, ranges[0]) if len(ranges) == 1 else (MANY, (lows, highs))
         with _gone(number):
-            packs = self._server.ask(READ.format(table=_table(number, kind)), lows, highs, number)
+            query = READ.format(ends=ends, table=_table(number, kind))
+            packs = self._server.ask(query, *values, number)
         if not packs:
             self._check(number)
         return packs
