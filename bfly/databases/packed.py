@@ -159,6 +159,15 @@ class PackedDatabase(Datasets):
                 yield rows, words
 
     @override
+    def _next_synapse(self, path: str) -> int:
+        def question(dataset: Dataset) -> int:
+            last = self._read(dataset.number, "synapse", [(HIGHEST, HIGHEST)])
+            rows, _ = dataset.layouts["synapse"].unpack(blob for _, blob in last)
+            return int(rows["__id"][-1]) + 1 if len(rows) else 0
+
+        return self._ask(self.dataset(path), question) or 0
+
+    @override
     def replace(
         self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
     ) -> None:

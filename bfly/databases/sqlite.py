@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ __all__ = ["Sqlite"]
 
 APPLICATION = int.from_bytes(b"bfly", "big")
 """By which SQLite's header says whose file it is."""
+
+OWNER = "SELECT application_id, EXISTS (SELECT * FROM sqlite_schema) FROM pragma_application_id"
 
 PAGE = 8192
 """Bytes of a page: a pack of some kilobytes fills few of them."""
@@ -72,24 +75,12 @@ class Sqlite(PackedDatabase):
         except OSError as error:
             raise DatabaseError(f"The folder of {path} cannot be made: {error}") from error
         with self._connected() as connection:
-            connection.execute(f"PRAGMA page_size = {PAGE}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        if owner != APPLICATION:
-            with self._transaction():
-                self._claim()
+            owner, used = connection.execute(OWNER).fetchone()
+            if used and owner != APPLICATION:
+                raise DatabaseError(f"{path} is a SQLite database of another program.")
+            if not used:
+                _prepare(connection)
         self._check_version()
-
-    def _claim(self) -> None:
-        """Make an empty file ours, unless another process has just done so."""
-        with self._connected() as connection:
-            (owner,) = connection.execute("PRAGMA application_id").fetchone()
-            if owner == APPLICATION:
-                return
-            if connection.execute("SELECT * FROM sqlite_schema LIMIT 1").fetchone():
-                raise DatabaseError(f"{self.path} is a SQLite database of another program.")
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute("CREATE TABLE words (name TEXT PRIMARY KEY, value TEXT)")
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
@@ -239,6 +230,24 @@ class Sqlite(PackedDatabase):
     @override
     def _folder(self) -> str:
         return str(Path(self.path).parent)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make an empty file ours; another process may do the same."""
+    connection.execute(f"PRAGMA page_size = {PAGE}")
+    for left in reversed(range(100)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            # Of two that switch at once SQLite refuses one, and does not let it wait.
+            if not left:
+                raise
+            time.sleep(0.05)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute("CREATE TABLE IF NOT EXISTS words (name TEXT PRIMARY KEY, value TEXT)")
+    connection.execute("COMMIT")
 
 
 def _close(connections: deque[sqlite3.Connection]) -> None:
