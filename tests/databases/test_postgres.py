@@ -24,9 +24,6 @@ from bfly.errors import DatabaseError
 from bfly.keywords import RUNTIME
 from bfly.testing.databases import PATH, SYNAPSE, DatabaseSuite, random_synapses
 
-PASSWORD = "s3cret/ @word"
-"""Of the server that tests start."""
-
 
 def opened(address: str, port: int | None = None) -> Postgres:
     runtime = RUNTIME()
@@ -346,23 +343,23 @@ def test_after_a_restart_the_next_call_works(own_server, monkeypatch, caplog):
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(lambda _: database.get_by_key(SYNAPSE, PATH, 7), range(100)))
         assert database.add_entry(SYNAPSE, PATH, entry) == entry
-    assert PASSWORD not in caplog.text
+    assert own_server.password not in caplog.text
 
 
 def test_addresses(server, monkeypatch):
     monkeypatch.setenv("PGUSER", "postgres")
-    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setenv("PGPASSWORD", server.password)
     for address, port in [
         (f"postgresql://127.0.0.1:{server.port}", None),
         ("postgres://127.0.0.1:1/postgres", server.port),
-        (f"postgresql://postgres:{quote(PASSWORD, '')}@localhost/?port={server.port}", None),
+        (f"postgresql://postgres:{quote(server.password, '')}@localhost/?port={server.port}", None),
         (f"host=localhost port={server.port} dbname=postgres", None),
         (str(server.folder), server.port),
     ]:
         database = opened(address, port)
         assert database._get("version")
         assert f"port={server.port}" in database.path
-        assert PASSWORD not in database.path
+        assert server.password not in database.path
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     assert opened("", server.port)._get("version")
 
