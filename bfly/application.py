@@ -19,8 +19,10 @@ from bfly.errors import (
     TooLarge,
 )
 from bfly.queries.data import DataQuery
+from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
-from bfly.respond import Answer, accepts_gzip, preflight, respond, send_text, stream
+from bfly.queries.label import LabelQuery
+from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -83,11 +85,14 @@ class Application:
         # A range counts the bytes of the voxels, so they are not packed for it.
         gzip = b"range" not in headers and accepts_gzip(headers.get(b"accept-encoding", b""))
         query_string = scope["query_string"].decode("latin-1")
-        key = f"answer:{scope['raw_path'].decode('latin-1')}?{query_string}{' gzip' * gzip}"
         try:
+            protocol, path = self._protocol(scope["path"])
+            accept = preferred(headers.get(b"accept", b""), protocol.offers)
+            asked = f"{scope['raw_path'].decode('latin-1')}?{query_string}"
+            key = f"answer:{asked} {accept}{' gzip' * gzip}"
             answer = self._core.recall(key)
             if not answer or not answer.is_fresh():
-                answer = await self._made(key, scope["path"], query_string, gzip)
+                answer = await self._made(key, protocol, path, query_string, accept, gzip)
             if isinstance(answer, RowsQuery):
                 # What is wrong shows at the first rows, while there is still a status to send.
                 chunks = await self._pooled(self._core.get_rows, answer)
@@ -107,6 +112,14 @@ class Application:
             else:
                 await respond(answer, method, headers, send)
 
+    def _protocol(self, path: str) -> tuple[Protocol, str]:
+        """Give the protocol that answers a path, and the path without its prefix."""
+        prefix, _, rest = path.lstrip("/").partition("/")
+        protocol = self._protocols.get(prefix)
+        if protocol is None:
+            raise Absent(f"There is no page {path}; there are {sorted(self._protocols)}.")
+        return protocol, rest
+
     async def _pooled(self, work: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._core.executor, work, *arguments)
@@ -118,11 +131,11 @@ class Application:
             yield chunk
             chunk = await self._pooled(next, chunks, None)
 
-    async def _made(self, key: str, path: str, query_string: str, gzip: bool) -> Answer | RowsQuery:
+    async def _made(self, key: str, *asked: Any) -> Answer | RowsQuery:
         """Make an answer in the pool; who asks for the same meanwhile gets the same."""
         future = self._under_way.get(key)
         if future is None:
-            work = self._pooled(self._make, key, path, query_string, gzip)
+            work = self._pooled(self._make, key, *asked)
             future = self._under_way[key] = asyncio.ensure_future(work)
             future.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(future)
@@ -133,25 +146,29 @@ class Application:
             # Whoever asked may be gone; then nobody else takes notice of an error.
             done.exception()
 
-    def _make(self, key: str, path: str, query_string: str, gzip: bool) -> Answer | RowsQuery:
-        prefix, _, rest = path.lstrip("/").partition("/")
-        protocol = self._protocols.get(prefix)
-        if protocol is None:
-            raise Absent(f"There is no page {path}; there are {sorted(self._protocols)}.")
-        query = protocol.query(rest, dict(parse_qsl(query_string, keep_blank_values=True)))
+    def _make(
+        self, key: str, protocol: Protocol, path: str, query_string: str, accept: str, gzip: bool
+    ) -> Answer | RowsQuery:
+        parameters = dict(parse_qsl(query_string, keep_blank_values=True))
+        query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
         if isinstance(query, RowsQuery):
             return query
         known: Answer | None = self._core.recall(key) or None
         if known and query.path and known.volume is self._core.update_query(query)["volume"]:
             return known
-        answer = Answer.make(self._body(query), query.mime_type, query.known_volume, gzip)
+        body, vary = self._body(query), ["accept"] if protocol.offers else []
+        answer = Answer.make(body, query.mime_type, query.known_volume, gzip, vary)
         if query.lasting:
             self._core.remember(key, answer)
         return answer
 
     def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
+        if isinstance(query, LabelQuery):
+            return self._core.get_labels(query).encode()
         if isinstance(query, DataQuery):
             return self._core.get_data(query)
+        if isinstance(query, DatasetQuery):
+            return self._core.get_dataset(query).encode()
         if isinstance(query, FeatureQuery):
             return self._core.get_feature(query).encode()
         if query.path:

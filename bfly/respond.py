@@ -7,6 +7,7 @@ standard (CORS), with what Chrome asks before it lets a public page reach an int
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,14 @@ import xxhash
 from isal import igzip
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bfly.volume import Volume
 
     Headers = list[tuple[bytes, bytes]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["Answer", "accepts_gzip", "preflight", "respond", "send_text"]
+__all__ = ["Answer", "accepts_gzip", "preferred", "preflight", "respond", "send_text"]
 
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -58,13 +59,28 @@ class Answer:
 
     @classmethod
     def make(
-        cls, body: bytes | memoryview, media_type: str, volume: Volume | None, gzip: bool
+        cls,
+        body: bytes | memoryview,
+        media_type: str,
+        volume: Volume | None,
+        gzip: bool,
+        vary: Sequence[str] = (),
     ) -> Answer:
-        """Make an answer; `gzip` says whether the client takes that, where it is of use."""
+        """Make an answer.
+
+        Parameters
+        ----------
+        body, media_type, volume
+            As above.
+        gzip : bool
+            Whether the client takes that, where it is of use.
+        vary : sequence of str
+            The request's headers that the answer depends on.
+        """
         headers = [(b"content-type", media_type.encode()), *CORS]
         packable = media_type in ("application/octet-stream", "application/json")
-        if packable:
-            headers.append((b"vary", b"accept-encoding"))
+        if vary := [*vary, *["accept-encoding"] * packable]:
+            headers.append((b"vary", ", ".join(vary).encode()))
         if packable and gzip and len(body) >= WORTH_PACKING:
             packed = igzip.compress(body, 1)
             if len(packed) < 0.9 * len(body):
@@ -98,6 +114,19 @@ def accepts_gzip(accept: bytes) -> bool:
             value = quality.partition(b"=")[2].strip()
             return value.rstrip(b"0") not in (b"0.", b"") if value else True
     return False
+
+
+@lru_cache(maxsize=256)
+def preferred(accept: bytes, offered: tuple[str, ...]) -> str:
+    """Give the media type that ``Accept`` prefers of those offered; none ("") if it names none."""
+    qualities = {}
+    for part in accept.decode("latin-1").lower().split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        stated = [word[2:] for word in parameters if word.startswith("q=")]
+        with suppress(ValueError):
+            qualities[name] = float(stated[0]) if stated else 1.0
+    named = [name for name in offered if qualities.get(name)]
+    return max(named, key=lambda name: qualities[name], default="")
 
 
 async def respond(answer: Answer, method: str, headers: dict[bytes, bytes], send: Send) -> None:

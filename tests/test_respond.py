@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.respond import accepts_gzip
+from bfly.respond import accepts_gzip, preferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,3 +149,22 @@ def test_nothing_can_be_written(client, method: str) -> None:
     assert got.status_code == 405
     assert got.headers["allow"] == "GET, HEAD, OPTIONS"
     assert "not in" in got.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "answer"),
+    [
+        (b"", ""),
+        (b"*/*", ""),
+        (b"text/html", ""),
+        (b"image/jpeg", "image/jpeg"),
+        (b"text/html, Application/Blosc", "application/blosc"),
+        (b"application/blosc;q=0.5, image/jpeg; q=0.6", "image/jpeg"),
+        (b"application/blosc, image/jpeg", "image/jpeg"),
+        (b"image/jpeg;q=0, application/blosc;v=1;q=.1", "application/blosc"),
+        (b"image/jpeg;q=much", ""),
+        (b";;,,q=\xff", ""),
+    ],
+)
+def test_accept(accept: bytes, answer: str) -> None:
+    assert preferred(accept, ("image/jpeg", "application/blosc")) == answer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bfly.queries.info import InfoQuery
     from bfly.tree import Channel
 
-__all__ = ["Protocol", "by_token", "channel_words", "named"]
+__all__ = ["Protocol", "by_token", "channel_words", "dataset_words", "named", "tokens"]
 
 
 class Protocol(ABC):
@@ -30,6 +30,9 @@ class Protocol(ABC):
     prefixes: ClassVar[tuple[str, ...]]
     """The first parts of the paths that the protocol answers."""
 
+    offers: ClassVar[tuple[str, ...]] = ()
+    """The media types among which the header ``Accept`` chooses, if it does."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
@@ -42,7 +45,8 @@ class Protocol(ABC):
         path : str
             Decoded, without the prefix and its slash.
         parameters : mapping
-            What stands behind the question mark.
+            What stands behind the question mark; and as ``accept`` the one of `offers` that
+            the header names, if it names one.
 
         Raises
         ------
@@ -82,9 +86,36 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
     """
     token, _, rest = path.partition("/")
     name, _, rest = rest.partition("/")
+    return config.find(*_names(token), name), rest
+
+
+def dataset_words(config: Config, token: str) -> dict[str, Any]:
+    """Give the words of a query about the dataset that ``experiment::sample::dataset`` names.
+
+    Raises
+    ------
+    Absent, BadRequest
+        As `by_token`.
+    """
+    channels = config.dataset(*_names(token)).channels
+    words = [{"name": channel.name, **channel_words(channel)} for channel in channels]
+    return {"dataset": token, "channels": words}
+
+
+def tokens(config: Config) -> list[str]:
+    """Give the tokens of all datasets, ``experiment::sample::dataset``."""
+    return [
+        f"{experiment.name}::{sample.name}::{dataset.name}"
+        for experiment in config.experiments
+        for sample in experiment.samples
+        for dataset in sample.datasets
+    ]
+
+
+def _names(token: str) -> tuple[str, str, str]:
     match token.split("::"):
         case [experiment, sample, dataset]:
-            return config.find(experiment, sample, dataset, name), rest
+            return experiment, sample, dataset
     raise Absent(f"{token} is not experiment::sample::dataset.")
 
 

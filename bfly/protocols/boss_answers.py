@@ -1,0 +1,242 @@
+"""What BossDB's clients are answered: JSON on channels and labels, and cutouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from typing_extensions import override
+
+from bfly.errors import BadRequest, SourceError
+from bfly.queries.data import DataQuery
+from bfly.queries.dataset import DatasetQuery
+from bfly.queries.info import InfoQuery
+from bfly.queries.label import LabelQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bfly.geometry import Zyx
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = [
+    "BoundsQuery",
+    "ChannelQuery",
+    "CutoutQuery",
+    "DownsampleQuery",
+    "ExperimentQuery",
+    "FrameQuery",
+    "IdsQuery",
+    "ReserveQuery",
+]
+
+CUBOID: Zyx = (16, 512, 512)
+"""BossDB's unit of storage (zyx), by which a loose bounding box is rounded."""
+
+WIDER = {"uint32": "uint64"}
+"""BossDB, and intern with it, knows uint8, uint16 and uint64 alone."""
+
+
+class ChannelQuery(InfoQuery):
+    """A request for what a channel is.
+
+    Parameters
+    ----------
+    description : str
+        From the configuration.
+    **keywords
+        Those of `InfoQuery`.
+    """
+
+    def __init__(self, description: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._description = description
+
+    @property
+    @override
+    def result(self) -> dict[str, Any]:
+        volume = self.volume
+        return {
+            "name": self.name,
+            "description": self._description,
+            "creator": "",
+            "type": "annotation" if volume.kind == "segmentation" else "image",
+            "datatype": WIDER.get(volume.dtype.name, volume.dtype.name),
+            "base_resolution": 0,
+            "default_time_sample": 0,
+            "downsample_status": "DOWNSAMPLED",
+            "sources": [],
+            "related": [],
+        }
+
+
+class ExperimentQuery(DatasetQuery):
+    """A request for what an experiment is; it lists the channels that can be used."""
+
+    @property
+    @override
+    def result(self) -> dict[str, Any]:
+        collection, _, name = self.dataset.partition("::")
+        return {
+            "name": name,
+            "collection": collection,
+            "description": "",
+            "creator": "",
+            "coord_frame": self.dataset,
+            "channels": [channel.name for channel in self.known],
+            "num_hierarchy_levels": self.levels,
+            "hierarchy_method": "anisotropic",
+            "num_time_samples": 1,
+            "time_step": 0,
+            "time_step_unit": "seconds",
+        }
+
+
+class FrameQuery(DatasetQuery):
+    """A request for a coordinate frame: from voxel 0 to the end of all channels.
+
+    Clients take a frame's start for voxel 0 at every mip: intern's arrays count from it, and
+    Neuroglancer adds it, unscaled, to the position of each chunk. So it is 0 even where the
+    channels begin later, and less only where one begins before.
+    """
+
+    @property
+    @override
+    def result(self) -> dict[str, Any]:
+        box = self.extent(0)
+        sizes = {f"{axis}_voxel_size": _number(n) for axis, n in zip("zyx", self.grid, strict=True)}
+        starts = {f"{axis}_start": min(0, n) for axis, n in zip("zyx", box.start, strict=True)}
+        stops = {f"{axis}_stop": n for axis, n in zip("zyx", box.stop, strict=True)}
+        words = {"name": self.dataset, "description": "", "voxel_unit": "nanometers"}
+        return {**words, **sizes, **starts, **stops}
+
+
+class DownsampleQuery(DatasetQuery):
+    """A request for the mips of one channel, in its frame."""
+
+    @property
+    @override
+    def result(self) -> dict[str, Any]:
+        volume = next((known.volume for known in self.known if known.name == self.name), None)
+        if volume is None:
+            raise SourceError(f"The channel {self.name} cannot be used; the log says why.")
+        z, y, x = self.grid
+        sizes, extents = {}, {}
+        for mip in range(volume.levels):
+            level = volume.level(mip)
+            stop, first = level.whole.shift(level.origin).stop, self.extent(mip).start
+            sizes[str(mip)] = [_number(n) for n in (x * 2**mip, y * 2**mip, z)]
+            extents[str(mip)] = [b - min(0, a) for a, b in zip(first, stop, strict=True)][::-1]
+        return {
+            "num_hierarchy_levels": volume.levels,
+            "status": "DOWNSAMPLED",
+            "voxel_size": sizes,
+            "extent": extents,
+            "cuboid_size": dict.fromkeys(sizes, CUBOID[::-1]),
+        }
+
+
+class CutoutQuery(DataQuery):
+    """A request for a cutout, perhaps of some labels alone.
+
+    Parameters
+    ----------
+    labels : sequence of int
+        All others become 0; empty if nothing does.
+    **keywords
+        Those of `DataQuery`.
+    """
+
+    def __init__(self, labels: Sequence[int] = (), **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._labels = np.array(labels, np.uint64)
+
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        """Learn what the source is like.
+
+        Raises
+        ------
+        BadRequest
+            Labels are asked for, and it is an image.
+        """
+        super().update_source(keywords)
+        if self._labels.size and self.volume.kind != "segmentation":
+            raise BadRequest(f"{self.path} is an image; only a segmentation has labels to filter.")
+
+    @override
+    def arranged(self, voxels: Voxels) -> Voxels:
+        """Give the voxels as they are to be encoded: filtered, and of a dtype that BossDB has."""
+        if self._labels.size:
+            voxels = np.where(np.isin(voxels, self._labels), voxels, voxels.dtype.type(0))
+        if self.format == "jpeg":
+            return voxels
+        return voxels.astype(WIDER.get(voxels.dtype.name, voxels.dtype), copy=False)
+
+
+class IdsQuery(LabelQuery):
+    """A request for the labels in a box; 0, which stands for none, is not one."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__("unique", **keywords)
+
+    @property
+    @override
+    def result(self) -> dict[str, list[str]]:
+        return {"ids": [str(label) for label in sorted(self.found - {0})]}
+
+
+class BoundsQuery(LabelQuery):
+    """A request for the bounding box of a label.
+
+    Parameters
+    ----------
+    tight : bool
+        Whether the box is the smallest, or rounded up to cuboids.
+    label : int
+        Whose.
+    **keywords
+        Those of `DataQuery`, without a box.
+    """
+
+    def __init__(self, tight: bool, label: int, **keywords: Any) -> None:
+        super().__init__("box", label, whole=True, **keywords)
+        self._tight = tight
+
+    @property
+    @override
+    def result(self) -> dict[str, list[int]]:
+        box = self.found if self._tight else self.found.in_tiles(CUBOID).refined(CUBOID)
+        (z, y, x), (k, j, i) = box.start, box.stop
+        return {"x_range": [x, i], "y_range": [y, j], "z_range": [z, k], "t_range": [0, 1]}
+
+
+class ReserveQuery(LabelQuery):
+    """A request for labels that are free: those above the highest of mip 0.
+
+    Nothing is kept of it, since nothing can be written: who asks again gets the same.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    **keywords
+        Those of `DataQuery`, without a box.
+    """
+
+    def __init__(self, count: int, **keywords: Any) -> None:
+        super().__init__("highest", whole=True, **keywords)
+        self._count = count
+
+    @property
+    @override
+    def result(self) -> dict[str, int]:
+        if self.found + self._count >= 2**64:
+            raise BadRequest(f"There are no {self._count} ids above {self.found}, the highest.")
+        return {"start_id": self.found + 1, "count": self._count}
+
+
+def _number(value: float) -> float:
+    """Give a whole number as one, for clients that show it."""
+    return int(value) if value == int(value) else value
