@@ -47,8 +47,10 @@ ENCODERS = {
 
 PROTOCOLS = {
     "api": "bfly.protocols.api:API",
+    "bossdb": "bfly.protocols.boss:BossDB",
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
+    "ndstore": "bfly.protocols.ndstore:NDStore",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "tiles": "bfly.protocols.tiles:Tiles",
 }
