@@ -35,6 +35,7 @@ ENCODERS = {
     "hdf5": "bfly.encoders.hdf5:Hdf5",
     "jpeg": "bfly.encoders.jpeg:Jpeg",
     "jpg": "bfly.encoders.jpeg:Jpeg",
+    "n5": "bfly.encoders.n5:N5Block",
     "npygz": "bfly.encoders.npygz:Npygz",
     "npz": "bfly.encoders.npz:Npz",
     "png": "bfly.encoders.png:Png",
@@ -43,6 +44,7 @@ ENCODERS = {
     "tiff": "bfly.encoders.tiff:Tiff",
     "webp": "bfly.encoders.webp:WebP",
     "zip": "bfly.encoders.zip:Zip",
+    "zstd": "bfly.encoders.zstd:Zstd",
 }
 
 PROTOCOLS = {
@@ -50,9 +52,12 @@ PROTOCOLS = {
     "bossdb": "bfly.protocols.boss:BossDB",
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
+    "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "tiles": "bfly.protocols.tiles:Tiles",
+    "zarr": "bfly.protocols.zarr:Zarr2",
+    "zarr3": "bfly.protocols.zarr:Zarr3",
 }
 
 DATABASES = {

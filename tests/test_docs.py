@@ -195,6 +195,10 @@ def demo(
         yield client
 
 
+DOCUMENTS = {"pre": "/info", "zarr3": "/zarr.json", "n5": "/attributes.json"}
+"""What stands in the folder that a client is told to open."""
+
+
 def test_every_address_answers(demo: httpx.Client) -> None:
     found = {
         address
@@ -203,8 +207,9 @@ def test_every_address_answers(demo: httpx.Client) -> None:
     }
     assert len(found) > 4
     for address in found:
-        path = f"{address}info" if address.endswith(".h5/") else address
-        path = f"{address}/info" if address.endswith(".h5") and "/pre/" in address else path
+        path = address.rstrip("/")
+        if path.endswith((".h5", "/s0")):
+            path += DOCUMENTS[path.split("/")[1]]
         answer = demo.get(path or "/")
         assert answer.status_code == 200 or address == "/api/data", (address, answer.text)
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
 from bfly.protocols.protocol import Protocol, by_token, channel_words
+from bfly.protocols.pyramid import block_shape, voxel_size
 from bfly.queries.data import MOST_HALVINGS, DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.tree import Encoding
@@ -22,16 +23,9 @@ from bfly.tree import Encoding
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.geometry import Zyx
     from bfly.volume import Volume
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
-
-CHUNK: Zyx = (64, 64, 64)
-"""What clients are told to ask for, unless the tiles suggest something near it."""
-
-CHUNK_BYTES = (64 << 10, 2 << 20)
-"""The sizes between which a tile is offered as it is, if it is anything like a cube."""
 
 _CHUNK_PATH = re.compile(r"(\d+)/(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 
@@ -74,14 +68,13 @@ class VolumeQuery(_Encoded, InfoQuery):
         }
 
     def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:
-        level, nanometres = volume.level(mip), volume.voxel_size
-        halved = (nanometres[0], nanometres[1] * 2**mip, nanometres[2] * 2**mip)
+        level, nanometres = volume.level(mip), voxel_size(volume, mip)[::-1]
         scale: dict[str, Any] = {
             "key": str(mip),
             "size": level.whole.shape[::-1],
-            "resolution": [int(size) if size == int(size) else size for size in halved[::-1]],
+            "resolution": [int(size) if size == int(size) else size for size in nanometres],
             "voxel_offset": level.origin[::-1],
-            "chunk_sizes": [_chunk(volume, mip)[::-1]],
+            "chunk_sizes": [block_shape(volume, mip)[::-1]],
             "encoding": self.encoding,
         }
         if self.encoding == "compressed_segmentation":
@@ -147,13 +140,3 @@ def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
         raise Absent(f"The chunk {rest} is empty.")
     shape = {"depth": z_stop - z, "height": y_stop - y, "width": x_stop - x}
     return ChunkQuery(z=z, y=y, x=x, resolution=mip, **shape, **words)
-
-
-def _chunk(volume: Volume, mip: int) -> Zyx:
-    """Choose the chunks to offer: the tiles, where they are blocks of a usual size."""
-    tile = volume.level(mip).tile
-    z, y, x = tile
-    nbytes = z * y * x * volume.dtype.itemsize
-    if max(tile) <= 4 * min(tile) and CHUNK_BYTES[0] <= nbytes <= CHUNK_BYTES[1]:
-        return tile
-    return CHUNK

@@ -1,0 +1,85 @@
+"""N5 as Neuroglancer, CloudVolume and n5-viewer know it: a folder of scales ``s0``, ``s1``, ….
+
+The format: https://github.com/saalfeldlab/n5. It counts x, y, z. What the scales are is said in
+words that each program looks for elsewhere, so the same facts stand there more than once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from bfly.encoders.encoder import LEVEL
+from bfly.protocols.pyramid import (
+    NUMBER,
+    DocumentQuery,
+    Pyramid,
+    block_shape,
+    centre,
+    voxel_size,
+)
+
+if TYPE_CHECKING:
+    from bfly.volume import Volume
+
+__all__ = ["N5", "N5Query"]
+
+AXES = ["x", "y", "z"]
+UNITS = ["nm", "nm", "nm"]
+
+
+class N5Query(DocumentQuery):
+    """A request for ``attributes.json`` or ``sMIP/attributes.json``."""
+
+    @property
+    @override
+    def documents(self) -> dict[str, Any]:
+        """The attributes of the group and of its arrays."""
+        volume = self.volume
+        mips = range(volume.levels)
+        group = {
+            "n5": "2.5.0",
+            "multiScale": True,
+            "downsamplingFactors": [(2**mip, 2**mip, 1) for mip in mips],
+            **_space(volume, 0),
+        }
+        arrays = {f"s{mip}/attributes.json": self._array(volume, mip) for mip in mips}
+        return {"attributes.json": group, **arrays}
+
+    def _array(self, volume: Volume, mip: int) -> dict[str, Any]:
+        return {
+            "dimensions": volume.level(mip).whole.shape[::-1],
+            "blockSize": block_shape(volume, 0)[::-1],
+            "dataType": volume.dtype.name,
+            "compression": {"type": "gzip", "level": LEVEL, "useZlib": False},
+            **_space(volume, mip),
+            # Where the array lies; the other words have no place for it.
+            "transform": {
+                "axes": AXES,
+                "units": UNITS,
+                "scale": voxel_size(volume, mip)[::-1],
+                "translate": centre(volume, mip)[::-1],
+            },
+        }
+
+
+class N5(Pyramid):
+    """``/n5/…/sMIP/X/Y/Z``; blocks end with the volume."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("n5",)
+    document = N5Query
+    block = re.compile(f"s(?P<mip>{NUMBER})/(?P<x>{NUMBER})/(?P<y>{NUMBER})/(?P<z>{NUMBER})")
+    format = "n5"
+    cropped = True
+
+
+def _space(volume: Volume, mip: int) -> dict[str, Any]:
+    size = voxel_size(volume, mip)[::-1]
+    return {
+        "axes": AXES,
+        "units": UNITS,
+        "resolution": size,
+        "pixelResolution": {"dimensions": size, "unit": "nm"},
+    }
