@@ -38,7 +38,7 @@ def main() -> int:
         "--quick", action="store_true", help="fewer and shorter rounds, a tenth of the synapses"
     )
     size.add_argument(
-        "--large", action="store_true", help="only 100 million synapses: needs 40 GB of disk"
+        "--large", action="store_true", help="only 100 million synapses: needs 50 GB of disk"
     )
     given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)

@@ -29,7 +29,8 @@ class Celled:
 
     def __init__(self, columns: Columns) -> None:
         points = [columns[axis] for axis in "zyx"]
-        self.grid = np.array([p.max() for p in points]) // CELL + 1
+        self.stop = np.array([p.max() + 1 for p in points])
+        self.grid = -(-self.stop // CELL)
         cells = np.ravel_multi_index([p // s for p, s in zip(points, CELL, strict=True)], self.grid)
         order = np.argsort(cells, kind="stable")
         self.columns = {name: column[order] for name, column in columns.items()}
@@ -93,5 +94,5 @@ class Celled:
         points = np.stack([self.columns[axis][rows] for axis in "zyx"], axis=1)
         away = np.sort((np.abs(points - middle) / MICROMETRE).max(axis=1))
         half = np.ceil(away[wanted - 1] * MICROMETRE).astype(np.int64)
-        whole = BoundingBox((0, 0, 0), zyx(self.grid * CELL))
+        whole = BoundingBox((0, 0, 0), zyx(self.stop))
         return BoundingBox(zyx(middle - half), zyx(middle + half + 1)) & whole

@@ -23,7 +23,7 @@ __all__ = ["TILES", "Large", "measure"]
 
 TILES = 10
 
-DISK = 400
+DISK = 500
 """Bytes of disk for each synapse, temporary files included."""
 
 
