@@ -1,1 +1,1 @@
-"""Butterfly's image path beside its peers, measured: ``python -m benchmarks``."""
+"""Butterfly beside its peers, measured: ``python -m benchmarks``."""
