@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-BROUGHT_ALONG = {"watchfiles": "uvicorn", "pydantic-core": "pydantic", "psycopg-pool": "psycopg"}
+BROUGHT_ALONG = {"watchfiles": "uvicorn", "pydantic-core": "pydantic"}
 
 
 def plain(name: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import weakref
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool
+from psycopg.pq import TransactionStatus
 from typing_extensions import override
 
 from bfly.errors import DatabaseError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-__all__ = ["Server"]
+__all__ = ["Pool", "Server"]
 
 WAIT = 10
 """Seconds until a server counts as not reachable."""
@@ -51,6 +52,64 @@ URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@]*")
 """An address whose password ends where it should, so that no other part has a piece of it."""
 
 
+class Pool:
+    """Connections that wait to be used again.
+
+    Unlike psycopg's own pool it connects in the thread that asks, so that this one is told at
+    once why it cannot, and the first call after any outage works.
+
+    Parameters
+    ----------
+    address : str
+        What libpq understands.
+    most : int
+        How many connections there may be.
+    """
+
+    def __init__(self, address: str, most: int) -> None:
+        self._address, self._most = address, most
+        self._idle: deque[Connection[Row]] = deque()
+        self._room = threading.BoundedSemaphore(most)
+        weakref.finalize(self, _close, self._idle)
+
+    @contextmanager
+    def connection(self, check: bool = False) -> Iterator[Connection[Row]]:
+        """Lend a connection in autocommit mode; one that was checked is not broken."""
+        if not self._room.acquire(timeout=WAIT):
+            raise psycopg.OperationalError(f"{self._most} connections are busy for {WAIT} s")
+        try:
+            connection = self._waiting(check) or self._new()
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status == TransactionStatus.IDLE:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        finally:
+            self._room.release()
+
+    def _waiting(self, check: bool) -> Connection[Row] | None:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                try:
+                    if check:
+                        connection.execute("")
+                except psycopg.OperationalError:
+                    connection.close()
+                else:
+                    return connection
+        return None
+
+    def _new(self) -> Connection[Row]:
+        connection = psycopg.connect(
+            self._address, autocommit=True, cursor_factory=psycopg.RawCursor
+        )
+        connection.execute(SETTINGS)
+        return connection
+
+
 class Server:
     """Connections to one database on a PostgreSQL server, for any number of threads.
 
@@ -73,14 +132,7 @@ class Server:
         self._writing = threading.Lock()
         self._cursors = map("cursor_{}".format, count())
         where = make_conninfo("", **given)
-        # A pool does not say why it cannot connect.
-        with self.errors(), psycopg.connect(where):
-            pass
-        self._questions = _pool(where, QUESTIONS)
-        # These are checked before use: a transaction cannot be tried a second time.
-        self._sessions = _pool(where, SESSIONS, check=ConnectionPool.check_connection)
-        for pool in (self._questions, self._sessions):
-            weakref.finalize(self, pool.close)
+        self._questions, self._sessions = Pool(where, QUESTIONS), Pool(where, SESSIONS)
 
     @override
     def __str__(self) -> str:
@@ -107,8 +159,7 @@ class Server:
                 except psycopg.OperationalError:
                     if not connection.broken:
                         raise
-            self._questions.check()
-            with self._questions.connection() as connection:
+            with self._questions.connection(check=True) as connection:
                 return _rows(connection, query, values)
 
     def go_through(self, query: str) -> Iterator[Row]:
@@ -116,7 +167,7 @@ class Server:
         own = self._transacting()
         with (
             self.errors(),
-            nullcontext(own) if own else self._sessions.connection() as connection,
+            nullcontext(own) if own else self._sessions.connection(check=True) as connection,
             nullcontext() if own else connection.transaction(),
             connection.cursor(next(self._cursors)) as cursor,
         ):
@@ -129,7 +180,7 @@ class Server:
         with (
             self._writing,
             self.errors(),
-            self._sessions.connection() as connection,
+            self._sessions.connection(check=True) as connection,
             connection.transaction(),
         ):
             connection.execute(LOCK)
@@ -154,7 +205,11 @@ class Server:
 
     def change_at_once(self, query: str) -> None:
         """Change something in a transaction of its own, unless somebody is in the way."""
-        with self.errors(), self._sessions.connection() as connection, connection.transaction():
+        with (
+            self.errors(),
+            self._sessions.connection(check=True) as connection,
+            connection.transaction(),
+        ):
             connection.execute("set local lock_timeout = 1")
             connection.execute(query.encode())
 
@@ -179,21 +234,9 @@ def _parsed(address: str, port: int | None) -> dict[str, Any]:
     return {"connect_timeout": WAIT, "fallback_application_name": "bfly", **given, **more}
 
 
-def _pool(address: str, most: int, **more: Any) -> ConnectionPool[Connection[Row]]:
-    return ConnectionPool(
-        address,
-        kwargs={"autocommit": True, "cursor_factory": psycopg.RawCursor},
-        configure=_configure,
-        min_size=0,
-        max_size=most,
-        timeout=WAIT,
-        open=True,
-        **more,
-    )
-
-
-def _configure(connection: Connection[Row]) -> None:
-    connection.execute(SETTINGS)
+def _close(connections: deque[Connection[Row]]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _rows(connection: Connection[Row], query: str, values: Sequence[Any]) -> list[Row]:
