@@ -51,7 +51,9 @@ ENGINES = {
     "partners of a large neuron": {"Nodb": 1.2, "Sqlite": 1.5, "Postgres": 16},
     LOAD: {"Nodb": 10, "Sqlite": 30, "Postgres": 120},
 }
-"""At most so many times the tables in memory; to load, at most so many seconds."""
+"""At most so many times the tables in memory; to load `LOADED`, at most so many seconds."""
+
+LOADED = 10_000_000
 
 REQUESTS = 1500
 """At least so many boxes a second while rows are written."""
@@ -117,7 +119,8 @@ def show_connectome(row: Connectome, console: Console) -> None:
             table.add_row(first, who, *cells, *_verdict(times, target, "≤"))
         table.add_section()
     for who, seconds in row.loads.items():
-        words, verdict = _verdict(seconds, ENGINES[LOAD][who], "≤")
+        target = ENGINES[LOAD][who] if row.synapses >= LOADED else None
+        words, verdict = _verdict(seconds, target, "≤")
         table.add_row(LOAD, who, "", "", "", f"{words} s", verdict)
     console.print(table)
     for who, reason in row.skipped.items():
