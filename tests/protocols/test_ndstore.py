@@ -1,0 +1,288 @@
+"""NDStore: every file against numpy, and what ndio reads in an environment of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import blosc
+import h5py
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from bfly.encoders.views import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Channel
+
+TOKEN = "exp::sam::dat"
+
+SERVICES = ("nd/sd", "nd/ca", "ocp/ca")
+
+
+@pytest.fixture
+def seg(labels: dict[str, Channel]) -> Channel:
+    return labels["seg"]
+
+
+def get(channel: Channel, path: str, service: str = "nd/sd") -> Any:
+    return channel.client.get(f"/{service}/{TOKEN}/{channel.name}/{path}")
+
+
+def spans(first: Any, shape: Any) -> str:
+    """Give a box (zyx) as x,x/y,y/z,z."""
+    return "/".join(f"{a},{a + n}" for a, n in zip(first[::-1], shape[::-1], strict=True))
+
+
+def rendered(channel: Channel, voxels: np.ndarray) -> np.ndarray:
+    """Give the pixels of sections, stacked downwards."""
+    return np.concatenate(list(render(voxels, "grayscale", channel.kind)))
+
+
+# Files
+
+
+def decoded(file: str, data: bytes, channel: Channel, like: np.ndarray) -> np.ndarray:
+    """Read a file of voxels as other programs do."""
+    if file == "hdf5":
+        with h5py.File(io.BytesIO(data)) as hdf5:
+            return hdf5[channel.name]["CUTOUT"][:]
+    if file == "npz":
+        return np.load(io.BytesIO(zlib.decompress(data)))[0]
+    if file == "blosc":
+        return blosc.unpack_array(data)[0]
+    if file == "zip":
+        return np.frombuffer(zlib.decompress(data), like.dtype).reshape(like.shape)
+    return tifffile.imread(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
+    for mip in channel.mips[1:]:
+        voxels = channel.at_mip(mip)
+        answer = get(channel, f"{file}/{mip}/{spans(channel.origin(mip), voxels.shape)}/")
+        found = decoded(file, answer.content, channel, voxels)
+        assert found.dtype == voxels.dtype
+        assert np.array_equal(found, voxels)
+
+
+@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+def test_cutouts_of_a_part(channel: Channel, file: str) -> None:
+    part = channel.voxels[3:9, 5:50, 7:80]
+    box = spans(np.add(channel.offset, (3, 5, 7)), part.shape)
+    for service in SERVICES:
+        for end in ("", "/", "/neariso/"):
+            answer = get(channel, f"{file}/0/{box}{end}", service)
+            assert np.array_equal(decoded(file, answer.content, channel, part), part)
+
+
+def test_pictures_of_cutouts_stack_the_sections(channel: Channel) -> None:
+    part = channel.at_mip(1)[2:5, 5:50, 7:60]
+    box = spans(np.add(channel.origin(1), (2, 5, 7)), part.shape)
+    expected = rendered(channel, part)
+    png = get(channel, f"png/1/{box}/")
+    assert png.headers["content-type"] == "image/png"
+    assert np.array_equal(imagecodecs.png_decode(png.content), expected)
+    jpg = get(channel, f"jpg/1/{box}/")
+    assert jpg.headers["content-type"] == "image/jpeg"
+    assert imagecodecs.jpeg8_decode(jpg.content).shape == expected.shape
+
+
+@pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
+def test_slices_at_every_mip(channel: Channel, plane: str) -> None:
+    axis = {"xy": 0, "xz": 1, "yz": 2}[plane]
+    for mip in channel.mips:
+        voxels, first = channel.at_mip(mip), channel.origin(mip)
+        at = voxels.shape[axis] // 3
+        asked = spans(first, voxels.shape).split("/")
+        asked[2 - axis] = str(first[axis] + at)
+        answer = get(channel, f"{plane}/{mip}/{'/'.join(asked)}/")
+        assert answer.headers["content-type"] == "image/png"
+        section = np.take(voxels, [at], axis)
+        # Rows of xy are y; rows of the other planes are z.
+        section = np.moveaxis(section, axis, 0)
+        assert np.array_equal(imagecodecs.png_decode(answer.content), rendered(channel, section))
+
+
+# Words
+
+
+def test_info(channel: Channel) -> None:
+    for service in SERVICES:
+        info = channel.client.get(f"/{service}/{TOKEN}/info/").json()
+        dataset = info["dataset"]
+        assert dataset["description"] == TOKEN
+        assert dataset["resolutions"] == list(channel.mips)
+        for mip in channel.mips:
+            shape = channel.at_mip(mip).shape
+            assert dataset["imagesize"][str(mip)] == list(shape[::-1])
+            assert dataset["offset"][str(mip)] == channel.origin(mip)[::-1].tolist()
+            assert len(dataset["cube_dimension"][str(mip)]) == 3
+            np.testing.assert_allclose(dataset["voxelres"][str(mip)], channel.scale(mip)[::-1])
+        about = info["channels"][channel.name]
+        assert about["datatype"] == channel.voxels.dtype.name
+        kind = "annotation" if channel.kind == "segmentation" else "image"
+        assert about["channel_type"] == kind
+        assert info["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["/nd/sd/public_tokens/", "/nd/ca/public_tokens", "/ocp/ca//public_tokens/"]
+)
+def test_public_tokens(seg: Channel, path: str) -> None:
+    assert seg.client.get(path).json() == [TOKEN]
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    return {"name": "broken", "path": str(tmp_path / "broken.h5")}
+
+
+def test_a_broken_channel_hides_itself_alone(
+    serve: Callable, make_tree: Callable, broken: dict[str, str], tmp_path: Path
+) -> None:
+    for name, offset in (("a", (-2, 5, 6)), ("b", (1, 0, 9))):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.create_dataset("main", data=np.ones((9, 70, 80), "u2"))
+        broken[name] = {"name": name, "path": str(tmp_path / f"{name}.h5"), "offset": offset}
+    channels = [broken.pop("a"), broken.pop("b"), broken]
+    with serve(make_tree(*channels)) as client:
+        info = client.get(f"/nd/sd/{TOKEN}/info/").json()
+    assert list(info["channels"]) == ["a", "b"]
+    assert info["dataset"]["offset"] == {"0": [6, 0, -2], "1": [3, 0, -2]}
+    assert info["dataset"]["imagesize"] == {"0": [83, 75, 12], "1": [42, 38, 12]}
+
+
+def test_a_token_of_nothing_but_broken_channels(
+    serve: Callable, make_tree: Callable, broken: dict[str, str]
+) -> None:
+    with serve(make_tree(broken)) as client:
+        answer = client.get(f"/nd/sd/{TOKEN}/info/")
+        assert (answer.status_code, "can be used" in answer.text) == (503, True)
+    with serve(make_tree()) as client:
+        answer = client.get(f"/nd/sd/{TOKEN}/info/")
+        assert (answer.status_code, answer.text) == (404, f"There is no channel in {TOKEN}.\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        (f"nd/sd/{TOKEN}/foo/hdf5/0/0,1/0,1/0,1/", 400, "The channel foo is not in ['seg']."),
+        (f"nd/sd/{TOKEN}/seg/foo/0/0,1/0,1/0,1/", 400, "The format foo is not in ["),
+        (f"nd/sd/{TOKEN}/seg/hdf5/a/0,1/0,1/0,1/", 400, "The resolution a is not a whole number."),
+        (f"nd/sd/{TOKEN}/seg/hdf5/0/5,1/0,1/0,1/", 400, "The x 5,1 is empty"),
+        (f"nd/sd/{TOKEN}/seg/hdf5/0/0,1/b/0,1/", 400, "The y b is neither a whole number nor"),
+        (f"nd/sd/{TOKEN}/seg/xz/0/0,1/0,2/0,1/", 400, "is not one section of the plane xz"),
+        (f"nd/sd/{TOKEN}/seg/zip/0/0,99999/0,99999/0,9/", 413, "max-cutout-size"),
+        (f"nd/sd/{TOKEN}/seg/hdf5/0/0,1/0,1/", 404, "There is no"),
+        (f"nd/xx/{TOKEN}/info/", 404, "There is no service xx, only ['sd', 'ca']."),
+        ("nd/sd/exp::sam/info/", 404, "exp::sam is not experiment::sample::dataset."),
+        ("ocp/ca/exp::sam::foo/info/", 400, "The dataset foo is not in ['dat']."),
+        ("ocp/", 404, "There is no service"),
+    ],
+)
+def test_mistakes(seg: Channel, path: str, status: int, message: str) -> None:
+    answer = seg.client.get(f"/{path}")
+    assert (answer.status_code, message in answer.text) == (status, True), answer.text
+
+
+# ndio
+
+CLIENT = """
+import json, sys
+import numpy as np
+from ndio.remote.neurodata import neurodata
+
+host, suffix, token, channel, boxes, result = json.load(sys.stdin)
+remote = neurodata(hostname=host, protocol="http", suffix=suffix, check_tokens=True)
+found, words = {}, {"ping": remote.ping(), "tokens": remote.get_public_tokens()}
+words["datasets"] = remote.get_public_datasets_and_tokens()
+words["channels"] = remote.get_channels(token)
+words["metadata"] = remote.get_metadata(token)["metadata"]
+for mip, (x, i, y, j, z, k) in enumerate(boxes):
+    words[f"size {mip}"] = remote.get_image_size(token, mip)
+    words[f"offset {mip}"] = remote.get_image_offset(token, mip)
+    words[f"block {mip}"] = remote.get_block_size(token, mip)
+    box = (x, i, y, j, z, k)
+    found[f"cutout {mip}"] = remote.get_cutout(token, channel, *box, resolution=mip).T
+    volume = remote.get_volume(token, channel, *box, resolution=mip, neariso=True)
+    found[f"volume {mip}"] = volume.cutout.T
+    found[f"blosc {mip}"] = remote._get_cutout_blosc_no_chunking(token, channel, mip, *box)
+    found[f"slice {mip}"] = remote.get_xy_slice(token, channel, x, i, y, j, z, resolution=mip).T
+    found[f"image {mip}"] = remote.get_image(token, channel, x, i, y, j, z, resolution=mip).T
+remote._chunk_threshold = 1
+found["blocks"] = remote.get_cutout(token, channel, *box, resolution=mip, block_size=None).T
+np.savez(result, **found)
+json.dump(words, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="session")
+def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ndio and what it needs: an old Blosc, which must not meet the new one."""
+    cache = pytestconfig.cache
+    assert cache is not None
+    version = f"ndio-1.1.5-py{sys.version_info.major}{sys.version_info.minor}"
+    folder = Path(cache.mkdir("environments")) / version
+    if not folder.exists():
+        with TemporaryDirectory(dir=folder.parent) as draft:
+            made = Path(draft, version)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(made)]
+            done = subprocess.run(
+                [*pip, "ndio==1.1.5", "six"], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"pip cannot install ndio 1.1.5: {done.stderr.strip()[-200:]}")
+            with suppress(OSError):  # another worker was first
+                made.rename(folder)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["ocp", "nd"])
+def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
+    boxes = []
+    for mip in channel.mips:
+        start = channel.origin(mip)
+        ends = zip(start[::-1], (start + channel.at_mip(mip).shape)[::-1], strict=True)
+        boxes.append([int(n) for pair in ends for n in pair])
+    host = str(channel.client.base_url).removeprefix("http://").rstrip("/")
+    asked = [host, suffix, TOKEN, channel.name, boxes, str(tmp_path / "found.npz")]
+    done = subprocess.run(
+        # Without the site-packages of this environment.
+        [sys.executable, "-S", "-W", "ignore", "-c", CLIENT],
+        input=json.dumps(asked),
+        env={**os.environ, "PYTHONPATH": str(ndio)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    words = json.loads(done.stdout)
+    assert (words["ping"], words["tokens"]) == (200, [TOKEN])
+    assert words["datasets"] == {TOKEN: [TOKEN]}
+    assert words["channels"][channel.name]["datatype"] == channel.voxels.dtype.name
+    assert words["metadata"] == {}
+    with np.load(tmp_path / "found.npz") as found:
+        for mip in channel.mips:
+            expected = channel.at_mip(mip)
+            assert words[f"size {mip}"] == list(expected.shape[::-1])
+            assert words[f"offset {mip}"] == channel.origin(mip)[::-1].tolist()
+            for name in ("cutout", "volume", "blosc"):
+                assert found[f"{name} {mip}"].dtype == expected.dtype
+                assert np.array_equal(found[f"{name} {mip}"], expected)
+            for name in ("slice", "image"):
+                assert np.array_equal(found[f"{name} {mip}"], expected[0])
+        assert np.array_equal(found["blocks"], expected)
