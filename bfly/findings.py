@@ -39,13 +39,17 @@ def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:
 
 def highest(tiles: Tiles, d_query: DataQuery) -> int:
     """Find the highest label in a request; 0 if all of it lies outside the volume."""
-    found = [0]
+    found = 0
+    lock = threading.Lock()
 
     def look(voxels: Voxels, _place: BoundingBox) -> None:
-        found.append(int(voxels.max()))
+        nonlocal found
+        value = int(voxels.max())
+        with lock:
+            found = max(found, value)
 
     tiles.show(d_query, look)
-    return max(found)
+    return found
 
 
 def box_of(tiles: Tiles, d_query: DataQuery, label: int) -> BoundingBox | None:

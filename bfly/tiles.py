@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
-from bfly.level import LARGEST_STEP
+from bfly.level import LARGEST_STEP, Level
 from bfly.queries.tile import TileQuery
 from bfly.workers import Flights, Workers
 
@@ -25,6 +26,9 @@ __all__ = ["Tiles", "tile_of"]
 SCAN = 1 / 128
 """A cutout of more than this part of the cache is read past it: who copies a volume must not
 push out what others look at, and memory that is used again needs no new pages."""
+
+LISTED = 1 << 14
+"""How many tiles are listed at once where all voxels of a volume, however large, are looked at."""
 
 
 class Tiles:
@@ -116,7 +120,7 @@ class Tiles:
                 f"The cutout of {shape} voxels (depth, height, width) at resolution {mip} "
                 f"takes {size} bytes; max-cutout-size is {limit}."
             )
-        groups = self._tiles_of(d_query)
+        groups = _by_unit(d_query.volume.level(mip), _tiles_of(d_query))
         if sum(map(len, groups)) == 1:
             tile = self.load(tile_of(d_query, groups[0][0]))
             if tile.shape == d_query.box.shape:
@@ -140,7 +144,15 @@ class Tiles:
             Called, from several threads at once, with voxels that it may not write to and
             with the box where they lie in the dataset.
         """
-        self._show(d_query, self._tiles_of(d_query), look)
+        level = d_query.volume.level(d_query.resolution)
+        tiles = _tiles_of(d_query)
+        step = list(level.per_unit)
+        for axis in (2, 1, 0):
+            while step[axis] < tiles.shape[axis] and math.prod(step) < LISTED:
+                step[axis] *= 2
+        for index in indexes(tiles.in_tiles(zyx(step))):
+            part = BoundingBox.of_shape((1, 1, 1), index).refined(zyx(step)) & tiles
+            self._show(d_query, _by_unit(level, part), look)
 
     def _show(
         self,
@@ -177,21 +189,25 @@ class Tiles:
         look(self._read_box(d_query, box), place)
         return True
 
-    def _tiles_of(self, d_query: DataQuery) -> list[list[Zyx]]:
-        """Give the positions of the tiles that a request needs, by what is read at once."""
-        level = d_query.volume.level(d_query.resolution)
-        box = d_query.box.relative_to(level.origin) & level.whole
-        if not box.size:
-            return []
-        groups: dict[Zyx, list[Zyx]] = {}
-        for index in indexes(box.in_tiles(level.tile)):
-            groups.setdefault(level.unit(index).start, []).append(index)
-        return list(groups.values())
-
 
 def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
     """Give the request for one tile that is part of a request."""
     return TileQuery(d_query, index, d_query.part_of_tile(index))
+
+
+def _tiles_of(d_query: DataQuery) -> BoundingBox:
+    """Give the positions of the tiles that a request needs."""
+    level = d_query.volume.level(d_query.resolution)
+    box = d_query.box.relative_to(level.origin) & level.whole
+    return box.in_tiles(level.tile) if box.size else BoundingBox.of_shape((0, 0, 0))
+
+
+def _by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:
+    """List the positions of tiles, by what is read at once."""
+    groups: dict[Zyx, list[Zyx]] = {}
+    for index in indexes(tiles):
+        groups.setdefault(level.unit(index).start, []).append(index)
+    return list(groups.values())
 
 
 def _own(voxels: Voxels) -> Voxels:

@@ -47,9 +47,17 @@ def expected_box(volume: np.ndarray, label: int, first: tuple[int, ...]) -> tupl
 
 @pytest.mark.parametrize("cache", [64 << 20, 1 << 20], ids=["cached", "past the cache"])
 @pytest.mark.parametrize("mip", [0, 1, 2])
+@pytest.mark.parametrize("listed", [1, 7, 1 << 14])
 def test_labels_of_a_whole_volume(
-    volume, path: str, make_core: Callable[..., Core], mip: int, cache: int
+    volume,
+    path: str,
+    make_core: Callable[..., Core],
+    monkeypatch: pytest.MonkeyPatch,
+    listed: int,
+    mip: int,
+    cache: int,
 ) -> None:
+    monkeypatch.setattr("bfly.tiles.LISTED", listed)
     core = make_core(cache=cache, block=64 << 10)
     words = {"path": path, "offset": OFFSET, "resolution": mip}
     coarse = downsample(volume, OFFSET, (1, 2**mip, 2**mip), "segmentation") if mip else volume
