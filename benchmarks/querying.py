@@ -54,24 +54,22 @@ class Querying:
     ----------
     what : str
         Whether rows were written meanwhile.
-    requests, errors : int
-        How many there were.
+    requests : int
+        How many were answered.
     seconds, p50, p99 : float
         The time of all, and milliseconds of one.
-    written, lost : int
-        How many rows were acknowledged, and how many of them are not there afterwards.
+    written : int
+        How many rows were acknowledged, all of which are there afterwards.
     skipped : str
         Why there is nothing.
     """
 
     what: str
     requests: int = 0
-    errors: int = 0
     seconds: float = 1
     p50: float = 0
     p99: float = 0
     written: int = 0
-    lost: int = 0
     skipped: str = ""
 
     @property
@@ -95,7 +93,8 @@ def measure(path: Path, synapses: int, sqlite: Path, folder: Path, seconds: int)
     Raises
     ------
     WrongAnswer
-        A box has other synapses than there are, or an acknowledged row is lost.
+        A box has other synapses than there are, a request fails, or an acknowledged row is
+        lost.
     """
     quiet, busy = Querying("nothing is written"), Querying("rows are written")
     if lacking := missing("wrk"):
@@ -147,6 +146,8 @@ def _load(folder: Path, server: str, result: Querying, seconds: int) -> None:
         said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         raise WrongAnswer(f"wrk said:\n{ran.stdout}{ran.stderr}") from None
+    if errors := said.pop("errors"):
+        raise WrongAnswer(f"{errors} of {said['requests']} requests for boxes failed")
     for name, value in said.items():
         setattr(result, name, value)
 
@@ -174,9 +175,9 @@ def _writer(sqlite: str, path: str, synapses: int, result: Querying) -> Iterator
         for row in entries_of(opened("Sqlite", sqlite).rows("synapse", path, wanted))
     }
     result.written = len(written)
-    result.lost = sum(found.get(row["__id"]) != row for row in written)
-    if result.lost:
-        raise WrongAnswer(f"{result.lost} of {result.written} acknowledged rows are not there")
+    lost = sum(found.get(row["__id"]) != row for row in written)
+    if lost:
+        raise WrongAnswer(f"{lost} of {result.written} acknowledged rows are not there")
 
 
 def _write(sqlite: str, path: str, synapses: int, pipe: Connection) -> None:

@@ -130,16 +130,16 @@ def show_connectome(row: Connectome, console: Console) -> None:
 def show_querying(rows: Sequence[Querying], console: Console) -> None:
     """Print requests a second."""
     table = Table(title="Boxes of 100 to 1,000 synapses from Sqlite: wrk, 32 connections")
-    for name in ("", "a second", "target", "p50 ms", "p99 ms", "errors", "written", "lost"):
+    for name in ("", "a second", "target", "p50 ms", "p99 ms", "written"):
         table.add_column(name, justify="right" if name else "left")
     for row in rows:
         if row.skipped:
             console.print(f"Skipped: {row.skipped}", style="yellow")
             continue
         rate, verdict = _verdict(row.rate, REQUESTS if row.written else None)
-        cells = rate, verdict, f"{row.p50:.1f}", f"{row.p99:.1f}", str(row.errors)
+        cells = rate, verdict, f"{row.p50:.1f}", f"{row.p99:.1f}"
         written = f"{row.written:,} rows ({row.written / row.seconds:,.0f}/s)"
-        table.add_row(row.what, *cells, written if row.written else "—", str(row.lost))
+        table.add_row(row.what, *cells, written if row.written else "—")
     console.print(table)
 
 
