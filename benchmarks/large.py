@@ -99,4 +99,5 @@ def _load(path: Path, file: Path, synapses: int) -> tuple[float, int]:
     _, seconds = loaded("Sqlite", str(file), path, synapses)
     # Unlike the figure of getrusage this one is not that of the parent process to begin with.
     found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return seconds, 1024 * int(found[1]) if found else 0
+    assert found
+    return seconds, 1024 * int(found[1])
