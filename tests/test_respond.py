@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import time
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pytest
 
-from bfly.respond import accepts_gzip, preferred
+from bfly.respond import Answer, accepts_gzip, preferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,16 @@ def test_gzip_where_it_is_accepted(client, volume) -> None:
     assert "content-encoding" not in ranged.headers
 
 
+def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
+    body = bytes(100_000)
+    first = Answer.make(body, "application/json", None, gzip=True)
+    time.sleep(1.1)
+    second = Answer.make(body, "application/json", None, gzip=True)
+    assert (b"content-encoding", b"gzip") in first.headers
+    assert first.etag == second.etag
+    assert bytes(first.body) == bytes(second.body)
+
+
 @pytest.mark.parametrize(
     ("accept", "answer"),
     [
@@ -149,6 +160,16 @@ def test_nothing_can_be_written(client, method: str) -> None:
     assert got.status_code == 405
     assert got.headers["allow"] == "GET, HEAD, OPTIONS"
     assert "not in" in got.text
+
+
+def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
+    body = bytes(100_000)
+    first = Answer.make(body, "application/json", None, gzip=True)
+    time.sleep(1.1)
+    second = Answer.make(body, "application/json", None, gzip=True)
+    assert (b"content-encoding", b"gzip") in first.headers
+    assert first.etag == second.etag
+    assert bytes(first.body) == bytes(second.body)
 
 
 @pytest.mark.parametrize(

@@ -35,4 +35,8 @@ class CompressedSegmentation(Encoder):
             raise BadRequest(
                 f"The voxels are {voxels.dtype}; compressed_segmentation holds uint32 and uint64."
             )
-        return bytes(compressed_segmentation.compress(in_order(voxels).T, BLOCK, order="F"))
+        labels = in_order(voxels)
+        if not labels.flags.writeable:
+            # The library wants to be able to write, though it does not; cached tiles forbid it.
+            labels = labels.copy()
+        return bytes(compressed_segmentation.compress(labels.T, BLOCK, order="F"))

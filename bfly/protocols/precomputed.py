@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
 
-_CHUNK_PATH = re.compile(r"(\d+)/(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
+_CHUNK_PATH = re.compile(
+    r"([0-9]{1,18})/(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})"
+)
 
 
 class _Encoded:

@@ -32,9 +32,11 @@ SIDE = 512
 
 FORMATS = ("png", "jpg", "webp")
 
-_TILE = re.compile(rf"(?:(xy|xz|yz)/)?(\d+)/(-?\d+)/(\d+)/(\d+)\.({'|'.join(FORMATS)})")
-_DEEP = re.compile(rf"(-?\d+)_files/(\d+)/(\d+)_(\d+)\.({'|'.join(FORMATS)})")
-_DESCRIPTOR = re.compile(rf"(-?\d+)(?:\.({'|'.join(FORMATS)}))?\.dzi")
+_N = "([0-9]{1,18})"
+_PICTURE = f"({'|'.join(FORMATS)})"
+_TILE = re.compile(rf"(?:(xy|xz|yz)/)?{_N}/(-?[0-9]{{1,18}})/{_N}/{_N}\.{_PICTURE}")
+_DEEP = re.compile(rf"(-?[0-9]{{1,18}})_files/{_N}/{_N}_{_N}\.{_PICTURE}")
+_DESCRIPTOR = re.compile(rf"(-?[0-9]{{1,18}})(?:\.{_PICTURE})?\.dzi")
 
 
 class SquareQuery(SliceQuery):

@@ -9,10 +9,12 @@ from bfly.errors import BadRequest
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
 @pytest.mark.parametrize("shape", [(64, 64, 64), (1, 1, 1), (5, 17, 30)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_it_decodes_to_the_same_labels(dtype, shape, transposed):
+@pytest.mark.parametrize("writeable", [False, True])
+def test_it_decodes_to_the_same_labels(dtype, shape, transposed, writeable):
     ids = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, 9, dtype, endpoint=True)
     voxels = np.random.default_rng(1).choice(ids, shape)
     voxels = voxels.T if transposed else voxels
+    voxels.flags.writeable = writeable
     data = CompressedSegmentation().encode(voxels, kind="segmentation")
     found = compressed_segmentation.decompress(data, voxels.shape[::-1], dtype, order="F")
     assert np.array_equal(found[..., 0].T if found.ndim == 4 else found.T, voxels)

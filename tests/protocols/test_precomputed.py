@@ -222,3 +222,12 @@ def test_an_encoding_that_does_not_fit_is_404(encoded, path, message) -> None:
         got = encoded.get(f"/pre/exp::sam::dat/{path}/{what}")
         assert got.status_code == 404
         assert got.text.startswith(message)
+
+
+def test_numbers_without_end_are_404(client) -> None:
+    digits = "9" * 5000
+    for path in (
+        f"/pre/exp::sam::dat/seg/{digits}/0-1_0-1_0-1",
+        f"/tiles/exp::sam::dat/seg/0/0/0/{digits}.png",
+    ):
+        assert client.get(path).status_code == 404
