@@ -66,6 +66,9 @@ DATABASES = {
     "Sqlite": "bfly.databases.sqlite:Sqlite",
 }
 
+EXTRAS = {"Postgres": "postgres"}
+"""The extras that plug-ins need; who needs none of them is served by ``all``."""
+
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
 
 
@@ -102,7 +105,8 @@ def load(kind: str, name: str) -> Any:
         return getattr(import_module(module), attribute)
     except ImportError as error:
         raise MissingLibrary(
-            f"{name} needs a library that is not here ({error}): pip install 'bfly[all]' has it."
+            f"{name} needs a library that is not here ({error}): "
+            f"pip install 'bfly[{EXTRAS.get(name, 'all')}]' has it."
         ) from error
 
 

@@ -162,16 +162,6 @@ def test_nothing_can_be_written(client, method: str) -> None:
     assert "not in" in got.text
 
 
-def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
-    body = bytes(100_000)
-    first = Answer.make(body, "application/json", None, gzip=True)
-    time.sleep(1.1)
-    second = Answer.make(body, "application/json", None, gzip=True)
-    assert (b"content-encoding", b"gzip") in first.headers
-    assert first.etag == second.etag
-    assert bytes(first.body) == bytes(second.body)
-
-
 @pytest.mark.parametrize(
     ("accept", "answer"),
     [

@@ -1,0 +1,88 @@
+import os
+
+import pytest
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files, read_exactly, stamp_of
+
+
+def test_what_is_allowed(tmp_path):
+    inside, beside = tmp_path / "in", tmp_path / "inside"
+    inside.mkdir()
+    beside.mkdir()
+    (inside / "a").write_bytes(b"a")
+    (beside / "b").write_bytes(b"b")
+    os.symlink(beside / "b", inside / "link")
+    files = Files([str(inside)])
+    assert files.resolve(str(inside / "a")) == str(inside / "a")
+    assert files.resolve(str(inside)) == str(inside)
+    for path in (beside / "b", inside / "link", inside / ".." / "inside" / "b", tmp_path):
+        with pytest.raises(NotAllowed, match="is not in allowed-paths"):
+            files.resolve(str(path))
+        with pytest.raises(NotAllowed):
+            files.read_bytes(str(path))
+        with pytest.raises(NotAllowed), files.open(str(path)):
+            pass
+    assert Files(["/"]).resolve(str(beside / "b")) == str(beside / "b")
+
+
+def test_a_link_that_is_turned_elsewhere_is_checked_again(tmp_path):
+    inside = tmp_path / "in"
+    inside.mkdir()
+    (inside / "a").write_bytes(b"a")
+    (tmp_path / "secret").write_bytes(b"secret")
+    link = inside / "link"
+    os.symlink(inside / "a", link)
+    files = Files([str(inside)])
+    with files.open(str(link)) as (fd, _):
+        assert os.pread(fd, 9, 0) == b"a"
+    link.unlink()
+    os.symlink(tmp_path / "secret", link)
+    with pytest.raises(NotAllowed), files.open(str(link)):
+        pass
+
+
+def test_a_file_is_opened_once_and_again_when_it_changed(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    files = Files()
+    with files.open(str(path)) as (first, stamp), files.open(str(path)) as (second, _):
+        assert first == second
+        assert stamp == stamp_of(str(path))
+    path.write_bytes(b"newer")
+    with files.open(str(path)) as (fd, again):
+        assert os.pread(fd, 9, 0) == b"newer"
+        assert again != stamp
+
+
+def test_a_file_in_use_is_not_closed(tmp_path):
+    files = Files(limit=1)
+    for name in "ab":
+        (tmp_path / name).write_bytes(name.encode())
+    with files.open(str(tmp_path / "a")) as (fd, _):
+        with files.open(str(tmp_path / "b")):
+            pass
+        files.close()
+        assert os.pread(fd, 1, 0) == b"a"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.pread(fd, 1, 0)
+
+
+def test_what_cannot_be_read(tmp_path):
+    files = Files()
+    with pytest.raises(SourceError, match="cannot be read: No such file"), files.open("/nowhere"):
+        pass
+    with pytest.raises(FileNotFoundError):
+        files.read_bytes(str(tmp_path / "none"))
+    with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+        files.read_bytes(str(tmp_path))
+    assert stamp_of("/nowhere") is None
+
+
+def test_reading_to_the_last_byte(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+    with Files().open(str(path)) as (fd, _):
+        assert read_exactly(fd, 4, 6, str(path)) == b"6789"
+        with pytest.raises(SourceError, match="truncated: 5 bytes are expected at 6, 4 are there"):
+            read_exactly(fd, 5, 6, str(path))
