@@ -33,6 +33,10 @@ CORS: Headers = [
 WORTH_PACKING = 1000
 """Bytes: less than this is one packet anyway."""
 
+AGE = 5
+"""Seconds for which browsers and proxies may use an answer without asking: files change, but a
+viewer that moves to and fro within seconds should not ask for the same chunks again."""
+
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
 
@@ -91,8 +95,7 @@ class Answer:
         headers += [
             (b"etag", etag),
             (b"accept-ranges", b"bytes"),
-            # Kept by clients and proxies, but never used without asking: files change.
-            (b"cache-control", b"no-cache"),
+            (b"cache-control", b"public, max-age=%d" % AGE),
         ]
         return cls(body, headers, etag, volume)
 
