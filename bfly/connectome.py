@@ -36,17 +36,10 @@ class Connectome:
         self._db = db
 
     def _engine(self, path: str, table: str) -> Engine:
-        """Give the engine, if it has something of a dataset to ask for.
-
-        Raises
-        ------
-        Absent
-            The dataset has no such table, or an empty one.
-        """
-        db = self._db
-        if isinstance(db, Engine) and db.count(table, db.dataset(path)):
-            return db
-        raise Absent(f"The dataset of {path} has no {table}s.")
+        """Give the engine, if there is one that can have a table."""
+        if isinstance(self._db, Engine):
+            return self._db
+        raise _nothing(path, table)
 
     def feature(self, query: FeatureQuery) -> Any:
         """Find one fact (see `Engine` for each).
@@ -66,10 +59,16 @@ class Connectome:
         if query.feature.endswith("keypoint"):
             arguments.append(2**query.resolution)
         answer = ask(*arguments)
+        if not answer:
+            self._check_some(engine, query.table, query.path)
         if answer == {}:
             of = NEURON if query.feature == "neuron_children" else query.table
             self._check_known(engine, of, query.path, query.id)
         return answer
+
+    def _check_some(self, engine: Engine, table: str, path: str) -> None:
+        if not engine.count(table, engine.dataset(path)):
+            raise _nothing(path, table)
 
     def _check_known(self, engine: Engine, table: str, path: str, number: int | None) -> None:
         if number is not None and not engine.get_by_key(table, path, number):
@@ -81,9 +80,11 @@ class Connectome:
         Raises
         ------
         Absent
-            There is no neuron with an id that was asked for.
+            There is no neuron with an id that was asked for, or the dataset has none at all.
         """
-        engine = self._engine(query.path, NEURON if query.rows == "neurons" else SYNAPSE)
+        table = NEURON if query.rows == "neurons" else SYNAPSE
+        engine = self._engine(query.path, table)
+        self._check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
             self._check_known(engine, NEURON, path, number)
@@ -138,3 +139,7 @@ class Connectome:
             hit = wanted[order][places] == after
             np.add.at(matrix[row], order[places[hit]], 1)
         yield {"pre": wanted, **{str(n): matrix[:, i] for i, n in enumerate(query.wanted)}}
+
+
+def _nothing(path: str, table: str) -> Absent:
+    return Absent(f"The dataset of {path} has no {table}s.")

@@ -7,6 +7,7 @@ near in the volume (G. M. Morton, "A computer oriented geodetic data base", IBM 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,13 @@ def _spread() -> NDArray[np.uint64]:
 SPREAD = _spread()
 """From a number of `HALF` bits to the same with two zeros before each bit."""
 
+LISTED: list[int] = SPREAD.tolist()
+"""The same in plain Python, which is faster for less than a hundred numbers."""
 
-def morton(z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
-    """Interleave the bits of coordinates from 0 to 2^21 - 1, in shapes that broadcast."""
-    mask, high = (1 << HALF) - 1, np.uint64(3 * HALF)
-    parts = [SPREAD[axis & mask] | SPREAD[axis >> HALF] << high for axis in (z, y, x)]
-    result: NDArray[np.uint64] = parts[0] << np.uint64(2) | parts[1] << np.uint64(1) | parts[2]
-    return result
+
+def spread(values: Any, table: Any) -> Any:
+    """Put two zeros before each bit of coordinates from 0 to 2^21 - 1, by a table like `SPREAD`."""
+    return table[values & (1 << HALF) - 1] | table[values >> HALF] << 3 * HALF
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,14 @@ class Curve:
 
     def numbers(self, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
         """Give the Morton numbers of the cells of voxels."""
-        axes = zip((z, y, x), self.shift, strict=True)
-        return morton(*(np.clip((a >> s) + HALFWAY, 0, TOP) for a, s in axes))
+        z, y, x = (
+            spread(np.clip((axis >> s) + HALFWAY, 0, TOP), SPREAD)
+            for axis, s in zip((z, y, x), self.shift, strict=True)
+        )
+        result: NDArray[np.uint64] = z << 2 | y << 1 | x
+        return result
 
-    def ranges(self, box: BoundingBox, most: int) -> NDArray[np.uint64]:
+    def ranges(self, box: BoundingBox, most: int) -> list[tuple[int, int]]:
         """Give ranges of Morton numbers with all cells of a box, and some around it.
 
         Parameters
@@ -102,30 +107,33 @@ class Curve:
         box : BoundingBox
             In voxels.
         most : int
-            The most cubes to cover it with; those in a row are one range.
+            The most cubes to cover it with, a few dozen; those in a row are one range.
 
         Returns
         -------
-        numpy.ndarray
-            N × 2, the first and the last number of each, ascending.
+        list of (int, int)
+            The first and the last number of each, ascending.
         """
         if not box.size:
-            return np.empty((0, 2), np.uint64)
+            return []
         corners = [
             (min(max((a >> s) + HALFWAY, 0), TOP), min(max((b - 1 >> s) + HALFWAY, 0), TOP))
             for a, b, s in zip(box.start, box.stop, self.shift, strict=True)
         ]
-        level = 0
+        # Below this level the longest axis alone has more cubes.
+        level = max(0, max(b - a for a, b in corners).bit_length() - most.bit_length())
         while prod((b >> level) - (a >> level) + 1 for a, b in corners) > most:
             level += 1
-        z, y, x = (np.arange(a >> level, (b >> level) + 1) for a, b in corners)
-        cubes = np.sort(morton(z[:, None, None], y[:, None], x), axis=None)
-        gaps = np.flatnonzero(np.diff(cubes) > np.uint64(1))
-        begins = cubes[np.append(0, gaps + 1)] << np.uint64(3 * level)
-        ends = (cubes[np.append(gaps, len(cubes) - 1)] + np.uint64(1)) << np.uint64(3 * level)
-        return np.stack([begins, ends - np.uint64(1)], axis=1)
+        z, y, x = (
+            [spread(cube, LISTED) for cube in range(a >> level, (b >> level) + 1)]
+            for a, b in corners
+        )
+        cubes = sorted([i << 2 | j << 1 | k for i in z for j in y for k in x])
+        gaps = [(a, b) for a, b in pairwise(cubes) if b > a + 1]
+        begins, ends = [cubes[0], *(b for _, b in gaps)], [*(a for a, _ in gaps), cubes[-1]]
+        bits = 3 * level
+        return [(a << bits, (b + 1 << bits) - 1) for a, b in zip(begins, ends, strict=True)]
 
     def keys(self, box: BoundingBox, most: int) -> list[tuple[bytes, bytes]]:
         """Give `ranges` as big-endian bytes."""
-        data = self.ranges(box, most).astype(">u8").tobytes()
-        return [(data[at : at + 8], data[at + 8 : at + 16]) for at in range(0, len(data), 16)]
+        return [(a.to_bytes(8, "big"), b.to_bytes(8, "big")) for a, b in self.ranges(box, most)]

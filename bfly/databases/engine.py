@@ -11,6 +11,7 @@ from rich.progress import Progress
 from typing_extensions import override
 
 from bfly.databases.columns import entries_of, typed
+from bfly.databases.database import as_rows
 from bfly.databases.store import Store
 from bfly.errors import NotAllowed
 from bfly.files import Files
@@ -18,7 +19,7 @@ from bfly.geometry import BoundingBox, zyx
 from bfly.tables import batches, fingerprint, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -71,9 +72,10 @@ class Engine(Store):
         log.info("Loaded {:,} neurons and {:,} synapses of {}".format(*counts, path))
 
     @override
-    def _next_synapse(self, path: str) -> int:
-        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, self.dataset(path))
-        return int(ids[-1]) + 1 if len(ids) else 0
+    def add_synapses(self, path: str, synapses: ArrayLike) -> list[dict[str, Any]]:
+        words = self.RUNTIME.DB.TABLE
+        keys = [*words.SYNAPSE.NEURON_LIST, *words.ALL.POINT_LIST]
+        return self.add_entries(words.SYNAPSE.NAME, path, keys, as_rows(synapses, len(keys)))
 
     @override
     def add_entries(
@@ -82,11 +84,10 @@ class Engine(Store):
         values = entries if isinstance(entries, np.ndarray) else np.array(entries, object)
         values = values.reshape(-1, len(t_keys)) if values.size else values.reshape(0, len(t_keys))
         columns = typed(table, {key: values[:, i] for i, key in enumerate(t_keys)})
-        key = self._key(table)
-        if key not in columns:
-            first = self._next_synapse(path)
-            columns = {key: np.arange(first, first + len(values), dtype=np.uint64), **columns}
-        self.upsert(table, self.dataset(path), columns)
+        if self._key(table) in columns:
+            self.upsert(table, self.dataset(path), columns)
+        else:
+            columns = self.append(table, self.dataset(path), columns)
         return entries_of(columns)
 
     @override
@@ -157,7 +158,9 @@ class Engine(Store):
             return {}
         return {links.ID.NAME: id, links.PRE.NAME: entry[n1], links.POST.NAME: entry[n2]}
 
-    def synapse_ids(self, table: str, path: str, start: ArrayLike, stop: ArrayLike) -> list[int]:
+    def synapse_ids(
+        self, table: str, path: str, start: Iterable[int], stop: Iterable[int]
+    ) -> list[int]:
         """Give the ids of the synapses in a box.
 
         Parameters
@@ -167,8 +170,7 @@ class Engine(Store):
         start, stop : array_like of int
             The box zyx in voxels of mip 0, start inclusive, stop exclusive.
         """
-        found = self.synapses_in(self.dataset(path), _box(start, stop))
-        ids: list[int] = found[self._key(table)].tolist()
+        ids: list[int] = self.ids_in(self.dataset(path), _box(start, stop)).tolist()
         return ids
 
     def neuron_children(
@@ -176,8 +178,8 @@ class Engine(Store):
         table: str,
         path: str,
         id: int,  # noqa: A002
-        start: ArrayLike,
-        stop: ArrayLike,
+        start: Iterable[int],
+        stop: Iterable[int],
     ) -> dict[int, int]:
         """Give the synapses of a neuron in a box.
 
@@ -205,5 +207,5 @@ class Engine(Store):
         return ids
 
 
-def _box(start: ArrayLike, stop: ArrayLike) -> BoundingBox:
-    return BoundingBox(zyx(np.asarray(start).tolist()), zyx(np.asarray(stop).tolist()))
+def _box(start: Iterable[int], stop: Iterable[int]) -> BoundingBox:
+    return BoundingBox(zyx(start), zyx(stop))

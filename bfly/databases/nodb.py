@@ -10,6 +10,7 @@ from typing_extensions import override
 from bfly.databases.columns import KEYS, concatenated, empty, latest, unplaced
 from bfly.databases.engine import Engine
 from bfly.databases.sorted import SortedSynapses, SortedTable
+from bfly.databases.store import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +38,7 @@ class Nodb(Engine):
         self._fingerprints: dict[str, str] = {}
         self._tables: dict[Name, SortedTable] = {}
         self._written: dict[Name, list[Columns]] = {}
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
 
     @override
     def add_path(self, c_path: str, d_path: str) -> None:
@@ -88,6 +89,13 @@ class Nodb(Engine):
         with self._writing:
             self._written.setdefault((table, path), []).append(columns)
 
+    @override
+    def append(self, table: str, path: str, columns: Columns) -> Columns:
+        with self._writing:
+            columns = numbered(table, columns, self.ids(table, path))
+            self.upsert(table, path, columns)
+        return columns
+
     def _table(self, table: str, path: str) -> SortedTable:
         name = table, path
         if self._written.get(name):
@@ -114,6 +122,10 @@ class Nodb(Engine):
     @override
     def synapses_in(self, path: str, box: BoundingBox) -> Columns:
         return self._synapses(path).inside(box)
+
+    @override
+    def ids_in(self, path: str, box: BoundingBox) -> Ids:
+        return self._synapses(path).ids_in(box)
 
     @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:

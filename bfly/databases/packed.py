@@ -22,6 +22,7 @@ from bfly.databases.edit import Edit
 from bfly.databases.orders import KINDS, ORDERS, Pack
 from bfly.databases.packs import Layout, WordList
 from bfly.databases.spool import Spool, temporary_file
+from bfly.databases.store import numbered
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ T = TypeVar("T")
 LOWEST, HIGHEST = bytes(8), b"\xff" * 8
 """Of the integers of a key."""
 
-CUBES, FEW_CUBES = 48, 8
+CUBES, FEW_CUBES = 27, 8
 """By how many cubes a box is covered where all synapses are looked through, and where only
 those of a neuron are: fewer cover more than the box, more take longer to look up."""
 
@@ -97,13 +98,26 @@ class PackedDatabase(Datasets):
     @override
     def synapses_in(self, path: str, box: BoundingBox) -> Columns:
         def question(dataset: Dataset) -> Columns:
-            ranges = [
-                (low + LOWEST, high + HIGHEST) for low, high in dataset.curve.keys(box, CUBES)
-            ]
-            found = dict(self._read(dataset.number, "place", ranges))
-            return self._sorted(dataset, found.values(), box)
+            return self._sorted(dataset, self._places(dataset, box), box)
 
         return self._ask(path, question) or empty("synapse")
+
+    @override
+    def ids_in(self, path: str, box: BoundingBox) -> Ids:
+        def question(dataset: Dataset) -> Ids:
+            layout = dataset.layouts["synapse"]
+            rows = layout.numbers(self._places(dataset, box))
+            ids: Ids = rows["__id"][layout.inside(rows, box)]
+            ids.sort()
+            return ids
+
+        ids = self._ask(path, question)
+        return np.empty(0, np.uint64) if ids is None else ids
+
+    def _places(self, dataset: Dataset, box: BoundingBox) -> Iterable[bytes]:
+        cubes = dataset.curve.keys(box, CUBES)
+        ranges = [(low + LOWEST, high + HIGHEST) for low, high in cubes]
+        return dict(self._read(dataset.number, "place", ranges)).values()
 
     @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
@@ -129,7 +143,7 @@ class PackedDatabase(Datasets):
     @override
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
         def question(dataset: Dataset) -> tuple[Ids, Ids]:
-            rows, _ = dataset.layouts["synapse"].unpack(self._links(dataset, neuron, None))
+            rows = dataset.layouts["synapse"].numbers(self._links(dataset, neuron, None))
             pre, post, owner = rows["n1"], rows["n2"], np.uint64(neuron)
             return post[pre == owner], pre[post == owner]
 
@@ -157,15 +171,6 @@ class PackedDatabase(Datasets):
             if len(rows):
                 last = int(rows[KEYS[table]][-1])
                 yield rows, words
-
-    @override
-    def _next_synapse(self, path: str) -> int:
-        def question(dataset: Dataset) -> int:
-            last = self._read(dataset.number, "synapse", [(HIGHEST, HIGHEST)])
-            rows, _ = dataset.layouts["synapse"].unpack(blob for _, blob in last)
-            return int(rows["__id"][-1]) + 1 if len(rows) else 0
-
-        return self._ask(self.dataset(path), question) or 0
 
     @override
     def replace(
@@ -213,16 +218,30 @@ class PackedDatabase(Datasets):
 
     @override
     def upsert(self, table: str, path: str, columns: Columns) -> None:
-        with self._new_files() as new_file, self._transaction():
+        with self._transaction():
+            self._put(self._look_up(path) or self._new(), table, path, columns)
+
+    @override
+    def append(self, table: str, path: str, columns: Columns) -> Columns:
+        with self._transaction():
             dataset = self._look_up(path) or self._new()
-            layout, count = dataset.layouts[table].including(columns), dataset.counts[table]
-            many = len(columns[KEYS[table]]) >= max(MANY, count // 4)
-            if not many and layout == dataset.layouts[table]:
-                added = self._edit(dataset, table, latest(table, columns))
-                counts = {**dataset.counts, table: count + added}
-                tables = tuple({*dataset.tables, table})
-                self._keep(path, replace(dataset, counts=counts, tables=tables))
-                return
+            last = self._read(dataset.number, table, [(HIGHEST, HIGHEST)])
+            rows = dataset.layouts[table].numbers(blob for _, blob in last)
+            columns = numbered(table, columns, rows[KEYS[table]])
+            self._put(dataset, table, path, columns)
+        return columns
+
+    def _put(self, dataset: Dataset, table: str, path: str, columns: Columns) -> None:
+        """Write rows into the packs that they belong to; many rows: pack all anew."""
+        layout, count = dataset.layouts[table].including(columns), dataset.counts[table]
+        many = len(columns[KEYS[table]]) >= max(MANY, count // 4)
+        if not many and layout == dataset.layouts[table]:
+            added = self._edit(dataset, table, latest(table, columns))
+            counts = {**dataset.counts, table: count + added}
+            tables = tuple({*dataset.tables, table})
+            self._keep(path, replace(dataset, counts=counts, tables=tables))
+            return
+        with self._new_files() as new_file:
             spools = {each: Spool(kept, new_file) for each, kept in dataset.layouts.items()}
             for each, spool in spools.items():
                 for rows, words in self._all(dataset, each):

@@ -169,20 +169,27 @@ class Layout:
             rows[name] = column
         return len(rows).to_bytes(4, "little") + rows.tobytes() + texts.json(used)
 
+    def numbers(self, blobs: Iterable[bytes]) -> Rows:
+        """Give the rows of some packs where nobody asks for their texts."""
+        if not self.texts:
+            return np.frombuffer(b"".join(blobs), self.dtype)
+        return np.concatenate([np.empty(0, self.dtype), *map(self._rows_of, blobs)])
+
     def unpack(self, blobs: Iterable[bytes]) -> tuple[Rows, list[str]]:
         """Give the rows of some packs, and the texts that they refer to."""
         if not self.texts:
-            return np.frombuffer(b"".join(blobs), self.dtype), []
+            return self.numbers(blobs), []
         parts, words = [np.empty(0, self.dtype)], list[str]()
         for blob in blobs:
-            count = int.from_bytes(blob[:4], "little")
-            end = 4 + count * self.dtype.itemsize
-            rows = np.frombuffer(blob[4:end], self.dtype).copy()
+            rows = self._rows_of(blob).copy()
             for name in self.texts:
                 rows[name] += len(words)
-            words += json.loads(bytes(blob[end:]))
+            words += json.loads(bytes(blob[4 + rows.nbytes :]))
             parts.append(rows)
         return np.concatenate(parts), words
+
+    def _rows_of(self, blob: bytes) -> Rows:
+        return np.frombuffer(blob, self.dtype, int.from_bytes(blob[:4], "little"), offset=4)
 
 
 def _common(name: str, old: str | None, column: NDArray[Any]) -> str:

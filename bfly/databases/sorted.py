@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, POINT, inside
+from bfly.databases.columns import IDS, KEYS, POINT, inside
+from bfly.databases.grid import Grid, joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.databases.columns import Columns
+    from bfly.databases.store import Ids
     from bfly.geometry import BoundingBox
 
     Rows = NDArray[np.intp]
 
 __all__ = ["SortedSynapses", "SortedTable"]
-
-PER_CELL = 64
-"""How many synapses a cell of the grid holds on average: few to filter, few cells to visit."""
 
 
 class SortedTable:
@@ -40,7 +39,7 @@ class SortedTable:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def rows(self, ids: NDArray[np.uint64]) -> Columns:
+    def rows(self, ids: Ids) -> Columns:
         """Give the rows with some ids, in that order; ids that are not there are left out."""
         if not len(self):
             return self._taken(np.empty(0, np.intp))
@@ -57,91 +56,49 @@ class SortedSynapses(SortedTable):
 
     def __init__(self, table: str, columns: Columns) -> None:
         super().__init__(table, columns)
-        if len(self):
-            self._sort_by_cell()
-            self._sort_by_neuron()
-
-    def _sort_by_cell(self) -> None:
-        points = [self.columns[name] for name in POINT]
-        low = np.array([p.min() for p in points])
-        extent = np.array([p.max() for p in points]) - low + 1
-        # Cubes of the size at which the grid has as many cells as there are groups of rows;
-        # an axis that is shorter than a cube has one cell.
-        wanted = max(1.0, len(self) / PER_CELL)
-        side = max(1, int(np.ceil((np.prod(extent.astype(float)) / wanted) ** (1 / 3))))
-        self._low, self._side = low, side
-        self._grid = -(-extent // side)
-        z, y, x = ((p - a) // side for p, a in zip(points, low, strict=True))
-        cells = (z * self._grid[1] + y) * self._grid[2] + x
-        self._by_cell = np.argsort(cells, kind="stable")
-        self._starts = np.searchsorted(
-            cells[self._by_cell], np.arange(int(np.prod(self._grid)) + 1)
-        )
-        self._points = np.stack([p[self._by_cell] for p in points])
-
-    def _sort_by_neuron(self) -> None:
-        self._orders = [np.argsort(self.columns[name], kind="stable") for name in ("n1", "n2")]
+        self._grid = Grid([columns[name] for name in POINT])
+        self._by_cell = [columns[name][self._grid.order] for name in IDS["synapse"]]
+        self._orders = [np.argsort(columns[name], kind="stable") for name in ("n1", "n2")]
         self._neurons = [
-            self.columns[name][order]
-            for name, order in zip(("n1", "n2"), self._orders, strict=True)
+            columns[name][order] for name, order in zip(("n1", "n2"), self._orders, strict=True)
         ]
+
+    def ids_in(self, box: BoundingBox) -> Ids:
+        """Give the ids of the synapses in a box, sorted."""
+        runs, hit = self._grid.inside(box)
+        ids: Ids = joined(self._by_cell[0], runs).compress(hit)
+        ids.sort()
+        return ids
 
     def inside(self, box: BoundingBox) -> Columns:
         """Give the synapses in a box."""
-        return self._taken(np.sort(self._rows_inside(box)))
-
-    def _rows_inside(self, box: BoundingBox) -> Rows:
-        if not len(self) or not box.size:
-            return np.empty(0, np.intp)
-        start, stop = np.array(box.start), np.array(box.stop)
-        first = np.clip((start - self._low) // self._side, 0, self._grid)
-        last = np.clip((stop - 1 - self._low) // self._side + 1, 0, self._grid)
-        if (first >= last).any():
-            return np.empty(0, np.intp)
-        z = np.arange(first[0], last[0])[:, None]
-        y = np.arange(first[1], last[1])[None, :]
-        runs = ((z * self._grid[1] + y) * self._grid[2]).ravel()
-        begins, ends = self._starts[runs + first[2]], self._starts[runs + last[2]]
-        near = _ranges(begins, ends)
-        points = self._points[:, near]
-        hit = (points >= start[:, None]).all(axis=0) & (points < stop[:, None]).all(axis=0)
-        return self._by_cell[near[hit]]
-
-    def _side_rows(self, side: int, neuron: int) -> Rows:
-        key = np.uint64(neuron)
-        neurons = self._neurons[side]
-        begin, end = np.searchsorted(neurons, key, "left"), np.searchsorted(neurons, key, "right")
-        return self._orders[side][begin:end]
+        return self.rows(self.ids_in(box))
 
     def of(self, neuron: int, box: BoundingBox | None) -> Columns:
         """Give the synapses before and after a neuron, those in a box if given."""
-        if not len(self):
-            return self._taken(np.empty(0, np.intp))
         pre, post = (self._side_rows(side, neuron) for side in (0, 1))
-        rows = np.union1d(pre, post) if len(pre) and len(post) else np.sort(np.append(pre, post))
-        if box is None:
-            return self._taken(rows)
-        points = {name: self.columns[name][rows] for name in POINT}
-        return self._taken(rows[inside(points, box)])
+        if box is not None and self._grid.about(box) < len(pre) + len(post):
+            return self.rows(self._ids_of_in(neuron, box))
+        rows = np.concatenate([pre, post])
+        rows.sort()
+        # A synapse of a neuron with itself is there twice.
+        rows = rows[np.diff(rows, prepend=-1) > 0]
+        if box is not None:
+            rows = rows[inside({name: self.columns[name][rows] for name in POINT}, box)]
+        return self._taken(rows)
 
-    def partners(self, neuron: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _ids_of_in(self, neuron: int, box: BoundingBox) -> Ids:
+        runs, hit = self._grid.inside(box)
+        ids, pre, post = (joined(column, runs) for column in self._by_cell)
+        hit &= (pre == np.uint64(neuron)) | (post == np.uint64(neuron))
+        return np.sort(ids[hit])
+
+    def partners(self, neuron: int) -> tuple[Ids, Ids]:
         """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
-        if not len(self):
-            return np.empty(0, np.uint64), np.empty(0, np.uint64)
         after = self.columns["n2"][self._side_rows(0, neuron)]
         return after, self.columns["n1"][self._side_rows(1, neuron)]
 
-
-def _ranges(begins: Rows, ends: Rows) -> Rows:
-    """Give all numbers of some ranges, one range after the other."""
-    sizes = ends - begins
-    total = int(sizes.sum())
-    if not total:
-        return np.empty(0, np.intp)
-    steps = np.ones(total, np.intp)
-    some = sizes > 0
-    begins, sizes = begins[some], sizes[some]
-    at = np.cumsum(sizes[:-1])
-    steps[0] = begins[0]
-    steps[at] = begins[1:] - (begins[:-1] + sizes[:-1] - 1)
-    return np.cumsum(steps)
+    def _side_rows(self, side: int, neuron: int) -> Rows:
+        key, neurons = np.uint64(neuron), self._neurons[side]
+        begin, end = neurons.searchsorted(key, "left"), neurons.searchsorted(key, "right")
+        return self._orders[side][begin:end]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bfly.databases.columns import KEYS, POINT
 from bfly.databases.database import Database
+from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["Store"]
+__all__ = ["Store", "numbered"]
 
 
 class Store(Database, ABC):
@@ -60,6 +62,13 @@ class Store(Database, ABC):
         """Write rows, in place of those with the same ids; durable when it returns."""
 
     @abstractmethod
+    def append(self, table: str, path: str, columns: Columns) -> Columns:
+        """Write rows without ids as `upsert` does; gives them with their ids.
+
+        The ids follow the highest of the table, whoever else appends at the same time.
+        """
+
+    @abstractmethod
     def rows(self, table: str, path: str, ids: Ids) -> Columns:
         """Give the rows with some ids, in that order; ids that are not there are left out."""
 
@@ -70,6 +79,10 @@ class Store(Database, ABC):
     @abstractmethod
     def synapses_in(self, path: str, box: BoundingBox) -> Columns:
         """Give the synapses in a box (voxels of mip 0), sorted by id."""
+
+    def ids_in(self, path: str, box: BoundingBox) -> Ids:
+        """Give the ids of the synapses in a box (voxels of mip 0), sorted."""
+        return self.synapses_in(path, box)[KEYS["synapse"]]
 
     @abstractmethod
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
@@ -94,3 +107,18 @@ class Store(Database, ABC):
         for start in range(0, len(ids), 100_000):
             part = ids[start : start + 100_000]
             yield self.rows(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path, part)
+
+
+def numbered(table: str, columns: Columns, known: Ids) -> Columns:
+    """Give rows the ids that follow the last of sorted ones.
+
+    Raises
+    ------
+    BadRequest
+        There are not as many left.
+    """
+    first = int(known[-1]) + 1 if len(known) else 0
+    count = len(columns[POINT[0]])
+    if first + count > 2**64:
+        raise BadRequest(f"The ids of {count} {table}s after {first - 1} are not below 2^64.")
+    return {KEYS[table]: np.arange(first, first + count, dtype=np.uint64), **columns}

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from bfly.databases.columns import inside
+from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
 
@@ -284,6 +285,9 @@ class DatabaseSuite(ABC):
     def _check_box(self, database: Engine, synapses: Columns, box: BoundingBox) -> None:
         expected = np.flatnonzero(inside(synapses, box)).tolist()
         assert database.synapse_ids(SYNAPSE, PATH, box.start, box.stop) == expected
+        for ids in (database.ids_in(PATH, box), database.synapses_in(PATH, box)["__id"]):
+            assert ids.dtype == np.uint64
+            assert ids.tolist() == expected
 
     def _check_children(
         self, database: Engine, synapses: Columns, neuron: int, box: BoundingBox
@@ -342,3 +346,32 @@ class DatabaseSuite(ABC):
         expected = sorted(100 * i + j for i in range(8) for j in range(25))
         assert database.ids(SYNAPSE, PATH).tolist() == expected
         assert len(database.partners(PATH, 5)[1]) == 200
+
+    def test_many_threads_and_instances_add(self, database: Engine, place: str) -> None:
+        """Synapses that are added at once do not get the same ids."""
+        databases = [database, *self.reopened(place)]
+        added: list[int] = []
+
+        def add(first: int) -> None:
+            for z in range(first, first + 10):
+                row = [1, 2, z, 0, 0]
+                entries = databases[z % len(databases)].add_synapses(PATH, [row, row])
+                added.extend(entry["__id"] for entry in entries)
+
+        adders = [threading.Thread(target=add, args=(10 * i,)) for i in range(8)]
+        for adder in adders:
+            adder.start()
+        for adder in adders:
+            adder.join()
+        assert sorted(added) == list(range(160))
+        assert sorted(database.rows(SYNAPSE, PATH, np.arange(160, dtype=np.uint64))["z"]) == sorted(
+            2 * list(range(80))
+        )
+
+    def test_there_is_no_id_above_the_last(self, database: Engine) -> None:
+        """Synapses are added up to the last id of 64 bits, and refused beyond."""
+        database.add_entry(SYNAPSE, PATH, {"__id": BIG - 1, "n1": 1})
+        with pytest.raises(BadRequest, match="below 2\\^64"):
+            database.add_synapses(PATH, [[1, 2, 3, 4, 5]] * 2)
+        assert database.add_synapses(PATH, [[1, 2, 3, 4, 5]])[0]["__id"] == BIG
+        assert database.ids(SYNAPSE, PATH).tolist() == [BIG - 1, BIG]

@@ -4,6 +4,7 @@ import json
 import threading
 from bisect import bisect_right
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -129,8 +130,9 @@ def test_ranges_hold_every_place_of_a_box(shift, points, one, other, most):
     numbers = curve.numbers(z, y, x)
     ranges = curve.ranges(box, most)
     assert len(ranges) <= most
-    assert all(((ranges[:, 0] <= n) & (n <= ranges[:, 1])).any() for n in numbers[within])
-    assert (ranges[1:, 0] > ranges[:-1, 1] + np.uint64(1)).all()
+    for number in numbers[within].tolist():
+        assert any(first <= number <= last for first, last in ranges)
+    assert all(after[0] > before[1] + 1 for before, after in pairwise(ranges))
 
 
 @given(st.tuples(*[st.integers(-40, 40)] * 3), st.tuples(*[st.integers(1, 5)] * 3))
@@ -140,7 +142,7 @@ def test_ranges_of_a_small_box_are_exact(start, shape):
         *[np.arange(a, a + n) for a, n in zip(start, shape, strict=True)], indexing="ij"
     )
     numbers = curve.numbers(z.ravel(), y.ravel(), x.ravel())
-    covered = [n for a, b in curve.ranges(box, 125).tolist() for n in range(a, b + 1)]
+    covered = [n for a, b in curve.ranges(box, 125) for n in range(a, b + 1)]
     assert sorted(numbers.tolist()) == covered
 
 
@@ -222,7 +224,9 @@ def agree(database, oracle, path="p"):
         asked = np.append(known[::-1], np.array([1, 2**64 - 1], np.uint64))
         assert equal(database.rows(table, path, asked), oracle.rows(table, path, asked))
     for each in (box, EVERYWHERE):
-        assert equal(database.synapses_in(path, each), oracle.synapses_in(path, each))
+        found = database.synapses_in(path, each)
+        assert equal(found, oracle.synapses_in(path, each))
+        assert database.ids_in(path, each).tolist() == found["__id"].tolist()
     for neuron in (*oracle.ids("neuron", path).tolist(), *range(2**64 - 7, 2**64)):
         for each in (box, None):
             expected = oracle.synapses_of(path, neuron, each)

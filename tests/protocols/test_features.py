@@ -130,8 +130,13 @@ def test_a_dataset_without_synapses_says_so(client, rows) -> None:
     got = client.get(f"/api/{rows}", params={**AT, "dataset": "bare"})
     assert got.status_code == 404
     assert f"has no {rows}." in got.text
-    got = feature(client, "synapse_ids", dataset="bare", **ALL)
+
+
+@pytest.mark.parametrize(("name", "words"), [(name, words) for name, words, _ in FACTS])
+def test_no_feature_of_a_dataset_without_neurons_and_synapses(client, name, words) -> None:
+    got = feature(client, name, dataset="bare", **words)
     assert got.status_code == 404
+    assert got.text.rstrip().endswith(("has no neurons.", "has no synapses."))
 
 
 def table(client: httpx.Client, rows: str, **words: object) -> list[dict[str, object]]:
