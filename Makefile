@@ -29,7 +29,7 @@ docs: $(VENV)/for-docs ## build docs/_build/index.html, warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going $(ARGS) docs docs/_build
 	@echo "The documentation is docs/_build/index.html."
 
-bench: $(VENV)/for-bench ## measure the speed beside nginx and h5py
+bench: $(VENV)/for-bench ## measure the speed beside nginx, h5py and numpy
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # All but demo need the dependency group of their name in pyproject.toml as well.
