@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.databases.columns import POINT, inside
+from bfly.geometry import zyx
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +22,12 @@ __all__ = ["Grid", "joined"]
 PER_CELL = 64
 """How many places a cell holds on average: few to filter, few cells to visit."""
 
+BITS = 20
+FIELD = BITS + 1
+FREE = 1 << BITS | 1 << BITS + FIELD | 1 << BITS + 2 * FIELD
+"""A place is a word of 64 bits: for each axis `BITS` bits, and above them one that is free, so
+that one subtraction compares all three (L. Lamport, "Multiple byte processing with full-word
+instructions", CACM 1975). Of an axis that reaches further the word has the upper bits."""
 
 MORE = 1 / 2, 1 / 2, 4
 """By how many times an axis is divided more often than if all were alike: cells with the same
@@ -42,29 +51,31 @@ class Grid:
     """
 
     def __init__(self, points: Sequence[NDArray[np.int64]]) -> None:
+        self._points = points
         ends = [(int(p.min()), int(p.max())) if len(p) else (0, 0) for p in points]
         self._low = [low for low, _ in ends]
         self._reach = [high - low for low, high in ends]
-        # What is counted from the lowest voxel is never negative, and most often fits 32 bits.
-        dtype = np.uint32 if max(self._reach) < 2**32 else np.uint64
-        offsets = [
-            (p - low).view(np.uint64).astype(dtype)
-            for p, low in zip(points, self._low, strict=True)
-        ]
         wanted = (len(points[0]) / PER_CELL) ** (1 / 3)
+        # Divided by two at least: the whole may be 2^64 voxels wide, one more than fits.
         self._side = [
-            reach // max(1, round(wanted * more)) + 1
+            reach // max(2, round(wanted * more)) + 1
             for reach, more in zip(self._reach, MORE, strict=True)
         ]
-        _, height, width = self._shape = [
-            reach // side + 1 for reach, side in zip(self._reach, self._side, strict=True)
-        ]
-        z, y, x = (o // side for o, side in zip(offsets, self._side, strict=True))
-        cells = (z * height + y) * width + x
+        self._shape = zyx(r // side + 1 for r, side in zip(self._reach, self._side, strict=True))
+        self._shift = zyx(max(0, reach.bit_length() - BITS) for reach in self._reach)
+        # Unsigned, since two coordinates may be further apart than any signed number is from 0.
+        offsets = [(p - low).view(np.uint64) for p, low in zip(points, self._low, strict=True)]
+        z, y, x = (offset // side for offset, side in zip(offsets, self._side, strict=True))
+        cells = (z * self._shape[1] + y) * self._shape[2] + x
         self.order = np.argsort(cells, kind="stable")
-        numbers = np.arange(prod(self._shape) + 1)
+        numbers = np.arange(prod(self._shape) + 1, dtype=np.uint64)
         self._starts: list[int] = np.searchsorted(cells[self.order], numbers).tolist()
-        self._offsets = [offset[self.order] for offset in offsets]
+        self._words = self._word(offsets)[self.order] | FREE
+
+    def _word(self, offsets: Sequence[Any]) -> Any:
+        """Put offsets on the three axes, numbers or arrays, into words."""
+        z, y, x = (offset >> shift for offset, shift in zip(offsets, self._shift, strict=True))
+        return z << 2 * FIELD | y << FIELD | x
 
     def _corners(self, box: BoundingBox) -> list[tuple[int, int]]:
         """Give the offsets of the first and the last voxel of a box, where there are places."""
@@ -83,13 +94,19 @@ class Grid:
         if any(first > last for first, last in corners):
             return [slice(0)], np.empty(0, bool)
         runs = self._runs(corners)
-        z, y, x = (
-            _between(joined(offsets, runs), first, last)
-            for offsets, (first, last) in zip(self._offsets, corners, strict=True)
-        )
-        z &= y
-        z &= x
-        return runs, z
+        low, high = map(self._word, zip(*corners, strict=True))
+        words = joined(self._words, runs)
+        # The free bit of an axis stays, and spares the next one, where nothing negative is left.
+        behind = words - low
+        words = high + 2 * FREE - words
+        words &= behind
+        words &= FREE
+        hit: NDArray[np.bool_] = words == FREE
+        if any(self._shift):  # There are hits that are only near.
+            rows = joined(self.order, runs)[hit]
+            points = zip(POINT, self._points, strict=True)
+            hit[hit] = inside({name: column[rows] for name, column in points}, box)
+        return runs, hit
 
     def _runs(self, corners: list[tuple[int, int]]) -> list[slice]:
         (za, zb), (ya, yb), (xa, xb) = (
@@ -108,10 +125,3 @@ class Grid:
 def joined(column: NDArray[Any], runs: list[slice]) -> NDArray[Any]:
     """Give some runs of a column, one after the other."""
     return np.concatenate([column[run] for run in runs])
-
-
-def _between(values: NDArray[Any], first: int, last: int) -> NDArray[np.bool_]:
-    """Tell which unsigned numbers lie in a range; overwrites them."""
-    # Those before the range wrap around, and are far behind it.
-    values -= first
-    return values <= last - first

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bfly.databases import grid
@@ -11,8 +11,8 @@ from bfly.geometry import BoundingBox
 
 EXTREME = st.integers(-(2**63), 2**63 - 1)
 NEAR = st.integers(-40, 40)
-# An axis whose places are 2^32 - 1 voxels apart, and one where they are one more.
-EDGE = st.sampled_from([-(2**31), 2**31 - 1, 2**31])
+# Places up to 2^20 - 1 voxels apart, which fit the bits of a word, and somewhat further.
+EDGE = st.sampled_from([-(2**19), *range(2**19 - 3, 2**19 + 3)])
 coordinates = st.one_of(NEAR, EDGE, EXTREME)
 
 
@@ -25,6 +25,7 @@ def truth(points: list[np.ndarray], box: BoundingBox) -> list[int]:
     return np.flatnonzero(inside(dict(zip("zyx", points, strict=True)), box)).tolist()
 
 
+@example([(2**63 - 1, 0, 0), (-(2**63), 0, 0)], (-(2**63), 0, 0), (0, 1, 1))
 @given(
     st.sampled_from([NEAR, EDGE, EXTREME, coordinates]).flatmap(
         lambda axis: st.lists(st.tuples(axis, axis, axis), max_size=40)
