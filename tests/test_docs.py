@@ -14,7 +14,7 @@ import yaml
 from bfly import registry
 from bfly.application import STATUSES
 from bfly.butterfly import DEFAULT_DATABASE, runtime_of
-from bfly.cli import main
+from bfly.cli import COMMANDS, main
 from bfly.config import Config
 from bfly.encoders.views import VIEWS
 from bfly.keywords import INPUT
@@ -114,9 +114,9 @@ def test_example_configurations_are_right(page: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def arguments(capsys: pytest.CaptureFixture[str]) -> list[set[str]]:
-    """The arguments of ``bfly`` and of ``bfly demo``, as their help states them."""
+    """The arguments of ``bfly`` and of each command below it, as their help states them."""
     found = []
-    for command in ([], ["demo"]):
+    for command in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
         found.append({"port", *re.findall(r"(?<![\w-])--?[a-z][a-z-]*", capsys.readouterr().out)})

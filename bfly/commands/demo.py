@@ -1,0 +1,46 @@
+"""``bfly demo``: synthetic tissue, to try things with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from bfly.commands.command import Command
+from bfly.commands.serve import add_server_arguments, serve
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+__all__ = ["Demo"]
+
+
+class Demo(Command):
+    """Makes tissue and serves it."""
+
+    description = (
+        "Make synthetic tissue (EM, segmentation, supervoxels) in a folder, once, and serve it."
+    )
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_server_arguments(parser)
+        parser.add_argument(
+            "--folder", default="bfly-demo", help="where to put it (default bfly-demo)"
+        )
+
+    @override
+    def run(self, arguments: Namespace) -> None:
+        _make(arguments.folder)
+        serve(arguments.folder, None, arguments)
+
+
+def _make(folder: str) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from bfly.testing.tissue import make_tissue
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Making tissue", total=1)
+        make_tissue(folder, progress=lambda done: progress.update(task, completed=done))
