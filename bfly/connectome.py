@@ -89,7 +89,7 @@ class Connectome:
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
             self._check_known(engine, NEURON, path, number)
         batches = getattr(self, f"_{query.rows}")(engine, path, query)
-        return write_rows(query.rows_format, batches, query.ids)
+        return write_rows(query.format, batches, query.ids)
 
     def _neurons(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
         ids = engine.ids(NEURON, path)

@@ -54,6 +54,7 @@ PROTOCOLS = {
     "index": "bfly.protocols.pages:Index",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
+    "openapi": "bfly.protocols.openapi:OpenAPI",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "tiles": "bfly.protocols.tiles:Tiles",
     "zarr": "bfly.protocols.zarr:Zarr2",

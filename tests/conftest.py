@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +25,7 @@ from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +87,61 @@ def running(config: Config) -> Iterator[httpx.Client]:
 def serve() -> Callable[..., Iterator[httpx.Client]]:
     """Serve a configuration: ``with serve(config) as client``."""
     return running
+
+
+@contextmanager
+def run_command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
+    """Run the command; gives its address once it serves."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bfly", *words],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    assert process.stderr
+    for line in process.stderr:
+        lines.append(line)
+        if "http://" in line:
+            break
+    else:
+        raise AssertionError("".join(lines))
+    # Unless somebody listens, a program that says much comes to a halt.
+    listener = threading.Thread(target=process.stderr.read)
+    listener.start()
+    try:
+        yield next(word for word in line.replace('"', " ").split() if word.startswith("http://"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        listener.join()
+        process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., AbstractContextManager[str]]:
+    """Run the command: ``with command("-e", "folder", "0", cwd=folder) as url``."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def process(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Config], AbstractContextManager[httpx.Client]]:
+    """Serve a configuration as people do, in a process of its own: ``with process(config)``."""
+
+    @contextmanager
+    def run(config: Config) -> Iterator[httpx.Client]:
+        folder = tmp_path_factory.mktemp("process")
+        config.save(str(folder / "bfly.yaml"))
+        with (
+            run_command("-e", "bfly.yaml", "0", cwd=folder) as url,
+            httpx.Client(base_url=url, timeout=60) as client,
+        ):
+            yield client
+
+    return run
 
 
 def tree(*channels: dict[str, object], **settings: object) -> Config:

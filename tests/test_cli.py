@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import h5py
@@ -22,7 +18,7 @@ from bfly.cli import main
 from bfly.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -35,31 +31,6 @@ def folder(tmp_path: Path) -> Path:
         with h5py.File(data / name, "w") as file:
             file["main"] = np.zeros((2, 3, 4), "u1")
     return data
-
-
-@contextmanager
-def command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
-    """Run the command; gives its address once it serves."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bfly", *words],
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = []
-    assert process.stderr
-    for line in process.stderr:
-        lines.append(line)
-        if "http://" in line:
-            break
-    else:
-        raise AssertionError("".join(lines))
-    try:
-        yield next(word for word in line.replace('"', " ").split() if word.startswith("http://"))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +65,9 @@ def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
     assert "bad.yaml: bfly.prot is 1" in capsys.readouterr().err
 
 
-def test_a_folder_is_served_and_its_yaml_is_the_same_tree(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_is_served_and_its_yaml_is_the_same_tree(
+    command: Callable, folder: Path, tmp_path: Path
+) -> None:
     saved = tmp_path / "found.yaml"
     at = {"experiment": "root", "sample": "data"}
 
@@ -118,7 +91,7 @@ def test_a_folder_is_served_and_its_yaml_is_the_same_tree(folder: Path, tmp_path
     assert (tmp_path / "bfly.log").read_text().count("serves http://") == 3
 
 
-def test_host_and_json_log(folder: Path, tmp_path: Path) -> None:
+def test_host_and_json_log(command: Callable, folder: Path, tmp_path: Path) -> None:
     words = ("-e", str(folder), "--host", "127.0.0.2", "--log-json", "0")
     with command(*words, cwd=tmp_path) as url:
         assert url.startswith("http://127.0.0.2:")
@@ -127,7 +100,7 @@ def test_host_and_json_log(folder: Path, tmp_path: Path) -> None:
         assert {"time", "level", "message"} <= set(json.loads(line))
 
 
-def test_the_demo_serves_a_picture_of_tissue(tmp_path: Path) -> None:
+def test_the_demo_serves_a_picture_of_tissue(command: Callable, tmp_path: Path) -> None:
     with command("demo", "0", cwd=tmp_path) as url:
         at = {"experiment": "root", "sample": "bfly-demo", "dataset": "bfly-demo"}
         channels = httpx.get(f"{url}api/channels", params=at).json()

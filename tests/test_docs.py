@@ -17,8 +17,7 @@ from bfly.butterfly import DEFAULT_DATABASE, runtime_of
 from bfly.cli import COMMANDS, main
 from bfly.config import Config
 from bfly.encoders.views import VIEWS
-from bfly.keywords import INPUT
-from bfly.protocols.api import NEEDED, OPTIONAL, ROWS
+from bfly.protocols.api import METHODS
 from bfly.queries.data import DataQuery
 from bfly.testing.tissue import make_tissue
 from bfly.tree import Channel, Dataset, Experiment, Sample
@@ -161,16 +160,15 @@ def test_every_rest_parameter_is_documented_with_its_default() -> None:
         for names, default, _ in rows(section(DOCS / "http.md", "Cutouts"))
         for word in words(names)
     }
-    stated = dict.fromkeys((*INPUT.GROUP.LIST, *NEEDED), "needed")
-    stated |= {name: f"`{getattr(DataQuery, name)}`" for name in OPTIONAL}
+    method = METHODS["data"]
+    stated = dict.fromkeys(method.needed, "needed")
+    stated |= {name: f"`{getattr(DataQuery, name)}`" for name in method.optional}
     assert documented == stated
 
 
 def test_every_rest_method_is_documented() -> None:
     text = section(DOCS / "http.md", "REST: `/api`")
-    facts = ["channel_metadata", "entity_feature", *ROWS]
-    methods = [*INPUT.METHODS.GROUP_LIST, *facts, *INPUT.METHODS.IMAGE_LIST]
-    assert set(re.findall(r"`/api/(\w+)", text)) == set(methods)
+    assert set(re.findall(r"`/api/(\w+)", text)) == set(METHODS)
 
 
 def test_every_status_is_documented() -> None:

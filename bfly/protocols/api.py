@@ -2,29 +2,126 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from bfly.errors import Absent
+from bfly.errors import (
+    Absent,
+    ButterflyError,
+    DatabaseError,
+    MissingLibrary,
+    NotAllowed,
+    SourceError,
+    TooLarge,
+)
 from bfly.keywords import INPUT
 from bfly.protocols.protocol import Protocol, channel_words, named
 from bfly.queries.data import DataQuery
-from bfly.queries.feature import BOX, FeatureQuery, RowsQuery
+from bfly.queries.feature import BOX, FeatureQuery, MatrixQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.queries.query import Query
     from bfly.tree import Channel, Dataset, Experiment, Sample
 
-__all__ = ["API"]
+__all__ = ["API", "METHODS", "Method"]
 
-NEEDED = ("x", "y", "z", "width", "height")
-OPTIONAL = ("depth", "resolution", "format", "view")
-ROWS = ("synapses", "neurons", "partners", "connectivity")
-OF_FEATURES = ("feature", "id", *BOX, "resolution", "ids", "format")
-OF_ROWS = ("resolution", "id", "neuron", "pre", "post")
+GROUP: tuple[str, ...] = tuple(INPUT.GROUP.LIST)
+"""The names that lead to a channel, from the experiment down."""
+
+DATASET = GROUP[:3]
+
+_OF_CHANNELS = (Absent, MissingLibrary, NotAllowed, SourceError)
+_OF_ROWS = (Absent, DatabaseError, MissingLibrary)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One address below ``/api``.
+
+    Parameters
+    ----------
+    query : type of Query
+        What it asks; says what its words may be.
+    summary : str
+        For people.
+    needed, optional : tuple of str
+        The parameters: names of `GROUP`, or words of the query.
+    errors : tuple of type
+        What may be wrong, beyond a `BadRequest`.
+    """
+
+    query: type[Query]
+    summary: str
+    needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ("format",)
+    errors: tuple[type[ButterflyError], ...] = ()
+
+    def words(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Give the words of the query that the parameters say.
+
+        Raises
+        ------
+        BadRequest
+            One that is needed is not there.
+        """
+        needed = {name: named(parameters, name) for name in self.needed}
+        said = {name: parameters[name] for name in self.optional if name in parameters}
+        return {name: word for name, word in {**needed, **said}.items() if name not in GROUP}
+
+
+_CUTOUT = Method(
+    DataQuery,
+    "A cutout of a channel",
+    (*GROUP, "x", "y", "z", "width", "height"),
+    ("depth", "resolution", "format", "view"),
+    (*_OF_CHANNELS, TooLarge),
+)
+
+METHODS: dict[str, Method] = {
+    **{
+        method: Method(InfoQuery, f"The names of {method}", GROUP[:depth])
+        for depth, method in enumerate(INPUT.METHODS.GROUP_LIST)
+    },
+    "channel_metadata": Method(InfoQuery, "What a channel is", GROUP, errors=_OF_CHANNELS),
+    "entity_feature": Method(
+        FeatureQuery,
+        "A fact about neurons and synapses",
+        (*DATASET, "feature"),
+        ("channel", "id", *BOX, "resolution", "ids", "format"),
+        _OF_ROWS,
+    ),
+    "synapses": Method(
+        RowsQuery,
+        "Synapses, a row each",
+        DATASET,
+        ("channel", "neuron", "pre", "post", *BOX, "resolution", "ids", "format"),
+        _OF_ROWS,
+    ),
+    "neurons": Method(
+        RowsQuery, "Neurons, a row each", DATASET, ("channel", "ids", "format"), _OF_ROWS
+    ),
+    "partners": Method(
+        RowsQuery,
+        "The neurons before and after a neuron",
+        (*DATASET, "id"),
+        ("channel", "ids", "format"),
+        _OF_ROWS,
+    ),
+    "connectivity": Method(
+        MatrixQuery,
+        "How many synapses join each two of some neurons",
+        (*DATASET, "ids"),
+        ("channel", "format"),
+        _OF_ROWS,
+    ),
+    **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),
+}
+"""From the last part of an address to what is asked there."""
 
 
 class API(Protocol):
@@ -34,72 +131,50 @@ class API(Protocol):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
-        method = path.strip("/")
-        if method in INPUT.METHODS.GROUP_LIST:
-            return self._group(method, parameters)
-        if method == "channel_metadata":
-            channel = self._channel(parameters)
-            return InfoQuery(
-                method=method,
-                name=channel.name,
-                format=parameters.get("format", "json"),
-                **channel_words(channel),
-            )
-        if method == "entity_feature":
-            words = {name: parameters[name] for name in OF_FEATURES if name in parameters}
-            return FeatureQuery(**self._dataset_words(parameters), **words)
-        if method in ROWS:
-            return self._rows(method, parameters)
-        if method in INPUT.METHODS.IMAGE_LIST:
-            channel = self._channel(parameters)
-            words = {name: named(parameters, name) for name in NEEDED}
-            words |= {name: parameters[name] for name in OPTIONAL if name in parameters}
-            return DataQuery(method=method, **channel_words(channel), **words)
-        facts = ["channel_metadata", "entity_feature", *ROWS]
-        methods = [*INPUT.METHODS.GROUP_LIST, *facts, *INPUT.METHODS.IMAGE_LIST]
-        raise Absent(f"The method {method} is not in {methods}.")
+        name = path.strip("/")
+        method = METHODS.get(name)
+        if method is None:
+            raise Absent(f"The method {name} is not in {list(METHODS)}.")
+        if name in INPUT.METHODS.GROUP_LIST:
+            words = method.words(parameters)
+            return InfoQuery(method=name, list=self._names(method, parameters), **words)
+        if issubclass(method.query, RowsQuery):
+            path = self._path(parameters)
+            return method.query(rows=name, path=path, **method.words(parameters))
+        if method.query is FeatureQuery:
+            return FeatureQuery(path=self._path(parameters), **method.words(parameters))
+        channel = self._channel(parameters)
+        about: dict[str, Any] = {**channel_words(channel), **method.words(parameters)}
+        if method.query is DataQuery:
+            return DataQuery(method=name, **about)
+        return InfoQuery(method=name, name=channel.name, **about)
 
-    def _group(self, method: str, parameters: Mapping[str, str]) -> InfoQuery:
+    def _names(self, method: Method, parameters: Mapping[str, str]) -> list[str]:
         """List the names below what the parameters lead to."""
-        depth = INPUT.METHODS.GROUP_LIST.index(method)
-        above = [named(parameters, name) for name in INPUT.GROUP.LIST[:depth]]
         config = self.config
         items: Sequence[Experiment | Sample | Dataset | Channel]
-        match above:
+        match [named(parameters, name) for name in method.needed]:
             case []:
                 items = config.experiments
             case [experiment]:
                 items = config.experiment(experiment).samples
             case [experiment, sample]:
                 items = config.sample(experiment, sample).datasets
-            case _:
+            case above:
                 items = config.dataset(*above).channels
-        names = [item.name for item in items]
-        return InfoQuery(method=method, list=names, format=parameters.get("format", "json"))
+        return [item.name for item in items]
 
-    def _rows(self, method: str, parameters: Mapping[str, str]) -> RowsQuery:
-        words: dict[str, Any] = {
-            name: parameters[name] for name in (*BOX, *OF_ROWS) if name in parameters
-        }
-        if method == "connectivity":
-            words["list"] = named(parameters, "ids").split(",")
-        elif "ids" in parameters:
-            words["ids"] = parameters["ids"]
-        if "format" in parameters:
-            words["rows_format"] = parameters["format"]
-        return RowsQuery(rows=method, **self._dataset_words(parameters), **words)
-
-    def _dataset_words(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _path(self, parameters: Mapping[str, str]) -> str:
         """Give the path of a channel, or of a dataset where no channel is named."""
         if "channel" in parameters:
-            return {"path": self._channel(parameters).path}
-        experiment, sample, dataset = (named(parameters, name) for name in INPUT.GROUP.LIST[:3])
-        return {"path": self.config.dataset(experiment, sample, dataset).path}
+            return self._channel(parameters).path
+        experiment, sample, dataset = (named(parameters, name) for name in DATASET)
+        return self.config.dataset(experiment, sample, dataset).path
 
     def _channel(self, parameters: Mapping[str, str]) -> Channel:
         """Find a channel; of the names that lead to it, the first wrong one is complained of."""
-        names: list[str] = [parameters.get(name, "") for name in INPUT.GROUP.LIST]
-        for name in INPUT.GROUP.LIST:
+        names: list[str] = [parameters.get(name, "") for name in GROUP]
+        for name in GROUP:
             if name not in parameters:
                 self.config.find(*names)
         return self.config.find(*names)

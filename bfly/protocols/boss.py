@@ -25,13 +25,14 @@ from bfly.protocols.boss_answers import (
     ReserveQuery,
 )
 from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_words, tokens
-from bfly.queries.info import InfoQuery
-from bfly.queries.query import one_of, whole_number
+from bfly.queries.allowed import one_of, whole_number
+from bfly.queries.info import WordsQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.queries.data import DataQuery
+    from bfly.queries.info import InfoQuery
     from bfly.tree import Channel
 
 __all__ = ["BossDB"]
@@ -49,25 +50,6 @@ MOST = 2**64 - 1
 SERVICES = ("boundingbox", "collection", "coord", "cutout", "downsample", "ids", "meta", "reserve")
 
 _SPAN = re.compile(r"(-?\d{1,18}):(-?\d{1,18})")
-
-
-class WordsQuery(InfoQuery):
-    """A request whose answer is in the configuration.
-
-    Parameters
-    ----------
-    words : dict
-        The answer.
-    """
-
-    def __init__(self, words: dict[str, Any]) -> None:
-        super().__init__(method="channels")
-        self._words = words
-
-    @property
-    @override
-    def result(self) -> dict[str, Any]:
-        return self._words
 
 
 class BossDB(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,12 +10,14 @@ import numpy as np
 from bfly import registry
 from bfly.geometry import BoundingBox, Zyx, zyx
 from bfly.keywords import INPUT
-from bfly.queries.query import Query, one_of, whole_number
+from bfly.queries.allowed import OneOf, Whole
+from bfly.queries.query import Query
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from bfly.encoders.encoder import Encoder
+    from bfly.queries.allowed import Allowed
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -23,6 +26,9 @@ __all__ = ["DataQuery"]
 
 MOST_HALVINGS = 31
 """The coarsest mip that can be asked for; no volume has more to halve."""
+
+FAR = 2**53
+"""The highest coordinate: as far as the numbers of JSON are exact."""
 
 
 class DataQuery(Query):
@@ -57,6 +63,18 @@ class DataQuery(Query):
         "format": "format",
         "view": "view",
     }
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        "method": OneOf(lambda: INPUT.METHODS.IMAGE_LIST),
+        "z": Whole(-FAR, FAR, "the first section"),
+        "y": Whole(-FAR, FAR, "the first row, in voxels of the mip"),
+        "x": Whole(-FAR, FAR, "the first column, in voxels of the mip"),
+        "depth": Whole(1, FAR, "how many sections"),
+        "height": Whole(1, FAR, "how many voxels of the mip in y"),
+        "width": Whole(1, FAR, "how many voxels of the mip in x"),
+        "resolution": Whole(0, MOST_HALVINGS, "the mip: how many times x and y are halved"),
+        "format": OneOf(partial(registry.names, "encoders"), "the format of the voxels"),
+        "view": OneOf(lambda: INPUT.IMAGE.VIEW.LIST, "how voxels become pixels"),
+    }
     _INPUT: ClassVar[dict[str, str]] = {
         **Query._INPUT,
         **{f"POSITION.{word.upper()}": word for word in ("z", "y", "x")},
@@ -72,17 +90,6 @@ class DataQuery(Query):
     resolution = 0
     format = "png"
     view = "grayscale"
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.method = one_of("method", self.method, INPUT.METHODS.IMAGE_LIST)
-        for name in ("z", "y", "x"):
-            setattr(self, name, whole_number(name, getattr(self, name), highest=2**53))
-        for name in ("depth", "height", "width"):
-            setattr(self, name, whole_number(name, getattr(self, name), 1, 2**53))
-        self.resolution = whole_number("resolution", self.resolution, 0, MOST_HALVINGS)
-        self.format = one_of("format", self.format, registry.names("encoders"))
-        self.view = one_of("view", self.view, INPUT.IMAGE.VIEW.LIST)
 
     @property
     def box(self) -> BoundingBox:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import INPUT
-from bfly.queries.data import MOST_HALVINGS
+from bfly.queries.allowed import Many, OneOf, Whole
+from bfly.queries.data import FAR, DataQuery
 from bfly.queries.info import InfoQuery
-from bfly.queries.query import one_of, whole_number
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
+    from bfly.queries.allowed import Allowed
 
-__all__ = ["FeatureQuery", "RowsQuery", "entity_id"]
+__all__ = ["FeatureQuery", "MatrixQuery", "RowsQuery"]
 
 BOX = ("z", "y", "x", "depth", "height", "width")
 MOST_WANTED = 5000
@@ -28,15 +29,8 @@ ROW_FORMATS = {
 """How rows are written: a JSON object a line, CSV with a header, or an Arrow IPC stream."""
 
 
-def entity_id(name: str, value: Any) -> int:
-    """Read the id of a neuron or a synapse, an unsigned number of 64 bits.
-
-    Raises
-    ------
-    BadRequest
-        It is none.
-    """
-    return whole_number(name, value, 0, 2**64 - 1)
+ENTITY = Whole(0, 2**64 - 1)
+"""The id of a neuron or a synapse."""
 
 
 class _Entities(InfoQuery):
@@ -54,14 +48,23 @@ class _Entities(InfoQuery):
         **InfoQuery.WORDS,
         **{name: name for name in (*BOX, "resolution", "ids")},
     }
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **InfoQuery.ALLOWED,
+        **{axis: DataQuery.ALLOWED[axis] for axis in "zyx"},
+        "depth": Whole(0, FAR, "how many sections"),
+        "height": Whole(0, FAR, "how many voxels of the mip in y"),
+        "width": Whole(0, FAR, "how many voxels of the mip in x"),
+        "resolution": DataQuery.ALLOWED["resolution"],
+        "ids": OneOf(lambda: ["number", "string"], "how the ids are written"),
+    }
     lasting = False
+    z = y = x = 0
+    depth = height = width = 0
     ids = "number"
     resolution = 0
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.ids = one_of("ids", self.ids, ["number", "string"])
-        self.resolution = whole_number("resolution", self.resolution, 0, MOST_HALVINGS)
         self.box = self._box(keywords)
 
     def _box(self, keywords: dict[str, Any]) -> BoundingBox | None:
@@ -71,12 +74,8 @@ class _Entities(InfoQuery):
             return None
         if missing:
             raise BadRequest(f"The {missing[0]} is missing; a box needs {', '.join(BOX)}.")
-        lowest = (None, None, None, 0, 0, 0)
-        z, y, x, depth, height, width = (
-            whole_number(name, keywords[name], low, 2**53)
-            for name, low in zip(BOX, lowest, strict=True)
-        )
-        shape: Zyx = (depth, height, width)
+        z, y, x = self.z, self.y, self.x
+        shape: Zyx = (self.depth, self.height, self.width)
         factor = 1, 1 << self.resolution, 1 << self.resolution
         return BoundingBox.of_shape(shape, (z, y, x)).refined(factor)
 
@@ -92,16 +91,21 @@ class FeatureQuery(_Entities):
         The fact, once it is known.
     """
 
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **_Entities.ALLOWED,
+        "feature": OneOf(lambda: INPUT.FEATURES.LIST, "which fact"),
+        "id": Whole(0, ENTITY.highest, "of which neuron or synapse"),
+    }
     answer: Any = None
 
     def __init__(self, **keywords: Any) -> None:
-        super().__init__(**{"method": "entity_feature", **keywords})
+        super().__init__(**{"method": "entity_feature", "feature": "", **keywords})
         words = INPUT.FEATURES
-        self.feature = one_of("feature", self.feature, words.LIST)
         needs_id = self.feature in words.ID_LIST or self.feature == "neuron_children"
         if needs_id and self.id is None:
             raise BadRequest(f"The id is missing, which {self.feature} needs.")
-        self.id = entity_id("id", self.id) if needs_id else None
+        if not needs_id:
+            self.id = None
         if self.feature in words.BOX_LIST and self.box is None:
             raise BadRequest(f"The z is missing; {self.feature} needs {', '.join(BOX)}.")
         of_neurons = ("is_neuron", "neuron_keypoint", "all_neurons")
@@ -127,34 +131,50 @@ class RowsQuery(_Entities):
     ----------
     **keywords
         Those of `FeatureQuery`, and ``rows`` (which of the four), ``neuron``, ``pre`` and
-        ``post`` (only synapses of, before or after a neuron), ``list`` (the ids of a
-        connectivity matrix) and ``rows_format`` (see `ROW_FORMATS`).
+        ``post`` (only synapses of, before or after a neuron); ``format`` is one of
+        `ROW_FORMATS`.
+
+    Attributes
+    ----------
+    wanted : list of int
+        The neurons of a matrix.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
         **_Entities.WORDS,
-        **{name: name for name in ("rows", "neuron", "pre", "post", "rows_format")},
+        **{name: name for name in ("rows", "neuron", "pre", "post")},
+    }
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **_Entities.ALLOWED,
+        "format": OneOf(lambda: ROW_FORMATS, "how the rows are written"),
+        "id": Whole(0, ENTITY.highest, "of which neuron"),
+        "neuron": Whole(0, ENTITY.highest, "only synapses of this neuron"),
+        "pre": Whole(0, ENTITY.highest, "only synapses that this neuron is before"),
+        "post": Whole(0, ENTITY.highest, "only synapses that this neuron is after"),
     }
     rows = "synapses"
-    rows_format = "jsonl"
+    format = "jsonl"
     neuron: int | None = None
     pre: int | None = None
     post: int | None = None
+    wanted: list[int] = []  # noqa: RUF012 - replaced, never changed
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.rows_format = one_of("format", self.rows_format, ROW_FORMATS)
-        for name in ("neuron", "pre", "post"):
-            if getattr(self, name) is not None:
-                setattr(self, name, entity_id(name, getattr(self, name)))
-        self.id = None if self.id is None else entity_id("id", self.id)
-        self.wanted = [entity_id("ids", number) for number in self.names]
         if self.rows == "partners" and self.id is None:
             raise BadRequest("The id is missing.")
-        if self.rows == "connectivity" and not 0 < len(self.wanted) <= MOST_WANTED:
-            raise BadRequest(f"There are {len(self.wanted)} ids; allowed are 1 to {MOST_WANTED}.")
 
     @property
     def mime_type(self) -> str:
         """The media type of the rows."""
-        return ROW_FORMATS[self.rows_format]
+        return ROW_FORMATS[self.format]
+
+
+class MatrixQuery(RowsQuery):
+    """A request for ``connectivity``, whose ``ids`` are those of its neurons."""
+
+    WORDS: ClassVar[dict[str, str]] = {**RowsQuery.WORDS, "ids": "wanted"}
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **RowsQuery.ALLOWED,
+        "ids": Many(ENTITY, MOST_WANTED, "of the neurons of the matrix"),
+    }

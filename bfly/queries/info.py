@@ -6,14 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
+from typing_extensions import override
 
 from bfly.keywords import INPUT
-from bfly.queries.query import Query, one_of
+from bfly.queries.allowed import OneOf
+from bfly.queries.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["InfoQuery"]
+    from bfly.queries.allowed import Allowed
+
+__all__ = ["InfoQuery", "WordsQuery"]
 
 
 class InfoQuery(Query):
@@ -42,6 +46,10 @@ class InfoQuery(Query):
         "feature": "feature",
         "format": "format",
     }
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        "method": OneOf(lambda: INPUT.METHODS.LIST),
+        "format": OneOf(lambda: INPUT.INFO.FORMAT.LIST, "how the answer is written"),
+    }
     _INPUT: ClassVar[dict[str, str]] = {
         **Query._INPUT,
         "INFO.FORMAT": "format",
@@ -64,11 +72,6 @@ class InfoQuery(Query):
     id: int | None = None
     feature = ""
     format = "json"
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.method = one_of("method", self.method, INPUT.METHODS.LIST)
-        self.format = one_of("format", self.format, INPUT.INFO.FORMAT.LIST)
 
     def set_channel(self, channel: dict[str, Any]) -> InfoQuery:
         """Give the same request for one channel of the dataset.
@@ -118,3 +121,22 @@ class InfoQuery(Query):
     def mime_type(self) -> str:
         """The media type of the answer."""
         return f"application/{self.format}"
+
+
+class WordsQuery(InfoQuery):
+    """A request whose answer is in the configuration.
+
+    Parameters
+    ----------
+    words : object
+        The answer.
+    """
+
+    def __init__(self, words: Any) -> None:
+        super().__init__(method="channels")
+        self._words = words
+
+    @property
+    @override
+    def result(self) -> Any:
+        return self._words

@@ -9,57 +9,16 @@ import numpy as np
 
 from bfly.errors import BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
+from bfly.queries.allowed import whole_number
 from bfly.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from bfly.geometry import Zyx
+    from bfly.queries.allowed import Allowed
 
-__all__ = ["Query", "one_of", "whole_number"]
-
-
-def whole_number(name: str, value: Any, lowest: int | None = None, highest: int = 2**63 - 1) -> int:
-    """Read a whole number that came from outside.
-
-    Parameters
-    ----------
-    name : str
-        The parameter's name, for the message.
-    value : int or str
-        As it came; text may have a sign.
-    lowest, highest : int
-        The bounds, both allowed; `lowest` is ``-highest`` unless given.
-
-    Raises
-    ------
-    BadRequest
-        It is no whole number, or it is out of bounds.
-    """
-    lowest = -highest if lowest is None else lowest
-    try:
-        number = int(value)
-        if isinstance(value, float) and number != value:
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise BadRequest(f"The {name} {value} is not a whole number.") from None
-    if not lowest <= number <= highest:
-        raise BadRequest(f"The {name} {number} is not from {lowest} to {highest}.")
-    return number
-
-
-def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Take a word that must be one of some.
-
-    Raises
-    ------
-    BadRequest
-        It is not; in the documented words: ``The view foo is not in ['grayscale', …].``
-    """
-    words = list(allowed)
-    if value not in words:
-        raise BadRequest(f"The {name} {value} is not in {words}.")
-    return str(value)
+__all__ = ["Query"]
 
 
 class Query:
@@ -97,6 +56,9 @@ class Query:
     }
     """From a word on the wire to the attribute that keeps it."""
 
+    ALLOWED: ClassVar[dict[str, Allowed]] = {}
+    """What those words may be that come from the wire as they are."""
+
     _INPUT: ClassVar[dict[str, str]] = {"METHODS": "method", "IMAGE.OFFSET": "offset"}
     _RUNTIME: ClassVar[dict[str, str]] = {
         "IMAGE.SOURCE": "source_type",
@@ -133,6 +95,8 @@ class Query:
                 raise BadRequest(
                     f"The keyword {word} of {type(self).__name__} is not in {sorted(self.WORDS)}."
                 )
+            if word in self.ALLOWED:
+                value = self.ALLOWED[word].read(word, value)
             setattr(self, self.WORDS[word], value)
 
     @cached_property

@@ -72,7 +72,7 @@ class Channel:
 
 @pytest.fixture(scope="session")
 def labels(
-    tmp_path_factory: pytest.TempPathFactory, serve: Callable, make_tree: Callable
+    tmp_path_factory: pytest.TempPathFactory, process: Callable, make_tree: Callable
 ) -> Iterator[Served]:
     """Ids above 2^53 at an odd offset, with voxels of three different sizes."""
     ids = np.random.default_rng(0).integers(2**53, 2**64, 40, np.uint64)
@@ -81,12 +81,12 @@ def labels(
     with h5py.File(path, "w") as file:
         file.create_dataset("main", data=voxels, chunks=(32, 32, 32), compression="gzip")
     place = {"offset": (4, 10, 7), "voxel_size": (40, 4, 3.58)}
-    with serve(make_tree({"name": "seg", "path": str(path), **place})) as client:
+    with process(make_tree({"name": "seg", "path": str(path), **place})) as client:
         yield {"seg": Channel(client, "seg", voxels, "segmentation", **place)}
 
 
 @pytest.fixture(scope="session")
-def fib25_served(fib25: Path, serve: Callable, make_tree: Callable) -> Iterator[Served]:
+def fib25_served(fib25: Path, process: Callable, make_tree: Callable) -> Iterator[Served]:
     """Real EM and labels."""
     sections = natsorted((fib25 / "grayscale").iterdir())
     voxels = {"grayscale": np.stack([imagecodecs.imread(str(path)) for path in sections])}
@@ -97,7 +97,7 @@ def fib25_served(fib25: Path, serve: Callable, make_tree: Callable) -> Iterator[
     channels = [
         {"name": name, "path": str(fib25 / name), "voxel_size": [8, 8, 8]} for name in voxels
     ]
-    with serve(make_tree(*channels)) as client:
+    with process(make_tree(*channels)) as client:
         yield {
             name: Channel(
                 client,

@@ -1,0 +1,181 @@
+"""``/openapi.json``: what ``/api`` is, for programs that write clients and try addresses.
+
+All of it comes from the tables that requests are checked by: `bfly.protocols.api.METHODS`, what
+the queries allow, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+import bfly
+from bfly import registry
+from bfly.application import STATUSES
+from bfly.errors import Absent, BadRequest
+from bfly.keywords import INPUT, OUTPUT, RUNTIME
+from bfly.protocols.api import GROUP, METHODS
+from bfly.protocols.protocol import Protocol
+from bfly.queries.data import DataQuery
+from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
+from bfly.queries.info import WordsQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.config import Config
+    from bfly.errors import ButterflyError
+    from bfly.protocols.api import Method
+
+__all__ = ["OpenAPI", "document"]
+
+CONDITIONS = {
+    "If-None-Match": "the ETag of what is known already",
+    "If-Match": "the ETag of what is asked for; another one is not wanted",
+    "Range": "which bytes are asked for",
+    "If-Range": "the ETag for which the range counts",
+}
+"""Headers that ask for less than the whole answer."""
+
+PARTS = {
+    206: "The bytes that were asked for",
+    304: "What is known already is still so",
+    412: "The answer has another ETag",
+    416: "The answer has no such bytes",
+}
+
+
+class OpenAPI(Protocol):
+    """``/openapi.json``."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("openapi.json",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> WordsQuery:
+        if path:
+            raise Absent(f"There is nothing below /openapi.json, such as {path}.")
+        return WordsQuery(document(self.config))
+
+
+def document(config: Config) -> dict[str, Any]:
+    """Describe ``/api`` of a server.
+
+    Parameters
+    ----------
+    config : Config
+        What is served: the names that parameters may have.
+    """
+    paths: dict[str, Any] = {}
+    for name, method in METHODS.items():
+        get, head = (_operation(name, method, verb) for verb in ("get", "head"))
+        paths[f"/api/{name}"] = {"get": get, "head": head}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Butterfly",
+            "version": bfly.__version__,
+            "description": "Volumes of connectomics, and their neurons and synapses.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "."}],
+        "paths": paths,
+        "components": {"schemas": _names(config)},
+    }
+
+
+def _names(config: Config) -> dict[str, Any]:
+    """Say which names there are of experiments, samples, datasets and channels."""
+    samples = [sample for experiment in config.experiments for sample in experiment.samples]
+    datasets = [dataset for sample in samples for dataset in sample.datasets]
+    names = (
+        {experiment.name for experiment in config.experiments},
+        {sample.name for sample in samples},
+        {dataset.name for dataset in datasets},
+        {channel.name for dataset in datasets for channel in dataset.channels},
+    )
+    schemas: dict[str, Any] = {}
+    for group, known in zip(GROUP, names, strict=True):
+        schemas[group] = {"type": "string", **({"enum": sorted(known)} if known else {})}
+    return schemas
+
+
+def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
+    parameters = [_word(word, method, True) for word in method.needed]
+    parameters += [_word(word, method, False) for word in method.optional]
+    whole = not issubclass(method.query, RowsQuery)
+    if whole:
+        parameters += [
+            {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
+            for header, text in CONDITIONS.items()
+        ]
+    answer: dict[str, Any] = {"description": method.summary}
+    if verb == "get":
+        answer["content"] = _content(name, method)
+    errors: dict[int, list[type[ButterflyError]]] = {}
+    possible: tuple[type[ButterflyError], ...] = (BadRequest, *method.errors)
+    for error in possible:
+        status = next(status for kind, status in STATUSES.items() if issubclass(error, kind))
+        errors.setdefault(status, []).append(error)
+    parts = {str(status): {"description": text} for status, text in PARTS.items()}
+    return {
+        "operationId": f"{verb}_{name}",
+        "summary": method.summary if verb == "get" else f"The headers of: {method.summary}",
+        "parameters": parameters,
+        "responses": {
+            "200": answer,
+            **(parts if whole else {}),
+            **{str(status): _error(kinds, verb) for status, kinds in errors.items()},
+        },
+    }
+
+
+def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
+    """Describe a parameter of a method."""
+    described = {"name": word, "in": "query", "required": required}
+    if word in GROUP:
+        name = {"$ref": f"#/components/schemas/{word}"}
+        return {**described, "description": f"the name of the {word}", "schema": name}
+    allowed = method.query.ALLOWED[word]
+    schema = allowed.schema
+    default = getattr(method.query, method.query.WORDS[word])
+    if not required and default is not None:
+        schema["default"] = default
+    lists = {"style": "form", "explode": False} if schema["type"] == "array" else {}
+    return {**described, "description": allowed.meaning, "schema": schema, **lists}
+
+
+def _content(name: str, method: Method) -> dict[str, Any]:
+    """Say what media types an answer may have, and what is in JSON."""
+    if issubclass(method.query, RowsQuery):
+        return {media: {} for media in ROW_FORMATS.values()}
+    if issubclass(method.query, DataQuery):
+        encoders = registry.find("encoders").values()
+        return {media: {} for media in sorted({encoder.media_type for encoder in encoders})}
+    json: dict[str, Any] = _metadata()
+    if name in INPUT.METHODS.GROUP_LIST:
+        json = {"type": "array", "items": {"type": "string"}}
+    elif issubclass(method.query, FeatureQuery):
+        json = {"type": ["boolean", "object", "array"]}
+    return {"application/json": {"schema": json}, "application/yaml": {}}
+
+
+def _metadata() -> dict[str, Any]:
+    info, source = OUTPUT.INFO, RUNTIME.IMAGE.SOURCE
+    whole = {"type": "integer", "minimum": 0}
+    size = {axis.NAME: whole for axis in (info.SIZE.X, info.SIZE.Y, info.SIZE.Z)}
+    properties: dict[str, Any] = {
+        info.CHANNEL.NAME: {"type": "string"},
+        info.PATH.NAME: {"type": "string"},
+        info.TYPE.NAME: {"type": "string"},
+        source.NAME: {"type": "string", "enum": list(registry.names("sources"))},
+        info.SIZE.NAME: {"type": "object", "properties": size, "required": list(size)},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _error(kinds: list[type[ButterflyError]], verb: str) -> dict[str, Any]:
+    """Describe a status by the first line of what its errors say of themselves."""
+    text = " ".join((kind.__doc__ or "").partition("\n")[0] for kind in kinds)
+    content = {"content": {"text/plain": {"schema": {"type": "string"}}}} if verb == "get" else {}
+    return {"description": text, **content}

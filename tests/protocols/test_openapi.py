@@ -1,0 +1,98 @@
+"""``/openapi.json``: what it says is so, as Schemathesis finds by trying it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+
+from bfly.config import Config
+from bfly.protocols.api import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import httpx
+
+BIG = 2**64 - 1
+
+LEFT_OUT = (
+    # A box is all of its parameters or none, and some facts need an id, which OpenAPI cannot say;
+    # and what is allowed can still be too large.
+    "positive_data_acceptance",
+    # Parameters that are not known are taken no notice of.
+    "negative_data_rejection",
+    # A channel that cannot be read is 503 and documented; 500 is not, and so is found.
+    "not_a_server_error",
+)
+
+
+@pytest.fixture(scope="module")
+def client(
+    tmp_path_factory: pytest.TempPathFactory, process: Callable[..., Any]
+) -> Iterator[httpx.Client]:
+    """Serve channels of both kinds, one broken, and neurons with the ids that are tried first."""
+    folder = tmp_path_factory.mktemp("openapi")
+    random = np.random.default_rng(0)
+    volumes = {
+        "em": random.integers(0, 255, (20, 90, 100), np.uint8),
+        "seg": random.integers(BIG - 9, BIG, (20, 90, 100), np.uint64),
+    }
+    for name, volume in volumes.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file["main"] = volume
+    (folder / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    centre = {"z": [10, 11, 12], "y": [20, 40, 60], "x": [8, 16, 24]}
+    synapses = {"neuron_1": [0, 9, BIG], "neuron_2": [9, 0, 0], "synapse_center": centre}
+    (folder / "synapse-connections.json").write_text(json.dumps(synapses))
+    somas = [{"neuron_id": number, "z": 1, "y": 50, "x": 90} for number in (0, 9, BIG)]
+    (folder / "neuron-soma.json").write_text(json.dumps(somas))
+    channels = [{"name": n, "path": str(folder / f"{n}.h5")} for n in (*volumes, "broken")]
+    datasets = [{"name": "dat", "path": str(folder), "channels": channels}]
+    tree = [{"name": "exp", "samples": [{"name": "sam", "datasets": datasets}]}]
+    with process(
+        Config.parse({"bfly": {"experiments": tree, "max-cutout-size": 1}}, "test.yaml")
+    ) as client:
+        yield client
+
+
+def test_every_method_has_its_words(client: httpx.Client) -> None:
+    found = client.get("/openapi.json")
+    assert found.headers["content-type"] == "application/json"
+    paths = found.json()["paths"]
+    assert set(paths) == {f"/api/{method}" for method in METHODS}
+    words = {word["name"]: word for word in paths["/api/data"]["get"]["parameters"]}
+    assert words["z"]["required"]
+    assert words["resolution"]["schema"] == {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 31,
+        "default": 0,
+    }
+    assert words["view"]["schema"]["enum"] == ["grayscale", "colormap", "rgb"]
+    names = found.json()["components"]["schemas"]
+    assert names["channel"]["enum"] == ["broken", "em", "seg"]
+    assert client.get("/openapi.json/x").status_code == 404
+
+
+def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "schemathesis.cli"]
+    settings = ["--phases", "coverage,fuzzing", "--max-examples", "5", "--seed", "1"]
+    checks = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)]
+    done = subprocess.run(
+        [*program, "run", f"{client.base_url}openapi.json", *settings, *checks, "--no-color"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+    for phase in ("Coverage", "Fuzzing"):
+        assert f"✅ {phase}" in done.stdout, done.stdout[-5000:]
+    assert f"Tested: {2 * len(METHODS)}" in done.stdout
