@@ -28,6 +28,35 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note which protocol a test reads with which client."""
+    for item in items:
+        words = (
+            item.callspec.params
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else {}
+        )
+        for mark in item.iter_markers("reads"):
+            client, protocol = (text.format(**words) for text in mark.args)
+            item.user_properties.append(("reads", (protocol, client)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of protocols, clients and results."""
+    table: dict[tuple[str, str], dict[str, int]] = {}
+    for result in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(result, []):
+            for name, cell in report.user_properties:
+                if name == "reads":
+                    results = table.setdefault(tuple(cell), {})
+                    results[result] = results.get(result, 0) + 1
+    if table:
+        terminalreporter.section("protocols and their clients")
+    for (protocol, client), results in sorted(table.items()):
+        counts = ", ".join(f"{count} {result}" for result, count in results.items())
+        terminalreporter.line(f"{protocol:<36} {client:<28} {counts}")
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder with real data."""

@@ -70,6 +70,7 @@ def cutout(channel: Channel, mip: int, box: list[list[int]], accept: str, **word
 # intern
 
 
+@pytest.mark.reads("intern: listing", "boss")
 def test_intern_lists_what_there_is(remote: BossRemote, channel: Channel) -> None:
     assert remote.list_collections() == ["exp"]
     assert remote.list_experiments("exp") == ["sam::dat"]
@@ -77,6 +78,7 @@ def test_intern_lists_what_there_is(remote: BossRemote, channel: Channel) -> Non
     assert remote.list_coordinate_frames() == ["exp::sam::dat"]
 
 
+@pytest.mark.reads("intern: listing", "boss")
 def test_intern_reads_what_a_channel_is(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:
@@ -95,6 +97,7 @@ def test_intern_reads_what_a_channel_is(
     assert frame.voxel_unit == "nanometers"
 
 
+@pytest.mark.reads("intern: cutout", "boss")
 def test_intern_reads_every_mip(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:
@@ -103,6 +106,7 @@ def test_intern_reads_every_mip(
         assert np.array_equal(found, channel.at_mip(mip))
 
 
+@pytest.mark.reads("intern: cutout", "boss")
 def test_intern_reads_a_part_with_time_and_past_the_end(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:
@@ -116,6 +120,7 @@ def test_intern_reads_a_part_with_time_and_past_the_end(
     assert np.array_equal(remote.get_cutout(resource, 1, *box), padded)
 
 
+@pytest.mark.reads("intern: array", "boss")
 def test_intern_arrays_count_from_voxel_0(remote: BossRemote, channel: Channel) -> None:
     provider = _BossDBVolumeProvider(remote)
     for mip in (0, 1):
@@ -126,6 +131,7 @@ def test_intern_arrays_count_from_voxel_0(remote: BossRemote, channel: Channel) 
         assert np.array_equal(found[z : z + 9, y : y + 20, x : x + 30], expected)
 
 
+@pytest.mark.reads("intern: ids", "boss")
 def test_intern_finds_ids(seg: Channel) -> None:
     remote = remote_of(seg.client)
     resource = remote.get_channel("seg", "exp", "sam::dat")
@@ -137,6 +143,7 @@ def test_intern_finds_ids(seg: Channel) -> None:
         assert min(found) > 2**53
 
 
+@pytest.mark.reads("intern: ids", "boss")
 def test_intern_finds_ids_of_real_labels(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:
@@ -148,6 +155,7 @@ def test_intern_finds_ids_of_real_labels(
     assert found == [label for label in np.unique(channel.at_mip(1)).tolist() if label]
 
 
+@pytest.mark.reads("intern: bounding box", "boss")
 @pytest.mark.parametrize("mip", [0, 2])
 def test_intern_finds_the_bounding_box(
     remote: BossRemote, resource: ChannelResource, channel: Channel, mip: int
@@ -168,6 +176,7 @@ def test_intern_finds_the_bounding_box(
         assert found == {"x_range": x, "y_range": y, "z_range": z, "t_range": [0, 1]}
 
 
+@pytest.mark.reads("intern: filter", "boss")
 def test_intern_filters_labels(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:
@@ -187,6 +196,7 @@ def test_intern_filters_labels(
     assert np.array_equal(np.frombuffer(blosc.decompress(raw.content), "u8"), expected.ravel())
 
 
+@pytest.mark.reads("intern: reserve", "boss")
 def test_intern_is_told_free_ids(
     remote: BossRemote, resource: ChannelResource, channel: Channel
 ) -> None:

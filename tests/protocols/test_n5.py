@@ -83,6 +83,7 @@ def test_head_and_conditions_go_by_one_etag(seg: Channel, path: str) -> None:
     assert seg.client.get(f"{ROOT}/{path}", headers=same).status_code == 304
 
 
+@pytest.mark.reads("TensorStore", "n5")
 def test_tensorstore_reads_the_same(channel: Channel) -> None:
     for mip in channel.mips:
         spec = {"driver": "n5", "kvstore": f"{channel.url('n5')}/s{mip}/"}
@@ -93,6 +94,7 @@ def test_tensorstore_reads_the_same(channel: Channel) -> None:
         assert [(u.multiplier, u.base_unit) for u in store.dimension_units] == sizes
 
 
+@pytest.mark.reads("TensorStore, by itself", "n5")
 def test_tensorstore_detects_the_format(channel: Channel) -> None:
     for mip in channel.mips:
         store = ts.open(f"{channel.url('n5')}/s{mip}/").result()
@@ -100,6 +102,7 @@ def test_tensorstore_detects_the_format(channel: Channel) -> None:
         assert np.array_equal(store.read().result().T, channel.at_mip(mip))
 
 
+@pytest.mark.reads("CloudVolume n5://", "n5")
 @pytest.mark.filterwarnings("ignore")
 def test_cloudvolume_reads_the_same(channel: Channel) -> None:
     from cloudvolume import CloudVolume

@@ -251,6 +251,7 @@ def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
+@pytest.mark.reads("ndio 1.1.5", "ndstore /{suffix}/ca")
 @pytest.mark.parametrize("suffix", ["ocp", "nd"])
 def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
     boxes = []

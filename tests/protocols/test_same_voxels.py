@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Read = Callable[[np.ndarray], int]
 
+JPEG_ERROR = 40
+"""Levels by which a single voxel may differ after JPEG."""
+
 AT = {"experiment": "exp", "sample": "sam", "dataset": "dat", "format": "raw"}
 
 
@@ -137,6 +140,9 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
         if channel.kind == "segmentation":
             packed = "compressed_segmentation/"
             readers["compressed"] = precomputed(channel, mip, packed)
+        else:
+            readers["png"] = precomputed(channel, mip, "png/")
+            readers["jpeg"] = precomputed(channel, mip, "jpeg/")
         whole = channel.at_mip(mip)
         for _ in range(8):
             index = random.integers(0, whole.shape)
@@ -145,5 +151,6 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
             point = (channel.origin(mip) + index + inside) * channel.scale(mip)
             truth = int(whole[tuple(index)])
             found = {name: read(point) for name, read in readers.items()}
+            assert abs(found.pop("jpeg", truth) - truth) <= JPEG_ERROR
             assert found.pop("tiles") == truth & 0xFFFFFF
             assert found == dict.fromkeys(found, truth), (mip, index)

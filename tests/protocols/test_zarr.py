@@ -59,6 +59,7 @@ def test_labels_say_that_they_are(channel: Channel, prefix: str) -> None:
 
 @both
 @clients
+@pytest.mark.reads("ome-zarr-models", "{prefix}")
 def test_ome_zarr_models_accepts_it(channel: Channel, prefix: str) -> None:
     import ome_zarr_models
     import zarr
@@ -144,6 +145,7 @@ def test_chunks_are_whole_and_padded_with_zeros(seg: Channel, prefix: str) -> No
 
 @both
 @clients
+@pytest.mark.reads("zarr-python", "{prefix}")
 def test_zarr_python_reads_the_same(channel: Channel, prefix: str) -> None:
     import zarr
 
@@ -157,6 +159,7 @@ def test_zarr_python_reads_the_same(channel: Channel, prefix: str) -> None:
 
 @both
 @clients
+@pytest.mark.reads("zarr-python", "{prefix}")
 def test_an_array_opens_alone(seg: Channel, prefix: str) -> None:
     import zarr
 
@@ -167,6 +170,7 @@ def test_an_array_opens_alone(seg: Channel, prefix: str) -> None:
 
 @both
 @clients
+@pytest.mark.reads("ome-zarr", "{prefix}")
 def test_ome_zarr_finds_the_multiscales(channel: Channel, prefix: str) -> None:
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Label, Multiscales, Reader
@@ -186,6 +190,7 @@ def test_ome_zarr_finds_the_multiscales(channel: Channel, prefix: str) -> None:
 
 @both
 @clients
+@pytest.mark.reads("dask", "{prefix}")
 def test_dask_reads_the_same(channel: Channel, prefix: str) -> None:
     import dask.array
 
@@ -195,6 +200,7 @@ def test_dask_reads_the_same(channel: Channel, prefix: str) -> None:
 
 
 @both
+@pytest.mark.reads("TensorStore", "{prefix}")
 def test_tensorstore_reads_the_same(channel: Channel, prefix: str) -> None:
     for mip in channel.mips:
         url = f"{channel.url(prefix)}/{mip}/"
@@ -207,6 +213,7 @@ def test_tensorstore_reads_the_same(channel: Channel, prefix: str) -> None:
 
 
 @both
+@pytest.mark.reads("TensorStore, by itself", "{prefix}")
 def test_tensorstore_detects_the_format(channel: Channel, prefix: str) -> None:
     for mip in channel.mips:
         store = ts.open(f"{channel.url(prefix)}/{mip}/").result()
@@ -215,6 +222,7 @@ def test_tensorstore_detects_the_format(channel: Channel, prefix: str) -> None:
 
 
 @clients
+@pytest.mark.reads("CloudVolume {scheme}://", "{prefix}")
 @pytest.mark.parametrize(
     ("scheme", "prefix"),
     [("zarr", "zarr"), ("zarr", "zarr3"), ("zarr2", "zarr"), ("zarr3", "zarr3")],
