@@ -20,6 +20,7 @@ import numpy as np
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.files import read_exactly, stamp_of
 from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, undo
 from bfly.sources.source import served_dtype
 
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Hdf5Dataset"]
-
-
-TILE_OF_ROWS: Zyx = (16, 64, 1024)
-"""What is read at once of an unchunked dataset: long rows, since a row is one read."""
 
 
 def open_h5(files: Files, path: str) -> AbstractContextManager[Any]:
@@ -94,9 +91,10 @@ class Hdf5Dataset:
             plain = file.userblock_size == 0 and plist.get_external_count() == 0
             self._chunked = plain and layout == h5py.h5d.CHUNKED and self._filters in PIPELINES
             offset = dataset.id.get_offset() if plain else None
-            self._contiguous = offset is not None and layout == h5py.h5d.CONTIGUOUS
-            self._offset: int = offset or 0
-            self.chunk = zyx(dataset.chunks or map(min, TILE_OF_ROWS, self.shape))
+            self._flat: Flat | None = None
+            if offset is not None and layout == h5py.h5d.CONTIGUOUS:
+                self._flat = Flat(path, self.shape, self._stored, offset)
+            self.chunk = zyx(dataset.chunks or Flat(path, self.shape, self._stored).chunk)
 
     def _check_filters(self) -> None:
         """Refuse a dataset whose filters the library cannot undo, not even with plug-ins."""
@@ -131,8 +129,8 @@ class Hdf5Dataset:
         """
         if self._chunked:
             return self._read_chunks(box)
-        if self._contiguous:
-            return self._read_rows(box)
+        if self._flat:
+            return self._read_flat(self._flat, box)
         return self._read_h5py(box)
 
     def _served(self, stored: Voxels) -> Voxels:
@@ -147,25 +145,10 @@ class Hdf5Dataset:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
         return self._served(voxels.view(self._stored))
 
-    def _read_rows(self, box: BoundingBox) -> Voxels:
-        """Read from a contiguous layout: a row, or all rows of a section where they touch."""
-        voxels = np.empty(box.shape, self._stored)
-        _, height, width = self.shape
-        itemsize = self._stored.itemsize
-        z0, y0, x0 = box.start
-        _, rows, row = box.shape
-        whole_rows = row == width
-        run = row * rows if whole_rows else row
-        runs = voxels.reshape(-1, run)
+    def _read_flat(self, flat: Flat, box: BoundingBox) -> Voxels:
         with self._files.open(self.path) as (fd, stamp):
             self._check_unchanged(stamp)
-            for i in range(len(runs)):
-                z, y = (i, 0) if whole_rows else divmod(i, rows)
-                voxel = ((z0 + z) * height + y0 + y) * width + x0
-                at = self._offset + voxel * itemsize
-                data = read_exactly(fd, run * itemsize, at, self.path)
-                runs[i] = np.frombuffer(data, self._stored)
-        return self._served(voxels)
+            return flat.read(fd, box)
 
     def _read_chunks(self, box: BoundingBox) -> Voxels:
         index = self._chunk_index()
