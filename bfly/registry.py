@@ -7,6 +7,7 @@ packages add theirs with an entry point in the group ``bfly.<kind>``.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import MissingLibrary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["DATABASES", "ENCODERS", "PROTOCOLS", "SOURCES", "find", "load", "names"]
+__all__ = ["DATABASES", "ENCODERS", "PROTOCOLS", "SOURCES", "find", "load", "names", "needed"]
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,10 @@ SOURCES = {
     "boss": "bfly.sources.boss:BossGrid",
     "hdf5": "bfly.sources.hdf5:HDF5",
     "mojo": "bfly.sources.mojo:Mojo",
+    "mrc": "bfly.sources.mrc:Mrc",
+    "nifti": "bfly.sources.nifti:Nifti",
+    "npy": "bfly.sources.npy:Npy",
+    "nrrd": "bfly.sources.nrrd:Nrrd",
     "stack": "bfly.sources.stack:ImageStack",
 }
 
@@ -67,7 +72,7 @@ DATABASES = {
     "Sqlite": "bfly.databases.sqlite:Sqlite",
 }
 
-EXTRAS = {"Postgres": "postgres"}
+EXTRAS = {"Postgres": "postgres", "mrc": "volumes", "nifti": "volumes", "nrrd": "volumes"}
 """The extras that plug-ins need; who needs none of them is served by ``all``."""
 
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
@@ -78,6 +83,24 @@ def names(kind: str) -> Mapping[str, str]:
     """Give the table of one kind of plug-in, third parties' included, sorted by name."""
     found = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
     return dict(sorted({**found, **_TABLES[kind]}.items()))
+
+
+@contextmanager
+def needed(name: str) -> Iterator[None]:
+    """Import here what the plug-in `name` needs.
+
+    Raises
+    ------
+    MissingLibrary
+        It is not installed; says what to install.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingLibrary(
+            f"{name} needs a library that is not here ({error}): "
+            f"pip install 'bfly[{EXTRAS.get(name, 'all')}]' has it."
+        ) from error
 
 
 @cache
@@ -102,13 +125,8 @@ def load(kind: str, name: str) -> Any:
         It needs a library that is not installed.
     """
     module, _, attribute = names(kind)[name].partition(":")
-    try:
+    with needed(name):
         return getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise MissingLibrary(
-            f"{name} needs a library that is not here ({error}): "
-            f"pip install 'bfly[{EXTRAS.get(name, 'all')}]' has it."
-        ) from error
 
 
 @cache

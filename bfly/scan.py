@@ -30,6 +30,16 @@ REASONS = {
     "hdf": "not an HDF5 file",
     "hdf5": "not an HDF5 file",
     "json": "neither a pointer to HDF5 files nor a BOSS tile grid",
+    "map": "not an MRC file",
+    "mrc": "not an MRC file",
+    "mrc.gz": "not an MRC file",
+    "nhdr": "not an NRRD file",
+    "nii": "not a NIfTI file",
+    "nii.gz": "not a NIfTI file",
+    "npy": "not a file of NumPy",
+    "nrrd": "not an NRRD file",
+    "rec": "not an MRC file",
+    "st": "not an MRC file",
 }
 """The extensions of files that can be a channel, and what is wrong with one that is not."""
 
@@ -145,7 +155,7 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            extension = os.path.splitext(entry.name)[1][1:].lower()
+            extension = _extension(entry.name)
             target = self.follow(entry, real)
             if extension in EXTENSIONS and not (target and entry.is_dir()):
                 images.append(bool(target) and entry.is_file())
@@ -205,6 +215,13 @@ class _Walk:
         """Note what is left out; always False, for what was not found."""
         self.skipped.append((os.fsencode(path).decode(errors="backslashreplace"), reason))
         return False
+
+
+def _extension(name: str) -> str:
+    """Give how a name ends, in lower case and without the dot; both parts of ``nii.gz``."""
+    rest, end = os.path.splitext(name.lower())
+    both = os.path.splitext(rest)[1] + end
+    return both[1:] if both[1:] in REASONS else end[1:]
 
 
 def _is_any(sources: Iterable[Any], path: str) -> bool:

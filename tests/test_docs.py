@@ -144,7 +144,7 @@ def test_every_make_target_exists(page: Path) -> None:
 
 def test_every_source_is_documented() -> None:
     assert set(first_words(DOCS / "formats.md", "Formats")) == set(registry.SOURCES)
-    headings = re.findall(r"^## .*: `(\w+)`$", (DOCS / "formats.md").read_text(), re.M)
+    headings = re.findall(r"^##+ .*: `(\w+)`$", (DOCS / "formats.md").read_text(), re.M)
     assert set(headings) == set(registry.SOURCES)
 
 
@@ -247,7 +247,7 @@ def loaded(code: str, name: str) -> Any:
     return namespace[name]
 
 
-@pytest.mark.parametrize(("kind", "module"), [("a source", "npy"), ("an encoder", "pnm")])
+@pytest.mark.parametrize(("kind", "module"), [("a source", "metaimage"), ("an encoder", "pnm")])
 def test_example_plug_ins_pass_their_suites(kind: str, module: str, tmp_path: Path) -> None:
     plug_in, test = example(kind)
     (tmp_path / f"{module}.py").write_text(plug_in)

@@ -24,7 +24,7 @@ import numpy as np
 import simplejpeg
 import tifffile
 
-from bfly.errors import SourceError
+from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import Zyx, zyx
 from bfly.sources.source import served_dtype
 
@@ -114,7 +114,7 @@ def naming(path: str) -> Iterator[None]:
     """Turn whatever a decoder raises on damaged bytes into a `SourceError` that names the file."""
     try:
         yield
-    except SourceError:
+    except ButterflyError:
         raise
     except Exception as error:
         raise SourceError(f"{path} cannot be decoded: {str(error).rstrip('.')}.") from error

@@ -1,0 +1,130 @@
+"""The base of formats that are a header and then one volume of voxels as they are."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from bfly.errors import SourceChanged, SourceError
+from bfly.files import stamp_of
+from bfly.geometry import Scale
+from bfly.sources.images import naming
+from bfly.sources.source import Datasource
+from bfly.sources.unpacked import Unpacked, packing_of, unpacking
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+
+    from bfly.geometry import BoundingBox
+    from bfly.sources.flat import Flat
+
+__all__ = ["FlatFile", "Header", "head_of", "singletons"]
+
+_UNPACKED = Unpacked()
+"""Of the whole process, for its bound is on the disk, which channels share."""
+
+
+class Header(NamedTuple):
+    """What the header of a file says.
+
+    Parameters
+    ----------
+    flat : Flat
+        Where the voxels lie; of a compressed file in what it holds.
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x), where the header states it.
+    packing : str, optional
+        How the voxels are compressed, see `packing_of`, where only they are.
+    start : int
+        Bytes before the compressed ones.
+    """
+
+    flat: Flat
+    voxel_size: tuple[float, float, float] | None = None
+    packing: str | None = None
+    start: int = 0
+
+
+class FlatFile(Datasource):
+    """A file with a header and then all voxels, with or without compression around them.
+
+    A derived class reads the header (`_header`); here boxes are read.
+    """
+
+    @abstractmethod
+    def _header(self, file: IO[bytes]) -> Header:
+        """Read the header of `path`, an open file, decompressed.
+
+        Whatever it raises is taken as a damaged header. Another file that holds the voxels it
+        has to watch first.
+        """
+
+    def _open(self) -> None:
+        self._watch(self.path)
+        real = self.files.resolve(self.path)
+        try:
+            with open(real, "rb") as file:
+                packing = packing_of(file.read(4))
+                file.seek(0)
+                with naming(self.path):
+                    header = self._header(unpacking(file, packing))
+        except OSError as error:
+            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if packing and header.packing:
+            raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
+        self._flat = header.flat
+        self._stamp = stamp_of(self._flat.path)
+        self._packing, self._start = packing or header.packing, header.start
+        self._voxel_size = self._voxel_size or header.voxel_size
+        self.dtype = self._flat.dtype
+        self.scales = (Scale(self._flat.shape, self._flat.chunk),)
+
+    def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        flat = self._flat
+        with self.files.open(flat.path) as (fd, stamp):
+            if stamp != self._stamp:
+                raise SourceChanged(f"{flat.path} changed on disk while it was read.")
+            if self._packing is None:
+                return flat.read(fd, box)
+            with _UNPACKED.open(
+                flat.path, fd, stamp, self._start, self._packing, flat.end
+            ) as plain:
+                return flat.read(plain, box)
+
+
+def head_of(path: str, size: int) -> bytes:
+    """Give the first bytes of a file, decompressed; nothing where that does not go."""
+    try:
+        with open(path, "rb") as file:
+            packing = packing_of(file.read(4))
+            file.seek(0)
+            return unpacking(file, packing).read(size)
+    except Exception:  # whatever the decompressors raise on files of other formats
+        return b""
+
+
+def singletons(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
+    """Give the three axes of a volume, without others that are one voxel long.
+
+    Returns
+    -------
+    tuple of int
+        Which axes they are.
+
+    Raises
+    ------
+    SourceError
+        There are fewer or more, or one is empty.
+    """
+    axes = list(range(len(shape)))
+    for axis in reversed(range(len(shape))):
+        if len(axes) > 3 and shape[axis] == 1:
+            axes.remove(axis)
+    if len(axes) != 3 or 0 in shape:
+        raise SourceError(
+            f"{path} has axes of {' x '.join(map(str, shape))} voxels; allowed are three, none "
+            "empty, and others of one voxel."
+        )
+    return axes[0], axes[1], axes[2]

@@ -1,0 +1,87 @@
+"""MRC: the MRC2014 format of electron microscopy and tomography, also CCP4 maps."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from bfly import registry
+from bfly.errors import SourceError
+from bfly.geometry import zyx
+from bfly.sources.flat import Flat
+from bfly.sources.flat_file import FlatFile, Header, head_of
+from bfly.sources.units import nanometres, sizes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Mrc"]
+
+HEADER = 1024
+"""Bytes of the header, after which comes the extended one."""
+
+MAP = slice(208, 211)
+"""Where the word ``MAP`` stands in the header."""
+
+
+class Mrc(FlatFile):
+    """An ``.mrc`` file, perhaps in gzip or bzip2; modes 0, 1, 2 and 6.
+
+    What changes fastest is x unless ``mapc``, ``mapr`` and ``maps`` say otherwise. The voxel
+    size is the cell's, in ångström, divided by the sampling; a voxel of exactly 1 Å along each
+    axis is what programs write that know no better, and is not taken for one.
+    """
+
+    name = "mrc"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the word ``MAP`` in the header."""
+        head = head_of(path, HEADER)
+        return len(head) == HEADER and head[MAP] == b"MAP"
+
+    def _header(self, file: IO[bytes]) -> Header:
+        with registry.needed(self.name):
+            import mrcfile
+        data, layout = file.read(HEADER), mrcfile.dtypes.HEADER_DTYPE
+        (header,) = np.frombuffer(data, layout)
+        order = mrcfile.utils.byte_order_from_machine_stamp(header["machst"])
+        (header,) = np.frombuffer(data, layout.newbyteorder(order))
+        stored = mrcfile.utils.dtype_from_mode(header["mode"]).newbyteorder(order)
+        shape = zyx(header[name] for name in ("nz", "ny", "nx"))
+        if min(shape) < 1 or header["nsymbt"] < 0:
+            raise SourceError(f"{self.path} states {shape} voxels; all have to be 1 or more.")
+        axes = self._axes(header)
+        sides = dict(zip(axes, shape, strict=True))
+        flat = Flat(
+            self.path,
+            zyx(sides[axis] for axis in range(3)),
+            stored,
+            HEADER + int(header["nsymbt"]),
+            axes,
+        )
+        return Header(flat, _voxel_size(header))
+
+    def _axes(self, header: Any) -> tuple[int, int, int]:
+        """Give the axes as the file has them: ``maps`` changes slowest, 1 is x."""
+        numbers = [int(header[name]) for name in ("maps", "mapr", "mapc")]
+        if not any(numbers):
+            return 0, 1, 2
+        if sorted(numbers) != [1, 2, 3]:
+            raise SourceError(
+                f"{self.path}: maps, mapr, mapc are {numbers}; allowed are 1, 2, 3 in any order."
+            )
+        return zyx(3 - number for number in numbers)
+
+
+def _voxel_size(header: Any) -> tuple[float, float, float] | None:
+    samples = [int(header[name]) for name in ("mz", "my", "mx")]
+    if min(samples) < 1:
+        return None
+    cell = [float(header["cella"][axis]) for axis in "zyx"]
+    angstroms = [length / n for length, n in zip(cell, samples, strict=True)]
+    # The header holds 32-bit floats.
+    if np.allclose(angstroms, 1.0, rtol=1e-6):
+        return None
+    return sizes((round(size, 6) for size in angstroms), nanometres("angstrom"))

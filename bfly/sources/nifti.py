@@ -1,0 +1,57 @@
+"""NIfTI: ``.nii`` and ``.nii.gz`` of NIfTI-1 and -2."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from bfly import registry
+from bfly.geometry import zyx
+from bfly.sources.flat import Flat
+from bfly.sources.flat_file import FlatFile, Header, head_of, singletons
+from bfly.sources.units import nanometres, sizes
+
+__all__ = ["Nifti"]
+
+FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
+"""The size that a header begins with, and where which magic string stands: NIfTI-1 and -2."""
+
+
+class Nifti(FlatFile):
+    """A single-file NIfTI, perhaps in gzip; x changes fastest.
+
+    Voxels are as they are stored: neither scaled by ``scl_slope`` nor turned by the affine. The
+    voxel size is that of ``pixdim``, where the header states its unit.
+    """
+
+    name = "nifti"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the size and the magic string of the header."""
+        head = head_of(path, SECOND[0])
+        return _has(head, FIRST) or _has(head, SECOND)
+
+    def _header(self, file: IO[bytes]) -> Header:
+        with registry.needed(self.name):
+            import nibabel
+        second = _has(file.read(SECOND[0]), SECOND)
+        kind = nibabel.Nifti2Header if second else nibabel.Nifti1Header
+        file.seek(0)
+        header = kind.from_fileobj(file)
+        shape = header.get_data_shape()
+        x, y, z = singletons(shape, self.path)
+        flat = Flat(
+            self.path,
+            zyx(shape[axis] for axis in (z, y, x)),
+            header.get_data_dtype(),
+            header.get_data_offset(),
+        )
+        zooms = header.get_zooms()
+        unit = nanometres(header.get_xyzt_units()[0])
+        return Header(flat, sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit))
+
+
+def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:
+    size, at, magic = form
+    starts = (size.to_bytes(4, "little"), size.to_bytes(4, "big"))
+    return head.startswith(starts) and head[at : at + len(magic)] == magic

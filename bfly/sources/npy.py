@@ -1,0 +1,43 @@
+"""NumPy: a ``.npy`` file with three axes, z, y, x."""
+
+from __future__ import annotations
+
+from typing import IO
+
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.geometry import zyx
+from bfly.sources.flat import Flat
+from bfly.sources.flat_file import FlatFile, Header, head_of
+
+__all__ = ["Npy"]
+
+MAGIC = b"\x93NUMPY"
+
+C_ORDER, FORTRAN_ORDER = (0, 1, 2), (2, 1, 0)
+
+
+class Npy(FlatFile):
+    """A ``.npy`` file of any version, in C or in Fortran order."""
+
+    name = "npy"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the magic string."""
+        return head_of(path, len(MAGIC)) == MAGIC
+
+    def _header(self, file: IO[bytes]) -> Header:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            # Version 3 differs from 2 in how names of fields are written, which voxels have not.
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+        if len(shape) != 3 or 0 in shape:
+            raise SourceError(
+                f"{self.path} has the shape {shape}; allowed are three axes (z, y, x), none empty."
+            )
+        order = FORTRAN_ORDER if fortran else C_ORDER
+        return Header(Flat(self.path, zyx(shape), dtype, file.tell(), order))

@@ -1,0 +1,130 @@
+"""NRRD: ``.nrrd``, and ``.nhdr`` whose voxels lie in a file of their own."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from bfly import registry
+from bfly.errors import SourceError
+from bfly.geometry import zyx
+from bfly.sources.flat import Flat
+from bfly.sources.flat_file import FlatFile, Header, head_of, singletons
+from bfly.sources.units import nanometres, sizes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Nrrd"]
+
+MAGIC = b"NRRD00"
+
+PACKINGS = {
+    "raw": None,
+    "gz": "gzip",
+    "gzip": "gzip",
+    "bz2": "bzip2",
+    "bzip2": "bzip2",
+}
+
+TYPES = {
+    "char": "i1",
+    "short": "i2",
+    "shortint": "i2",
+    "int": "i4",
+    "longlong": "i8",
+    "longlongint": "i8",
+    "float": "f4",
+    "double": "f8",
+    **{f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)},
+}
+"""Words of a ``type`` without ``signed``, ``unsigned`` and ``_t``."""
+
+LONGEST = 1 << 20
+"""Bytes of the longest header that is read."""
+
+
+class Nrrd(FlatFile):
+    """An NRRD file in the encodings raw, gzip and bzip2; the first axis, x, changes fastest.
+
+    The voxel size is the length of each of ``space directions``, or else ``spacings``, where
+    ``space units`` or ``units`` say in what.
+    """
+
+    name = "nrrd"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the magic string."""
+        return head_of(path, len(MAGIC)) == MAGIC
+
+    def _header(self, file: IO[bytes]) -> Header:
+        with registry.needed(self.name):
+            import nrrd
+        head = io.BytesIO(file.read(LONGEST))
+        fields = nrrd.read_header(head)
+        encoding = str(fields["encoding"]).lower()
+        if encoding not in PACKINGS:
+            raise SourceError(
+                f"{self.path}: encoding is {encoding}; allowed are {', '.join(PACKINGS)}."
+            )
+        packing = PACKINGS[encoding]
+        path, start = self._data(fields, head.tell())
+        axes = singletons(tuple(map(int, fields["sizes"])), self.path)
+        shape = zyx(fields["sizes"][axis] for axis in reversed(axes))
+        stored = _dtype(str(fields["type"]), str(fields.get("endian", "little")))
+        skip = int(fields.get("byte skip", fields.get("byteskip", 0)))
+        if skip < 0 and packing:
+            raise SourceError(
+                f"{self.path}: byte skip is {skip}; of packed voxels it is 0 or more."
+            )
+        if skip < 0:
+            # The voxels end where the file ends.
+            start, skip = os.path.getsize(path) - math.prod(shape) * stored.itemsize, 0
+        # Of packed voxels, bytes are skipped in what they are unpacked to.
+        flat = Flat(path, shape, stored, skip if packing else start + skip)
+        return Header(flat, _voxel_size(fields, axes), packing, start)
+
+    def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
+        """Give the file with the voxels, and how many bytes come before them."""
+        if int(fields.get("line skip", fields.get("lineskip", 0))):
+            raise SourceError(f"{self.path}: line skip is not 0, which is all that is allowed.")
+        name = fields.get("data file", fields.get("datafile"))
+        if name is None:
+            return self.path, end
+        if not isinstance(name, str) or name.startswith("LIST") or "%" in name:
+            raise SourceError(f"{self.path}: data file is {name!r:.50}; allowed is one file.")
+        path = os.path.join(os.path.dirname(self.path), name)
+        self._watch(path)
+        return path, 0
+
+
+def _dtype(text: str, endian: str) -> np.dtype[Any]:
+    """Give the dtype of a ``type``, such as ``unsigned short``, ``uint16_t`` or ``float``."""
+    word = text.lower().replace(" ", "").removesuffix("_t")
+    unsigned = word.startswith("u")
+    word = TYPES[word.removeprefix("un").removeprefix("signed").removeprefix("u")]
+    order = ">" if endian.lower() == "big" else "<"
+    return np.dtype(f"{order}{'u' if unsigned else word[0]}{word[1]}")
+
+
+def _voxel_size(
+    fields: dict[str, Any], axes: tuple[int, int, int]
+) -> tuple[float, float, float] | None:
+    directions, spacings = fields.get("space directions"), fields.get("spacings")
+    if directions is not None:
+        lengths = [float(np.linalg.norm(directions[axis])) for axis in axes]
+        units = fields.get("space units")
+    elif spacings is not None:
+        lengths = [float(spacings[axis]) for axis in axes]
+        units = fields.get("units")
+        units = [units[axis] for axis in axes] if units is not None else None
+    else:
+        return None
+    if units is None or len(units) != 3 or len(set(units)) != 1:
+        return None
+    return sizes(reversed(lengths), nanometres(units[0]))

@@ -1,0 +1,152 @@
+"""Files that are compressed from end to end, of which no part can be read alone.
+
+One is decompressed once, into a temporary file without a name, which is read from then on. All
+of them together take a bounded part of the disk, and the memory of one piece.
+"""
+
+from __future__ import annotations
+
+import bz2
+import os
+import tempfile
+import threading
+import weakref
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from isal import igzip
+
+from bfly.errors import SourceError
+from bfly.sources.images import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bfly.files import Stamp
+
+__all__ = ["LIMIT", "Unpacked", "packing_of", "unpacking"]
+
+LIMIT = 16 << 30
+"""Bytes of all temporary files together, and so of the largest file that can be served."""
+
+PIECE = 4 << 20
+"""Bytes that are decompressed at once."""
+
+_MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
+
+
+def packing_of(head: bytes) -> str | None:
+    """Tell by its first bytes how a file is compressed: gzip, bzip2 or not at all."""
+    return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
+
+
+def unpacking(file: IO[bytes], packing: str | None) -> IO[bytes]:
+    """Give a file to read what an open one holds from its position on, decompressed."""
+    if packing is None:
+        return file
+    return igzip.IGzipFile(fileobj=file) if packing == "gzip" else bz2.BZ2File(file)
+
+
+class Unpacked:
+    """The temporary files of a process; those that were not read for longest go first.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes of all together.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self._files: OrderedDict[tuple[str, int, Stamp], _Temporary] = OrderedDict()
+        self._lock = threading.Lock()
+        self._unpacking = threading.Lock()
+
+    @contextmanager
+    def open(
+        self, path: str, fd: int, stamp: Stamp, start: int, packing: str, size: int
+    ) -> Iterator[int]:
+        """Lend a file with the first `size` bytes of what a compressed one holds.
+
+        Parameters
+        ----------
+        path, fd, stamp
+            The compressed file, open, and its state.
+        start : int
+            Bytes of it before the compressed ones.
+        packing : str
+            See `packing_of`.
+        size : int
+            Bytes.
+
+        Raises
+        ------
+        SourceError
+            It is damaged, holds less, or would not fit.
+        """
+        if size > self.limit:
+            raise SourceError(
+                f"{path} holds {size} bytes in one piece of {packing}, of which no part can be "
+                f"read alone; up to {self.limit} are unpacked. Store it without compression."
+            )
+        key = (path, start, stamp)
+        found = self._find(key)
+        if found is None:
+            # One at a time, for what is being written has to fit as well.
+            with self._unpacking:
+                found = self._find(key)
+                if found is None:
+                    self._make_room(size)
+                    found = _Temporary(path, fd, start, packing, size)
+                    with self._lock:
+                        self._files[key] = found
+        # It stays on the disk for as long as somebody holds it.
+        yield found.fd
+
+    def _find(self, key: tuple[str, int, Stamp]) -> _Temporary | None:
+        with self._lock:
+            found = self._files.get(key)
+            if found is not None:
+                self._files.move_to_end(key)
+            return found
+
+    def _make_room(self, size: int) -> None:
+        with self._lock:
+            while self._files and sum(f.size for f in self._files.values()) + size > self.limit:
+                self._files.popitem(last=False)
+
+
+class _Temporary:
+    """What a compressed file holds, in a file without a name; goes when nobody holds it."""
+
+    def __init__(self, path: str, fd: int, start: int, packing: str, size: int) -> None:
+        self.size = size
+        folder = tempfile.gettempdir()
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self._fill(file, path, fd, start, packing)
+                file.flush()
+                self.fd = os.dup(file.fileno())
+        except OSError as error:
+            raise SourceError(
+                f"{path} cannot be unpacked into {folder}: {error.strerror}."
+            ) from error
+        weakref.finalize(self, os.close, self.fd)
+
+    def _fill(self, file: IO[bytes], path: str, fd: int, start: int, packing: str) -> None:
+        left = self.size
+        # A file of its own, for the position of the one that was lent is not ours to move.
+        with open(f"/proc/self/fd/{fd}", "rb") as packed, naming(path):
+            packed.seek(start)
+            with unpacking(packed, packing) as plain:
+                while left and (piece := plain.read(min(PIECE, left))):
+                    file.write(piece)
+                    left -= len(piece)
+                # Only past the last byte is the checksum looked at.
+                plain.read(1)
+        if left:
+            raise SourceError(
+                f"{path} is truncated: {self.size} bytes are expected in it, "
+                f"{self.size - left} are there."
+            )

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from bfly.errors import SourceError
+from bfly.geometry import BoundingBox
+from bfly.sources.nifti import Nifti
+from bfly.testing.sources import SourceSuite
+from bfly.testing.volumes import random_volume
+
+SAMPLES = Path(nibabel.__file__).parent / "tests" / "data"
+
+
+def write(path, volume, kind=nibabel.Nifti1Image, unit=None, zooms=None, endian="<"):
+    """Write zyx voxels with nibabel."""
+    header = kind.header_class(endianness=endian)
+    header.set_data_dtype(volume.dtype)
+    image = kind(volume.T, np.eye(4), header, dtype=volume.dtype)
+    if zooms:
+        image.header.set_zooms(zooms)
+    if unit:
+        image.header.set_xyzt_units(unit)
+    nibabel.save(image, path)
+    return path
+
+
+def whole(source):
+    return source.read(0, source.scales[0].box)
+
+
+class TestNifti(SourceSuite):
+    source = Nifti
+    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+
+    def write(self, folder, volume):
+        return write(folder / "volume.nii", volume)
+
+
+class TestBigEndianNifti2(SourceSuite):
+    source = Nifti
+    dtypes = ("uint8", "uint16", "float32")
+
+    def write(self, folder, volume):
+        path = write(folder / "volume.nii", volume, nibabel.Nifti2Image, endian=">")
+        assert path.read_bytes().startswith(b"\0\0\2\x1c")
+        return path
+
+
+class TestGzip(SourceSuite):
+    source = Nifti
+    dtypes = ("uint8", "uint16")
+
+    def write(self, folder, volume):
+        return write(folder / "volume.nii.gz", volume)
+
+
+@pytest.mark.parametrize(
+    ("unit", "voxel_size"),
+    [("mm", (4e7, 5e6, 6e6)), ("micron", (40000.0, 5000.0, 6000.0)), (None, None)],
+)
+def test_voxel_size(tmp_path, unit, voxel_size):
+    path = write(tmp_path / "v.nii", random_volume((2, 3, 4), "uint8"), unit=unit, zooms=(6, 5, 40))
+    assert Nifti.open(str(path)).voxel_size == voxel_size
+
+
+def test_signed_is_served_as_unsigned(tmp_path):
+    volume = np.random.default_rng(0).integers(-99, 99, (3, 4, 5)).astype("i2")
+    source = Nifti.open(str(write(tmp_path / "v.nii.gz", volume)))
+    assert source.dtype == np.uint16
+    np.testing.assert_array_equal(whole(source), volume.view("u2"))
+
+
+def test_voxels_are_not_scaled(tmp_path):
+    image = nibabel.Nifti1Image(random_volume((2, 3, 4), "uint8").T, np.eye(4))
+    image.header.set_slope_inter(2, 10)
+    nibabel.save(image, tmp_path / "v.nii")
+    stored = np.asarray(nibabel.load(tmp_path / "v.nii").dataobj.get_unscaled()).T
+    np.testing.assert_array_equal(whole(Nifti.open(str(tmp_path / "v.nii"))), stored)
+
+
+@pytest.mark.parametrize(
+    ("shape", "served"), [((4, 3, 2, 1), (2, 3, 4)), ((1, 3, 2, 1, 1), (2, 3, 1))]
+)
+def test_further_axes_of_one_voxel(tmp_path, shape, served):
+    voxels = random_volume((4, 3, 2), "uint8").ravel()[: np.prod(shape)].reshape(shape)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "v.nii")
+    source = Nifti.open(str(tmp_path / "v.nii"))
+    np.testing.assert_array_equal(whole(source), voxels.reshape(served[::-1]).T)
+
+
+def test_what_is_no_volume(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 3, 2, 5), "u1"), np.eye(4)), tmp_path / "v.nii")
+    with pytest.raises(SourceError, match=r"has axes of 4 x 3 x 2 x 5 voxels; allowed are three"):
+        Nifti.open(str(tmp_path / "v.nii"))
+
+
+@pytest.mark.parametrize("name", ["anatomical.nii", "standard.nii.gz", "example_nifti2.nii.gz"])
+def test_real_samples(name):
+    path = SAMPLES / name
+    if not path.exists():
+        pytest.skip("nibabel came without its samples")
+    truth = np.asarray(nibabel.load(path).dataobj.get_unscaled())
+    while truth.ndim > 3 and truth.shape[-1] == 1:
+        truth = truth[..., 0]
+    if truth.ndim > 3:
+        with pytest.raises(SourceError, match="allowed are three"):
+            Nifti.open(str(path))
+        return
+    source = Nifti.open(str(path))
+    expected = truth.T.astype(source.dtype)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        start = rng.integers(0, expected.shape)
+        stop = rng.integers(start + 1, np.array(expected.shape) + 1)
+        box = BoundingBox(tuple(start.tolist()), tuple(stop.tolist()))
+        np.testing.assert_array_equal(source.read(0, box), expected[box.slices])
