@@ -31,6 +31,7 @@ SOURCES = {
     "npy": "bfly.sources.npy:Npy",
     "nrrd": "bfly.sources.nrrd:Nrrd",
     "stack": "bfly.sources.stack:ImageStack",
+    "tiff": "bfly.sources.tiff:Tiff",
 }
 
 ENCODERS = {

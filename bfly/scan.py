@@ -10,12 +10,14 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from natsort import natsorted
 from rich.console import Console
 from rich.text import Text
 
 from bfly import registry
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.images import EXTENSIONS
+from bfly.sources.tiff import has_sections
 from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
 if TYPE_CHECKING:
@@ -151,14 +153,14 @@ class _Walk:
             return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
         found = False
         folders: list[tuple[str, str]] = []
-        images: list[bool] = []
+        images: list[tuple[str, bool]] = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             extension = _extension(entry.name)
             target = self.follow(entry, real)
             if extension in EXTENSIONS and not (target and entry.is_dir()):
-                images.append(bool(target) and entry.is_file())
+                images.append((entry.path, bool(target) and entry.is_file()))
             elif not target:
                 continue
             elif entry.is_dir():
@@ -169,12 +171,15 @@ class _Walk:
                 self.others += entry.name not in METADATA
         for inner, target in folders:
             found |= self.visit(inner, target, path, above | {real})
-        if not images:
+        volumes = _volumes(images)
+        for volume in volumes:
+            found |= self.add(volume, path)
+        if len(volumes) == len(images):
             return found
         if found:
             self.skip(path, "images beside channels: a stack needs a folder of its own")
             return True
-        if not all(images):
+        if not all(there for _, there in images):
             return self.skip(path, "images of which some cannot be reached")
         if not _is_any(self.stacks, path):
             return self.skip(path, "images that cannot be read as a stack")
@@ -222,6 +227,18 @@ def _extension(name: str) -> str:
     rest, end = os.path.splitext(name.lower())
     both = os.path.splitext(rest)[1] + end
     return both[1:] if both[1:] in REASONS else end[1:]
+
+
+def _volumes(images: list[tuple[str, bool]]) -> list[str]:
+    """Give the TIFFs of several sections among the images of a folder, each a channel of its own.
+
+    The first image, in natural order, says whether they are looked at one by one: a stack may
+    have a million.
+    """
+    readable = natsorted(path for path, there in images if there)
+    if not readable or not has_sections(readable[0]):
+        return []
+    return [path for path in readable if has_sections(path)]
 
 
 def _is_any(sources: Iterable[Any], path: str) -> bool:

@@ -7,6 +7,7 @@ import h5py
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 
 from bfly import registry, scan
@@ -336,6 +337,31 @@ def test_progress_is_shown_on_a_terminal_only(make, monkeypatch):
         monkeypatch.setattr(scan, "Console", lambda stderr, console=console: console)
         assert shown(look(data)) == {"d": ["em.h5"]}
         assert ("Looking into" in out.getvalue()) is terminal
+
+
+def test_a_tiff_of_several_sections_is_a_channel_of_its_own(tmp_path):
+    folder, several = tmp_path / "data", np.ones((3, 8, 9), np.uint8)
+    for name, voxels in {
+        "alone/em.tif": several, "pair/em.tif": several, "pair/seg.tiff": several,
+        "beside/em.tif": several, "beside/sketch.png": several[0], "stack/0.tif": several[0],
+        "stack/1.tif": several[0], "one/0.tif": several[0], "late/0.tif": several[0],
+        "late/1.tif": several,
+    }.items():  # fmt: skip
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, voxels, photometric="minisblack")
+    with h5py.File(folder / "alone" / "seg.h5", "w") as file:
+        file["main"] = several
+    found = look(folder)
+    assert shown(found) == {
+        "alone": ["em.tif", "seg.h5"],
+        "beside": ["em.tif"],
+        "data": ["late", "one", "stack"],
+        "pair": ["em.tif", "seg.tiff"],
+    }
+    assert skipped(found, folder) == {
+        "beside": "images beside channels: a stack needs a folder of its own"
+    }
 
 
 def test_real_formats(tmp_path):

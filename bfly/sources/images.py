@@ -27,13 +27,14 @@ import tifffile
 from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import Zyx, zyx
 from bfly.sources.source import served_dtype
+from bfly.sources.tiff_pages import MAGICS, check_chain, check_page, is_palette, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["EXTENSIONS", "decode", "header", "is_image", "naming"]
+__all__ = ["EXTENSIONS", "decode", "header", "is_image", "naming", "one_value"]
 
 EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
 """How the names of image files end, without the dot, in lower case."""
@@ -76,7 +77,7 @@ def decode(data: bytes, path: str, *, labels: bool) -> NDArray[Any]:
         The file is damaged, cut short, or none of the formats.
     """
     with naming(path):
-        return _one_value(_format(data).pixels(data), path, labels)
+        return one_value(_format(data).pixels(data), path, labels)
 
 
 def header(data: bytes, path: str, *, labels: bool) -> tuple[Zyx, np.dtype[Any]]:
@@ -84,11 +85,31 @@ def header(data: bytes, path: str, *, labels: bool) -> tuple[Zyx, np.dtype[Any]]
     with naming(path):
         look = _format(data).look(data)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
-        return look.shape, _one_value(pixel, path, labels).dtype
+        return look.shape, one_value(pixel, path, labels).dtype
 
 
-def _one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
-    """Turn (pages, height, width, 1 or 3 samples) into one value a pixel by the module's rule."""
+def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
+    """Turn pixels of 1 or 3 samples into one value each, by the module's rule.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        Shape (pages, height, width, samples).
+    path : str
+        Names the file in messages.
+    labels : bool
+        Whether RGB stands for an id.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (pages, height, width), a dtype of `served_dtype`.
+
+    Raises
+    ------
+    SourceError, ValueError
+        Their dtype cannot be served.
+    """
     if pixels.shape[3] == 1:
         return np.ascontiguousarray(pixels[..., 0], served_dtype(pixels.dtype, path))
     red, green, blue = (pixels[..., sample] for sample in range(3))
@@ -148,42 +169,30 @@ def _jpeg_pixels(data: bytes) -> NDArray[Any]:
     return pixels[np.newaxis]
 
 
-def _tiff_pages(tiff: tifffile.TiffFile, data: bytes) -> list[tifffile.TiffPage]:
-    """Give the pages at full size, all of a kind that `_tiff_page` understands."""
-    form, last = tiff.tiff, tiff.pages[-1]
-    (tags,) = struct.unpack_from(form.tagnoformat, data, last.offset)
-    end = last.offset + form.tagnosize + tags * form.tagsize
-    if struct.unpack_from(form.offsetformat, data, end) != (0,):
-        # tifffile only logs that the chain of pages breaks off
-        raise ValueError("it is truncated")
+def _tiff_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """Give the pages at full size, all of a kind that can be served."""
+    check_chain(tiff)
     pages = [page for page in tiff.pages if not page.is_reduced]
     if not pages:
         raise ValueError("it has no page at full size")
     for page in pages:
-        kind = tifffile.PHOTOMETRIC(page.photometric)
-        as_rgb = page.compression == tifffile.COMPRESSION.JPEG
-        if kind.name not in ("MINISBLACK", "MINISWHITE", "PALETTE", "RGB") and not (
-            kind.name == "YCBCR" and as_rgb
-        ):
-            raise ValueError(f"its colours are {kind.name}; allowed are grey, palette and RGB")
-        if page.dtype is None:
-            raise ValueError(f"its samples have {page.bitspersample} bits")
+        check_page(page)
     return pages
 
 
 def _tiff_look(data: bytes) -> _Look:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = _tiff_pages(tiff, data)
+        pages = _tiff_pages(tiff)
         page = pages[0]
         shape = zyx((len(pages) * page.imagedepth, page.imagelength, page.imagewidth))
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        if is_palette(page):
             return _Look(shape, 3, np.dtype("u1"))
         return _Look(shape, page.samplesperpixel - len(page.extrasamples), page.dtype)
 
 
 def _tiff_pixels(data: bytes) -> NDArray[Any]:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        return np.concatenate([_tiff_page(page, len(data)) for page in _tiff_pages(tiff, data)])
+        return np.concatenate([_tiff_page(page, len(data)) for page in _tiff_pages(tiff)])
 
 
 def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
@@ -196,12 +205,7 @@ def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
     # shaped: (separate samples, depth, height, width, contiguous samples)
     stored: NDArray[Any] = page.asarray(maxworkers=1).reshape(page.shaped)
     pixels = np.moveaxis(stored, 0, 4).reshape((*page.shaped[1:4], -1))
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-        colours: NDArray[Any] = (page.colormap >> 8).astype("u1").T
-        return colours[pixels[..., 0]]
-    if page.bitspersample < 8:
-        pixels = pixels.astype("u1") * np.uint8(255 // (2**page.bitspersample - 1))
-    return pixels[..., : page.samplesperpixel - len(page.extrasamples)]
+    return samples_of(page, pixels)
 
 
 class _Format(NamedTuple):
@@ -214,10 +218,7 @@ _TIFF = _Format(_tiff_look, _tiff_pixels)
 _FORMATS = {
     b"\x89PNG\r\n\x1a\n": _Format(_png_look, _png_pixels),
     b"\xff\xd8\xff": _Format(_jpeg_look, _jpeg_pixels),
-    b"II*\0": _TIFF,
-    b"MM\0*": _TIFF,
-    b"II+\0": _TIFF,
-    b"MM\0+": _TIFF,
+    **dict.fromkeys(MAGICS, _TIFF),
 }
 
 

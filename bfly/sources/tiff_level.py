@@ -1,0 +1,223 @@
+"""One level of a TIFF volume: where its voxels lie, and how they are decoded.
+
+tifffile reads the structure of the file, once. After that the bytes of each strip and tile are
+read with ``pread`` and decoded without any lock, in as many threads as there are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tifffile
+
+from bfly.errors import SourceError
+from bfly.files import read_exactly
+from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.sources.flat import Flat
+from bfly.sources.images import naming, one_value
+from bfly.sources.tiff_pages import check_page, is_palette, samples_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from bfly.geometry import Zyx
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Paged", "level_of", "sections_of"]
+
+PIXELS = "YXS"
+"""The axes within a section: rows, columns, samples."""
+
+
+class _Page(NamedTuple):
+    """Where the strips or tiles of a page lie, in the file's order, and JPEG's common tables."""
+
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    tables: bytes | None
+
+
+def level_of(series: tifffile.TiffPageSeries, path: str, *, labels: bool) -> Flat | Paged:
+    """Find out how to read the pages that make a volume.
+
+    Parameters
+    ----------
+    series : tifffile.TiffPageSeries
+        The pages, of one shape and dtype.
+    path : str
+        Names the file in messages.
+    labels : bool
+        Whether RGB stands for ids (see `bfly.sources.images`).
+
+    Raises
+    ------
+    SourceError, ValueError
+        They are no volume, or of a kind that cannot be read.
+    """
+    if any(page is None for page in series.pages):
+        raise SourceError(f"{path} is a part of an OME-TIFF whose other sections are elsewhere.")
+    key = series.keyframe
+    check_page(key)
+    shape = _shape(series, path)
+    pages = [
+        _Page(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in series.pages
+    ]
+    if key.is_final and key.samplesperpixel == 1 and not is_palette(key):
+        stored = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
+        if series.dataoffset is not None:
+            return Flat(path, shape, stored, series.dataoffset)
+        if key.imagedepth == 1 and len(pages) == shape[0] and all(map(_touching, pages)):
+            return Flat(path, shape, stored, sections=tuple(page.offsets[0] for page in pages))
+    return Paged.make(path, pages, key, shape, labels=labels)
+
+
+def sections_of(series: tifffile.TiffPageSeries) -> int:
+    """Count the sections of a series, whatever its axes are."""
+    axes, shape = series.get_axes(False), series.get_shape(False)
+    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in PIXELS)
+
+
+def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
+    """Count the voxels; z is the one axis beside y and x that is longer than 1, and no channels."""
+    axes = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
+    others = [(axis, size) for axis, size in axes if axis not in PIXELS and size > 1]
+    if len(others) > 1 or any(axis == "C" for axis, _ in others):
+        found = ", ".join(f"{axis} of {size}" for axis, size in others)
+        raise SourceError(
+            f"{path} has more axes than y and x: {found}. Allowed is one, and no channels (C): "
+            "store each channel and each time as a file of its own."
+        )
+    stated, key = dict(axes), series.keyframe
+    height, width = key.imagelength, key.imagewidth
+    if (stated["Y"], stated["X"]) != (height, width) or 0 in (height, width):
+        raise SourceError(
+            f"{path} is said to be {stated['Y']} x {stated['X']}, its pages are {height} x {width}."
+        )
+    return others[0][1] if others else 1, height, width
+
+
+def _touching(page: _Page) -> bool:
+    """Tell whether the strips of a page follow each other without gaps."""
+    ends = [at + size for at, size in zip(page.offsets, page.sizes, strict=True)]
+    return all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Paged:
+    """Sections in strips or tiles, compressed or of several samples a pixel.
+
+    Parameters
+    ----------
+    path : str
+        Names the file in messages.
+    pages : list of _Page
+        One a section, or one for all sections of a volumetric page.
+    key : tifffile.TiffPage
+        Says how all of them are stored.
+    decode : callable
+        tifffile's decoder of a strip or tile.
+    shape, chunk : tuple of int
+        Of the level, and of a strip or tile (z, y, x), in voxels.
+    dtype : numpy.dtype
+        As served (see `served_dtype`).
+    labels : bool
+        Whether RGB stands for ids.
+    """
+
+    path: str
+    pages: list[_Page]
+    key: tifffile.TiffPage
+    decode: Callable[..., tuple[Voxels | None, tuple[int, ...], tuple[int, ...]]]
+    shape: Zyx
+    chunk: Zyx
+    dtype: np.dtype[Any]
+    labels: bool
+
+    @classmethod
+    def make(
+        cls, path: str, pages: list[_Page], key: tifffile.TiffPage, shape: Zyx, *, labels: bool
+    ) -> Paged:
+        """Find out the rest from the first page."""
+        if len(pages) * key.imagedepth != shape[0] or (key.imagedepth > 1 and len(pages) > 1):
+            raise SourceError(
+                f"{path} has {len(pages)} pages of {key.imagedepth} sections for "
+                f"{shape[0]} sections; allowed is one page a section, or one page with all."
+            )
+        if key.jpegheader is not None:
+            raise SourceError(f"{path} has strips that are parts of one JPEG; allowed are tiles.")
+        if key.is_tiled:
+            chunk = key.tiledepth, key.tilelength, key.tilewidth
+        else:
+            chunk = 1, min(key.rowsperstrip, key.imagelength), key.imagewidth
+        pixel = samples_of(key, np.zeros((1, 1, 1, key.samplesperpixel), key.dtype))
+        dtype = one_value(pixel, path, labels=labels).dtype
+        return cls(path, pages, key, key.decode, shape, chunk, dtype, labels)
+
+    def read(self, fd: int, box: BoundingBox) -> Voxels:
+        """Read a box that is not empty and lies inside the level; C order, `dtype`, zyx.
+
+        A strip or tile that was never written is 0.
+
+        Raises
+        ------
+        SourceError
+            A strip or tile is damaged or missing, or the disk fails.
+        """
+        result = np.zeros(box.shape, self.dtype)
+        for position in indexes(box.in_tiles(self.chunk)):
+            voxels = self._segment(fd, position)
+            if voxels is None:
+                continue
+            start = zyx(p * c for p, c in zip(position, self.chunk, strict=True))
+            part = BoundingBox.of_shape(zyx(voxels.shape), start) & box
+            result[part.relative_to(box.start).slices] = voxels[part.relative_to(start).slices]
+        return result
+
+    def _segment(self, fd: int, position: Zyx) -> Voxels | None:
+        """Read a strip or tile, (z, y, x), None if it was never written."""
+        z, y, x = position
+        page = self.pages[z if self.key.imagedepth == 1 else 0]
+        if self.key.imagedepth == 1:
+            z = 0
+        planes, (depth, rows, columns) = self._counts()
+        each = depth * rows * columns
+        if len(page.offsets) < planes * each or len(page.sizes) < planes * each:
+            raise SourceError(f"{self.path} is truncated: a page lacks strips or tiles.")
+        number = (z * rows + y) * columns + x
+        decoded = [self._decoded(fd, page, plane * each + number) for plane in range(planes)]
+        there = [voxels for voxels in decoded if voxels is not None]
+        if len(there) < planes:
+            return None
+        stored = np.concatenate(there, axis=-1) if planes > 1 else there[0]
+        with naming(self.path):
+            return one_value(samples_of(self.key, stored), self.path, labels=self.labels)
+
+    def _counts(self) -> tuple[int, Zyx]:
+        """Give how many planes of samples there are, and strips or tiles in each (z, y, x)."""
+        planes, *shape = self.key.shaped[:4]
+        counts = zyx(math.ceil(n / c) for n, c in zip(shape, self.chunk, strict=True))
+        return planes, counts
+
+    def _decoded(self, fd: int, page: _Page, number: int) -> Voxels | None:
+        """Decode a strip or tile as (depth, height, width, samples)."""
+        at, size = page.offsets[number], page.sizes[number]
+        if size == 0 and at == 0:
+            return None
+        data = read_exactly(fd, size, at, self.path)
+        # tifffile decodes what is left of a damaged strip, but cannot give it the strip's shape.
+        with naming(f"{self.path}, strip or tile {number} at byte {at},"):
+            tables = {"jpegtables": page.tables} if self.key.compression in JPEGS else {}
+            return self.decode(data, number, **tables)[0]
+
+
+JPEGS = {
+    tifffile.COMPRESSION.OJPEG,
+    tifffile.COMPRESSION.JPEG,
+    tifffile.COMPRESSION.ALT_JPEG,
+    tifffile.COMPRESSION.JPEG_LOSSY,
+}

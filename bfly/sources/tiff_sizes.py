@@ -1,0 +1,98 @@
+"""The voxel size that a TIFF file states: OME-XML, ImageJ's description, resolution tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from bfly.errors import SourceError
+from bfly.sources.units import nanometres, sizes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import tifffile
+
+__all__ = ["voxel_size"]
+
+COARSEST = 1e4
+"""Nanometres: coarser pixels are those of a printer, such as 72 or 300 to the inch."""
+
+UNITS = {"INCH": 2.54e7, "CENTIMETER": 1e7, "MILLIMETER": 1e6, "MICROMETER": 1e3}
+"""Nanometres of what a ResolutionUnit says, by tifffile's names."""
+
+Found = tuple[tuple[float, float, float], str]
+
+
+def voxel_size(tiff: tifffile.TiffFile, path: str) -> Found | None:
+    """Find the voxel size of a file.
+
+    Returns
+    -------
+    tuple, optional
+        Nanometres (z, y, x), and what in the file states them.
+
+    Raises
+    ------
+    SourceError
+        Its OME-XML has a document type, which may grow without bound.
+    """
+    if tiff.is_ome:
+        return _ome(tiff.ome_metadata, path)
+    if tiff.is_imagej:
+        return _imagej(tiff)
+    return _tags(tiff)
+
+
+def _ome(text: str, path: str) -> Found | None:
+    if "<!DOCTYPE" in text:
+        raise SourceError(f"{path} has a document type in its OME-XML; it is not allowed.")
+    pixels = ElementTree.fromstring(text).find(".//{*}Pixels")
+    if pixels is None:
+        return None
+    lengths = []
+    for axis in "ZYX":
+        length = pixels.get(f"PhysicalSize{axis}")
+        # The schema's default.
+        unit = nanometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if length is None or unit is None:
+            return None
+        lengths.append(float(length) * unit)
+    found = sizes(lengths, 1.0)
+    return (found, "OME PhysicalSize") if found else None
+
+
+def _imagej(tiff: tifffile.TiffFile) -> Found | None:
+    described: dict[str, Any] = tiff.imagej_metadata or {}
+    unit = nanometres(described.get("unit"))
+    across = _pixel(tiff)
+    if across is None:
+        return None
+    # ImageJ leaves out the spacing of sections where it is 1.
+    found = sizes((described.get("spacing", 1.0), *across), unit)
+    return (found, "ImageJ unit, spacing and resolution") if found else None
+
+
+def _tags(tiff: tifffile.TiffFile) -> Found | None:
+    """Take the tags of the first page, for z what they say of y and x: no tag speaks of z."""
+    tag = tiff.pages[0].tags.get("ResolutionUnit")
+    unit = UNITS.get(getattr(tag.value, "name", "")) if tag else None
+    across = _pixel(tiff)
+    if across is None or unit is None:
+        return None
+    found = sizes((across[0], *across), unit)
+    if found is None or max(found) > COARSEST:
+        return None
+    return found, "resolution tags, z as y"
+
+
+def _pixel(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
+    """Give the height and width of a pixel in units: the tags hold pixels in a unit."""
+    lengths = []
+    for name in ("YResolution", "XResolution"):
+        tag = tiff.pages[0].tags.get(name)
+        if tag is None or 0 in tag.value:
+            return None
+        above, below = tag.value
+        lengths.append(below / above)
+    return lengths[0], lengths[1]
