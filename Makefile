@@ -32,9 +32,11 @@ docs: $(VENV)/for-docs ## build docs/_build/index.html, warnings are errors
 bench: $(VENV)/for-bench ## measure the speed beside nginx, h5py and numpy
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+PAGE := $(shell find web -name node_modules -prune -o -type f -print)
+
 # All but demo need the dependency group of their name in pyproject.toml as well.
-$(VENV)/for-%: pyproject.toml | $(VENV)/made
-	@echo "Installing into $(VENV) what 'make $*' needs"
+$(VENV)/for-%: pyproject.toml hatch_build.py $(PAGE) | $(VENV)/made
+	@echo "Installing into $(VENV) what 'make $*' needs, and building the page if it changed"
 	@$(PIP) install --editable '.[all]' $(addprefix --group ,$(filter-out demo,$*))
 	@touch $@
 

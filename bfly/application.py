@@ -21,6 +21,7 @@ from bfly.errors import (
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
+from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
 
@@ -157,12 +158,14 @@ class Application:
         if known and query.path and known.volume is self._core.update_query(query)["volume"]:
             return known
         body, vary = self._body(query), ["accept"] if protocol.offers else []
-        answer = Answer.make(body, query.mime_type, query.known_volume, gzip, vary)
+        answer = Answer.make(body, query.mime_type, query.known_volume, gzip, vary, query.headers)
         if query.lasting:
             self._core.remember(key, answer)
         return answer
 
     def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
+        if isinstance(query, FinishedQuery):
+            return query.body
         if isinstance(query, LabelQuery):
             return self._core.get_labels(query).encode()
         if isinstance(query, DataQuery):

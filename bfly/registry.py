@@ -55,11 +55,13 @@ ENCODERS = {
 
 PROTOCOLS = {
     "api": "bfly.protocols.api:API",
+    "assets": "bfly.protocols.pages:Assets",
     "bossdb": "bfly.protocols.boss:BossDB",
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
+    "neuroglancer": "bfly.protocols.pages:Neuroglancer",
     "openapi": "bfly.protocols.openapi:OpenAPI",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "tiles": "bfly.protocols.tiles:Tiles",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bfly.volume import Volume
 
-    Headers = list[tuple[bytes, bytes]]
+    Headers = Sequence[tuple[bytes, bytes]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 __all__ = ["Answer", "accepts_gzip", "preferred", "preflight", "respond", "send_text"]
@@ -29,6 +29,14 @@ CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"accept-ranges, content-range, etag"),
 ]
+
+PACKABLE = {
+    "application/json",
+    "application/octet-stream",
+    "application/wasm",
+    "image/svg+xml",
+}
+"""What gzip may make smaller, besides all that is text."""
 
 WORTH_PACKING = 1000
 """Bytes: less than this is one packet anyway."""
@@ -69,6 +77,7 @@ class Answer:
         volume: Volume | None,
         gzip: bool,
         vary: Sequence[str] = (),
+        extra: Headers = (),
     ) -> Answer:
         """Make an answer.
 
@@ -80,9 +89,11 @@ class Answer:
             Whether the client takes that, where it is of use.
         vary : sequence of str
             The request's headers that the answer depends on.
+        extra : sequence of (bytes, bytes)
+            Headers besides those of every answer; one of a same name counts instead.
         """
         headers = [(b"content-type", media_type.encode()), *CORS]
-        packable = media_type in ("application/octet-stream", "application/json")
+        packable = media_type.startswith("text/") or media_type in PACKABLE
         if vary := [*vary, *["accept-encoding"] * packable]:
             headers.append((b"vary", ", ".join(vary).encode()))
         if packable and gzip and len(body) >= WORTH_PACKING:
@@ -97,6 +108,8 @@ class Answer:
             (b"accept-ranges", b"bytes"),
             (b"cache-control", b"public, max-age=%d" % AGE),
         ]
+        if extra:
+            headers = list((dict(headers) | dict(extra)).items())
         return cls(body, headers, etag, volume)
 
     @property

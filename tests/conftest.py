@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import imagecodecs
 import pytest
+from playwright.sync_api import sync_playwright
 
 from bfly.butterfly import runtime_of
 from bfly.config import Config
@@ -26,6 +28,9 @@ from bfly.webserver import Webserver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    import numpy as np
+    from playwright.sync_api import Browser, Page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -184,3 +189,68 @@ def tree(*channels: dict[str, object], **settings: object) -> Config:
 def make_tree() -> Callable[..., Config]:
     """Give the configuration of one dataset, ``exp::sam::dat``, from its channels."""
     return tree
+
+
+# The pages in a browser
+
+CHROMIUM = shutil.which("chromium")
+
+# As root there is no sandbox, in a container little shared memory, and here no GPU: WebGL is
+# computed.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A headless browser with WebGL."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Iterator[Page]:
+    """An empty page, on which no script may fail and no policy be violated."""
+    with chromium.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(f"{said.text} {said.location}") if said.type == "error" else None
+            ),
+        )
+        yield page
+        assert complaints == []
+
+
+READY = "window.viewer && viewer.isReady() && viewer.layerManager.managedLayers.length > 0"
+LOAD_ERRORS = """viewer.layerManager.managedLayers.flatMap(({name, layer}) =>
+  (layer?.dataSources ?? []).map(({loadState}) => loadState?.error)
+    .filter(Boolean).map((error) => `${name}: ${error}`))"""
+
+
+@pytest.fixture
+def in_neuroglancer(tab: Page) -> Callable[..., np.ndarray]:
+    """Open an address below ``/ng/``; gives its pixels, (height, width, 3), all layers drawn."""
+
+    def opened(address: str) -> np.ndarray:
+        tab.goto(address)
+        tab.wait_for_function(READY, timeout=60_000)
+        assert tab.evaluate(LOAD_ERRORS) == []
+        # What is ready is drawn in the next frame.
+        tab.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 500)))")
+        return imagecodecs.png_decode(tab.screenshot())[..., :3]
+
+    return opened

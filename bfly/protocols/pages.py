@@ -1,21 +1,62 @@
-"""What is for people and for load balancers: the index page and ``/healthz``."""
+"""What is for people and for load balancers: the pages, what they are made of, ``/healthz``.
+
+The pages are built from ``web/`` into ``bfly/web/`` (see ``hatch_build.py``): HTML files, and
+everything else in ``assets/`` under names with a hash of the content.
+"""
 
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, urlencode
 
 from typing_extensions import override
 
-from bfly.errors import Absent
+from bfly.errors import Absent, MissingLibrary
 from bfly.protocols.protocol import Protocol
-from bfly.queries.info import InfoQuery
+from bfly.queries.finished import FinishedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Health", "Index"]
+    from bfly.respond import Headers
+
+__all__ = ["Assets", "Health", "Index", "Neuroglancer"]
+
+WEB = Path(__file__).parents[1] / "web"
+
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+
+STRICT = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of the pages: nothing from elsewhere, nothing inline."""
+
+OF_NEUROGLANCER = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src *; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+"""That of Neuroglancer, which compiles code at run time and reads data from wherever it is told
+to. Its workers obey the policy of their own scripts."""
+
+
+def _secured(policy: str, cache_control: bytes) -> Headers:
+    return [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cache-control", cache_control),
+    ]
+
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -34,22 +75,23 @@ td, th {{ padding: .2rem 1rem .2rem 0; text-align: left }}
 """
 
 
-class _Text(InfoQuery):
-    """A finished text."""
+class _Page(Protocol):
+    """A page, which is one HTML file."""
 
-    def __init__(self, text: str, mime_type: str) -> None:
-        super().__init__(method="experiments")
-        self._finished = text, mime_type
+    file: ClassVar[str]
+    policy: ClassVar[str] = STRICT
 
-    @property
-    def dump(self) -> str:
-        """The text."""
-        return self._finished[0]
-
-    @property
-    def mime_type(self) -> str:
-        """Its media type."""
-        return self._finished[1]
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path:
+            raise Absent(f"There is nothing below /{self.prefixes[0]}, such as {path}.")
+        try:
+            body = (WEB / self.file).read_bytes()
+        except FileNotFoundError:
+            raise MissingLibrary(
+                "The page is not built: 'pip install .' in a checkout builds it."
+            ) from None
+        return FinishedQuery(body, MEDIA_TYPES[".html"], _secured(self.policy, b"no-cache"))
 
 
 class Index(Protocol):
@@ -58,10 +100,10 @@ class Index(Protocol):
     prefixes: ClassVar[tuple[str, ...]] = ("",)
 
     @override
-    def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         rows = list(self._rows())
         page = _PAGE.format(count=len(rows), rows="\n".join(rows))
-        return _Text(page, "text/html; charset=utf-8")
+        return FinishedQuery(page.encode(), MEDIA_TYPES[".html"])
 
     def _rows(self) -> Iterator[str]:
         for names in self.config.channels:
@@ -75,13 +117,37 @@ class Index(Protocol):
             )
 
 
+class Neuroglancer(_Page):
+    """``/ng/``: Neuroglancer."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("ng",)
+    file = "ng/index.html"
+    policy = OF_NEUROGLANCER
+
+
+class Assets(Protocol):
+    """``/assets/``: what the pages are made of. A name stands for one content forever."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("assets",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        folder = WEB / "assets"
+        # Only a name that is listed becomes part of a path.
+        if not folder.is_dir() or path not in {file.name for file in folder.iterdir()}:
+            raise Absent(f"There is no {path} in assets.")
+        file = folder / path
+        headers = _secured(OF_NEUROGLANCER, b"public, max-age=31536000, immutable")
+        return FinishedQuery(file.read_bytes(), MEDIA_TYPES[file.suffix], headers)
+
+
 class Health(Protocol):
     """``/healthz``: that the server answers."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("healthz",)
 
     @override
-    def query(self, path: str, parameters: Mapping[str, str]) -> InfoQuery:
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         if path:
             raise Absent(f"There is nothing below /healthz, such as {path}.")
-        return _Text('{"status": "ok"}', "application/json")
+        return FinishedQuery(b'{"status": "ok"}', "application/json")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
     from bfly.queries.allowed import Allowed
+    from bfly.respond import Headers
 
 __all__ = ["Query"]
 
@@ -70,6 +71,9 @@ class Query:
         "INFO.SIZE": "dimensions",
         "INFO.QUERY": "method",
     }
+
+    headers: Headers = []  # noqa: RUF012 - replaced, never changed
+    """Headers of the answer, besides those of every answer; one of a same name counts instead."""
 
     lasting = True
     """Whether the answer holds as long as the channel's files do not change."""

@@ -1,0 +1,94 @@
+"""The pages as files: media types, policies, caching, and nothing but what was built."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bfly.protocols.pages import WEB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+ASSETS = sorted(file.name for file in (WEB / "assets").iterdir())
+PAGES = ["/ng/"]
+
+
+@pytest.fixture(scope="module")
+def client(serve, make_tree) -> Iterator[httpx.Client]:
+    with serve(make_tree()) as client:
+        yield client
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_has_a_policy_and_is_asked_for_again(client, address) -> None:
+    got = client.get(address)
+    assert got.headers["content-type"] == "text/html; charset=utf-8"
+    policy = got.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe-inline" not in policy
+    assert ("unsafe-eval" in policy) == (address == "/ng/")
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["cache-control"] == "no-cache"
+    again = client.get(address, headers={"if-none-match": got.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_what_a_page_is_made_of_is_there_and_nothing_is_from_elsewhere(client, address) -> None:
+    named = re.findall(r'(?:src|href)="([^"]+)"', client.get(address).text)
+    assert named
+    for name in named:
+        assert "//" not in name
+        assert client.get(f"{address}{name}").status_code == 200
+
+
+def test_assets_are_kept_forever_and_have_their_types(client) -> None:
+    types = {
+        "css": "text/css; charset=utf-8",
+        "html": "text/html; charset=utf-8",
+        "js": "text/javascript; charset=utf-8",
+        "svg": "image/svg+xml",
+        "wasm": "application/wasm",
+    }
+    assert {name.rpartition(".")[2] for name in ASSETS} <= set(types)
+    for name in ASSETS:
+        got = client.get(f"/assets/{name}")
+        assert got.content == (WEB / "assets" / name).read_bytes()
+        assert got.headers["content-type"] == types[name.rpartition(".")[2]]
+        assert got.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in got.headers["content-security-policy"]
+
+
+def test_large_assets_are_packed(client) -> None:
+    largest = max(ASSETS, key=lambda name: (WEB / "assets" / name).stat().st_size)
+    with client.stream("GET", f"/assets/{largest}", headers={"accept-encoding": "gzip"}) as got:
+        packed = b"".join(got.iter_raw())
+    assert got.headers["content-encoding"] == "gzip"
+    whole = (WEB / "assets" / largest).read_bytes()
+    assert gzip.decompress(packed) == whole
+    assert len(packed) < len(whole) / 2
+
+
+@pytest.mark.parametrize(
+    "path", ["", "nothing.js", "../ng/index.html", "%2e%2e/__init__.py", "/etc/passwd", "a/b"]
+)
+def test_nothing_else_is_below_assets(client, path) -> None:
+    assert client.get(f"/assets/{path}").status_code == 404
+
+
+def test_nothing_is_below_a_page(client) -> None:
+    assert client.get("/ng/index.html").status_code == 404
+
+
+def test_a_page_that_is_not_built_says_how_to(client, make_tree, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("bfly.protocols.pages.WEB", tmp_path)
+    got = client.get("/ng/?unbuilt")
+    assert got.status_code == 503
+    assert "'pip install .' in a checkout builds it" in got.text

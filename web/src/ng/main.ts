@@ -1,0 +1,4 @@
+import "neuroglancer";
+import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
+
+setupDefaultViewer();
