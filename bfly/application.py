@@ -23,6 +23,7 @@ from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
+from bfly.queries.overview import CountsQuery
 from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ class Application:
             return self._core.get_dataset(query).encode()
         if isinstance(query, FeatureQuery):
             return self._core.get_feature(query).encode()
+        if isinstance(query, CountsQuery):
+            return self._core.get_counts(query).encode()
         if query.path:
             return self._core.get_info(query).encode()
         return self._core.get_groups(query).encode()

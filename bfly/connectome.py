@@ -41,6 +41,14 @@ class Connectome:
             return self._db
         raise _nothing(path, table)
 
+    def counts(self, path: str) -> dict[str, int]:
+        """Count the neurons and synapses of a dataset; 0 where there are none of a kind."""
+        tables = {"neurons": NEURON, "synapses": SYNAPSE}
+        if not isinstance(self._db, Engine):
+            return dict.fromkeys(tables, 0)
+        engine = self._db
+        return {name: engine.count(table, engine.dataset(path)) for name, table in tables.items()}
+
     def feature(self, query: FeatureQuery) -> Any:
         """Find one fact (see `Engine` for each).
 

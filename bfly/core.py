@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
     from bfly.queries.label import LabelQuery
+    from bfly.queries.overview import CountsQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
 
@@ -139,6 +140,11 @@ class Core:
         """
         f_query.answer = self._connectome.feature(f_query)
         return f_query.dump
+
+    def get_counts(self, c_query: CountsQuery) -> str:
+        """Answer how many neurons and synapses a dataset has, as JSON text."""
+        c_query.counts = self._connectome.counts(c_query.path)
+        return c_query.dump
 
     def get_rows(self, r_query: RowsQuery) -> Iterator[bytes]:
         """Answer a request for rows of neurons or synapses, a batch at a time.

@@ -57,6 +57,7 @@ PROTOCOLS = {
     "api": "bfly.protocols.api:API",
     "assets": "bfly.protocols.pages:Assets",
     "bossdb": "bfly.protocols.boss:BossDB",
+    "browse": "bfly.protocols.browse:Browse",
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
     "n5": "bfly.protocols.n5:N5",

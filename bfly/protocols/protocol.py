@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from bfly.config import Config
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
-    from bfly.tree import Channel
+    from bfly.tree import Channel, Dataset
 
-__all__ = ["Protocol", "by_token", "channel_words", "dataset_words", "named", "tokens"]
+__all__ = [
+    "Protocol",
+    "by_token",
+    "channel_words",
+    "dataset_named",
+    "dataset_words",
+    "named",
+    "tokens",
+]
 
 
 class Protocol(ABC):
@@ -89,6 +97,11 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
     return config.find(*_names(token), name), rest
 
 
+def dataset_named(config: Config, token: str) -> Dataset:
+    """Find the dataset that ``experiment::sample::dataset`` names; errors as `by_token`."""
+    return config.dataset(*_names(token))
+
+
 def dataset_words(config: Config, token: str) -> dict[str, Any]:
     """Give the words of a query about the dataset that ``experiment::sample::dataset`` names.
 
@@ -97,7 +110,7 @@ def dataset_words(config: Config, token: str) -> dict[str, Any]:
     Absent, BadRequest
         As `by_token`.
     """
-    channels = config.dataset(*_names(token)).channels
+    channels = dataset_named(config, token).channels
     words = [{"name": channel.name, **channel_words(channel)} for channel in channels]
     return {"dataset": token, "channels": words}
 
