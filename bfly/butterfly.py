@@ -75,16 +75,6 @@ class Butterfly:
 
     def serve(self) -> None:
         """Serve until the process is told to end."""
-        if self.config.developer_mode:
-            from watchfiles import PythonFilter, run_process
-
-            code = os.path.dirname(os.path.abspath(__file__))
-            run_process(code, target=self.serve_once, watch_filter=PythonFilter())
-        else:
-            self.serve_once()
-
-    def serve_once(self) -> None:
-        """Serve until the process is told to end, without watching the code."""
         self._warn_of_paths()
         database = self._db_type(self._db_path, runtime_of(self.config))
         server = Webserver(database.load_config(self.config.dump()), self.config)
@@ -116,6 +106,9 @@ def _configuration(experiments: str | None) -> Config:
     if experiments is not None and os.path.isdir(experiments):
         return _from_folder(os.path.abspath(experiments))
     path = os.path.expanduser(experiments or rh_config.default_path())
+    if any(source.guess_can_open(path) for source in registry.find("sources").values()):
+        folder = os.path.dirname(path) or "."
+        raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
     if not os.path.exists(path):
         if experiments is not None:
             raise ConfigError(f"{experiments} is neither a YAML file nor a folder.")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
@@ -16,10 +21,11 @@ import pytest
 import bfly
 from bfly.cli import main
 from bfly.config import Config
+from bfly.files import Files
+from bfly.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -50,6 +56,16 @@ def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]) -> N
         main(["--", port])
     assert ended.value.code == 2
     assert f"{port} is not a port from 0 to 65535" in capsys.readouterr().err
+
+
+def test_what_belongs_behind_e(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(folder)])
+    assert f"to serve what is there: bfly -e {folder}" in capsys.readouterr().err
+    channel = folder / "dense" / "raw-image.h5"
+    assert main(["-e", str(channel)]) == 1
+    said = capsys.readouterr().err
+    assert f"{channel} is a channel; give its folder instead (bfly -e {channel.parent})" in said
 
 
 def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
@@ -89,6 +105,26 @@ def test_a_folder_is_served_and_its_yaml_is_the_same_tree(
     with command("0", cwd=tmp_path, RH_CONFIG_FILENAME=str(saved)) as url:
         assert tree(url) == found
     assert (tmp_path / "bfly.log").read_text().count("serves http://") == 3
+
+
+def test_developer_mode_starts_again_when_the_code_changes(folder: Path, tmp_path: Path) -> None:
+    code = tmp_path / "bfly"
+    shutil.copytree(Path(bfly.__file__).parent, code)
+    saved = tmp_path / "found.yaml"
+    Config(experiments=scan(str(folder), Files()).experiments, developer_mode=True).save(str(saved))
+    words = [sys.executable, "-m", "bfly", "-e", str(saved), "0"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    try:
+        assert any("serves http://" in line for line in process.stderr)
+        with open(code / "errors.py", "a") as module:
+            module.write("# Changed.\n")
+        assert any("serves http://" in line for line in process.stderr)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert "Traceback" not in said
+    assert process.returncode == 0
 
 
 def test_host_and_json_log(command: Callable, folder: Path, tmp_path: Path) -> None:

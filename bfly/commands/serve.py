@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly import __version__
+import bfly
 from bfly.commands.command import Command
+from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from bfly.butterfly import Butterfly
+
 __all__ = ["Serve", "add_server_arguments", "serve"]
+
+log = logging.getLogger(__name__)
 
 
 class Serve(Command):
@@ -32,7 +40,7 @@ Serve connectomics volumes from the files where they lie.
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_server_arguments(parser)
-        parser.add_argument("--version", action="version", version=f"bfly {__version__}")
+        parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument("-o", "--out", metavar="OUT", help="save what was found as YAML")
 
@@ -59,14 +67,44 @@ def serve(experiments: str | None, output: str | None, arguments: Namespace) -> 
         Has those of `add_server_arguments`.
     """
     from bfly.butterfly import Butterfly
-    from bfly.logs import set_up
 
     butterfly = Butterfly(experiments, output, arguments.port, arguments.host)
-    set_up(butterfly.config.log_level, butterfly.config.log_path, arguments.log_json)
+    if butterfly.config.developer_mode:
+        _serve_again_on_change(butterfly, arguments.log_json)
+    else:
+        _serve(butterfly, arguments.log_json)
+
+
+def _serve(butterfly: Butterfly, log_json: bool) -> None:
+    from bfly.logs import set_up
+
+    set_up(butterfly.config.log_level, butterfly.config.log_path, log_json)
     butterfly.serve()
+
+
+def _serve_again_on_change(butterfly: Butterfly, log_json: bool) -> None:
+    """Serve in a process of its own, which is replaced when Butterfly's code changes."""
+    from watchfiles import PythonFilter, run_process
+
+    # It would log each change, and Ctrl-C as a warning.
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)
+    code = os.path.dirname(os.path.abspath(bfly.__file__))
+    run_process(
+        code, target=_serve_until_change, args=(butterfly, log_json), watch_filter=PythonFilter()
+    )
+
+
+def _serve_until_change(butterfly: Butterfly, log_json: bool) -> None:
+    # An interrupt is how the watching process ends this one.
+    with suppress(KeyboardInterrupt):
+        try:
+            _serve(butterfly, log_json)
+        except ButterflyError as error:
+            log.error("%s", error)
 
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+        hint = f"; to serve what is there: bfly -e {text}" if os.path.exists(text) else ""
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535{hint}")
     return int(text)
