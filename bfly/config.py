@@ -222,4 +222,5 @@ def pick(items: Sequence[T], kind: str, name: str) -> T:
     for item in items:
         if item.name == name:
             return item
-    raise BadRequest(f"The {kind} {name} is not in {[item.name for item in items]}.")
+    wrong = f"{kind} {name} is not in" if name else f"{kind} is missing; it is one of"
+    raise BadRequest(f"The {wrong} {[item.name for item in items]}.")

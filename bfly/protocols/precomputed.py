@@ -136,7 +136,7 @@ class Precomputed(Protocol):
 def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
     chunk = _CHUNK_PATH.fullmatch(rest)
     if chunk is None or int(chunk[1]) > MOST_HALVINGS:
-        raise Absent(f"There is no {rest} in a volume, only info and MIP/X-X_Y-Y_Z-Z.")
+        raise Absent(f"There is no /{rest} in a volume, only /info and /MIP/X-X_Y-Y_Z-Z.")
     mip, x, x_stop, y, y_stop, z, z_stop = map(int, chunk.groups())
     if x >= x_stop or y >= y_stop or z >= z_stop:
         raise Absent(f"The chunk {rest} is empty.")

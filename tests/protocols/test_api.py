@@ -150,6 +150,11 @@ BAD = {
     "unknown experiment": ({"experiment": "foo"}, 400, "The experiment foo is not in ['exp']."),
     "unknown sample": ({"sample": "foo"}, 400, "The sample foo is not in ['sam']."),
     "unknown dataset": ({"dataset": "foo"}, 400, "The dataset foo is not in ['dat']."),
+    "no experiment": (
+        {"experiment": None},
+        400,
+        "The experiment is missing; it is one of ['exp'].",
+    ),
     "unknown channel": (
         {"channel": "foo"},
         400,
