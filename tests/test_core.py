@@ -171,8 +171,13 @@ def test_a_thousand_requests_from_32_threads_stay_within_bounds(
     tmp_path: Path, make_core: Make
 ) -> None:
     bound = 64 << 20
-    volume = np.random.default_rng(5).integers(0, 255, (160, 800, 800), np.uint8)
-    path = write(tmp_path / "big.h5", volume, chunks=(32, 64, 64), compression="lzf")
+    whole = BoundingBox.of_shape((160, 1600, 1600))  # six times the cache
+    with h5py.File(tmp_path / "big.h5", "w") as file:
+        main = file.create_dataset(
+            "main", whole.shape, "u1", chunks=(32, 64, 64), compression="lzf"
+        )
+        for z in range(0, 160, 32):
+            main[z : z + 32] = pattern(BoundingBox((z, 0, 0), (z + 32, 1600, 1600)))
     core = make_core(cache=bound)
     over: list[int] = []
     wrong: list[BoundingBox] = []
@@ -180,10 +185,12 @@ def test_a_thousand_requests_from_32_threads_stay_within_bounds(
     def client(seed: int) -> None:
         random = np.random.default_rng(seed)
         for _ in range(32):
-            start = random.integers(-10, [150, 790, 790])
+            start = random.integers(-10, [150, 1590, 1590])
             stop = start + random.integers(1, [40, 200, 200])
             box = BoundingBox(tuple(start.tolist()), tuple(stop.tolist()))
-            if not np.array_equal(core.find_tiles(ask(path, box)), padded(volume, box)):
+            expected, inside = np.zeros(box.shape, "u1"), box & whole
+            expected[inside.relative_to(box.start).slices] = pattern(inside)
+            if not np.array_equal(core.find_tiles(ask(str(tmp_path / "big.h5"), box)), expected):
                 wrong.append(box)
             if core._cache._now_memory > bound:
                 over.append(core._cache._now_memory)
@@ -199,6 +206,12 @@ def test_a_thousand_requests_from_32_threads_stay_within_bounds(
     assert sum(size for _, size in core._cache._cache.values()) == core._cache._now_memory
     # The cache, plus what 32 cutouts of at most 1.6 MB and their tiles take at once.
     assert resident() - before < bound + (128 << 20)
+
+
+def pattern(box: BoundingBox) -> np.ndarray:
+    """Give voxels that tell where they are."""
+    z, y, x = (axis.astype("u1") for axis in np.ogrid[box.slices])
+    return z * 89 + y * 37 + x
 
 
 def resident() -> int:

@@ -125,7 +125,7 @@ def test_tensorstore_reads_the_same_boxes(root, truth) -> None:
         for name in CHANNELS
         for mip in range(3)
     }
-    for name, mip, start, stop in random_boxes(60):
+    for name, mip, start, stop in random_boxes(200):
         if mip in range(3):
             (z, y, x), (k, j, i) = start.tolist(), stop.tolist()
             found = stores[name, mip][x:i, y:j, z:k].read().result()[..., 0].T
@@ -147,7 +147,7 @@ def test_cloudvolume_reads_the_same_boxes(root, truth) -> None:
             assert volume.resolution.tolist() == [2**mip, 2**mip, 1]
             volumes[name, mip] = volume
         assert len(volume.scales) == 3
-    for name, mip, start, stop in random_boxes(60):
+    for name, mip, start, stop in random_boxes(200):
         if mip in range(3):
             (z, y, x), (k, j, i) = start.tolist(), stop.tolist()
             found = np.asarray(volumes[name, mip][x:i, y:j, z:k])[..., 0].T
