@@ -35,8 +35,14 @@ class Connectome:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def _engine(self, path: str, table: str) -> Engine:
-        """Give the engine, if there is one that can have a table."""
+    def engine(self, path: str, table: str) -> Engine:
+        """Give the engine, if there is one that can have a table.
+
+        Raises
+        ------
+        Absent
+            There is none.
+        """
         if isinstance(self._db, Engine):
             return self._db
         raise _nothing(path, table)
@@ -57,7 +63,7 @@ class Connectome:
         Absent
             There is no neuron or synapse with the id, or the dataset has none at all.
         """
-        engine = self._engine(query.path, query.table)
+        engine = self.engine(query.path, query.table)
         ask = getattr(engine, query.feature)
         arguments: list[Any] = [query.table, query.path]
         if query.id is not None:
@@ -68,13 +74,14 @@ class Connectome:
             arguments.append(2**query.resolution)
         answer = ask(*arguments)
         if not answer:
-            self._check_some(engine, query.table, query.path)
+            self.check_some(engine, query.table, query.path)
         if answer == {}:
             of = NEURON if query.feature == "neuron_children" else query.table
             self._check_known(engine, of, query.path, query.id)
         return answer
 
-    def _check_some(self, engine: Engine, table: str, path: str) -> None:
+    def check_some(self, engine: Engine, table: str, path: str) -> None:
+        """Raise `Absent` if the dataset of a path has no rows of a table."""
         if not engine.count(table, engine.dataset(path)):
             raise _nothing(path, table)
 
@@ -91,8 +98,8 @@ class Connectome:
             There is no neuron with an id that was asked for, or the dataset has none at all.
         """
         table = NEURON if query.rows == "neurons" else SYNAPSE
-        engine = self._engine(query.path, table)
-        self._check_some(engine, table, query.path)
+        engine = self.engine(query.path, table)
+        self.check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
             self._check_known(engine, NEURON, path, number)
@@ -100,9 +107,7 @@ class Connectome:
         return write_rows(query.format, batches, query.ids)
 
     def _neurons(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
-        ids = engine.ids(NEURON, path)
-        for start in range(0, len(ids), 10_000):
-            yield engine.rows(NEURON, path, ids[start : start + 10_000])
+        return engine.scan(path, table=NEURON)
 
     def _synapses(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
         one = next((n for n in (query.neuron, query.pre, query.post) if n is not None), None)

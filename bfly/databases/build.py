@@ -10,8 +10,9 @@ import numpy as np
 
 from bfly.databases.cells import Curve
 from bfly.databases.columns import KEYS, POINT
-from bfly.databases.orders import linked, packs
+from bfly.databases.orders import HEADS, headed, packs
 from bfly.databases.spool import Pile, bounds_of, sort
+from bfly.databases.tiers import tiers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,17 +69,23 @@ class Build:
         if complete and self._synapses.layout.wide:
             self._neurons.layout = replace(self._neurons.layout, wide=True)
         found = Pile(self._new_file, self._neurons.layout.dtype)
+        self._tiers = Pile(self._new_file, self._headed)
         last = None
         for links in self._by_neuron(self._by_place(self._by_id())):
             first = _first(links)
             # What is written last counts, and a neuron with very many links comes in parts.
-            if last is not None and first["owner"][0] == last["owner"]:
+            if last is not None and first["head"][0] == last["head"]:
                 first = first[int(first["row"]["__id"][0] > last["row"]["__id"]) :]
             if complete and len(first):
                 found.append(self._as_neurons(first))
                 last = first[-1]
-        for _ in self._neurons_by_id(found):
-            pass
+        for kept in (self._neurons_by_id(found), self._by_tier()):
+            for _ in kept:
+                pass
+
+    @property
+    def _headed(self) -> np.dtype[np.void]:
+        return np.dtype([("head", "<u8"), ("row", self._synapses.layout.dtype)])
 
     def _by_id(self) -> Iterator[Rows]:
         spool = self._synapses
@@ -95,21 +102,28 @@ class Build:
         spool = self._synapses
         bounds = bounds_of(numbers(self._sample), len(spool))
         rows = sort(chunks, numbers, bounds, spool.layout.dtype, self._new_file)
-        return self._packed("place", spool, rows)
+        for placed in self._packed("place", spool, rows):
+            self._tiers.append(self._with_heads("tier", placed))
+            yield placed
+
+    def _by_tier(self) -> Iterator[Rows]:
+        tiers = tiers_of(self._sample["__id"])
+        bounds = bounds_of(tiers[tiers > 0], len(self._tiers))
+        rows = sort(self._tiers.chunks(), _field("head"), bounds, self._headed, self._new_file)
+        return self._packed("tier", self._synapses, rows)
 
     def _by_neuron(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
-        dtype = np.dtype([("owner", "<u8"), ("row", self._synapses.layout.dtype)])
-
-        def links(rows: Rows) -> Rows:
-            rows, owners = linked(rows)
-            result = np.empty(len(rows), dtype)
-            result["row"], result["owner"] = rows, owners
-            return result
-
         sample = np.append(self._sample["n1"], self._sample["n2"])
         bounds = bounds_of(sample, 2 * len(self._synapses))
-        rows = sort(map(links, chunks), _field("owner"), bounds, dtype, self._new_file)
+        links = (self._with_heads("link", rows) for rows in chunks)
+        rows = sort(links, _field("head"), bounds, self._headed, self._new_file)
         return self._packed("link", self._synapses, rows)
+
+    def _with_heads(self, kind: str, rows: Rows) -> Rows:
+        rows, heads = headed(kind, rows)
+        result = np.empty(len(rows), self._headed)
+        result["row"], result["head"] = rows, heads
+        return result
 
     def _neurons_by_id(self, found: Pile) -> Iterator[Rows]:
         spool = self._neurons
@@ -123,19 +137,19 @@ class Build:
         """Pack sorted rows and give them on."""
         last = None
         for rows in chunks:
-            plain, owners = (rows["row"], rows["owner"]) if kind == "link" else (rows, None)
-            head = 0 if owners is None else int(owners[0])
+            plain, heads = (rows["row"], rows["head"]) if HEADS[kind] else (rows, None)
+            head = 0 if heads is None else int(heads[0])
             pieces = packs(
-                kind, self.curve, spool.layout, spool.texts, plain, owners, before=last == head
+                kind, self.curve, spool.layout, spool.texts, plain, heads, before=last == head
             )
             self._fill(kind, pieces)
-            last = 0 if owners is None else int(owners[-1])
+            last = 0 if heads is None else int(heads[-1])
             if kind in self.counts:
                 self.counts[kind] += len(rows)
             yield rows
 
     def _as_neurons(self, links: Rows) -> Rows:
-        columns = {name: links["row"][name] for name in POINT} | {"neuron": links["owner"]}
+        columns = {name: links["row"][name] for name in POINT} | {"neuron": links["head"]}
         return self._neurons.layout.filled(columns, len(links), self._neurons.texts)
 
 
@@ -145,7 +159,7 @@ def _field(name: str) -> Key:
 
 def _first(links: Rows) -> Rows:
     """Give, of the sorted links of each neuron, the one whose synapse has the lowest id."""
-    owners = np.ascontiguousarray(links["owner"])
+    owners = np.ascontiguousarray(links["head"])
     ids = np.ascontiguousarray(links["row"]["__id"])
     starts = np.append(0, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
     lowest = np.repeat(np.minimum.reduceat(ids, starts), np.diff(starts, append=len(ids)))

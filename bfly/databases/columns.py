@@ -11,18 +11,25 @@ if TYPE_CHECKING:
 
     from bfly.geometry import BoundingBox
 
+    Ids = np.ndarray[Any, np.dtype[np.uint64]]
+
 __all__ = [
     "IDS",
     "KEYS",
+    "ENDS",
     "POINT",
     "Columns",
+    "Ranges",
+    "among",
     "concatenated",
     "empty",
     "entries_of",
     "inside",
     "latest",
+    "ranges_of",
     "typed",
     "unplaced",
+    "widened",
 ]
 
 Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -35,6 +42,12 @@ KEYS = {"neuron": "neuron", "synapse": "__id"}
 
 IDS = {"neuron": ("neuron",), "synapse": ("__id", "n1", "n2")}
 POINT = ("z", "y", "x")
+ENDS = tuple(tuple(f"{side}_{axis}" for axis in POINT) for side in ("pre", "post"))
+"""The columns with the places before and after a synapse, where they are known: voxels of mip 0
+as float32, NaN where they are not."""
+
+Ranges = dict[str, tuple[float, float]]
+"""The lowest and the highest value of columns with numbers; whole ones are integers."""
 
 
 def empty(table: str) -> Columns:
@@ -119,6 +132,38 @@ def inside(columns: Columns, box: BoundingBox) -> np.ndarray[Any, np.dtype[np.bo
     return result
 
 
+def among(values: Ids, known: Ids) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Tell which values are among sorted ones."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    places = np.searchsorted(known, values)
+    places[places == len(known)] = 0
+    found: np.ndarray[Any, np.dtype[np.bool_]] = known[places] == values
+    return found
+
+
+def ranges_of(columns: Columns) -> Ranges:
+    """Give the lowest and the highest value of columns with numbers that have any but NaN."""
+    ranges = {}
+    for name, column in columns.items():
+        if column.dtype.kind == "f":
+            column = column[np.isfinite(column)]
+        if column.dtype.kind in "biuf" and len(column):
+            ranges[name] = column.min().item(), column.max().item()
+    return ranges
+
+
+def widened(ranges: Ranges, more: Ranges) -> Ranges:
+    """Give ranges that hold the values of both."""
+    return {
+        **ranges,
+        **{
+            name: (min(low, ranges.get(name, (low,))[0]), max(high, ranges.get(name, (high,))[-1]))
+            for name, (low, high) in more.items()
+        },
+    }
+
+
 def latest(table: str, columns: Columns) -> Columns:
     """Give the rows sorted by id; of those with the same id the last."""
     ids = columns[KEYS[table]]
@@ -130,7 +175,7 @@ def latest(table: str, columns: Columns) -> Columns:
     return {name: column[order] for name, column in columns.items()}
 
 
-def unplaced(synapses: Columns, known: np.ndarray[Any, np.dtype[np.uint64]]) -> Columns:
+def unplaced(synapses: Columns, known: Ids) -> Columns:
     """Give the neurons that only synapses name, at the place of the first of their synapses.
 
     Parameters

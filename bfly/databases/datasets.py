@@ -16,11 +16,12 @@ from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
 
 if TYPE_CHECKING:
+    from bfly.databases.columns import Ranges
     from bfly.keywords import RUNTIME
 
 __all__ = ["Dataset", "Datasets", "table_name"]
 
-VERSION = "1"
+VERSION = "2"
 """Of the packed layout: of its keys, packs and metadata."""
 
 
@@ -47,6 +48,10 @@ class Dataset:
         How the rows of each table are laid out.
     counts : dict
         How many rows each table has.
+    ranges : Ranges
+        Of the synapses; of rows that were replaced as well.
+    revision : int
+        Another after every change.
     """
 
     number: int
@@ -55,6 +60,8 @@ class Dataset:
     tables: tuple[str, ...] = ()
     layouts: dict[str, Layout] = field(default_factory=lambda: {t: Layout(t) for t in KEYS})
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KEYS, 0))
+    ranges: Ranges = field(default_factory=dict)
+    revision: int = 0
 
     @property
     def curve(self) -> Curve:
@@ -66,6 +73,7 @@ class Dataset:
         """Read what `dump` wrote."""
         values = json.loads(text)
         values["shift"], values["tables"] = zyx(values["shift"]), tuple(values["tables"])
+        values["ranges"] = {name: (low, high) for name, (low, high) in values["ranges"].items()}
         for table, layout in values["layouts"].items():
             extras = tuple((name, kind) for name, kind in layout["extras"])
             values["layouts"][table] = Layout(table, layout["wide"], extras)
@@ -144,12 +152,22 @@ class Datasets(Blobs):
         dataset = self._look_up(path)
         return dataset.counts[table] if dataset else 0
 
+    @override
+    def state(self, path: str) -> str:
+        dataset = self._look_up(path)
+        return f"{dataset.number}.{dataset.revision}" if dataset else ""
+
+    @override
+    def ranges(self, path: str) -> Ranges:
+        dataset = self._look_up(path)
+        return dataset.ranges if dataset else {}
+
     def _look_up(self, path: str) -> Dataset | None:
         text = self._get(f"dataset:{path}")
         return None if text is None else Dataset.parse(text)
 
     def _keep(self, path: str, dataset: Dataset) -> None:
-        self._set(f"dataset:{path}", dataset.dump())
+        self._set(f"dataset:{path}", replace(dataset, revision=dataset.revision + 1).dump())
 
     def _new(self) -> Dataset:
         """Make an empty set of packs."""

@@ -7,29 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS
-from bfly.databases.orders import HEADS, SIZES, key_bytes, keys_of, linked, packs
+from bfly.databases.columns import KEYS, among
+from bfly.databases.orders import HEADS, SIZES, headed, key_bytes, keys_of, packs
 from bfly.databases.packs import WordList
 from bfly.geometry import ceil_div
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from bfly.databases.cells import Curve
     from bfly.databases.orders import Pack
     from bfly.databases.packs import Layout, Rows
 
-__all__ = ["Edit", "among"]
-
-
-def among(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Tell which values are among sorted ones."""
-    if not len(known):
-        return np.zeros(len(values), bool)
-    places = np.searchsorted(known, values)
-    places[places == len(known)] = 0
-    found: NDArray[np.bool_] = known[places] == values
-    return found
+__all__ = ["Edit"]
 
 
 class Edit:
@@ -60,10 +48,8 @@ class Edit:
 
     def _keys(self, rows: Rows) -> tuple[list[bytes], Rows]:
         """Give the keys of rows in the order, and the row of each key."""
-        owners = None
-        if self._kind == "link":
-            rows, owners = linked(rows)
-        keys = keys_of(self._kind, self._curve, rows, owners)
+        rows, heads = headed(self._kind, rows)
+        keys = keys_of(self._kind, self._curve, rows, heads)
         data, width = key_bytes(keys).tobytes(), 8 * keys.shape[1]
         return [data[at : at + width] for at in range(0, len(data), width)], rows
 
@@ -108,15 +94,15 @@ class Edit:
         for column in layout.texts:
             added[column] += len(words)
         rows = np.concatenate([rows, added])
-        owners = None
-        if self._kind == "link":
-            owners = np.full(len(rows), int.from_bytes(name[:8], "big"), np.uint64)
-        rows = rows[np.argsort(key_bytes(keys_of(self._kind, self._curve, rows, owners)))]
+        heads = None
+        if HEADS[self._kind]:
+            heads = np.full(len(rows), int.from_bytes(name[:8], "big"), np.uint64)
+        rows = rows[np.argsort(key_bytes(keys_of(self._kind, self._curve, rows, heads)))]
         # A pack twice as large as a new one is divided evenly, so that the parts may grow.
         size = 2 * SIZES[self._kind]
         if len(rows) > size:
             size = ceil_div(len(rows), ceil_div(len(rows), SIZES[self._kind]))
         texts = WordList(words + self._words)
-        pieces = packs(self._kind, self._curve, layout, texts, rows, owners, True, size)
+        pieces = packs(self._kind, self._curve, layout, texts, rows, heads, True, size)
         result = list(pieces)
         return [(name, result[0][1]), *result[1:]] if result else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -15,7 +16,7 @@ from bfly.databases.store import numbered
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bfly.databases.columns import Columns
+    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.store import Ids
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
@@ -36,6 +37,7 @@ class Nodb(Engine):
         super().__init__(path, _runtime)
         self._paths: dict[str, str] = {}
         self._fingerprints: dict[str, str] = {}
+        self._changes: Counter[str] = Counter()
         self._tables: dict[Name, SortedTable] = {}
         self._written: dict[Name, list[Columns]] = {}
         self._writing = threading.RLock()
@@ -68,6 +70,10 @@ class Nodb(Engine):
         return self._fingerprints.get(path, "")
 
     @override
+    def state(self, path: str) -> str:
+        return str(self._changes[path])
+
+    @override
     def replace(
         self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
     ) -> None:
@@ -83,11 +89,13 @@ class Nodb(Engine):
                 self._written.pop(name, None)
             self._tables = {**self._tables, **tables}
             self._fingerprints[path] = fingerprint
+            self._changes[path] += 1
 
     @override
     def upsert(self, table: str, path: str, columns: Columns) -> None:
         with self._writing:
             self._written.setdefault((table, path), []).append(columns)
+            self._changes[path] += 1
 
     @override
     def append(self, table: str, path: str, columns: Columns) -> Columns:
@@ -126,6 +134,14 @@ class Nodb(Engine):
     @override
     def ids_in(self, path: str, box: BoundingBox) -> Ids:
         return self._synapses(path).ids_in(box)
+
+    @override
+    def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
+        return self._synapses(path).thinned(first, last, box)
+
+    @override
+    def ranges(self, path: str) -> Ranges:
+        return self._synapses(path).ranges
 
     @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:

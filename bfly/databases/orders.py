@@ -1,7 +1,8 @@
 """The orders that rows are packed in, and their keys.
 
 A synapse is kept in three orders: by id, by place along a Morton curve, and once for each of
-its neurons, by neuron and place. A neuron is kept by id. Each order is cut into packs of some
+its neurons, by neuron and place. One above tier 0 is also kept by tier and place. A neuron is
+kept by id. Each order is cut into packs of some
 hundred rows. A pack has a key, below or equal to those of all its rows, so that the pack of a
 row is the one with the greatest key not above the row's. Keys are big-endian unsigned
 integers one after another, and are compared as bytes.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.databases.columns import KEYS, POINT
+from bfly.databases.tiers import tiers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,34 +25,34 @@ if TYPE_CHECKING:
     from bfly.databases.cells import Curve
     from bfly.databases.packs import Layout, Rows, Texts
 
-    Owners = NDArray[np.uint64] | None
-    """The neuron of each link; None in other orders."""
+    Heads = NDArray[np.uint64] | None
+    """What the rows of a pack share: the neuron of links, the tier; None in other orders."""
 
 Pack = tuple[bytes, bytes]
 """A key and a blob."""
 
-__all__ = ["HEADS", "KINDS", "ORDERS", "Owners", "Pack", "key_bytes", "keys_of", "linked", "packs"]
+__all__ = ["HEADS", "KINDS", "ORDERS", "Heads", "Pack", "headed", "key_bytes", "keys_of", "packs"]
 
-ORDERS = {"synapse": ("synapse", "place", "link"), "neuron": ("neuron",)}
+ORDERS = {"synapse": ("synapse", "place", "link", "tier"), "neuron": ("neuron",)}
 """The orders that the rows of a table are kept in; the first is by id."""
 
 KINDS = (*ORDERS["synapse"], *ORDERS["neuron"])
 """All orders."""
 
-SIZES = {"synapse": 256, "place": 128, "link": 1024, "neuron": 256}
+SIZES = {"synapse": 256, "place": 128, "link": 1024, "tier": 256, "neuron": 256}
 """The most rows of a new pack."""
 
-HEADS = {"synapse": 0, "place": 0, "link": 1, "neuron": 0}
+HEADS = {"synapse": 0, "place": 0, "link": 1, "tier": 1, "neuron": 0}
 """How many integers of a key all rows of a pack have in common. The first pack that has
 them goes on with zeros, so that every row with them finds a pack."""
 
 
-def keys_of(kind: str, curve: Curve, rows: Rows, owners: Owners = None) -> NDArray[np.uint64]:
+def keys_of(kind: str, curve: Curve, rows: Rows, heads: Heads = None) -> NDArray[np.uint64]:
     """Give the keys of rows in an order, N × integers."""
     if kind in KEYS:
         return np.ascontiguousarray(rows[KEYS[kind]])[:, None]
     parts = [curve.numbers(*(rows[name] for name in POINT)), rows["__id"]]
-    return np.stack(parts if owners is None else [owners, *parts], axis=1)
+    return np.stack(parts if heads is None else [heads, *parts], axis=1)
 
 
 def key_bytes(keys: NDArray[np.uint64]) -> NDArray[np.bytes_]:
@@ -60,11 +62,20 @@ def key_bytes(keys: NDArray[np.uint64]) -> NDArray[np.bytes_]:
     return flat
 
 
-def linked(rows: Rows) -> tuple[Rows, NDArray[np.uint64]]:
-    """Give rows, in their order, once for each of their neurons, and these neurons."""
-    owners = np.stack([rows["n1"], rows["n2"]], axis=1)
-    wanted = np.stack([np.ones(len(rows), bool), rows["n1"] != rows["n2"]], axis=1)
-    return rows.take(np.flatnonzero(wanted) // 2), owners[wanted]
+def headed(kind: str, rows: Rows) -> tuple[Rows, Heads]:
+    """Give the rows that are kept in an order, as they come, and their heads.
+
+    Links are the rows once for each of their neurons.
+    """
+    if kind == "tier":
+        tiers = tiers_of(rows["__id"])
+        above = np.flatnonzero(tiers)
+        return rows.take(above), tiers[above]
+    if kind == "link":
+        neurons = np.stack([rows["n1"], rows["n2"]], axis=1)
+        wanted = np.stack([np.ones(len(rows), bool), rows["n1"] != rows["n2"]], axis=1)
+        return rows.take(np.flatnonzero(wanted) // 2), neurons[wanted]
+    return rows, None
 
 
 def packs(
@@ -73,7 +84,7 @@ def packs(
     layout: Layout,
     texts: Texts,
     rows: Rows,
-    owners: Owners = None,
+    heads: Heads = None,
     before: bool = False,
     size: int | None = None,
 ) -> Iterator[Pack]:
@@ -87,8 +98,8 @@ def packs(
         Of the rows.
     rows : Rows
         Sorted.
-    owners : numpy.ndarray, optional
-        The neuron of each link.
+    heads : numpy.ndarray, optional
+        As `headed` gives them.
     before : bool
         There are packs before these that start with the same `HEADS`.
     size : int, optional
@@ -96,13 +107,13 @@ def packs(
     """
     if not len(rows):
         return
-    heads = np.zeros(1, int)
-    if owners is not None:
-        heads = np.append(heads, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
-    sizes = np.diff(heads, append=len(rows))
-    places = np.arange(len(rows)) - np.repeat(heads, sizes)
+    runs = np.zeros(1, int)
+    if heads is not None:
+        runs = np.append(runs, np.flatnonzero(heads[1:] != heads[:-1]) + 1)
+    sizes = np.diff(runs, append=len(rows))
+    places = np.arange(len(rows)) - np.repeat(runs, sizes)
     starts = np.flatnonzero(places % (size or SIZES[kind]) == 0)
-    keys = keys_of(kind, curve, rows.take(starts), None if owners is None else owners[starts])
+    keys = keys_of(kind, curve, rows.take(starts), None if heads is None else heads[starts])
     first = places[starts] == 0
     first[0] &= not before
     keys[first, HEADS[kind] :] = 0

@@ -16,13 +16,14 @@ from typing_extensions import override
 
 from bfly.databases.blobs import Gone
 from bfly.databases.build import Build
-from bfly.databases.columns import KEYS, empty, latest
+from bfly.databases.columns import KEYS, empty, latest, ranges_of, widened
 from bfly.databases.datasets import Dataset, Datasets, table_name
 from bfly.databases.edit import Edit
 from bfly.databases.orders import KINDS, ORDERS, Pack
 from bfly.databases.packs import Layout, WordList
 from bfly.databases.spool import Spool, temporary_file
 from bfly.databases.store import numbered
+from bfly.databases.tiers import TOP, tiers_of
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -120,6 +121,29 @@ class PackedDatabase(Datasets):
         return dict(self._read(dataset.number, "place", ranges)).values()
 
     @override
+    def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
+        def question(dataset: Dataset) -> Columns:
+            layout = dataset.layouts["synapse"]
+            found = self._tiers(dataset, first, last, box) if first else self._places(dataset, box)
+            rows, words = layout.unpack(found)
+            tiers = tiers_of(rows["__id"])
+            hit = layout.inside(rows, box) & (tiers >= first) & (tiers <= last)
+            return layout.columns(rows.take(np.flatnonzero(hit)), words)
+
+        return self._ask(path, question) or empty("synapse")
+
+    def _tiers(self, dataset: Dataset, first: int, last: int, box: BoundingBox) -> Iterable[bytes]:
+        heads = [tier.to_bytes(8, "big") for tier in range(first, last + 1)]
+        if last == TOP:
+            # There are so few that they are not sorted out by place.
+            ranges = [(heads[0] + 2 * LOWEST, 3 * HIGHEST)]
+        else:
+            cubes = dataset.curve.keys(box, CUBES)
+            ends = [(low + LOWEST, high + HIGHEST) for low, high in cubes]
+            ranges = [(head + low, head + high) for head in heads for low, high in ends]
+        return dict(self._read(dataset.number, "tier", ranges)).values()
+
+    @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
         def question(dataset: Dataset) -> Columns:
             return self._sorted(dataset, self._links(dataset, neuron, box), box)
@@ -151,13 +175,15 @@ class PackedDatabase(Datasets):
         return self._ask(path, question) or (none, none)
 
     @override
-    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
+    def scan(
+        self, path: str, box: BoundingBox | None = None, table: str = "synapse"
+    ) -> Iterator[Columns]:
         if box is not None:
             yield self.synapses_in(path, box)
         elif dataset := self._look_up(path):
             try:
-                for rows, words in self._all(dataset, "synapse"):
-                    yield dataset.layouts["synapse"].columns(rows, words)
+                for rows, words in self._all(dataset, table):
+                    yield dataset.layouts[table].columns(rows, words)
             except Gone as error:
                 raise DatabaseError(f"{path} was loaded anew while it was read.") from error
 
@@ -211,8 +237,13 @@ class PackedDatabase(Datasets):
         if fingerprint is None:
             fingerprint = old.fingerprint if old else ""
         layouts = {table: spool.layout for table, spool in spools.items()}
-        tables, shift = tuple(layouts), build.curve.shift
-        self._keep(path, Dataset(new.number, fingerprint, shift, tables, layouts, build.counts))
+        tables, ranges = tuple(layouts), spools["synapse"].ranges
+        self._keep(
+            path,
+            Dataset(
+                new.number, fingerprint, build.curve.shift, tables, layouts, build.counts, ranges
+            ),
+        )
         if old:
             self._drop(old.number)
 
@@ -238,8 +269,10 @@ class PackedDatabase(Datasets):
         if not many and layout == dataset.layouts[table]:
             added = self._edit(dataset, table, latest(table, columns))
             counts = {**dataset.counts, table: count + added}
-            tables = tuple({*dataset.tables, table})
-            self._keep(path, replace(dataset, counts=counts, tables=tables))
+            tables, ranges = tuple({*dataset.tables, table}), dataset.ranges
+            if table == "synapse":
+                ranges = widened(ranges, ranges_of(columns))
+            self._keep(path, replace(dataset, counts=counts, tables=tables, ranges=ranges))
             return
         with self._new_files() as new_file:
             spools = {each: Spool(kept, new_file) for each, kept in dataset.layouts.items()}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import IDS, KEYS, POINT, inside
+from bfly.databases.columns import IDS, KEYS, POINT, inside, ranges_of
 from bfly.databases.grid import Grid, joined
+from bfly.databases.tiers import tiers_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns
+    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.store import Ids
     from bfly.geometry import BoundingBox
 
@@ -57,6 +59,7 @@ class SortedSynapses(SortedTable):
     def __init__(self, table: str, columns: Columns) -> None:
         super().__init__(table, columns)
         self._grid = Grid([columns[name] for name in POINT])
+        self._above: dict[int, _Above] = {}
         self._by_cell = [columns[name][self._grid.order] for name in IDS["synapse"]]
         self._orders = [np.argsort(columns[name], kind="stable") for name in ("n1", "n2")]
         self._neurons = [
@@ -73,6 +76,21 @@ class SortedSynapses(SortedTable):
     def inside(self, box: BoundingBox) -> Columns:
         """Give the synapses in a box."""
         return self.rows(self.ids_in(box))
+
+    def thinned(self, first: int, last: int, box: BoundingBox) -> Columns:
+        """Give the synapses of some tiers in a box."""
+        if not first:
+            ids = self.ids_in(box)
+            return self.rows(ids[tiers_of(ids) <= last])
+        above = self._above.get(first)
+        if above is None:
+            above = self._above[first] = _Above(self, first)
+        return self._taken(above.inside(last, box))
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        """The ranges of the columns."""
+        return ranges_of(self.columns)
 
     def of(self, neuron: int, box: BoundingBox | None) -> Columns:
         """Give the synapses before and after a neuron, those in a box if given."""
@@ -102,3 +120,21 @@ class SortedSynapses(SortedTable):
         key, neurons = np.uint64(neuron), self._neurons[side]
         begin, end = neurons.searchsorted(key, "left"), neurons.searchsorted(key, "right")
         return self._orders[side][begin:end]
+
+
+class _Above:
+    """The synapses of a tier and those above it, by place."""
+
+    def __init__(self, table: SortedTable, tier: int) -> None:
+        tiers = tiers_of(table.columns[KEYS["synapse"]])
+        rows = np.flatnonzero(tiers >= tier)
+        self._grid = Grid([table.columns[name][rows] for name in POINT])
+        self._rows = rows[self._grid.order]
+        self._tiers = tiers[self._rows]
+
+    def inside(self, last: int, box: BoundingBox) -> Rows:
+        """Give the rows up to a tier in a box."""
+        runs, hit = self._grid.inside(box)
+        hit &= joined(self._tiers, runs) <= last
+        rows: Rows = joined(self._rows, runs)[hit]
+        return rows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import concatenated, empty
+from bfly.databases.columns import concatenated, empty, ranges_of, widened
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns
+    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.packs import Layout, Rows
 
     NewFile = Callable[[], RawIOBase]
@@ -150,10 +150,13 @@ class Spool:
     ----------
     layout : Layout
         Holds all rows so far.
+    ranges : Ranges
+        Of all rows so far.
     """
 
     def __init__(self, layout: Layout, new_file: NewFile) -> None:
         self.layout = layout
+        self.ranges: Ranges = {}
         self.texts = Heap(new_file)
         self._sample: list[Columns] = [empty(layout.table)]
         self._new_file = new_file
@@ -165,6 +168,7 @@ class Spool:
     def append(self, columns: Columns) -> None:
         """Add a batch."""
         self.layout = self.layout.including(columns)
+        self.ranges = widened(self.ranges, ranges_of(columns))
         if not self._piles or self._piles[-1][0] != self.layout:
             self._piles.append((self.layout, Pile(self._new_file, self.layout.dtype)))
         self._piles[-1][1].append(self.layout.rows(columns, self.texts))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, POINT
+from bfly.databases.columns import IDS, KEYS, POINT, among
 from bfly.databases.database import Database
 from bfly.errors import BadRequest
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns
+    from bfly.databases.columns import Columns, Ranges
     from bfly.geometry import BoundingBox
 
     Ids = NDArray[np.uint64]
+    Counts = NDArray[np.int64]
 
 __all__ = ["Store", "numbered"]
 
@@ -38,6 +39,10 @@ class Store(Database, ABC):
     @abstractmethod
     def fingerprint(self, path: str) -> str:
         """Give what `replace` was told of the files last loaded; empty if nothing was."""
+
+    @abstractmethod
+    def state(self, path: str) -> str:
+        """Give a text that is another one after every change of a dataset."""
 
     @abstractmethod
     def replace(
@@ -88,6 +93,25 @@ class Store(Database, ABC):
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
         """Give the synapses before and after a neuron, those in a box if given, sorted by id."""
 
+    @abstractmethod
+    def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
+        """Give the synapses of some `bfly.databases.tiers` in a box, in any order.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        first, last : int
+            The lowest and the highest tier. What takes long has to be in proportion to the
+            synapses that are found, not to all that are in the box.
+        box : BoundingBox
+            In voxels of mip 0.
+        """
+
+    @abstractmethod
+    def ranges(self, path: str) -> Ranges:
+        """Give between which values the columns of the synapses lie, or lay before a change."""
+
     def count(self, table: str, path: str) -> int:
         """Give the number of rows of a table."""
         return len(self.ids(table, path))
@@ -98,15 +122,26 @@ class Store(Database, ABC):
         pre, post = found["n1"], found["n2"]
         return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
 
-    def scan(self, path: str, box: BoundingBox | None = None) -> Iterator[Columns]:
-        """Go through the synapses of a box, or all of them, in batches of bounded size."""
-        ids = self.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path)
+    def degrees(self, path: str, neurons: Ids) -> tuple[Counts, Counts]:
+        """Give of how many synapses neurons, whose ids are sorted, are before and after."""
+        degrees = np.zeros((2, len(neurons)), np.int64)
+        for batch in self.scan(path):
+            for degree, name in zip(degrees, IDS["synapse"][1:], strict=True):
+                ids, counts = np.unique(batch[name], return_counts=True)
+                known = among(ids, neurons)
+                degree[np.searchsorted(neurons, ids[known])] += counts[known]
+        return degrees[0], degrees[1]
+
+    def scan(
+        self, path: str, box: BoundingBox | None = None, table: str = "synapse"
+    ) -> Iterator[Columns]:
+        """Go through the synapses of a box, or all rows, in batches of bounded size."""
         if box is not None:
             yield self.synapses_in(path, box)
             return
+        ids = self.ids(table, path)
         for start in range(0, len(ids), 100_000):
-            part = ids[start : start + 100_000]
-            yield self.rows(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, path, part)
+            yield self.rows(table, path, ids[start : start + 100_000])
 
 
 def numbered(table: str, columns: Columns, known: Ids) -> Columns:

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from bfly.databases.columns import inside
+from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
@@ -251,6 +252,63 @@ class DatabaseSuite(ABC):
             order = np.argsort(rows["__id"])
             assert np.array_equal(rows["score"][order], more["score"])
             assert rows["type"][order].tolist() == more["type"].tolist()
+
+    def test_tiers(self, database: Engine) -> None:
+        """Each synapse is in one tier, an eighth of the rest in the next; wherever they lie."""
+        synapses = random_synapses(30_000, seed=5)
+        database.replace(PATH, "tiers", [], [synapses])
+        everything = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
+        tiers, left = [], 30_000
+        for tier in range(4):
+            ids = database.thinned(PATH, tier, tier, everything)["__id"]
+            above = database.thinned(PATH, tier + 1, TOP, everything)["__id"]
+            assert len(ids) + len(above) == left
+            assert abs(len(above) - left / 8) < 4 * (left / 8) ** 0.5
+            tiers.append(set(ids.tolist()))
+            left = len(above)
+        assert sum(map(len, tiers)) + left == len(set.union(*tiers)) + left == 30_000
+        box = BoundingBox((0, 500, 1000), (1500, 2500, 2500))
+        expected = set(synapses["__id"][inside(synapses, box)].tolist())
+        for tier in range(4):
+            found = database.thinned(PATH, tier, tier, box)
+            assert set(found["__id"].tolist()) == expected & tiers[tier]
+            rows = database.rows(SYNAPSE, PATH, found["__id"])
+            assert all(np.array_equal(found[name], rows[name]) for name in rows)
+        assert len(database.thinned("/unknown", 0, TOP, box)["__id"]) == 0
+
+    def test_every_change_is_another_state(self, database: Engine, place: str) -> None:
+        """Also one that leaves the number of rows, and seen by whoever else looks."""
+        states = [database.state(PATH)]
+        for change in (
+            lambda: database.replace(PATH, "one", [], [random_synapses(100)]),
+            lambda: database.add_entry(SYNAPSE, PATH, {"__id": 7, "n1": 5}),
+            lambda: database.add_entry(SYNAPSE, PATH, {"__id": 7, "n1": 6}),
+            lambda: database.add_neurons(PATH, [[1, 2, 3, 4]]),
+            lambda: database.replace(PATH, "one", [], [random_synapses(100)]),
+        ):
+            change()
+            states.append(database.state(PATH))
+            for again in self.reopened(place):
+                assert again.state(PATH) == states[-1]
+        assert len(set(states)) == 6
+        assert database.state(PATH) == states[-1]
+
+    def test_ranges(self, database: Engine) -> None:
+        """The lowest and highest values of columns with numbers, NaN left out."""
+        assert database.ranges(PATH) == {}
+        rows = random_synapses(50)
+        score = np.linspace(-1, 2, 50)
+        score[7] = np.nan
+        kind = np.array(["a"] * 50, object)
+        database.replace(PATH, "one", [], [{**rows, "score": score, "kind": kind}])
+        found = database.ranges(PATH)
+        assert found["score"] == (-1, 2)
+        assert found["z"] == (rows["z"].min(), rows["z"].max())
+        assert found["n2"] == (int(rows["n2"].min()), int(rows["n2"].max()))
+        assert "kind" not in found
+        database.add_entry(SYNAPSE, PATH, {"__id": 99, "z": 10**6, "score": -5.0})
+        assert database.ranges(PATH)["z"] == (rows["z"].min(), 10**6)
+        assert database.ranges(PATH)["score"] == (-5, 2)
 
     def test_random_questions_equal_numpy(self, database: Engine) -> None:
         """Random questions to 200,000 random synapses are answered as numpy does."""

@@ -18,6 +18,7 @@ from bfly.databases.columns import inside
 from bfly.databases.nodb import Nodb
 from bfly.databases.packed import KINDS, Gone, PackedDatabase
 from bfly.databases.packs import Layout, WordList
+from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest, DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bfly.databases.packed import Pack
 
 NEURON_FROM = list(zip(("neuron", *"zyx"), ("n1", *"zyx"), strict=True))
+TIERS = ((0, 0), (0, TOP), (1, 1), (1, TOP), (2, 3))
 EVERYWHERE = BoundingBox((-(2**62),) * 3, (2**62,) * 3)
 
 
@@ -214,6 +216,11 @@ def some_rows(random, count, ids=60, neurons=6, extent=40):
     return rows
 
 
+def by_id(rows):
+    order = np.argsort(rows["__id"])
+    return {name: column[order] for name, column in rows.items()}
+
+
 def agree(database, oracle, path="p"):
     """Compare every answer on a dataset with that of the database in memory."""
     box = BoundingBox((-20, -20, -20), (15, 15, 15))
@@ -227,6 +234,12 @@ def agree(database, oracle, path="p"):
         found = database.synapses_in(path, each)
         assert equal(found, oracle.synapses_in(path, each))
         assert database.ids_in(path, each).tolist() == found["__id"].tolist()
+        for first, last in TIERS:
+            expected = oracle.thinned(path, first, last, each)
+            assert equal(by_id(database.thinned(path, first, last, each)), by_id(expected))
+    found = database.ranges(path)
+    for name, (low, high) in oracle.ranges(path).items():
+        assert found[name][0] <= low <= high <= found[name][1]
     for neuron in (*oracle.ids("neuron", path).tolist(), *range(2**64 - 7, 2**64)):
         for each in (box, None):
             expected = oracle.synapses_of(path, neuron, each)
