@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.tables.table_source import TableSource
 
-__all__ = ["LAYOUTS", "Layout", "layout_of"]
+__all__ = ["ENDS", "LAYOUTS", "Layout", "ends_of", "layout_of"]
 
 Units = Literal["voxel", "nm"]
 
@@ -78,6 +78,27 @@ LAYOUTS = {
     ),
 }
 """What is recognised, the first that fits; in those of synapses, ``id`` may be missing."""
+
+
+ENDS = (
+    ("{}_pt_position",),
+    ("{}_pt_position_z", "{}_pt_position_y", "{}_pt_position_x"),
+    ("{}_pos_z_vx", "{}_pos_y_vx", "{}_pos_x_vx"),
+    ("z_{}", "y_{}", "x_{}"),
+    ("{}_z", "{}_y", "{}_x"),
+)
+"""How the columns with the place before and the place after a synapse are named: in one column,
+or in one for each axis; with ``pre`` and ``post`` filled in. They count what the place of the
+synapse counts, but voxels if their names end with ``_vx``."""
+
+
+def ends_of(names: Collection[str]) -> tuple[list[str], ...]:
+    """Give the columns with the places before and after each synapse, if there are both."""
+    for patterns in ENDS:
+        ends = tuple([pattern.format(side) for pattern in patterns] for side in ("pre", "post"))
+        if all(name in names for end in ends for name in end):
+            return ends
+    return ()
 
 
 def layout_of(source: TableSource, names: Collection[str]) -> Layout:

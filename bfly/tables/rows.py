@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import IDS, POINT
+from bfly.databases.columns import ENDS, IDS, POINT
 from bfly.errors import ConfigError, SourceError
 from bfly.mistakes import shortened
 from bfly.tables import extras, values
-from bfly.tables.layouts import layout_of
+from bfly.tables.layouts import ends_of, layout_of
 from bfly.tables.limits import HIGHEST_ID, LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,6 +58,8 @@ def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
     reader = _Reader(source, file)
     used = reader.used
     taken = {*used, *IDS[source.table], *POINT}
+    if reader.ends:
+        taken.update(*ENDS)
     kinds = extras.types_of(file, [name for name in file.types if name not in taken])
     if hidden := [name for name in file.types if name in taken and name not in used]:
         log.warning("%s: columns of these names are left out: %s", file.path, ", ".join(hidden))
@@ -77,8 +79,14 @@ class _Reader:
     def __init__(self, source: TableSource, file: ArrowFile) -> None:
         self.source, self.file, self.table = source, file, source.table
         self.layout = layout_of(source, file.types)
-        self.used = list(dict.fromkeys(self.layout.columns.values()))
-        self.size = _voxel_size(source, self.layout.units, self.layout.name)
+        named, units = self.layout.columns, self.layout.units
+        self.place = [named["position"]] if "position" in named else [named[a] for a in POINT]
+        self.size = _voxel_size(source, units, self.layout.name)
+        self.ends = ends_of(file.types) if source.table == "synapse" else ()
+        in_voxels = any(name.endswith("_vx") for end in self.ends for name in end)
+        self.end_size = (1.0, 1.0, 1.0) if in_voxels else self.size
+        used = [*named.values(), *(name for end in self.ends for name in end)]
+        self.used = list(dict.fromkeys(used))
         self.row = 0
         self.bad = 0
         self.reasons: list[tuple[int, str]] = []
@@ -89,8 +97,16 @@ class _Reader:
         """Give the documented columns of a batch, and which of its rows are kept."""
         faults: list[Fault] = []
         columns: Columns = {name: self._ids(name, batch, faults) for name in IDS[self.table]}
-        voxels, nowhere = self._voxels(batch, faults)
-        columns.update(voxels)
+        place, nowhere, wrong = _voxels(batch, self.place, self.size)
+        if self.table == "neuron":
+            wrong &= ~nowhere
+        faults.append((wrong, self.place, _A_PLACE))
+        columns |= {n: axis.astype(np.int64) for n, axis in zip(POINT, place, strict=True)}
+        for names, end in zip(ENDS, self.ends, strict=False):  # both, or none
+            place, missing, wrong = _voxels(batch, end, self.end_size)
+            faults.append((wrong & ~missing, end, _A_PLACE))
+            for name, axis in zip(names, place, strict=True):
+                columns[name] = np.where(missing, np.nan, axis).astype(np.float32)
         without = np.zeros(len(batch), bool)
         if self.table == "neuron":
             without = nowhere | (columns["neuron"] == 0)
@@ -111,30 +127,6 @@ class _Reader:
             return numbers
         faults.append((~fit, [column], _AN_ID))
         return self._filled(name, numbers, fit & ~empty) if self.layout.fill_down else numbers
-
-    def _voxels(self, batch: Any, faults: list[Fault]) -> tuple[Columns, Mask]:
-        """Read z, y and x; gives also which rows say nothing of them."""
-        named = self.layout.columns
-        place: tuple[values.Values, ...]
-        if "position" in named:
-            names = [named["position"]]
-            place = values.triple(batch.column(*names))[::-1]
-        else:
-            names = [named[axis] for axis in POINT]
-            place = tuple(values.numbers(batch.column(name)) for name in names)
-        nowhere = np.logical_and.reduce([axis.empty for axis in place])
-        wrong = np.logical_or.reduce([axis.empty | ~axis.fit for axis in place])
-        columns: Columns = {}
-        for name, axis, size in zip(POINT, place, self.size, strict=True):
-            voxels = axis.numbers / size
-            wrong |= np.abs(voxels) > LARGEST
-            # A voxel times its size, divided again, may come out a hair lower.
-            voxels = np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (size != 1)
-            columns[name] = np.floor(voxels).astype(np.int64)
-        if self.table == "neuron":
-            wrong &= ~nowhere
-        faults.append((wrong, names, _A_PLACE))
-        return columns, nowhere
 
     def _filled(self, name: str, numbers: Ids, there: Mask) -> Ids:
         """Put the number above in the place of those that are not there."""
@@ -178,6 +170,30 @@ class _Reader:
         if not self.source.skip_bad_rows:
             raise SourceError(f"{text}\nWith skip-bad-rows they are left out.")
         log.warning("%s\nThey are left out, as skip-bad-rows says.", text)
+
+
+def _voxels(
+    batch: Any, names: Sequence[str], size: tuple[float, float, float]
+) -> tuple[list[NDArray[np.float64]], Mask, Mask]:
+    """Read z, y and x, from one column or three, and divide them by the voxel size.
+
+    Gives also which rows say nothing of them, and which something wrong or nothing.
+    """
+    place: tuple[values.Values, ...]
+    if len(names) == 1:
+        place = values.triple(batch.column(*names))[::-1]
+    else:
+        place = tuple(values.numbers(batch.column(name)) for name in names)
+    nowhere = np.logical_and.reduce([axis.empty for axis in place])
+    wrong = np.logical_or.reduce([axis.empty | ~axis.fit for axis in place])
+    result = []
+    for axis, nanometres in zip(place, size, strict=True):
+        voxels = axis.numbers / nanometres
+        wrong |= np.abs(voxels) > LARGEST
+        # A voxel times its size, divided again, may come out a hair lower.
+        voxels = np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (nanometres != 1)
+        result.append(np.floor(voxels))
+    return result, nowhere, wrong
 
 
 def _voxel_size(source: TableSource, units: str, name: str) -> tuple[float, float, float]:
