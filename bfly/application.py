@@ -18,6 +18,7 @@ from bfly.errors import (
     SourceError,
     TooLarge,
 )
+from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
@@ -173,6 +174,8 @@ class Application:
             return self._core.get_data(query)
         if isinstance(query, DatasetQuery):
             return self._core.get_dataset(query).encode()
+        if isinstance(query, AnnotationQuery):
+            return self._core.get_annotations(query)
         if isinstance(query, FeatureQuery):
             return self._core.get_feature(query).encode()
         if isinstance(query, CountsQuery):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from bfly.annotations import Annotations
 from bfly.cache import Cache
 from bfly.connectome import Connectome
 from bfly.errors import Absent, NotAllowed, SourceChanged, SourceError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.database import Database
     from bfly.geometry import BoundingBox
+    from bfly.queries.annotation import AnnotationQuery
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
     from bfly.queries.label import LabelQuery
@@ -69,6 +71,7 @@ class Core:
         self._cache = Cache(db.RUNTIME)
         self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
         self._connectome = Connectome(db)
+        self._annotations = Annotations(self._connectome, self._cache)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
         self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
@@ -128,6 +131,8 @@ class Core:
     def get_info(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
+        if i_query.wants_neurons:
+            i_query.has_neurons = self._connectome.counts(i_query.path)["neurons"] > 0
         return i_query.dump
 
     def get_feature(self, f_query: FeatureQuery) -> str:
@@ -155,6 +160,18 @@ class Core:
             As `get_feature`.
         """
         return self._connectome.rows(r_query)
+
+    def get_annotations(self, a_query: AnnotationQuery) -> bytes:
+        """Answer a request for synapses as annotations, or for the properties of neurons.
+
+        Raises
+        ------
+        Absent
+            The dataset has no synapses, or there is no such synapse, level or cell.
+        """
+        if a_query.part in ("info", "spatial"):
+            a_query.update_source(self.update_query(a_query))
+        return self._annotations.answer(a_query)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a dataset, as JSON or YAML text.

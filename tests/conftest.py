@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 import imagecodecs
 import pytest
+from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
 from bfly.butterfly import runtime_of
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
     import numpy as np
     from playwright.sync_api import Browser, Page
+
+    from bfly.databases.database import Database
+
+# A busy machine is no mistake in what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,9 +111,13 @@ def make_core() -> Callable[..., Core]:
 
 
 @contextmanager
-def running(config: Config) -> Iterator[httpx.Client]:
-    """Serve a configuration; gives a client whose ``base_url`` is the server."""
-    server = Webserver(Nodb("", runtime_of(config)).load_config(config.dump()), config)
+def running(config: Config, database: Database | None = None) -> Iterator[httpx.Client]:
+    """Serve a configuration; gives a client whose ``base_url`` is the server.
+
+    The database is one in memory unless given.
+    """
+    database = database or Nodb("", runtime_of(config))
+    server = Webserver(database.load_config(config.dump()), config)
     thread = threading.Thread(target=server.start, args=(0,), daemon=True)
     thread.start()
     assert server.wait()

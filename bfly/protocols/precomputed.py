@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
+from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.protocols.pyramid import block_shape, voxel_size
 from bfly.queries.data import MOST_HALVINGS, DataQuery
@@ -56,17 +57,26 @@ class VolumeQuery(_Encoded, InfoQuery):
 
     method = "precompute_info"
 
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        super().update_source(keywords)
+        self.wants_neurons = self.volume.kind == "segmentation"
+        # Neurons may come and go.
+        self.lasting = not self.wants_neurons
+
     @property
     def result(self) -> dict[str, Any]:
         """The ``info``: one scale for each mip down to a section of one chunk."""
         volume = self.volume
         self.check_encoding(volume)
+        properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
         return {
             "@type": "neuroglancer_multiscale_volume",
             "type": volume.kind,
             "data_type": volume.dtype.name,
             "num_channels": 1,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
+            **properties,
         }
 
     def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:
@@ -124,11 +134,14 @@ class Precomputed(Protocol):
         encoding: str = channel.encoding or "raw"
         if first in get_args(Encoding):
             encoding, rest = first, below
+        words = channel_words(channel)
+        if annotations := annotation_query(rest, words):
+            return annotations
         query: ChunkQuery | VolumeQuery
         if rest == "info":
-            query = VolumeQuery(name=channel.name, **channel_words(channel))
+            query = VolumeQuery(name=channel.name, **words)
         else:
-            query = _chunk_query(rest, {**channel_words(channel), "format": encoding})
+            query = _chunk_query(rest, {**words, "format": encoding})
         query.encoding = encoding
         return query
 

@@ -72,6 +72,9 @@ class InfoQuery(Query):
     id: int | None = None
     feature = ""
     format = "json"
+    wants_neurons = False
+    """Whether the answer depends on `has_neurons`, so that the database is asked."""
+    has_neurons = False
 
     def set_channel(self, channel: dict[str, Any]) -> InfoQuery:
         """Give the same request for one channel of the dataset.

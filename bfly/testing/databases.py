@@ -247,6 +247,10 @@ class DatabaseSuite(ABC):
         assert (entry["score"], entry["type"], entry["size"]) == (1.0, "t2 é", 299)
         found = database.rows(SYNAPSE, PATH, np.array([7, 3], np.uint64))
         assert found["size"].tolist() == [7, 3]
+        none = database.rows(SYNAPSE, PATH, np.empty(0, np.uint64))
+        assert {name: column.dtype for name, column in none.items()} == {
+            name: column.dtype for name, column in found.items()
+        }
         everything = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
         for rows in (database.synapses_in(PATH, everything), *database.scan(PATH)):
             order = np.argsort(rows["__id"])

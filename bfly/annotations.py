@@ -1,0 +1,142 @@
+"""Answers requests for annotations live from the database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.connectome import NEURON, SYNAPSE
+from bfly.databases.columns import KEYS
+from bfly.databases.tiers import mixed
+from bfly.encoders.annotations import RELATIONS, Schema
+from bfly.errors import Absent
+from bfly.segments import segment_properties
+from bfly.spatial import LIMIT, Cells, levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bfly.cache import Cache
+    from bfly.connectome import Connectome
+    from bfly.databases.columns import Columns
+    from bfly.databases.engine import Engine
+    from bfly.queries.annotation import AnnotationQuery
+
+__all__ = ["Annotations"]
+
+
+class Annotations:
+    """Answers requests for synapses as annotations, and for the properties of neurons.
+
+    Parameters
+    ----------
+    connectome : Connectome
+        Knows where they are kept.
+    cache : Cache
+        Keeps the properties of neurons, of which there may be millions.
+    """
+
+    def __init__(self, connectome: Connectome, cache: Cache) -> None:
+        self._connectome = connectome
+        self._cache = cache
+
+    def answer(self, query: AnnotationQuery) -> bytes:
+        """Answer a request.
+
+        Parameters
+        ----------
+        query : AnnotationQuery
+            For ``info`` and ``spatial`` its source has to be known: its voxel size counts.
+
+        Raises
+        ------
+        Absent
+            The dataset has no synapses, or there is no such synapse, level or cell.
+        """
+        table = NEURON if query.part == "segment_properties" else SYNAPSE
+        engine = self._connectome.engine(query.path, table)
+        answers: dict[str, Callable[[Engine, str, AnnotationQuery], bytes]] = {
+            "info": self._info,
+            "by_id": self._by_id,
+            "pre": self._related,
+            "post": self._related,
+            "spatial": self._spatial,
+            "segment_properties": self._properties,
+        }
+        return answers[query.part](engine, engine.dataset(query.path), query)
+
+    def _info(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+        cells = self._levels(engine, path, query)
+        finest, sizes = cells[-1], query.volume.voxel_size[::-1]
+        shape = [grid * size for grid, size in zip(finest.grid, finest.size, strict=True)]
+        upper = [start + n for start, n in zip(finest.origin, shape, strict=True)]
+        info: dict[str, Any] = {
+            "@type": "neuroglancer_annotations_v1",
+            # Divided as Neuroglancer does for volumes, so that scales are equal to the last bit.
+            "dimensions": {
+                axis: [size / 1e9, "m"] for axis, size in zip("xyz", sizes, strict=True)
+            },
+            "lower_bound": finest.origin[::-1],
+            "upper_bound": upper[::-1],
+            **Schema.of(self._none(engine, path), engine.ranges(path)).description(),
+            "relationships": [{"id": name, "key": name} for name in RELATIONS],
+            "by_id": {"key": "by_id"},
+            "spatial": [
+                {
+                    "key": f"spatial{number}",
+                    "grid_shape": level.grid[::-1],
+                    "chunk_size": level.size[::-1],
+                    "limit": LIMIT,
+                }
+                for number, level in enumerate(cells)
+            ],
+        }
+        return json.dumps(info).encode()
+
+    @staticmethod
+    def _none(engine: Engine, path: str) -> Columns:
+        """Give no synapses, with all columns."""
+        return engine.rows(SYNAPSE, path, np.empty(0, np.uint64))
+
+    def _levels(self, engine: Engine, path: str, query: AnnotationQuery) -> list[Cells]:
+        count = engine.count(SYNAPSE, path)
+        self._connectome.check_some(engine, SYNAPSE, path)
+        return levels(count, engine.ranges(path), query.volume.voxel_size)
+
+    def _spatial(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+        cells = self._levels(engine, path, query)
+        if query.level >= len(cells):
+            raise Absent(f"There is no level {query.level}, only 0 to {len(cells) - 1}.")
+        level = cells[query.level]
+        found = engine.thinned(path, level.first, level.last, level.box(query.cell))
+        # A viewer that wants fewer takes the first ones.
+        order = np.argsort(mixed(found[KEYS[SYNAPSE]]))
+        found = {name: column[order] for name, column in found.items()}
+        return Schema.of(found, engine.ranges(path)).many(found)
+
+    def _related(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+        # Segment 0 is none, and so may have as many synapses as all others together.
+        found = engine.synapses_of(path, query.id) if query.id else self._none(engine, path)
+        hit = found[RELATIONS[query.part]] == np.uint64(query.id or 0)
+        if not hit.any():
+            # Any segment may be chosen in a viewer, with synapses or without.
+            self._connectome.check_some(engine, SYNAPSE, path)
+        found = {name: column[hit] for name, column in found.items()}
+        return Schema.of(found, engine.ranges(path)).many(found)
+
+    def _by_id(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+        found = engine.rows(SYNAPSE, path, np.array([query.id], np.uint64))
+        if not len(found[KEYS[SYNAPSE]]):
+            raise Absent(f"There is no synapse {query.id}.")
+        return Schema.of(found, engine.ranges(path)).single(found)
+
+    def _properties(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+        self._connectome.check_some(engine, NEURON, path)
+        key = f"segment-properties:{path}:{engine.state(path)}"
+        known: bytes = self._cache.get(key)
+        if not known:
+            known = segment_properties(engine, path).encode()
+            self._cache.set(key, known)
+        return known

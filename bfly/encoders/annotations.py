@@ -1,0 +1,170 @@
+"""Synapses as Neuroglancer's precomputed annotations: which numbers each has, and their bytes.
+
+The format: ``src/datasource/precomputed/annotation.rst`` in the Neuroglancer repository.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bfly.databases.columns import ENDS, IDS, KEYS, POINT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from bfly.databases.columns import Columns, Ranges
+
+__all__ = ["RELATIONS", "Property", "Schema", "number_type"]
+
+RELATIONS = {"pre": "n1", "post": "n2"}
+"""The relationships, and the columns with the neurons they lead to."""
+
+
+class Property(NamedTuple):
+    """A number that each annotation has: its identifier, the column, and one of the types."""
+
+    id: str
+    column: str
+    type: str
+
+
+def number_type(column: NDArray[Any], span: tuple[float, float]) -> str | None:
+    """Give the type in which Neuroglancer can have a column, None if there is none.
+
+    Parameters
+    ----------
+    column : numpy.ndarray
+        Only its dtype counts.
+    span : tuple of float
+        Between which values it lies: wider integers may fit into 32 bits, or do not.
+    """
+    kind, size = column.dtype.kind, column.dtype.itemsize
+    if kind == "f":
+        return "float32"
+    if kind == "b":
+        return "uint8"
+    if kind not in "iu":
+        return None
+    if size < 8:
+        return column.dtype.name
+    for name in ("uint32", "int32"):
+        if np.iinfo(name).min <= span[0] and span[1] <= np.iinfo(name).max:
+            return name
+    return None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What an annotation of a dataset consists of.
+
+    Parameters
+    ----------
+    lines : bool
+        Lines from the place before a synapse to that after it; else points.
+    properties : tuple of Property
+        Those of more bytes first, as the format has them.
+    """
+
+    lines: bool
+    properties: tuple[Property, ...]
+
+    @classmethod
+    def of(cls, columns: Columns, ranges: Ranges) -> Schema:
+        """See what synapses have.
+
+        Parameters
+        ----------
+        columns : Columns
+            Some synapses, or none of them: the dtypes count.
+        ranges : Ranges
+            Of all of them.
+        """
+        ends = [name for end in ENDS for name in end]
+        lines = all(name in columns and columns[name].dtype.kind == "f" for name in ends)
+        hidden = {*IDS["synapse"], *POINT, *(ends if lines else ())}
+        properties: dict[str, Property] = {}
+        for name, column in columns.items():
+            kind = number_type(column, ranges.get(name, (0, 0)))
+            if name not in hidden and kind:
+                identifier = _identifier(name, properties)
+                properties[identifier] = Property(identifier, name, kind)
+        wide_first = sorted(properties.values(), key=lambda p: -np.dtype(p.type).itemsize)
+        return cls(lines, tuple(wide_first))
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.void]:
+        """The dtype of an annotation, filled up to a multiple of four bytes."""
+        place = ("place", "<f4", (6 if self.lines else 3,))
+        numbers = [(f"p_{p.id}", np.dtype(p.type).newbyteorder("<")) for p in self.properties]
+        unpadded = np.dtype([place, *numbers]).itemsize
+        return np.dtype([place, *numbers, ("padding", "u1", (-unpadded % 4,))])
+
+    def description(self) -> dict[str, Any]:
+        """Give what ``info`` says of it."""
+        return {
+            "annotation_type": "line" if self.lines else "point",
+            "properties": [
+                {
+                    "id": p.id,
+                    "type": p.type,
+                    **({"description": p.column} if p.id != p.column else {}),
+                }
+                for p in self.properties
+            ],
+        }
+
+    def many(self, synapses: Columns) -> bytes:
+        """Write synapses as a list."""
+        ids = synapses[KEYS["synapse"]].astype("<u8")
+        count = len(ids).to_bytes(8, "little")
+        return b"".join([count, self._records(synapses).tobytes(), ids.tobytes()])
+
+    def single(self, synapse: Columns) -> bytes:
+        """Write one synapse with the neurons it belongs to."""
+        related = [int(synapse[name][0]) for name in RELATIONS.values()]
+        ends = [
+            bool(neuron).to_bytes(4, "little") + (neuron.to_bytes(8, "little") if neuron else b"")
+            for neuron in related
+        ]
+        return b"".join([self._records(synapse).tobytes(), *ends])
+
+    def _records(self, synapses: Columns) -> NDArray[np.void]:
+        records = np.zeros(len(synapses[POINT[0]]), self.dtype)
+        records["place"] = _places(synapses, self.lines)
+        for prop in self.properties:
+            records[f"p_{prop.id}"] = synapses[prop.column]
+        return records
+
+
+def _places(synapses: Columns, lines: bool) -> NDArray[np.float64]:
+    """Give the middles of voxels, xyz; of lines both ends, the place for one that is unknown."""
+    place = _middles(synapses, POINT)
+    if not lines:
+        return place
+    ends = [_middles(synapses, names) for names in ENDS]
+    return np.hstack([np.where(np.isnan(end).any(1, keepdims=True), place, end) for end in ends])
+
+
+def _middles(synapses: Columns, names: tuple[str, ...]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = np.stack([synapses[name] for name in names[::-1]], axis=1) + 0.5
+    return result
+
+
+def _identifier(name: str, taken: Mapping[str, Any]) -> str:
+    """Make an identifier of a column's name: letters, digits and ``_``, a small letter first."""
+    plain = re.sub(r"[^a-zA-Z0-9_]", "_", name)
+    plain = plain[:1].lower() + plain[1:]
+    if not re.match("[a-z]", plain):
+        plain = f"c{plain}"
+    found, number = plain, 1
+    while found in taken:
+        number += 1
+        found = f"{plain}_{number}"
+    return found

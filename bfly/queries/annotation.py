@@ -1,0 +1,50 @@
+"""Requests for synapses as annotations, and for what is known of segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bfly.geometry import Zyx
+from bfly.queries.allowed import OneOf
+from bfly.queries.feature import ENTITY
+from bfly.queries.info import InfoQuery
+
+if TYPE_CHECKING:
+    from bfly.queries.allowed import Allowed
+
+__all__ = ["PARTS", "AnnotationQuery"]
+
+PARTS = ("info", "by_id", "pre", "post", "spatial", "segment_properties")
+
+
+class AnnotationQuery(InfoQuery):
+    """A request for a part of a dataset's annotations.
+
+    Parameters
+    ----------
+    **keywords
+        The words of `InfoQuery`; ``part``, one of `PARTS`: what describes the annotations, one
+        by its ``id``, those before or after the neuron ``id``, those in the ``cell`` (zyx) of a
+        ``level``, or the properties of neurons.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {
+        **InfoQuery.WORDS,
+        **{name: name for name in ("part", "level", "cell")},
+    }
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **InfoQuery.ALLOWED,
+        "part": OneOf(lambda: PARTS),
+        "id": ENTITY,
+    }
+    lasting = False
+    method = "precompute_info"
+    part = "info"
+    level = 0
+    cell: Zyx = (0, 0, 0)
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of the answer."""
+        words = self.part in ("info", "segment_properties")
+        return "application/json" if words else "application/octet-stream"
