@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import connectome, large, querying, reading, serving, tables
+from benchmarks import annotating, connectome, large, querying, reading, serving, tables
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import machine
@@ -86,6 +86,12 @@ def _synapses(quick: bool, console: Console) -> Iterator[Figures]:
         tables.show_connectome(asked, console)
         yield "connectome", asked
         if "Sqlite" in asked.loads:
+            rounds, place = 5 if quick else 50, Path(work) / "annotations"
+            place.mkdir()
+            shown = list(annotating.measure(path, synapses, sqlite, place, rounds))
+            tables.show_annotating(shown, synapses, console)
+            for row in shown:
+                yield "annotating", row
             loads = querying.measure(path, synapses, sqlite, Path(work), 4 if quick else 20)
             tables.show_querying(loads, console)
             for load in loads:

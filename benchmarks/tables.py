@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from benchmarks.annotating import Annotating
     from benchmarks.connectome import Connectome
     from benchmarks.large import Large
     from benchmarks.querying import Querying
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.serving import Serving
 
 __all__ = [
+    "show_annotating",
     "show_connectome",
     "show_large",
     "show_machine",
@@ -141,6 +143,23 @@ def show_querying(rows: Sequence[Querying], console: Console) -> None:
         written = f"{row.written:,} rows ({row.written / row.seconds:,.0f}/s)"
         table.add_row(row.what, *cells, written if row.written else "—")
     console.print(table)
+
+
+def show_annotating(rows: Sequence[Annotating], synapses: int, console: Console) -> None:
+    """Print the times of annotations beside those of nginx."""
+    table = Table(title=f"Annotations of {synapses:,} synapses from Sqlite, one client: ms")
+    for name in ("", "annotations", "bytes", "p50", "p99", "nginx p50", "nginx p99", "× nginx"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        cells = [row.what, f"{row.annotations:,}", f"{row.nbytes:,}"]
+        for who in ("bfly", "nginx"):
+            ms = sorted(row.samples.get(who, []))
+            cells += [f"{median(ms):.2f}", f"{ms[len(ms) * 99 // 100]:.2f}"] if ms else ["—", "—"]
+        ours, theirs = (median(row.samples.get(who, [0])) for who in ("bfly", "nginx"))
+        table.add_row(*cells, f"{ours / theirs:.2f}" if theirs else "—")
+    console.print(table)
+    for reason in {row.skipped for row in rows if row.skipped}:
+        console.print(f"Skipped: {reason}", style="yellow")
 
 
 def show_large(row: Large, console: Console) -> None:
