@@ -270,7 +270,7 @@ class Core:
         NotAllowed
             A path lies outside ``allowed-paths``.
         """
-        return self._on_current_files(d_query, self._tiles.gather)
+        return d_query.spread(self._on_current_files(d_query, self._tiles.gather))
 
     def find_unique(self, d_query: DataQuery) -> set[Any]:
         """Find the values that occur among the requested voxels, tile by tile.

@@ -119,22 +119,28 @@ class BoundingBox:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One level of detail that a source holds.
+    """One mip that a source holds.
 
     Parameters
     ----------
     shape : tuple of int
-        The size of the whole level (z, y, x) in voxels.
+        The size of the whole mip (z, y, x) in voxels.
     chunk : tuple of int
         The shape (z, y, x) of what the storage reads or decodes at once.
+    factor : tuple of int
+        How many voxels of mip 0 make one (z, y, x); y and x are halved alike, z perhaps not.
+    origin : tuple of int
+        Where the file says that its first voxel lies (z, y, x), in voxels of this mip.
     """
 
     shape: Zyx
     chunk: Zyx
+    factor: Zyx = (1, 1, 1)
+    origin: Zyx = (0, 0, 0)
 
     @property
     def box(self) -> BoundingBox:
-        """The whole level as a box from voxel (0, 0, 0)."""
+        """The whole mip as a box from voxel (0, 0, 0)."""
         return BoundingBox.of_shape(self.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,11 @@ class Level:
         The stored mip.
     tile : tuple of int
         The shape of a tile (z, y, x).
+    factor : tuple of int
+        How many voxels of mip 0 make a voxel.
     origin : tuple of int
         Where the channel's first voxel lies in the dataset, at the mip, rounded down.
-    factor : tuple of int
+    step : tuple of int
         How many stored voxels make a voxel; (1, 1, 1) if the mip is stored.
     phase : tuple of int
         How many stored voxels the first voxel lacks.
@@ -55,26 +58,43 @@ class Level:
     stored: int
     scale: Scale
     tile: Zyx
-    origin: Zyx
     factor: Zyx
+    origin: Zyx
+    step: Zyx
     phase: Zyx
     whole: BoundingBox
     tiles: BoundingBox
     per_unit: Zyx
 
     @classmethod
-    def make(cls, mip: int, stored: int, scale: Scale, tile: Zyx, offset: Zyx) -> Level:
-        """Work out a mip from the stored one and the offset (voxels of mip 0, zyx)."""
-        z, y, x = offset
-        origin, fine = (z, y >> mip, x >> mip), (z, y >> stored, x >> stored)
-        halved = 1 << mip - stored
-        factor = 1, halved, halved
-        phase = zyx(s - c * f for s, c, f in zip(fine, origin, factor, strict=True))
-        sizes = zip(scale.shape, phase, factor, strict=True)
-        whole = BoundingBox.of_shape(zyx(ceil_div(n + p, f) for n, p, f in sizes))
+    def make(
+        cls, mip: int, stored: int, scale: Scale, tile: Zyx, factor: Zyx, offset: Zyx
+    ) -> Level:
+        """Work out a mip from the stored one.
+
+        Parameters
+        ----------
+        mip, stored, scale, tile, factor
+            As above.
+        offset : tuple of int
+            By how many voxels of mip 0 (z, y, x) the channel is moved from where the file
+            says that it lies.
+        """
+        step = zyx(coarse // fine for coarse, fine in zip(factor, scale.factor, strict=True))
+        places = zip(scale.origin, offset, scale.factor, strict=True)
+        fine = zyx(own + by // f for own, by, f in places)
+        origin = zyx(a // s for a, s in zip(fine, step, strict=True))
+        phase = zyx(a % s for a, s in zip(fine, step, strict=True))
+        sizes = zip(scale.shape, phase, step, strict=True)
+        whole = BoundingBox.of_shape(zyx(ceil_div(n + p, s) for n, p, s in sizes))
         per_unit = zyx(map(ceil_div, scale.chunk, tile)) if mip == stored else (1, 1, 1)
         tiles = whole.in_tiles(tile)
-        return cls(mip, stored, scale, tile, origin, factor, phase, whole, tiles, per_unit)
+        return cls(mip, stored, scale, tile, factor, origin, step, phase, whole, tiles, per_unit)
+
+    @property
+    def place(self) -> BoundingBox:
+        """All voxels, as the dataset counts them."""
+        return self.whole.shift(self.origin)
 
     def tile_box(self, index: Zyx) -> BoundingBox:
         """Give the voxels of a tile, cut off at the volume's end."""
@@ -106,12 +126,12 @@ class Level:
         if self.mip == self.stored:
             return read(box)
         result: Voxels | None = None
-        step = self._step(box.shape)
-        for index in indexes(BoundingBox.of_shape(box.shape).in_tiles(step)):
-            start = zyx(b + i * s for b, i, s in zip(box.start, index, step, strict=True))
-            part = BoundingBox.of_shape(step, start) & box
-            fine = part.refined(self.factor).relative_to(self.phase) & self.scale.box
-            coarse = downsample(read(fine), fine.shift(self.phase).start, self.factor, kind)
+        portion = self._portion(box.shape)
+        for index in indexes(BoundingBox.of_shape(box.shape).in_tiles(portion)):
+            start = zyx(b + i * p for b, i, p in zip(box.start, index, portion, strict=True))
+            part = BoundingBox.of_shape(portion, start) & box
+            fine = part.refined(self.step).relative_to(self.phase) & self.scale.box
+            coarse = downsample(read(fine), fine.shift(self.phase).start, self.step, kind)
             if part == box:
                 return coarse
             if result is None:
@@ -120,19 +140,19 @@ class Level:
         assert result is not None
         return result
 
-    def _step(self, shape: Zyx) -> Zyx:
+    def _portion(self, shape: Zyx) -> Zyx:
         """Choose how many coarse voxels to compute at once: whole stored tiles, in bounds."""
-        factor = self.factor
-        step = [min(n, max(1, t // f)) for n, t, f in zip(shape, self.tile, factor, strict=True)]
+        step = self.step
+        portion = [min(n, max(1, t // s)) for n, t, s in zip(shape, self.tile, step, strict=True)]
 
         def voxels() -> int:
-            return step[0] * factor[0] * step[1] * factor[1] * step[2] * factor[2]
+            return math.prod(portion) * math.prod(step)
 
         # Voxels of 8 bytes are reckoned with; narrower ones take smaller steps than they could.
         most = LARGEST_STEP // 8
-        while step[0] > 1 and voxels() > most:
-            step[0] = ceil_div(step[0], 2)
+        while portion[0] > 1 and voxels() > most:
+            portion[0] = ceil_div(portion[0], 2)
         for axis in (2, 1, 0):
-            while step[axis] < shape[axis] and voxels() * 2 <= most:
-                step[axis] = min(shape[axis], step[axis] * 2)
-        return zyx(step)
+            while portion[axis] < shape[axis] and voxels() * 2 <= most:
+                portion[axis] = min(shape[axis], portion[axis] * 2)
+        return zyx(portion)

@@ -102,7 +102,7 @@ class Tiles:
         return level.read(box, volume.kind, read_stored)
 
     def gather(self, d_query: DataQuery) -> Voxels:
-        """Put the tiles of a request together; read-only where it is one whole tile.
+        """Put the voxels of a request's box together; read-only where it is one whole tile.
 
         Raises
         ------
@@ -113,8 +113,8 @@ class Tiles:
         return self._gather(d_query, self._limit)
 
     def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
-        shape, mip = d_query.box.shape, d_query.resolution
-        size = d_query.box.size * d_query.dtype.itemsize
+        shape, mip = d_query.shape, d_query.resolution
+        size = math.prod(shape) * d_query.dtype.itemsize
         if size > limit:
             raise TooLarge(
                 f"The cutout of {shape} voxels (depth, height, width) at resolution {mip} "

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bfly import registry
 from bfly.errors import SourceError
 from bfly.files import Files
 from bfly.geometry import fit_tile
+from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
 
 if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import Zyx
+    from bfly.ladder import VoxelSize
     from bfly.queries.query import Query
     from bfly.sources.source import Datasource
 
-__all__ = ["Volume"]
+__all__ = ["DEFAULT_VOXEL_SIZE", "Volume"]
+
+log = logging.getLogger(__name__)
 
 SMALLEST_TILE = 128 << 10
 """Bytes: smaller chunks are cached several to a tile, since a tile has a cost of its own."""
@@ -44,21 +50,27 @@ class Volume:
     key : str
         The channel's name in the cache (see `Query.key`).
     offset : tuple of int
-        Where the first voxel lies, in voxels of mip 0, zyx.
+        By how many voxels of mip 0 (z, y, x) the channel is moved from where its file says
+        that it lies.
     largest_tile : int
         Bytes of the largest single tile.
+    unmoved : bool
+        Whether rows and columns are counted from the first voxel, wherever it lies.
 
     Attributes
     ----------
+    voxel_size : tuple of float
+        Nanometres (z, y, x) at mip 0, assumed where nobody says.
     levels : int
         How many mips are offered: down to one chunk a section.
     current : bool
         False once a file was found to have changed; then the channel is opened anew.
     """
 
-    def __init__(self, source: Datasource, key: str, offset: Zyx, largest_tile: int) -> None:
+    def __init__(
+        self, source: Datasource, key: str, offset: Zyx, largest_tile: int, unmoved: bool = False
+    ) -> None:
         self.source = source
-        self.offset = offset
         self.dtype = source.dtype
         self.kind = source.kind
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
@@ -66,10 +78,17 @@ class Volume:
         self._prefix = f"{key}#{next(_versions)}"
         self._due = time.monotonic() + TRUST
         itemsize = self.dtype.itemsize
-        self._tiles = [
-            fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
-            for scale in source.scales
-        ]
+        self._tiles = {
+            mip: fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
+            for mip, scale in source.scales.items()
+        }
+        self._scales, self._offset = source.scales, offset
+        if unmoved:
+            self._offset = offset[0], 0, 0
+            self._scales = {
+                mip: replace(scale, origin=(scale.origin[0], 0, 0))
+                for mip, scale in source.scales.items()
+            }
         self._known_levels: dict[int, Level] = {}
         self.levels = self._count_levels()
 
@@ -92,18 +111,22 @@ class Volume:
                 opened = source.open(
                     query.path, files=files, kind=query.kind, voxel_size=query.voxel_size
                 )
-                return cls(opened, query.key, query.offset, largest_tile)
+                if opened.voxel_size is None:
+                    log.info("%s: its voxel size is not known; 1 nm is assumed.", query.path)
+                return cls(opened, query.key, query.offset, largest_tile, query.unmoved)
         raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
 
     @property
     def keywords(self) -> dict[str, Any]:
         """What the channel is like, in the documented words (see `Query.update_source`)."""
-        z, y, x = self.source.scales[0].shape
+        z, y, x = self._scales[0].shape
         return {
             "source-type": self.source.name,
-            "block-size": [list(tile) for tile in self._tiles],
+            "block-size": [list(self.level(mip).tile) for mip in range(max(self._scales) + 1)],
             "data-type": self.dtype.name,
             "dimensions": {"x": x, "y": y, "z": z},
+            "voxel-size": dict(zip("zyx", self.voxel_size, strict=True)),
+            "voxel-size-source": self.source.voxel_size_source,
             "volume": self,
         }
 
@@ -128,18 +151,24 @@ class Volume:
         """Give a mip, stored or computed: any number of halvings."""
         level = self._known_levels.get(mip)
         if level is None:
-            stored = min(mip, len(self.source.scales) - 1)
-            scale, tile = self.source.scales[stored], self._tiles[stored]
-            level = Level.make(mip, stored, scale, tile, self.offset)
+            stored = stored_for(mip, self._scales)
+            factor = factor_at(mip, self._scales, self.source.voxel_size)
+            scale, tile = self._scales[stored], self._tiles[stored]
+            level = Level.make(mip, stored, scale, tile, factor, self._offset)
             self._known_levels[mip] = level
         return level
+
+    def voxel_size_at(self, mip: int) -> VoxelSize:
+        """Give the size of a voxel of a mip in nanometres (z, y, x)."""
+        (z, y, x), (k, j, i) = self.voxel_size, self.level(mip).factor
+        return z * k, y * j, x * i
 
     def _count_levels(self) -> int:
         """Count the mips until a section is one chunk of the usual size."""
         mip = 0
         while max(self.level(mip).whole.shape[1:]) > 64:
             mip += 1
-        return max(mip + 1, len(self.source.scales))
+        return max(mip, *self._scales) + 1
 
     def tile_key(self, mip: int, index: Zyx) -> str:
         """Name a tile in the cache, for this state of the files alone."""

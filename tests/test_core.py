@@ -308,7 +308,8 @@ def test_info_and_dataset(tmp_path: Path, make_core: Make) -> None:
     info = core.get_info(InfoQuery(path=path, name="seg"))
     assert info == (
         f'{{"name": "seg", "path": "{path}", "source-type": "hdf5", "data-type": "uint32", '
-        '"dimensions": {"x": 4, "y": 3, "z": 2}}'
+        '"dimensions": {"x": 4, "y": 3, "z": 2}, '
+        '"voxel-size": {"z": 1.0, "y": 1.0, "x": 1.0}, "voxel-size-source": "assumed"}'
     )
     channels = [{"name": "a", "path": path}, {"name": "b", "path": path}]
     query = InfoQuery(method="project_info", dataset="d", channels=channels, format="yaml")

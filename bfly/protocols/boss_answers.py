@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import BadRequest, SourceError
-from bfly.queries.data import DataQuery
+from bfly.queries.data import BoxQuery
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
@@ -78,6 +78,7 @@ class ExperimentQuery(DatasetQuery):
     @override
     def result(self) -> dict[str, Any]:
         collection, _, name = self.dataset.partition("::")
+        halved = any(channel.volume.level(1).factor[0] > 1 for channel in self.known)
         return {
             "name": name,
             "collection": collection,
@@ -86,7 +87,7 @@ class ExperimentQuery(DatasetQuery):
             "coord_frame": self.dataset,
             "channels": [channel.name for channel in self.known],
             "num_hierarchy_levels": self.levels,
-            "hierarchy_method": "anisotropic",
+            "hierarchy_method": "isotropic" if halved else "anisotropic",
             "num_time_samples": 1,
             "time_step": 0,
             "time_step_unit": "seconds",
@@ -121,12 +122,13 @@ class DownsampleQuery(DatasetQuery):
         volume = next((known.volume for known in self.known if known.name == self.name), None)
         if volume is None:
             raise SourceError(f"The channel {self.name} cannot be used; the log says why.")
-        z, y, x = self.grid
+        (z, y, x), start = self.grid, self.extent(0).start
         sizes, extents = {}, {}
         for mip in range(volume.levels):
             level = volume.level(mip)
-            stop, first = level.whole.shift(level.origin).stop, self.extent(mip).start
-            sizes[str(mip)] = [_number(n) for n in (x * 2**mip, y * 2**mip, z)]
+            (k, j, i), stop = level.factor, level.place.stop
+            first = [a // f for a, f in zip(start, level.factor, strict=True)]
+            sizes[str(mip)] = [_number(n) for n in (x * i, y * j, z * k)]
             extents[str(mip)] = [b - min(0, a) for a, b in zip(first, stop, strict=True)][::-1]
         return {
             "num_hierarchy_levels": volume.levels,
@@ -137,7 +139,7 @@ class DownsampleQuery(DatasetQuery):
         }
 
 
-class CutoutQuery(DataQuery):
+class CutoutQuery(BoxQuery):
     """A request for a cutout, perhaps of some labels alone.
 
     Parameters
@@ -145,7 +147,7 @@ class CutoutQuery(DataQuery):
     labels : sequence of int
         All others become 0; empty if nothing does.
     **keywords
-        Those of `DataQuery`.
+        Those of `BoxQuery`.
     """
 
     def __init__(self, labels: Sequence[int] = (), **keywords: Any) -> None:
@@ -197,7 +199,7 @@ class BoundsQuery(LabelQuery):
     label : int
         Whose.
     **keywords
-        Those of `DataQuery`, without a box.
+        Those of `BoxQuery`, without a box.
     """
 
     def __init__(self, tight: bool, label: int, **keywords: Any) -> None:
@@ -222,7 +224,7 @@ class ReserveQuery(LabelQuery):
     count : int
         How many.
     **keywords
-        Those of `DataQuery`, without a box.
+        Those of `BoxQuery`, without a box.
     """
 
     def __init__(self, count: int, **keywords: Any) -> None:

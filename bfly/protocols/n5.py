@@ -18,7 +18,6 @@ from bfly.protocols.pyramid import (
     Pyramid,
     block_shape,
     centre,
-    voxel_size,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class N5Query(DocumentQuery):
         group = {
             "n5": "2.5.0",
             "multiScale": True,
-            "downsamplingFactors": [(2**mip, 2**mip, 1) for mip in mips],
+            "downsamplingFactors": [volume.level(mip).factor[::-1] for mip in mips],
             **_space(volume, 0),
         }
         arrays = {f"s{mip}/attributes.json": self._array(volume, mip) for mip in mips}
@@ -59,7 +58,7 @@ class N5Query(DocumentQuery):
             "transform": {
                 "axes": AXES,
                 "units": UNITS,
-                "scale": voxel_size(volume, mip)[::-1],
+                "scale": volume.voxel_size_at(mip)[::-1],
                 "translate": centre(volume, mip)[::-1],
             },
         }
@@ -76,7 +75,7 @@ class N5(Pyramid):
 
 
 def _space(volume: Volume, mip: int) -> dict[str, Any]:
-    size = voxel_size(volume, mip)[::-1]
+    size = volume.voxel_size_at(mip)[::-1]
     return {
         "axes": AXES,
         "units": UNITS,

@@ -1,8 +1,9 @@
 """NDStore, once of the Open Connectome Project: tokens, and what they stand for as files.
 
 A token is a dataset, ``experiment::sample::dataset``. A resolution is a mip, of which x and y
-are scaled and z is not, so that NDStore's nearly isotropic resolutions are the plain ones. The
-protocol: https://github.com/neurodata/ndstore, ``docs/sphinx/api``.
+are scaled; z counts sections of mip 0, and where a mip has fewer, each is repeated. So NDStore's
+nearly isotropic resolutions are the plain ones. The protocol:
+https://github.com/neurodata/ndstore, ``docs/sphinx/api``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing_extensions import override
 from bfly import registry
 from bfly.encoders.blosc import BloscArray
 from bfly.errors import Absent, BadRequest
+from bfly.geometry import BoundingBox
 from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_words, tokens
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.info import InfoQuery
@@ -40,7 +42,7 @@ class ProjectQuery(DatasetQuery):
     @override
     def result(self) -> dict[str, Any]:
         mips = range(self.levels)
-        extents = {str(mip): self.extent(mip) for mip in mips}
+        extents = {str(mip): self._sections(self.extent(mip)) for mip in mips}
         tiles = {str(mip): self.known[0].volume.level(mip).tile for mip in mips}
         z, y, x = self.grid
         return {
@@ -61,6 +63,11 @@ class ProjectQuery(DatasetQuery):
             "metadata": {},
             "project": {"name": self.dataset, "description": self.dataset},
         }
+
+    def _sections(self, box: BoundingBox) -> BoundingBox:
+        """Give a box of some mip with the sections of mip 0, which cutouts count at every mip."""
+        (_, y, x), (_, j, i), whole = box.start, box.stop, self.extent(0)
+        return BoundingBox((whole.start[0], y, x), (whole.stop[0], j, i))
 
 
 class CutoutQuery(SliceQuery):

@@ -16,8 +16,8 @@ from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.protocol import Protocol, by_token, channel_words
-from bfly.protocols.pyramid import block_shape, voxel_size
-from bfly.queries.data import MOST_HALVINGS, DataQuery
+from bfly.protocols.pyramid import block_shape
+from bfly.queries.data import MOST_HALVINGS, BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.tree import Encoding
 
@@ -80,7 +80,7 @@ class VolumeQuery(_Encoded, InfoQuery):
         }
 
     def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:
-        level, nanometres = volume.level(mip), voxel_size(volume, mip)[::-1]
+        level, nanometres = volume.level(mip), volume.voxel_size_at(mip)[::-1]
         scale: dict[str, Any] = {
             "key": str(mip),
             "size": level.whole.shape[::-1],
@@ -94,7 +94,7 @@ class VolumeQuery(_Encoded, InfoQuery):
         return scale
 
 
-class ChunkQuery(_Encoded, DataQuery):
+class ChunkQuery(_Encoded, BoxQuery):
     """A request for a chunk, which has to lie inside the volume."""
 
     @property
@@ -113,8 +113,7 @@ class ChunkQuery(_Encoded, DataQuery):
         """
         super().update_source(keywords)
         self.check_encoding(self.volume)
-        mip = self.resolution
-        whole = self.volume.level(mip).whole.shift(self.off_zyx)
+        mip, whole = self.resolution, self.whole
         if mip >= self.volume.levels or self.box not in whole:
             raise Absent(
                 f"There is no chunk {self.box.start} to {self.box.stop} (zyx) at mip {mip}; "

@@ -14,7 +14,7 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox, zyx
 from bfly.protocols.protocol import Protocol, by_token, channel_words
-from bfly.queries.data import MOST_HALVINGS, DataQuery
+from bfly.queries.data import MOST_HALVINGS, BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = [
     "Pyramid",
     "block_shape",
     "centre",
-    "voxel_size",
 ]
 
 BLOCK: Zyx = (64, 64, 64)
@@ -54,12 +53,6 @@ def block_shape(volume: Volume, mip: int) -> Zyx:
     return BLOCK
 
 
-def voxel_size(volume: Volume, mip: int) -> tuple[float, float, float]:
-    """Give the size of a voxel of a mip in nanometres, zyx."""
-    z, y, x = volume.voxel_size
-    return z, y * 2**mip, x * 2**mip
-
-
 def centre(volume: Volume, mip: int) -> tuple[float, float, float]:
     """Give the centre of the first voxel of a mip in nanometres, zyx.
 
@@ -67,7 +60,7 @@ def centre(volume: Volume, mip: int) -> tuple[float, float, float]:
     """
     z, y, x = (
         (first + 0.5) * size
-        for first, size in zip(volume.level(mip).origin, voxel_size(volume, mip), strict=True)
+        for first, size in zip(volume.level(mip).origin, volume.voxel_size_at(mip), strict=True)
     )
     return z, y, x
 
@@ -108,7 +101,7 @@ class DocumentQuery(InfoQuery):
         return documents[self._file]
 
 
-class BlockQuery(DataQuery):
+class BlockQuery(BoxQuery):
     """A request for a block.
 
     Blocks have the same shape at every mip, which is more than the formats ask for but what
@@ -121,7 +114,7 @@ class BlockQuery(DataQuery):
     cropped : bool
         Whether blocks end with the volume; otherwise they are whole, with zeros beyond.
     **keywords
-        Those of `DataQuery`, ``z`` to ``width`` left out.
+        Those of `BoxQuery`, ``z`` to ``width`` left out.
     """
 
     def __init__(self, index: Zyx, cropped: bool, **keywords: Any) -> None:

@@ -21,9 +21,7 @@ from bfly.queries.slice import PLANES, SliceQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.geometry import Zyx
     from bfly.queries.data import DataQuery
-    from bfly.tree import Channel
 
 __all__ = ["DeepZoomQuery", "SquareQuery", "Tiles"]
 
@@ -45,8 +43,9 @@ class SquareQuery(SliceQuery):
     Parameters
     ----------
     place : tuple of int
-        The section, in voxels of the mip along the axis across the plane, in the dataset's
-        coordinates; the row and the column, counted in tiles from the volume's first voxel.
+        The section along the axis across the plane, in the dataset's coordinates: z of mip 0,
+        or y or x in voxels of the mip; the row and the column, counted in tiles from the
+        volume's first voxel.
     level : int, optional
         The mip as Deep Zoom counts it, instead of ``resolution``.
     **keywords
@@ -74,8 +73,7 @@ class SquareQuery(SliceQuery):
             self.resolution = _top(self.volume.level(0).whole) - self._deep
             if self.resolution < 0:
                 raise Absent(f"There is no level {self._deep} in a volume of this size.")
-        level = self.volume.level(self.resolution)
-        whole = level.whole.shift(level.origin)
+        whole = self.whole
         start, shape = [0, 0, 0], [0, 0, 0]
         sizes = 1, SIDE, SIDE
         for axis, count, size in zip(PLANES[self.plane], self._place, sizes, strict=True):
@@ -124,21 +122,16 @@ class Tiles(Protocol):
                 return SquareQuery(place, plane=plane or "xy", **words)
         if found := _DEEP.fullmatch(rest):
             section, level, column, row, picture = found.groups()
-            words |= {"offset": _unmoved(channel), "format": picture}
+            words |= {"unmoved": True, "format": picture}
             return SquareQuery((int(section), int(row), int(column)), int(level), **words)
         if found := _DESCRIPTOR.fullmatch(rest):
-            query = DeepZoomQuery(**{**channel_words(channel), "offset": _unmoved(channel)})
+            query = DeepZoomQuery(unmoved=True, **channel_words(channel))
             query.picture = found[2] or "png"
             return query
         raise Absent(
             f"There is no {rest} in tiles, only [xy|xz|yz/]MIP/SECTION/ROW/COLUMN.FORMAT, "
             f"Z.dzi and Z_files/LEVEL/COLUMN_ROW.FORMAT, with a FORMAT of {list(FORMATS)}."
         )
-
-
-def _unmoved(channel: Channel) -> Zyx:
-    """Give a channel's offset but for y and x: Deep Zoom knows of none in its pictures."""
-    return channel.offset[0], 0, 0
 
 
 def _top(whole: BoundingBox) -> int:

@@ -18,7 +18,6 @@ from bfly.protocols.pyramid import (
     Pyramid,
     block_shape,
     centre,
-    voxel_size,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
             {
                 "path": str(mip),
                 "coordinateTransformations": [
-                    {"type": "scale", "scale": voxel_size(volume, mip)},
+                    {"type": "scale", "scale": volume.voxel_size_at(mip)},
                     {"type": "translation", "translation": centre(volume, mip)},
                 ],
             }
@@ -151,4 +150,4 @@ def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
 
 def _units(volume: Volume, mip: int) -> dict[str, Any]:
     """Say how large a voxel is to those who open an array alone: Neuroglancer, TensorStore."""
-    return {"dimension_units": [f"{size} nm" for size in voxel_size(volume, mip)]}
+    return {"dimension_units": [f"{size} nm" for size in volume.voxel_size_at(mip)]}

@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from bfly import registry
-from bfly.geometry import BoundingBox, Zyx, zyx
+from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.keywords import INPUT
 from bfly.queries.allowed import OneOf, Whole
 from bfly.queries.query import Query
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["DataQuery"]
+__all__ = ["BoxQuery", "DataQuery"]
 
 MOST_HALVINGS = 31
 """The coarsest mip that can be asked for; no volume has more to halve."""
@@ -33,6 +34,10 @@ FAR = 2**53
 
 class DataQuery(Query):
     """A request for a box of voxels at some mip, in some format.
+
+    The words ``z`` and ``depth`` count sections of mip 0 at every mip; where a mip has fewer,
+    each of its sections is given for all those that it stands for (see `BoxQuery` for a request
+    that counts the mip's own).
 
     Coordinates named *target* count voxels of the mip that is asked for, those named
     *source* count voxels of mip 0; both have the origin of the dataset, so that a channel
@@ -92,15 +97,40 @@ class DataQuery(Query):
     view = "grayscale"
 
     @property
-    def box(self) -> BoundingBox:
-        """The requested voxels at the mip."""
-        return BoundingBox.of_shape((self.depth, self.height, self.width), (self.z, self.y, self.x))
+    def shape(self) -> Zyx:
+        """The extent of the answer: depth, height, width."""
+        return self.depth, self.height, self.width
 
-    def part(self, mip: int, box: BoundingBox) -> DataQuery:
+    @property
+    def sections(self) -> int:
+        """How many of the sections that ``z`` and ``depth`` count make one of the mip."""
+        return self.factor[0]
+
+    @property
+    def box(self) -> BoundingBox:
+        """The voxels of the mip that the request touches."""
+        sections = self.sections
+        stop = ceil_div(self.z + self.depth, sections), self.y + self.height, self.x + self.width
+        return BoundingBox((self.z // sections, self.y, self.x), stop)
+
+    @property
+    def whole(self) -> BoundingBox:
+        """All voxels of the channel at the mip, as ``z`` to ``width`` count them."""
+        return self.volume.level(self.resolution).place.refined((self.sections, 1, 1))
+
+    def spread(self, voxels: Voxels) -> Voxels:
+        """Give the sections that were asked for, from the voxels of `box`."""
+        sections = self.sections
+        if sections == 1:
+            return voxels
+        asked = np.arange(self.z, self.z + self.depth)
+        return voxels[asked // sections - self.z // sections]
+
+    def part(self, mip: int, box: BoundingBox) -> BoxQuery:
         """Give a request for another box of the same channel, at a mip."""
         words = {word: getattr(self, name) for word, name in Query.WORDS.items()}
         (z, y, x), (depth, height, width) = box.start, box.shape
-        return DataQuery(
+        return BoxQuery(
             **words, z=z, y=y, x=x, depth=depth, height=height, width=width, resolution=mip
         )
 
@@ -114,17 +144,27 @@ class DataQuery(Query):
     @property
     def off_zyx(self) -> Zyx:
         """Where the channel's first voxel lies at the mip, rounded down."""
-        z, y, x = self.offset
-        return z, y >> self.resolution, x >> self.resolution
+        if self.known_volume is not None:
+            return self.known_volume.level(self.resolution).origin
+        return zyx(a // f for a, f in zip(self.offset, self.factor, strict=True))
+
+    @property
+    def factor(self) -> Zyx:
+        """Voxels of mip 0 to a voxel; until the source is known (1, 2^resolution, 2^resolution)."""
+        if self.known_volume is not None:
+            return self.known_volume.level(self.resolution).factor
+        return 1, 1 << self.resolution, 1 << self.resolution
 
     @property
     def scales(self) -> Numbers:
-        """Voxels of mip 0 to a voxel: (1, 2^resolution, 2^resolution)."""
-        return np.array([1, 1 << self.resolution, 1 << self.resolution])
+        """Voxels of mip 0 to a voxel, as `factor`."""
+        return np.array(self.factor)
 
     @property
     def source_off(self) -> Numbers:
         """Where the channel's first voxel lies, at mip 0."""
+        if self.known_volume is not None:
+            return np.array(self.known_volume.level(0).origin)
         return np.array(self.offset)
 
     @property
@@ -230,3 +270,12 @@ class DataQuery(Query):
     def mime_type(self) -> str:
         """The media type of the answer."""
         return self.encoder.media_type
+
+
+class BoxQuery(DataQuery):
+    """A request whose ``z`` and ``depth`` count voxels of the mip, as its other words do."""
+
+    @property
+    @override
+    def sections(self) -> int:
+        return 1

@@ -60,4 +60,4 @@ class DatasetQuery(InfoQuery):
     def extent(self, mip: int) -> BoundingBox:
         """Give the smallest box around all channels, in voxels of the mip."""
         levels = [channel.volume.level(mip) for channel in self.known]
-        return reduce(BoundingBox.joined, (level.whole.shift(level.origin) for level in levels))
+        return reduce(BoundingBox.joined, (level.place for level in levels))

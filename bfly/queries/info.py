@@ -97,6 +97,8 @@ class InfoQuery(Query):
             "source-type": self.source_type,
             "data-type": self.data_type,
             "dimensions": self.dimensions,
+            "voxel-size": self.stated_voxel_size,
+            "voxel-size-source": self.voxel_size_source,
         }
 
     @property

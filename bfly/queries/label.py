@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from bfly.errors import BadRequest
 from bfly.queries.allowed import one_of
-from bfly.queries.data import DataQuery
+from bfly.queries.data import BoxQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ FACTS = ("unique", "highest", "box")
 """Which labels there are, the highest of them, or the box around one."""
 
 
-class LabelQuery(DataQuery):
+class LabelQuery(BoxQuery):
     """A request for a fact about the labels in a box, of any size, or in the whole volume.
 
     Parameters
@@ -32,7 +32,7 @@ class LabelQuery(DataQuery):
     whole : bool
         Whether all of the mip is meant, instead of the box.
     **keywords
-        Those of `DataQuery`.
+        Those of `BoxQuery`.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class LabelQuery(DataQuery):
         super().__init__(**keywords)
         self.fact = one_of("fact", fact, FACTS)
         self.label = label
-        self._whole = whole
+        self._all = whole
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
@@ -60,10 +60,9 @@ class LabelQuery(DataQuery):
         super().update_source(keywords)
         if self.volume.kind != "segmentation":
             raise BadRequest(f"{self.path} is an image; only a segmentation has labels.")
-        if self._whole:
-            level = self.volume.level(self.resolution)
-            (self.z, self.y, self.x) = level.origin
-            (self.depth, self.height, self.width) = level.whole.shape
+        if self._all:
+            (self.z, self.y, self.x) = self.whole.start
+            (self.depth, self.height, self.width) = self.whole.shape
 
     @property
     def result(self) -> Any:

@@ -29,8 +29,9 @@ class Query:
     ----------
     **keywords
         The wire's words; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
-        where its first voxel lies (voxels of mip 0, zyx), ``kind`` and ``voxel_size``
-        what the configuration says of it, if it says.
+        by how much it is moved (voxels of mip 0, zyx), ``kind`` and ``voxel_size`` what the
+        configuration says of it, if it says; ``unmoved`` counts rows and columns from its
+        first voxel, wherever that lies.
 
     Attributes
     ----------
@@ -48,11 +49,14 @@ class Query:
         "path": "path",
         "offset": "offset",
         "kind": "kind",
+        "unmoved": "unmoved",
         "voxel_size": "voxel_size",
         "source-type": "source_type",
         "block-size": "block_size",
         "data-type": "data_type",
         "dimensions": "dimensions",
+        "voxel-size": "stated_voxel_size",
+        "voxel-size-source": "voxel_size_source",
         "volume": "known_volume",
     }
     """From a word on the wire to the attribute that keeps it."""
@@ -83,10 +87,13 @@ class Query:
     offset: Zyx = (0, 0, 0)
     kind: str | None = None
     voxel_size: tuple[float, float, float] | None = None
+    unmoved = False
     source_type: str = ""
     block_size: list[list[int]] = []  # noqa: RUF012 - replaced, never changed
     data_type: str = ""
     dimensions: dict[str, int] = {}  # noqa: RUF012
+    stated_voxel_size: dict[str, float] = {}  # noqa: RUF012
+    voxel_size_source: str = ""
     known_volume: Volume | None = None
 
     def __init__(self, **keywords: Any) -> None:
@@ -121,7 +128,7 @@ class Query:
     @property
     def key(self) -> str:
         """What names the channel, with its place and kind, among all channels."""
-        return f"{self.path}@{self.offset}/{self.kind}/{self.voxel_size}"
+        return f"{self.path}@{self.offset}/{self.unmoved}/{self.kind}/{self.voxel_size}"
 
     @property
     def volume(self) -> Volume:
@@ -148,8 +155,9 @@ class Query:
         ----------
         keywords : dict
             As `Core.update_query` returns: ``source-type``, ``block-size`` (the tile shape
-            at each stored mip, zyx), ``data-type``, ``dimensions`` (voxels of mip 0 as a
-            mapping of x, y and z) and ``volume``, the open channel.
+            at each mip up to the last stored one, zyx), ``data-type``, ``dimensions`` (voxels
+            of mip 0 as a mapping of x, y and z), ``voxel-size`` (nanometres, likewise),
+            ``voxel-size-source`` and ``volume``, the open channel.
         """
         self._take({word: keywords[word] for word in keywords if word in self.WORDS})
 

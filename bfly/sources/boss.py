@@ -76,7 +76,7 @@ class BossGrid(TileGrid):
             _whole({axis: 0, **origin}, axis, f"{where}.tile_origin")
             for axis in ("z", "row", "column")
         )
-        self.scales = (Scale(shape, tile),)
+        self.scales = {0: Scale(shape, tile)}
         self._counts = zyx(map(ceil_div, shape, tile))
         self._tiles: dict[int, str] = {}
         self._sections: dict[int, str] = {}

@@ -77,9 +77,9 @@ class FlatFile(Datasource):
         self._flat = header.flat
         self._stamp = stamp_of(self._flat.path)
         self._packing, self._start = packing or header.packing, header.start
-        self._voxel_size = self._voxel_size or header.voxel_size
+        self._stated = header.voxel_size and (header.voxel_size, "header")
         self.dtype = self._flat.dtype
-        self.scales = (Scale(self._flat.shape, self._flat.chunk),)
+        self.scales = {0: Scale(self._flat.shape, self._flat.chunk)}
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         flat = self._flat

@@ -69,7 +69,7 @@ class HDF5(Datasource):
         first = self._parts[0][1]
         self.dtype = first.dtype
         end = max(z + part.shape[0] for z, part in self._parts)
-        self.scales = (Scale((end, *first.shape[1:]), first.chunk),)
+        self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
 
     def _pointers(self) -> list[dict[str, Any]]:
         self._watch(self.path)

@@ -62,10 +62,10 @@ class Mojo(TileGrid):
         described = self._description()
         z, y, x = described.numbers("numVoxels")
         tile = described.numbers("numVoxelsPerTile")
-        self.scales = tuple(
-            Scale((z, ceil_div(y, 2**mip), ceil_div(x, 2**mip)), tile)
+        self.scales = {
+            mip: Scale((z, ceil_div(y, 2**mip), ceil_div(x, 2**mip)), tile, (1, 2**mip, 2**mip))
             for mip in range(described.number("numTilesW", range(1, 33), "1 to 32"))
-        )
+        }
         size = described.number("numBytesPerVoxel", (1, 2, 4, 8), "1, 2, 4, 8")
         self.dtype = np.dtype(f"<u{size}")
         self._extension = described.text("fileExtension").lstrip(".")

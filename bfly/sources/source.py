@@ -18,9 +18,11 @@ from bfly.files import Files, stamp_of
 from bfly.geometry import BoundingBox, Scale
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Self
 
     from bfly.files import Stamp
+    from bfly.ladder import VoxelSize
 
 __all__ = ["Datasource", "kind_of", "served_dtype"]
 
@@ -78,8 +80,8 @@ class Datasource(ABC):
 
     Attributes
     ----------
-    scales : tuple of Scale
-        The levels that are stored, mip 0 first; each halves y and x of the one before.
+    scales : mapping of int to Scale
+        The mips that are stored, by their number, 0 among them; others may be missing.
     dtype : numpy.dtype
         Of the voxels as `read` gives them (see `served_dtype`).
     """
@@ -87,8 +89,12 @@ class Datasource(ABC):
     name: ClassVar[str]
     """The format's name on the wire (``source-type``)."""
 
-    scales: tuple[Scale, ...]
+    scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
+
+    _stated: tuple[VoxelSize, str] | None = None
+    """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does
+    (``attribute resolution``); set by `_open`."""
 
     def __init__(
         self,
@@ -108,7 +114,10 @@ class Datasource(ABC):
 
     @abstractmethod
     def _open(self) -> None:
-        """Find out `scales` and `dtype`; `path` and `files` are set. Raises as `open`."""
+        """Find out `scales`, `dtype` and what is stated of the voxel size; raise as `open`.
+
+        `path` and `files` are set.
+        """
 
     @classmethod
     @abstractmethod
@@ -141,9 +150,16 @@ class Datasource(ABC):
         return self._kind or kind_of(self.dtype)
 
     @property
-    def voxel_size(self) -> tuple[float, float, float] | None:
+    def voxel_size(self) -> VoxelSize | None:
         """Nanometres (z, y, x) at mip 0; None where neither the file nor the user says."""
-        return self._voxel_size
+        return self._voxel_size or (self._stated[0] if self._stated else None)
+
+    @property
+    def voxel_size_source(self) -> str:
+        """Where the voxel size is from: ``config``, ``file: …`` or ``assumed``."""
+        if self._voxel_size:
+            return "config"
+        return f"file: {self._stated[1]}" if self._stated else "assumed"
 
     def read(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         """Read exactly a box of voxels.
@@ -151,7 +167,7 @@ class Datasource(ABC):
         Parameters
         ----------
         mip : int
-            The index of one of `scales`.
+            One of `scales`.
         box : BoundingBox
             In voxels of that mip; voxel (0, 0, 0) is the file's first. It may lie outside.
 

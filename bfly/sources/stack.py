@@ -53,7 +53,7 @@ class ImageStack(TileGrid):
             self._read_file(first), first, labels=self._kind == "segmentation"
         )
         self._check_pages(shape, first)
-        self.scales = (Scale((len(self._names), *shape[1:]), shape),)
+        self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 
     def _tile_path(self, mip: int, index: Zyx) -> str:
         return os.path.join(self.path, self._names[index[0]])

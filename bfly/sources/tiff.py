@@ -55,7 +55,7 @@ class Tiff(Datasource):
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         self.dtype = self._levels[0].dtype
-        self.scales = tuple(Scale(level.shape, level.chunk) for level in self._levels)
+        self.scales = {mip: Scale(level.shape, level.chunk) for mip, level in enumerate(self._levels)}
 
     def _read_structure(self, file: IO[bytes]) -> None:
         # What an OME-TIFF says of other files is not followed.
@@ -65,8 +65,7 @@ class Tiff(Datasource):
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
             self._levels = [level_of(tiff.series[0], self.path, labels=labels)]
-            found = voxel_size(tiff, self.path)
-            self._voxel_size = self._voxel_size or (found and found[0])
+            self._stated = voxel_size(tiff, self.path)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         level: Flat | Paged = self._levels[mip]

@@ -153,11 +153,18 @@ class SourceSuite(ABC):
         source = self.source.open(str(self.write(tmp_path, random_volume(self.shape, dtype))))
         assert source.dtype == np.dtype(dtype).newbyteorder("<")
         assert source.kind == kind_of(source.dtype)
-        assert source.voxel_size is None or all(size > 0 for size in source.voxel_size)
-        assert source.scales[0].shape == self.shape
-        for mip, scale in enumerate(source.scales):
-            z, y, x = self.shape
-            assert scale.shape == (z, ceil_div(y, 2**mip), ceil_div(x, 2**mip)), f"mip {mip}"
+        if source.voxel_size is None:
+            assert source.voxel_size_source == "assumed"
+        else:
+            assert all(size > 0 for size in source.voxel_size)
+            assert source.voxel_size_source.startswith("file: ")
+        finest = source.scales[0]
+        assert (finest.shape, finest.factor) == (self.shape, (1, 1, 1))
+        for mip, scale in source.scales.items():
+            assert scale.factor[1:] == (2**mip, 2**mip), f"mip {mip}"
+            for fine, coarse, by in zip(self.shape, scale.shape, scale.factor, strict=True):
+                # Sizes that are no multiple may be rounded either way.
+                assert max(1, fine // by) <= coarse <= ceil_div(fine, by) + 1, f"mip {mip}"
             assert min(scale.chunk) >= 1, f"mip {mip}"
 
     def test_user_overrides(self, path: Path) -> None:
@@ -166,6 +173,7 @@ class SourceSuite(ABC):
             source = self.source.open(str(path), kind=kind, voxel_size=(30.0, 6.0, 6.5))
             assert source.kind == kind
             assert source.voxel_size == (30.0, 6.0, 6.5)
+            assert source.voxel_size_source == "config"
 
     # What it reads
 
@@ -239,7 +247,7 @@ class SourceSuite(ABC):
     def test_coarser_mips_are_consistent(self, opened: Datasource) -> None:
         """Read the same voxels of a mip at once and in boxes."""
         rng = np.random.default_rng(2)
-        for mip, scale in enumerate(opened.scales):
+        for mip, scale in opened.scales.items():
             whole = opened.read(mip, scale.box)
             assert whole.any(), f"mip {mip} is empty"
             for _ in range(10):

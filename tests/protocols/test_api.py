@@ -75,6 +75,8 @@ def test_metadata(client) -> None:
         "source-type": "hdf5",
         "data-type": "uint64",
         "dimensions": {"x": 50, "y": 40, "z": 6},
+        "voxel-size": {"z": 1, "y": 1, "x": 1},
+        "voxel-size-source": "assumed",
         "name": "seg",
     }
 

@@ -27,7 +27,7 @@ def test_the_group_says_what_its_scales_are(channel: Channel) -> None:
     assert group["resolution"] == size
     assert group["pixelResolution"] == {"dimensions": size, "unit": "nm"}
     assert group["multiScale"] is True
-    assert group["downsamplingFactors"] == [[2**mip, 2**mip, 1] for mip in channel.mips]
+    assert group["downsamplingFactors"] == [list(channel.factor(mip)[::-1]) for mip in channel.mips]
 
 
 def test_an_array_says_its_own_voxel_size_and_place(channel: Channel) -> None:

@@ -71,8 +71,8 @@ def decoded(file: str, data: bytes, channel: Channel, like: np.ndarray) -> np.nd
 @pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
 def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
     for mip in channel.mips[1:]:
-        voxels = channel.at_mip(mip)
-        answer = get(channel, f"{file}/{mip}/{spans(channel.origin(mip), voxels.shape)}/")
+        voxels = channel.with_all_sections(mip)
+        answer = get(channel, f"{file}/{mip}/{spans(channel.first_section(mip), voxels.shape)}/")
         found = decoded(file, answer.content, channel, voxels)
         assert found.dtype == voxels.dtype
         assert np.array_equal(found, voxels)
@@ -89,8 +89,8 @@ def test_cutouts_of_a_part(channel: Channel, file: str) -> None:
 
 
 def test_pictures_of_cutouts_stack_the_sections(channel: Channel) -> None:
-    part = channel.at_mip(1)[2:5, 5:50, 7:60]
-    box = spans(np.add(channel.origin(1), (2, 5, 7)), part.shape)
+    part = channel.with_all_sections(1)[2:5, 5:50, 7:60]
+    box = spans(np.add(channel.first_section(1), (2, 5, 7)), part.shape)
     expected = rendered(channel, part)
     png = get(channel, f"png/1/{box}/")
     assert png.headers["content-type"] == "image/png"
@@ -104,7 +104,7 @@ def test_pictures_of_cutouts_stack_the_sections(channel: Channel) -> None:
 def test_slices_at_every_mip(channel: Channel, plane: str) -> None:
     axis = {"xy": 0, "xz": 1, "yz": 2}[plane]
     for mip in channel.mips:
-        voxels, first = channel.at_mip(mip), channel.origin(mip)
+        voxels, first = channel.with_all_sections(mip), channel.first_section(mip)
         at = voxels.shape[axis] // 3
         asked = spans(first, voxels.shape).split("/")
         asked[2 - axis] = str(first[axis] + at)
@@ -126,11 +126,12 @@ def test_info(channel: Channel) -> None:
         assert dataset["description"] == TOKEN
         assert dataset["resolutions"] == list(channel.mips)
         for mip in channel.mips:
-            shape = channel.at_mip(mip).shape
+            shape = channel.with_all_sections(mip).shape
             assert dataset["imagesize"][str(mip)] == list(shape[::-1])
-            assert dataset["offset"][str(mip)] == channel.origin(mip)[::-1].tolist()
+            assert dataset["offset"][str(mip)] == channel.first_section(mip)[::-1].tolist()
             assert len(dataset["cube_dimension"][str(mip)]) == 3
-            np.testing.assert_allclose(dataset["voxelres"][str(mip)], channel.scale(mip)[::-1])
+            voxel_size = np.array(channel.voxel_size) * (1, 2**mip, 2**mip)
+            np.testing.assert_allclose(dataset["voxelres"][str(mip)], voxel_size[::-1])
         about = info["channels"][channel.name]
         assert about["datatype"] == channel.voxels.dtype.name
         kind = "annotation" if channel.kind == "segmentation" else "image"
@@ -256,8 +257,9 @@ def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
 def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
     boxes = []
     for mip in channel.mips:
-        start = channel.origin(mip)
-        ends = zip(start[::-1], (start + channel.at_mip(mip).shape)[::-1], strict=True)
+        start = channel.first_section(mip)
+        stop = start + channel.with_all_sections(mip).shape
+        ends = zip(start[::-1], stop[::-1], strict=True)
         boxes.append([int(n) for pair in ends for n in pair])
     host = str(channel.client.base_url).removeprefix("http://").rstrip("/")
     asked = [host, suffix, TOKEN, channel.name, boxes, str(tmp_path / "found.npz")]
@@ -278,9 +280,9 @@ def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_pat
     assert words["metadata"] == {}
     with np.load(tmp_path / "found.npz") as found:
         for mip in channel.mips:
-            expected = channel.at_mip(mip)
+            expected = channel.with_all_sections(mip)
             assert words[f"size {mip}"] == list(expected.shape[::-1])
-            assert words[f"offset {mip}"] == channel.origin(mip)[::-1].tolist()
+            assert words[f"offset {mip}"] == channel.first_section(mip)[::-1].tolist()
             for name in ("cutout", "volume", "blosc"):
                 assert found[f"{name} {mip}"].dtype == expected.dtype
                 assert np.array_equal(found[f"{name} {mip}"], expected)

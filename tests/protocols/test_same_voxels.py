@@ -33,7 +33,7 @@ def one(voxels: np.ndarray) -> int:
 
 def api(channel: Channel, mip: int) -> Read:
     def read(point: np.ndarray) -> int:
-        z, y, x = np.floor(point / channel.scale(mip)).astype(int).tolist()
+        z, y, x = channel.section_of(point, mip)
         words = {"z": z, "y": y, "x": x, "width": 1, "height": 1, "resolution": mip}
         got = channel.client.get("/api/data", params={**AT, "channel": channel.name, **words})
         return int.from_bytes(got.content, "little")
@@ -87,7 +87,7 @@ def n5(channel: Channel, mip: int) -> Read:
 
 def ndstore(channel: Channel, mip: int) -> Read:
     def read(point: np.ndarray) -> int:
-        z, y, x = np.floor(point / channel.scale(mip)).astype(int).tolist()
+        z, y, x = channel.section_of(point, mip)
         place = f"{mip}/{x},{x + 1}/{y},{y + 1}/{z},{z + 1}"
         got = channel.client.get(f"/nd/ca/exp::sam::dat/{channel.name}/npz/{place}/")
         return one(np.load(io.BytesIO(zlib.decompress(got.content))))
@@ -112,9 +112,8 @@ def tiles(channel: Channel, mip: int) -> Read:
     """Read the red, green and blue of a pixel: the lowest 24 bits of an id."""
 
     def read(point: np.ndarray) -> int:
-        voxel = np.floor(point / channel.scale(mip)).astype(int)
-        _, y, x = (voxel - channel.origin(mip)).tolist()
-        name = f"{mip}/{voxel[0]}/{y // 512}/{x // 512}.png?view=rgb"
+        section, y, x = channel.section_of(point, mip) - channel.origin(mip) * (0, 1, 1)
+        name = f"{mip}/{section}/{y // 512}/{x // 512}.png?view=rgb"
         pixels = imagecodecs.png_decode(
             channel.client.get(f"{channel.url('tiles')}/{name}").content
         )

@@ -45,7 +45,7 @@ def test_scales_and_translations_place_the_centres_of_voxels(channel: Channel, p
         scale, translation = dataset["coordinateTransformations"]
         np.testing.assert_allclose(scale["scale"], channel.scale(mip), rtol=1e-12)
         # The voxels of mip 0 that the first one covers, some of which may not exist.
-        factor = np.array([1, 2**mip, 2**mip])
+        factor = np.array(channel.factor(mip))
         first = channel.origin(mip) * factor
         covered = np.stack([first, first + factor - 1])
         centres = (covered + 0.5) * channel.voxel_size

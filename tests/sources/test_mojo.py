@@ -116,7 +116,7 @@ def whole(source, mip=0):
 def test_all_mips(mojo, levels):
     source = Mojo.open(str(mojo))
     shapes = [(3, 21, 37), (3, 11, 19), (3, 6, 10), (3, 3, 5)]
-    assert [scale.shape for scale in source.scales] == shapes
+    assert [scale.shape for scale in source.scales.values()] == shapes
     for mip, volume in enumerate(levels):
         assert source.scales[mip].chunk == (1, 8, 16)
         for box in (
