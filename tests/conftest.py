@@ -58,7 +58,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     table: dict[tuple[str, str], dict[str, int]] = {}
     for result in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(result, []):
-            for name, cell in report.user_properties:
+            # A module that could not be imported has none.
+            for name, cell in getattr(report, "user_properties", ()):
                 if name == "reads":
                     results = table.setdefault(tuple(cell), {})
                     results[result] = results.get(result, 0) + 1

@@ -55,7 +55,9 @@ class Tiff(Datasource):
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         self.dtype = self._levels[0].dtype
-        self.scales = {mip: Scale(level.shape, level.chunk) for mip, level in enumerate(self._levels)}
+        self.scales = {
+            mip: Scale(level.shape, level.chunk) for mip, level in enumerate(self._levels)
+        }
 
     def _read_structure(self, file: IO[bytes]) -> None:
         # What an OME-TIFF says of other files is not followed.
