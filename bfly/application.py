@@ -25,6 +25,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.query import LABELS
 from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
 
 if TYPE_CHECKING:
@@ -136,15 +137,17 @@ class Application:
 
     async def _made(self, key: str, *asked: Any) -> Answer | RowsQuery:
         """Make an answer in the pool; who asks for the same meanwhile gets the same."""
-        future = self._under_way.get(key)
+        # Unless something was edited since: who has just done that must see it.
+        flight = f"{self._core.edits.changes} {key}"
+        future = self._under_way.get(flight)
         if future is None:
             work = self._pooled(self._make, key, *asked)
-            future = self._under_way[key] = asyncio.ensure_future(work)
-            future.add_done_callback(lambda done: self._landed(key, done))
+            future = self._under_way[flight] = asyncio.ensure_future(work)
+            future.add_done_callback(lambda done: self._landed(flight, done))
         return await asyncio.shield(future)
 
-    def _landed(self, key: str, done: asyncio.Future[Answer | RowsQuery]) -> None:
-        self._under_way.pop(key, None)
+    def _landed(self, flight: str, done: asyncio.Future[Answer | RowsQuery]) -> None:
+        self._under_way.pop(flight, None)
         if not done.cancelled():
             # Whoever asked may be gone; then nobody else takes notice of an error.
             done.exception()
@@ -154,13 +157,17 @@ class Application:
     ) -> Answer | RowsQuery:
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
         query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
+        query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
         if isinstance(query, RowsQuery):
             return query
         known: Answer | None = self._core.recall(key) or None
-        if known and query.path and known.volume is self._core.update_query(query)["volume"]:
-            return known
+        if known and query.path:
+            now = self._core.update_query(query)
+            if known.volume is now["volume"] and known.state is now.get("state"):
+                return known
         body, vary = self._body(query), ["accept"] if protocol.offers else []
-        answer = Answer.make(body, query.mime_type, query.known_volume, gzip, vary, query.headers)
+        known_volume, state = query.known_volume, query.state
+        answer = Answer.make(body, query.mime_type, known_volume, gzip, vary, query.headers, state)
         if query.lasting:
             self._core.remember(key, answer)
         return answer

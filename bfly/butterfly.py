@@ -98,6 +98,7 @@ def runtime_of(config: Config) -> RUNTIME:
     runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
     runtime.DB.PORT.VALUE = config.db_port
     runtime.DB.UPDATE.VALUE = config.db_update
+    runtime.DB.EDIT.VALUE = config.edit_path
     return runtime
 
 

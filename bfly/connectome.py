@@ -8,7 +8,8 @@ import numpy as np
 
 from bfly.databases.columns import empty
 from bfly.databases.engine import Engine
-from bfly.errors import Absent
+from bfly.edits.merged import Merged
+from bfly.errors import Absent, BadRequest
 from bfly.tables.writing import write_rows
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.columns import Columns
     from bfly.databases.database import Database
+    from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
 
 __all__ = ["Connectome"]
@@ -30,10 +32,13 @@ class Connectome:
     ----------
     db : Database
         Where they are kept.
+    edits : Edits
+        What became of the supervoxels that they are ids of.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, edits: Edits) -> None:
         self._db = db
+        self._edits = edits
 
     def engine(self, path: str, table: str) -> Engine:
         """Give the engine, if there is one that can have a table.
@@ -55,6 +60,20 @@ class Connectome:
         engine = self._db
         return {name: engine.count(table, engine.dataset(path)) for name, table in tables.items()}
 
+    def _edited(self, query: FeatureQuery | RowsQuery, table: str) -> Engine:
+        """Give the engine with the edits that are asked for."""
+        engine = self.engine(query.path, table)
+        if query.labels == "supervoxels":
+            return engine
+        states = {path: self._edits.channel(path).state for path in query.labelled}
+        edited = [path for path, state in states.items() if state.position]
+        if len(edited) > 1:
+            raise BadRequest(
+                f"The channels of {edited} have edits: name one as channel, or ask with "
+                "labels=supervoxels."
+            )
+        return Merged(engine, states[edited[0]]) if edited else engine
+
     def feature(self, query: FeatureQuery) -> Any:
         """Find one fact (see `Engine` for each).
 
@@ -63,7 +82,7 @@ class Connectome:
         Absent
             There is no neuron or synapse with the id, or the dataset has none at all.
         """
-        engine = self.engine(query.path, query.table)
+        engine = self._edited(query, query.table)
         ask = getattr(engine, query.feature)
         arguments: list[Any] = [query.table, query.path]
         if query.id is not None:
@@ -98,7 +117,7 @@ class Connectome:
             There is no neuron with an id that was asked for, or the dataset has none at all.
         """
         table = NEURON if query.rows == "neurons" else SYNAPSE
-        engine = self.engine(query.path, table)
+        engine = self._edited(query, table)
         self.check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):

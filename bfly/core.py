@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from bfly.annotations import Annotations
 from bfly.cache import Cache
 from bfly.connectome import Connectome
+from bfly.edits.answers import EditAnswers
+from bfly.edits.edits import Edits, opened_log
 from bfly.errors import Absent, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.findings import box_of, highest, unique
@@ -26,7 +29,7 @@ from bfly.volume import Volume
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
@@ -64,17 +67,21 @@ class Core:
         From the argument.
     _cache : Cache
         Of tiles, of keywords of channels, and of finished answers.
+    edits : Edits
+        What was done to the segments of channels.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._cache = Cache(db.RUNTIME)
         self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
-        self._connectome = Connectome(db)
+        self.edits = Edits(opened_log(db))
+        self._connectome = Connectome(db, self.edits)
         self._annotations = Annotations(self._connectome, self._cache)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
         self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
+        self._edited = EditAnswers(self.edits, self._tiles, db.RUNTIME.IMAGE.LIMIT.VALUE)
 
     @property
     def executor(self) -> Executor:
@@ -173,6 +180,31 @@ class Core:
             a_query.update_source(self.update_query(a_query))
         return self._annotations.answer(a_query)
 
+    def get_edits(self, i_query: InfoQuery, msg: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """Answer a request about the edits of a channel, as documented JSON.
+
+        Parameters
+        ----------
+        i_query : InfoQuery
+            Its method is ``websocket:restore``, or ``websocket:save`` to edit first.
+        msg : dict
+            What to save: ``merge``, lists of ids that become one segment each, and ``split``.
+
+        Returns
+        -------
+        str
+            The state after it, which is durable. What cannot be done says so as ``error``.
+
+        Raises
+        ------
+        BadRequest
+            The channel is an image.
+        SourceError, NotAllowed, DatabaseError
+            The channel or its edits cannot be opened.
+        """
+        i_query.update_source(self.update_query(i_query))
+        return self._edited.answer(i_query, msg)
+
     def get_dataset(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a dataset, as JSON or YAML text.
 
@@ -228,11 +260,16 @@ class Core:
         ------
         SourceError, NotAllowed
             The channel cannot be opened.
+        DatabaseError
+            Its edits cannot be read.
         """
         keywords: dict[str, Any] = self._cache.get(query.key)
-        if keywords and keywords["volume"].is_fresh():
-            return keywords
-        return self._opening.run(query.key, lambda: self._open(query))
+        if not keywords or not keywords["volume"].is_fresh():
+            keywords = self._opening.run(query.key, lambda: self._open(query))
+        segments = query.is_data and query.labels == "segments"
+        if segments and keywords["volume"].kind == "segmentation":
+            return {**keywords, "state": self.edits.channel(query.path).state}
+        return keywords
 
     def _open(self, query: Query) -> dict[str, Any]:
         known: dict[str, Any] = self._cache.get(query.key)

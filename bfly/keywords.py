@@ -183,6 +183,7 @@ class RUNTIME(_Words):
         "db",
         UPDATE=Field("db-update", VALUE=False),
         PORT=Field("db-port", VALUE=None),
+        EDIT=Field("edit-path", VALUE=None),
         JOIN=Field("{}://{}"),
         TABLE=Field(
             "table",

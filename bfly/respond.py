@@ -18,6 +18,7 @@ from isal import igzip
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from bfly.edits.state import State
     from bfly.volume import Volume
 
     Headers = Sequence[tuple[bytes, bytes]]
@@ -60,6 +61,9 @@ class Answer:
         For ``Content-Type``.
     volume : Volume, optional
         The open channel; an answer without one holds for as long as the program runs.
+    state : State, optional
+        That of the channel's edits, if the answer depends on them. Once there are any, a browser
+        asks each time, since it should show what was just merged.
     packed : bool
         Whether gzip may be tried on the body.
     """
@@ -68,6 +72,7 @@ class Answer:
     headers: Headers
     etag: bytes
     volume: Volume | None
+    state: State | None = None
 
     @classmethod
     def make(
@@ -78,6 +83,7 @@ class Answer:
         gzip: bool,
         vary: Sequence[str] = (),
         extra: Headers = (),
+        state: State | None = None,
     ) -> Answer:
         """Make an answer.
 
@@ -91,6 +97,8 @@ class Answer:
             The request's headers that the answer depends on.
         extra : sequence of (bytes, bytes)
             Headers besides those of every answer; one of a same name counts instead.
+        state : State, optional
+            As above.
         """
         headers = [(b"content-type", media_type.encode()), *CORS]
         packable = media_type.startswith("text/") or media_type in PACKABLE
@@ -102,15 +110,16 @@ class Answer:
             if len(packed) < 0.9 * len(body):
                 body = packed
                 headers.append((b"content-encoding", b"gzip"))
+        edited = state is not None and state.position > 0
         etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
         headers += [
             (b"etag", etag),
             (b"accept-ranges", b"bytes"),
-            (b"cache-control", b"public, max-age=%d" % AGE),
+            (b"cache-control", b"public, no-cache" if edited else b"public, max-age=%d" % AGE),
         ]
         if extra:
             headers = list((dict(headers) | dict(extra)).items())
-        return cls(body, headers, etag, volume)
+        return cls(body, headers, etag, volume, state)
 
     @property
     def nbytes(self) -> int:
@@ -119,7 +128,8 @@ class Answer:
 
     def is_fresh(self) -> bool:
         """Tell, without a look at the disk, whether the answer may be given again."""
-        return self.volume is None or self.volume.is_fresh()
+        current = self.state is None or self.state.current
+        return current and (self.volume is None or self.volume.is_fresh())
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.cache import Cache
     from bfly.queries.data import DataQuery
+    from bfly.queries.query import Query
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -63,12 +64,12 @@ class Tiles:
             except (SourceError, NotAllowed):
                 # One chunk that is damaged or refused must not hide the others of its tile.
                 return self._read_wanted(t_query)
-        return tile[t_query.crop.slices]
+        return _edited(t_query, tile[t_query.crop.slices])
 
     def _read_wanted(self, t_query: TileQuery) -> Voxels:
         """Read just the wanted part of a tile, and do not keep it."""
         tile = t_query.level.tile_box(t_query.index)
-        return self._read_box(t_query.data, t_query.crop.shift(tile.start) & tile)
+        return _edited(t_query, self._read_box(t_query.data, t_query.crop.shift(tile.start) & tile))
 
     def _read(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
         """Read the tiles of a unit and keep each of them in the cache."""
@@ -186,7 +187,7 @@ class Tiles:
         keys = (volume.tile_key(mip, i) for i in indexes(unit))
         if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
             return False
-        look(self._read_box(d_query, box), place)
+        look(_edited(d_query, self._read_box(d_query, box)), place)
         return True
 
 
@@ -208,6 +209,11 @@ def _by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:
     for index in indexes(tiles):
         groups.setdefault(level.unit(index).start, []).append(index)
     return list(groups.values())
+
+
+def _edited(query: Query, voxels: Voxels) -> Voxels:
+    """Give voxels on their way out as the segments that are asked for."""
+    return voxels if query.state is None else query.state.relabelled(voxels)
 
 
 def _own(voxels: Voxels) -> Voxels:

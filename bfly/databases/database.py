@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.edits.log import MemoryLog
 from bfly.files import Files
 from bfly.tables import batches, sources_of
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 
 __all__ = ["Database"]
@@ -146,6 +148,16 @@ class Database:
     def commit(self) -> None:
         """Save all changes to the database's file. Must be overridden."""
         raise NotImplementedError
+
+    def edit_log(self) -> EditLog:
+        """Give the log of the edits of label channels.
+
+        Returns
+        -------
+        EditLog
+            Here one in memory, which is forgotten; of an engine that lasts, one that lasts.
+        """
+        return MemoryLog()
 
     def add_tables(self, path: str) -> None:
         """Add all the tables of a dataset."""

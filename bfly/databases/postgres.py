@@ -15,6 +15,7 @@ from psycopg.errors import UndefinedTable
 from typing_extensions import override
 
 from bfly.databases.packed import KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.postgres_edits import PostgresLog
 from bfly.databases.server import Server
 from bfly.errors import DatabaseError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bfly.databases.packed import Pack
+    from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 
 __all__ = ["Postgres"]
@@ -93,6 +95,10 @@ class Postgres(PackedDatabase):
             dropped = self._dropped
         if dropped:
             self._sweep()
+
+    @override
+    def edit_log(self) -> EditLog:
+        return PostgresLog(self._server)
 
     def _sweep(self) -> None:
         """Drop the tables of sets that are gone, but for those that are being read."""

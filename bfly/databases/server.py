@@ -78,7 +78,7 @@ class Pool:
         if not self._room.acquire(timeout=WAIT):
             raise psycopg.OperationalError(f"{self._most} connections are busy for {WAIT} s")
         try:
-            connection = self._waiting(check) or self._new()
+            connection = self._waiting(check) or self.new()
             try:
                 yield connection
             finally:
@@ -102,7 +102,8 @@ class Pool:
                     return connection
         return None
 
-    def _new(self) -> Connection[Row]:
+    def new(self) -> Connection[Row]:
+        """Give a connection in autocommit mode that nobody else gets."""
         connection = psycopg.connect(
             self._address, autocommit=True, cursor_factory=psycopg.RawCursor
         )
@@ -133,6 +134,10 @@ class Server:
         self._cursors = map("cursor_{}".format, count())
         where = make_conninfo("", **given)
         self._questions, self._sessions = Pool(where, QUESTIONS), Pool(where, SESSIONS)
+
+    def connect(self) -> Connection[Row]:
+        """Give a connection to keep, in autocommit mode."""
+        return self._sessions.new()
 
     @override
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from bfly.databases.packed import KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.sqlite_edits import SqliteLog
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.columns import Columns
     from bfly.databases.packed import Pack
+    from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 
 __all__ = ["Sqlite"]
@@ -85,6 +87,10 @@ class Sqlite(PackedDatabase):
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         _close(self._idle)
+
+    @override
+    def edit_log(self) -> EditLog:
+        return SqliteLog(self)
 
     @override
     def replace(

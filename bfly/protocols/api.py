@@ -78,7 +78,7 @@ _CUTOUT = Method(
     DataQuery,
     "A cutout of a channel",
     (*GROUP, "x", "y", "z", "width", "height"),
-    ("depth", "resolution", "format", "view"),
+    ("depth", "resolution", "format", "view", "labels"),
     (*_OF_CHANNELS, TooLarge),
 )
 
@@ -92,31 +92,31 @@ METHODS: dict[str, Method] = {
         FeatureQuery,
         "A fact about neurons and synapses",
         (*DATASET, "feature"),
-        ("channel", "id", *BOX, "resolution", "ids", "format"),
+        ("channel", "id", *BOX, "resolution", "labels", "ids", "format"),
         _OF_ROWS,
     ),
     "synapses": Method(
         RowsQuery,
         "Synapses, a row each",
         DATASET,
-        ("channel", "neuron", "pre", "post", *BOX, "resolution", "ids", "format"),
+        ("channel", "neuron", "pre", "post", *BOX, "resolution", "labels", "ids", "format"),
         _OF_ROWS,
     ),
     "neurons": Method(
-        RowsQuery, "Neurons, a row each", DATASET, ("channel", "ids", "format"), _OF_ROWS
+        RowsQuery, "Neurons, a row each", DATASET, ("channel", "labels", "ids", "format"), _OF_ROWS
     ),
     "partners": Method(
         RowsQuery,
         "The neurons before and after a neuron",
         (*DATASET, "id"),
-        ("channel", "ids", "format"),
+        ("channel", "labels", "ids", "format"),
         _OF_ROWS,
     ),
     "connectivity": Method(
         MatrixQuery,
         "How many synapses join each two of some neurons",
         (*DATASET, "ids"),
-        ("channel", "format"),
+        ("channel", "labels", "format"),
         _OF_ROWS,
     ),
     **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),
@@ -139,10 +139,10 @@ class API(Protocol):
             words = method.words(parameters)
             return InfoQuery(method=name, list=self._names(method, parameters), **words)
         if issubclass(method.query, RowsQuery):
-            path = self._path(parameters)
-            return method.query(rows=name, path=path, **method.words(parameters))
+            words = {**self._tables(parameters), **method.words(parameters)}
+            return method.query(rows=name, **words)
         if method.query is FeatureQuery:
-            return FeatureQuery(path=self._path(parameters), **method.words(parameters))
+            return FeatureQuery(**self._tables(parameters), **method.words(parameters))
         channel = self._channel(parameters)
         about: dict[str, Any] = {**channel_words(channel), **method.words(parameters)}
         if method.query is DataQuery:
@@ -164,12 +164,15 @@ class API(Protocol):
                 items = config.dataset(*above).channels
         return [item.name for item in items]
 
-    def _path(self, parameters: Mapping[str, str]) -> str:
-        """Give the path of a channel, or of a dataset where no channel is named."""
+    def _tables(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Say whose tables are meant: a channel's, or a dataset's where no channel is named."""
         if "channel" in parameters:
-            return self._channel(parameters).path
+            path = self._channel(parameters).path
+            return {"path": path, "labelled": (path,)}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)
-        return self.config.dataset(experiment, sample, dataset).path
+        found = self.config.dataset(experiment, sample, dataset)
+        paths = dict.fromkeys(channel.path for channel in found.channels)
+        return {"path": found.path, "labelled": tuple(paths)}
 
     def _channel(self, parameters: Mapping[str, str]) -> Channel:
         """Find a channel; of the names that lead to it, the first wrong one is complained of."""

@@ -69,6 +69,7 @@ class DataQuery(Query):
         "view": "view",
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **Query.ALLOWED,
         "method": OneOf(lambda: INPUT.METHODS.IMAGE_LIST),
         "z": Whole(-FAR, FAR, "the first section"),
         "y": Whole(-FAR, FAR, "the first row, in voxels of the mip"),
@@ -127,8 +128,9 @@ class DataQuery(Query):
         return voxels[asked // sections - self.z // sections]
 
     def part(self, mip: int, box: BoundingBox) -> BoxQuery:
-        """Give a request for another box of the same channel, at a mip."""
+        """Give a request for another box of the same channel, at a mip, without its edits."""
         words = {word: getattr(self, name) for word, name in Query.WORDS.items()}
+        words["state"] = None
         (z, y, x), (depth, height, width) = box.start, box.shape
         return BoxQuery(
             **words, z=z, y=y, x=x, depth=depth, height=height, width=width, resolution=mip

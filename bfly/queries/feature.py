@@ -41,12 +41,13 @@ class _Entities(InfoQuery):
     **keywords
         The words of `InfoQuery`, and ``z``, ``y``, ``x``, ``depth``, ``height``, ``width`` (a
         box: all of them, or none), ``resolution`` (y, x, height and width count voxels of
-        that mip) and ``ids`` (``number``, or ``string`` for programs without 64-bit numbers).
+        that mip), ``ids`` (``number``, or ``string`` for programs without 64-bit numbers) and
+        ``labelled`` (the paths of channels, of which one may have edits that count).
     """
 
     WORDS: ClassVar[dict[str, str]] = {
         **InfoQuery.WORDS,
-        **{name: name for name in (*BOX, "resolution", "ids")},
+        **{name: name for name in (*BOX, "resolution", "ids", "labelled")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **InfoQuery.ALLOWED,
@@ -61,6 +62,7 @@ class _Entities(InfoQuery):
     z = y = x = 0
     depth = height = width = 0
     ids = "number"
+    labelled: tuple[str, ...] = ()
     resolution = 0
 
     def __init__(self, **keywords: Any) -> None:

@@ -28,7 +28,8 @@ class InfoQuery(Query):
     **keywords
         The words of `Query`, and ``name`` (the channel), ``list`` (names to list),
         ``channels`` (of a dataset: a list of dictionaries of keywords), ``dataset``,
-        ``id``, ``feature``, ``format``.
+        ``id``, ``feature``, ``format``. About edits also ``merge``, ``split`` and ``error``, which
+        are answered, ``who`` asks, and ``base``, the operation whose state they have seen.
 
     Raises
     ------
@@ -45,8 +46,10 @@ class InfoQuery(Query):
         "id": "id",
         "feature": "feature",
         "format": "format",
+        **{word: word for word in ("merge", "split", "error", "who", "base")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **Query.ALLOWED,
         "method": OneOf(lambda: INPUT.METHODS.LIST),
         "format": OneOf(lambda: INPUT.INFO.FORMAT.LIST, "how the answer is written"),
     }
@@ -55,6 +58,12 @@ class InfoQuery(Query):
         "INFO.FORMAT": "format",
         "INFO.ID": "id",
         "FEATURES": "feature",
+    }
+    _RUNTIME: ClassVar[dict[str, str]] = {
+        **Query._RUNTIME,
+        "IMAGE.MERGE": "merge",
+        "IMAGE.SPLIT": "split",
+        "IMAGE.ERROR": "error",
     }
     _OUTPUT: ClassVar[dict[str, str]] = {
         **Query._OUTPUT,
@@ -75,6 +84,11 @@ class InfoQuery(Query):
     wants_neurons = False
     """Whether the answer depends on `has_neurons`, so that the database is asked."""
     has_neurons = False
+    merge: list[list[str]] = []  # noqa: RUF012
+    split: list[str] = []  # noqa: RUF012
+    error = ""
+    who = ""
+    base: int | None = None
 
     def set_channel(self, channel: dict[str, Any]) -> InfoQuery:
         """Give the same request for one channel of the dataset.
@@ -91,6 +105,9 @@ class InfoQuery(Query):
         """The answer, ready to be dumped; for a channel, known after `update_source`."""
         if self.method in INPUT.METHODS.GROUP_LIST:
             return list(self.names)
+        if self.method in INPUT.METHODS.EDIT_LIST:
+            edits = {"merge": self.merge, "split": self.split, "error": self.error}
+            return {"action": "restore", **edits}
         return {
             "name": self.name,
             "path": self.path,

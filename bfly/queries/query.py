@@ -9,17 +9,23 @@ import numpy as np
 
 from bfly.errors import BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
-from bfly.queries.allowed import whole_number
+from bfly.queries.allowed import OneOf, whole_number
 from bfly.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bfly.edits.state import State
     from bfly.geometry import Zyx
     from bfly.queries.allowed import Allowed
     from bfly.respond import Headers
 
-__all__ = ["Query"]
+__all__ = ["LABELS", "Query"]
+
+LABELS = OneOf(
+    lambda: ("segments", "supervoxels"), "labels with the edits of the channel, or as stored"
+)
+"""What the labels of a segmentation may be."""
 
 
 class Query:
@@ -31,7 +37,7 @@ class Query:
         The wire's words; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
         by how much it is moved (voxels of mip 0, zyx), ``kind`` and ``voxel_size`` what the
         configuration says of it, if it says; ``unmoved`` counts rows and columns from its
-        first voxel, wherever that lies.
+        first voxel, wherever that lies; ``labels`` (see `LABELS`).
 
     Attributes
     ----------
@@ -58,10 +64,12 @@ class Query:
         "voxel-size": "stated_voxel_size",
         "voxel-size-source": "voxel_size_source",
         "volume": "known_volume",
+        "labels": "labels",
+        "state": "state",
     }
     """From a word on the wire to the attribute that keeps it."""
 
-    ALLOWED: ClassVar[dict[str, Allowed]] = {}
+    ALLOWED: ClassVar[dict[str, Allowed]] = {"labels": LABELS}
     """What those words may be that come from the wire as they are."""
 
     _INPUT: ClassVar[dict[str, str]] = {"METHODS": "method", "IMAGE.OFFSET": "offset"}
@@ -95,6 +103,8 @@ class Query:
     stated_voxel_size: dict[str, float] = {}  # noqa: RUF012
     voxel_size_source: str = ""
     known_volume: Volume | None = None
+    labels = "segments"
+    state: State | None = None
 
     def __init__(self, **keywords: Any) -> None:
         self._take(keywords)
@@ -157,7 +167,8 @@ class Query:
             As `Core.update_query` returns: ``source-type``, ``block-size`` (the tile shape
             at each mip up to the last stored one, zyx), ``data-type``, ``dimensions`` (voxels
             of mip 0 as a mapping of x, y and z), ``voxel-size`` (nanometres, likewise),
-            ``voxel-size-source`` and ``volume``, the open channel.
+            ``voxel-size-source``, ``volume``, the open channel, and ``state``, that of its edits
+            if the answer depends on them.
         """
         self._take({word: keywords[word] for word in keywords if word in self.WORDS})
 

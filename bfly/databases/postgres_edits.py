@@ -1,0 +1,82 @@
+"""The log of edits in PostgreSQL, which tells all who listen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import psycopg
+from typing_extensions import override
+
+from bfly.edits.sql_log import SqlLog
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bfly.databases.server import Server
+
+__all__ = ["PostgresLog"]
+
+
+class PostgresLog(SqlLog):
+    """The log in the schema of a database.
+
+    Parameters
+    ----------
+    server : Server
+        Where the database is.
+    """
+
+    schema: ClassVar[str] = "bfly."
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._server = server
+        self._listening: psycopg.Connection[Any] | None = None
+        self._closed = False
+
+    @override
+    def _transaction(self) -> AbstractContextManager[None]:
+        return self._server.transaction()
+
+    @override
+    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._server.ask(query, *values)
+
+    @override
+    def _change(self, query: str, *values: Any) -> None:
+        self._server.change(query, *values)
+
+    @override
+    def _exists(self) -> bool:
+        return self._ask("select to_regclass('bfly.edit_snapshots')") != [(None,)]
+
+    @override
+    def _announce(self) -> None:
+        self._change("notify bfly_edits")
+
+    @override
+    def wait(self, seconds: float) -> None:
+        with self._server.errors():
+            try:
+                if self._listening is None:
+                    # What was announced before may have been missed: there is no need to wait.
+                    self._listening = self._server.connect()
+                    self._listening.execute("listen bfly_edits")
+                    return
+                for _ in self._listening.notifies(timeout=seconds, stop_after=1):
+                    return
+            except psycopg.Error:
+                self._hang_up()
+                raise
+            finally:
+                if self._closed:
+                    self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
+
+    @override
+    def close(self) -> None:
+        self._closed = True

@@ -1,0 +1,110 @@
+"""Answers about the edits of a channel: the state, and what a client wants to be saved."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.edits.message import Save, told
+from bfly.errors import BadRequest, DatabaseError
+from bfly.findings import unique
+from bfly.queries.data import DataQuery
+from bfly.queries.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.edits import Edits
+    from bfly.queries.info import InfoQuery
+    from bfly.tiles import Tiles
+    from bfly.volume import Volume
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["EditAnswers"]
+
+
+class EditAnswers:
+    """Answers requests about edits.
+
+    Parameters
+    ----------
+    edits : Edits
+        Of all channels.
+    tiles : Tiles
+        Read volumes.
+    limit : int
+        Bytes of the largest volume that is read through to see which labels it has. Of a larger
+        one any id is taken that its voxels can hold.
+    """
+
+    def __init__(self, edits: Edits, tiles: Tiles, limit: int) -> None:
+        self._edits, self._tiles, self._limit = edits, tiles, limit
+        self._labels: weakref.WeakKeyDictionary[Volume, Ids] = weakref.WeakKeyDictionary()
+        self._reading = threading.Lock()
+
+    def answer(self, i_query: InfoQuery, message: Mapping[str, Any]) -> str:
+        """Answer a request that knows its source; see `Core.get_edits`.
+
+        Raises
+        ------
+        BadRequest
+            The channel is an image.
+        DatabaseError
+            Its edits cannot be opened.
+        """
+        if i_query.volume.kind != "segmentation":
+            raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
+        channel = self._edits.channel(i_query.path)
+        i_query.state = channel.state
+        try:
+            if i_query.method == "websocket:save":
+                wanted = Save.parse(message)
+                self._check(wanted.ids, i_query)
+                who, base = i_query.who, i_query.base
+                i_query.state = channel.append(partial(wanted.operations, who=who, base=base))
+        except (BadRequest, DatabaseError) as error:
+            i_query.error = str(error)
+        try:
+            i_query.merge, i_query.split = told(i_query.state)
+        except BadRequest as error:
+            i_query.error = i_query.error or str(error)
+        return i_query.dump
+
+    def _check(self, wanted: set[int], query: InfoQuery) -> None:
+        """Raise an error for an id that is neither a segment's nor a supervoxel's."""
+        assert query.state
+        ids = np.array(sorted(wanted), np.uint64)
+        named, known = query.state.named(ids)[1], query.state.knows(ids)
+        ids = ids[~known & ~np.isin(ids, named)]
+        if not len(ids):
+            return
+        most = np.iinfo(query.volume.dtype).max
+        there = ids <= most
+        labels = self._labels_of(query)
+        if labels is not None:
+            there &= np.isin(ids, labels)
+        if not there.all():
+            raise BadRequest(f"There is no segment or supervoxel {ids[~there][0]}.")
+
+    def _labels_of(self, query: InfoQuery) -> Ids | None:
+        """Give all labels of a volume, read once; None if it is too large for that."""
+        volume = query.volume
+        whole = volume.level(0).whole.shift(volume.level(0).origin)
+        if whole.size * volume.dtype.itemsize > self._limit:
+            return None
+        with self._reading:
+            if volume not in self._labels:
+                words = {word: getattr(query, name) for word, name in Query.WORDS.items()}
+                words |= {"method": "data", "labels": "supervoxels", "state": None}
+                (z, y, x), (depth, height, width) = whole.start, whole.shape
+                box = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
+                found = unique(self._tiles, DataQuery(**words, **box))
+                self._labels[volume] = np.array(sorted(found), np.uint64)
+            return self._labels[volume]

@@ -1,0 +1,75 @@
+"""From ids of 64 bits to places in an array, for many ids at once.
+
+Open addressing with linear probing (D. E. Knuth, The Art of Computer Programming 3, 6.4), each
+step done for all ids that are not found yet. A sorted array would take a step for each bit of its
+length, and could not grow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.uint64]
+    Places = NDArray[np.int64]
+
+__all__ = ["IdTable"]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio: ids that follow each other are spread evenly by it."""
+
+
+class IdTable:
+    """Knows where ids stand; the ids themselves are in the array that is looked up in.
+
+    Parameters
+    ----------
+    capacity : int
+        How many ids it has room for. It takes 8 to 16 bytes for each.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        bits = max(4, (2 * capacity - 1).bit_length())
+        self.capacity = capacity
+        self.count = 0
+        self._slots = np.zeros(1 << bits, np.uint32)  # the place + 1; 0 is an empty slot
+        self._shift = np.uint64(64 - bits)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes."""
+        return self._slots.nbytes
+
+    def _first(self, ids: Ids) -> NDArray[Any]:
+        return (ids * GOLDEN >> self._shift).astype(np.int64)
+
+    def find(self, ids: Ids, known: Ids) -> Places:
+        """Give where ids stand in an array, -1 where they do not.
+
+        What was added since, beyond the end of the array, is not there.
+        """
+        found = np.full(len(ids), -1, np.int64)
+        left, slots = np.arange(len(ids)), self._first(ids)
+        while len(left):
+            entries = self._slots[slots]
+            there = entries > 0
+            left, slots, places = left[there], slots[there], entries[there].astype(np.int64) - 1
+            hit = (known.take(places, mode="clip") == ids[left]) & (places < len(known))
+            found[left[hit]] = places[hit]
+            left, slots = left[~hit], (slots[~hit] + 1) & (len(self._slots) - 1)
+        return found
+
+    def add(self, ids: Ids, places: Places) -> None:
+        """Take in new ids, each once, with where they stand."""
+        entries, slots = (places + 1).astype(np.uint32), self._first(ids)
+        self.count += len(ids)
+        while len(entries):
+            free = self._slots[slots] == 0
+            # Of several that want one slot the last gets it; the others look further.
+            self._slots[slots[free]] = entries[free]
+            lost = self._slots[slots] != entries
+            entries, slots = entries[lost], (slots[lost] + 1) & (len(self._slots) - 1)

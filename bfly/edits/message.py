@@ -1,0 +1,144 @@
+"""What clients say and are told: the documented messages, read, written and made operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.edits.operation import Operation
+from bfly.edits.splits import Split
+from bfly.errors import BadRequest
+from bfly.queries.allowed import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bfly.edits.state import State
+
+__all__ = ["MOST_TOLD", "Save", "told"]
+
+MOST_TOLD = 250_000
+"""The most supervoxels in a message with the state, which then has about 5 MB."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """What a client wants to be saved.
+
+    Attributes
+    ----------
+    merge : tuple of tuple of int
+        Each a list of ids of segments, or of supervoxels, that become one segment.
+    split : tuple of str
+        See `bfly.edits.splits.Split`.
+    """
+
+    merge: tuple[tuple[int, ...], ...]
+    split: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, message: Mapping[str, Any]) -> Save:
+        """Read the lists of a message; one that is not there is empty.
+
+        Raises
+        ------
+        BadRequest
+            They are not as documented.
+        """
+        merge, split = message.get("merge", []), message.get("split", [])
+        if not isinstance(merge, list) or not all(isinstance(ids, list) for ids in merge):
+            raise BadRequest("The merge is not a list of lists of ids.")
+        if not isinstance(split, list):
+            raise BadRequest("The split is not a list of text.")
+        for text in split:
+            Split.parse(text)
+        lists = (tuple(dict.fromkeys(map(_id, ids))) for ids in merge)
+        return cls(tuple(filter(None, lists)), tuple(split))
+
+    @property
+    def ids(self) -> set[int]:
+        """All ids that are named."""
+        return {
+            *(number for ids in self.merge for number in ids),
+            *(Split.parse(text).supervoxel for text in self.split),
+        }
+
+    def operations(self, state: State, who: str, base: int | None) -> Iterator[Operation]:
+        """Give what is new of it, as operations that follow a state.
+
+        Parameters
+        ----------
+        state : State
+            The latest.
+        who, base
+            Of the `Operation`; the base is that state where nobody said which they have seen.
+        """
+        base = state.position if base is None else base
+        number = state.position + 1
+        lists = [
+            (ids[0], [s for given in ids for s in state.standing_for(given)])
+            for ids in self.merge
+            if not _is_done(state, ids)
+        ]
+        if lists:
+            supervoxels = np.array([s for _, members in lists for s in members], np.uint64)
+            yield Operation(
+                number,
+                "merge",
+                who,
+                base,
+                supervoxels=supervoxels,
+                sizes=np.array([len(members) for _, members in lists], np.uint32),
+                names=np.array([name for name, _ in lists], np.uint64),
+                was=state.segments(supervoxels),
+            )
+            number += 1
+        if splits := tuple(text for text in self.split if text not in state.splits):
+            corners = [corner for s in map(Split.parse, splits) for corner in (s.first, s.last)]
+            yield Operation(
+                number, "split", who, base, points=np.array(corners, np.int64), splits=splits
+            )
+
+
+def told(state: State) -> tuple[list[list[str]], list[str]]:
+    """Give a state as documented: the lists of all segments that were edited, and the splits.
+
+    A list begins with the name of its segment.
+
+    Raises
+    ------
+    BadRequest
+        There are more than `MOST_TOLD` supervoxels.
+    """
+    supervoxels, segments = state.table()
+    if len(supervoxels) > MOST_TOLD:
+        raise BadRequest(
+            f"The {len(supervoxels)} supervoxels that were edited are too many for a message; "
+            f"allowed are {MOST_TOLD}."
+        )
+    starts = np.flatnonzero(np.append(True, segments[1:] != segments[:-1])[: len(segments)])
+    ids, names = list(map(str, supervoxels.tolist())), list(map(str, segments[starts].tolist()))
+    lists = []
+    for name, (start, stop) in zip(names, pairwise([*starts.tolist(), len(ids)]), strict=True):
+        others = [number for number in ids[start:stop] if number != name]
+        if others:
+            lists.append([name, *others])
+    return lists, list(state.splits)
+
+
+def _id(value: Any) -> int:
+    """Read an id, which is text since JavaScript's numbers are no 64 bits wide."""
+    if isinstance(value, bool) or not (
+        isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit())
+    ):
+        raise BadRequest(f"The id {value} is not a whole number.")
+    return whole_number("id", value, 1, 2**64 - 1)
+
+
+def _is_done(state: State, ids: tuple[int, ...]) -> bool:
+    """Tell whether the segments of a list are one of the wanted name already."""
+    segments = state.segments(np.array(ids, np.uint64))
+    return len(ids) == 1 or bool((segments == np.uint64(ids[0])).all())

@@ -1,0 +1,101 @@
+"""What a log makes of supervoxels, from its begin or a snapshot on, operation by operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.edits.forest import Forest
+from bfly.edits.operation import Operation
+from bfly.edits.splits import Split
+from bfly.edits.state import State
+from bfly.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bfly.edits.log import EditLog
+
+__all__ = ["Replay"]
+
+AT_ONCE = 1 << 20
+"""Supervoxels whose operations are done in one step when many follow each other."""
+
+LATEST = 2**62
+"""Above the number of any operation."""
+
+
+class Replay:
+    """Reads a channel's log, and does what it says.
+
+    Parameters
+    ----------
+    path : str
+        The channel's.
+    edit_log : EditLog
+        The log.
+    most : int
+        The last operation that counts.
+
+    Attributes
+    ----------
+    forest : Forest
+        The segments.
+    position : int
+        The last operation that was done.
+    """
+
+    def __init__(self, path: str, edit_log: EditLog, most: int = LATEST) -> None:
+        self.forest = Forest()
+        self.position = 0
+        self._path, self._log, self._most = path, edit_log, most
+        self._splits: dict[tuple[int, int], str] = {}
+        self.snapshot, parts = edit_log.snapshot(path, most)
+        words = {"id": self.snapshot, "kind": "import"}
+        self._join([Operation.unpack(body, **words) for body in parts])
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Do what was appended since.
+
+        Raises
+        ------
+        DatabaseError
+            The log cannot be read, has a gap, or says what this Butterfly does not understand.
+        """
+        batch: list[Operation] = []
+        size = 0
+        for operation in self._log.read(self._path, self.position):
+            if operation.id > self._most:
+                break
+            batch.append(operation)
+            size += len(operation.supervoxels)
+            if size > AT_ONCE:
+                self.do(batch)
+                batch, size = [], 0
+        self.do(batch)
+
+    def do(self, operations: Sequence[Operation]) -> None:
+        """Do operations that follow the last one."""
+        for number, operation in enumerate(operations, self.position + 1):
+            if operation.id != number:
+                raise DatabaseError(f"The edit {number} of {self._path} is missing in the log.")
+        self._join(operations)
+
+    def _join(self, operations: Sequence[Operation]) -> None:
+        if not operations:
+            return
+        last = operations[-1].id
+        supervoxels, sizes, names = (
+            np.concatenate([getattr(operation, name) for operation in operations])
+            for name in ("supervoxels", "sizes", "names")
+        )
+        self.forest.join(supervoxels, sizes, names, last)
+        for operation in operations:
+            self._splits |= {Split.parse(text).key: text for text in operation.splits}
+        self.position = last
+
+    def state(self) -> State:
+        """Give the state as it is now."""
+        return State(self.forest, self.position, tuple(self._splits.values()))

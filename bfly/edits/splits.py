@@ -1,0 +1,60 @@
+"""Splits, as documented messages have them: ``id:region:x0:x1:y0:y1:z0:z1``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import BadRequest
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Split"]
+
+LARGEST = 2**62
+"""Of a region and of a coordinate."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A region of a supervoxel, within a box, that is to be split from it.
+
+    Attributes
+    ----------
+    supervoxel, region : int
+        Which one; a later split of the same two replaces this one.
+    first, last : tuple of int
+        Two corners of the box, zyx in voxels of mip 0.
+    """
+
+    supervoxel: int
+    region: int
+    first: tuple[int, int, int]
+    last: tuple[int, int, int]
+
+    @classmethod
+    def parse(cls, text: Any) -> Self:
+        """Read one.
+
+        Raises
+        ------
+        BadRequest
+            It is none.
+        """
+        parts = text.split(":") if isinstance(text, str) else []
+        if len(parts) != 8 or not all(part.isascii() and part.isdigit() for part in parts):
+            raise BadRequest(
+                f"The split {text} is not id:region:x0:x1:y0:y1:z0:z1, eight whole numbers."
+            )
+        supervoxel, region, x0, x1, y0, y1, z0, z1 = map(int, parts)
+        if not 0 < supervoxel < 2**64 or max(region, x1, y1, z1) > LARGEST:
+            raise BadRequest(f"The split {text} has a number that is too large, or the id 0.")
+        if x0 > x1 or y0 > y1 or z0 > z1:
+            raise BadRequest(f"The split {text} has a box that ends before it begins.")
+        return cls(supervoxel, region, (z0, y0, x0), (z1, y1, x1))
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What it is of."""
+        return self.supervoxel, self.region

@@ -1,0 +1,152 @@
+"""The log of edits in two tables of a SQL database, which engines say how to reach.
+
+SQLite takes the types of PostgreSQL for names of its own, and both take ``$1``, so that one text of
+each statement serves both.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from bfly.edits.log import EditLog
+from bfly.edits.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+__all__ = ["SqlLog"]
+
+TABLES = """
+create table if not exists {schema}edits (
+    channel bytea not null, id bigint not null, time double precision not null,
+    who text not null, kind text not null, base bigint not null, body bytea not null,
+    primary key (channel, id)
+);
+create table if not exists {schema}edit_snapshots (
+    channel bytea not null, id bigint not null, part bigint not null, last bigint not null,
+    body bytea not null, primary key (channel, id, part)
+)
+"""
+
+PAGE = 256
+"""How many operations are fetched at once."""
+
+
+class SqlLog(EditLog):
+    """Base of the logs in SQL; an engine has the four methods below."""
+
+    schema: ClassVar[str] = ""
+    """What stands before the names of tables."""
+
+    def __init__(self) -> None:
+        self._made = False
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[None]:
+        """Begin to write, as `writing` has it."""
+
+    @abstractmethod
+    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Ask a question."""
+
+    @abstractmethod
+    def _change(self, query: str, *values: Any) -> None:
+        """Change something; in a transaction."""
+
+    @abstractmethod
+    def _exists(self) -> bool:
+        """Tell whether the tables are there."""
+
+    def _announce(self) -> None:
+        """Tell other processes, where they do not see by themselves; in a transaction."""
+
+    @contextmanager
+    @override
+    def writing(self) -> Iterator[None]:
+        with self._transaction():
+            if not self._there():
+                for statement in TABLES.format(schema=self.schema).split(";"):
+                    self._change(statement)
+            yield
+
+    def _there(self) -> bool:
+        """Tell whether the tables are there; they are made with the first edit."""
+        self._made = self._made or self._exists()
+        return self._made
+
+    @override
+    def append(self, channel: str, operation: Operation) -> None:
+        self._change(
+            f"insert into {self.schema}edits values ($1, $2, $3, $4, $5, $6, $7)",
+            os.fsencode(channel),
+            operation.id,
+            operation.time,
+            operation.who,
+            operation.kind,
+            operation.base,
+            operation.pack(),
+        )
+        self._announce()
+
+    @override
+    def read(self, channel: str, after: int = 0) -> Iterator[Operation]:
+        query = (
+            f"select id, time, who, kind, base, body from {self.schema}edits "
+            "where channel = $1 and id > $2 order by id limit $3"
+        )
+        while self._there() and (rows := self._ask(query, os.fsencode(channel), after, PAGE)):
+            for number, time, who, kind, base, body in rows:
+                after = number
+                yield Operation.unpack(body, id=number, time=time, who=who, kind=kind, base=base)
+            if len(rows) < PAGE:
+                return
+
+    @override
+    def last(self, channel: str) -> int:
+        if not self._there():
+            return 0
+        query = f"select max(id) from {self.schema}edits where channel = $1"
+        return self._ask(query, os.fsencode(channel))[0][0] or 0
+
+    @override
+    def snapshot(self, channel: str, most: int) -> tuple[int, Iterable[bytes]]:
+        query = (
+            f"select max(id) from {self.schema}edit_snapshots "
+            "where channel = $1 and id <= $2 and part = last"
+        )
+        found = self._ask(query, os.fsencode(channel), most)[0][0] if self._there() else None
+        return (found, self._parts(channel, found)) if found else (0, ())
+
+    def _parts(self, channel: str, number: int) -> Iterator[bytes]:
+        query = (
+            f"select body, last from {self.schema}edit_snapshots "
+            "where channel = $1 and id = $2 and part = $3"
+        )
+        for part in count():
+            ((body, last),) = self._ask(query, os.fsencode(channel), number, part)
+            yield body
+            if part == last:
+                return
+
+    @override
+    def keep_snapshot(self, channel: str, operation: int, parts: Iterable[bytes]) -> None:
+        bodies = list(parts)
+        for part, body in enumerate(bodies):
+            # The last part makes the snapshot whole.
+            with self._transaction():
+                self._change(
+                    f"insert into {self.schema}edit_snapshots values ($1, $2, $3, $4, $5) "
+                    "on conflict (channel, id, part) do update set body = excluded.body",
+                    os.fsencode(channel),
+                    operation,
+                    part,
+                    len(bodies) - 1,
+                    body,
+                )
