@@ -39,7 +39,8 @@ class Webserver:
         if not isinstance(config, Config):
             config = Config.parse(config, "config")
         self._config = config
-        self._application = Application(Core(db), config)
+        self._core = Core(db)
+        self._application = Application(self._core, config)
         self._server: uvicorn.Server | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
@@ -78,11 +79,14 @@ class Webserver:
         )
         self._server = uvicorn.Server(settings)
         log.info("Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
+        if not self._core.edits.log.durable:
+            log.warning("Edits are forgotten when this ends: this database is in memory alone")
         self._listening.set()
         try:
             self._server.run(sockets=[listener])
         finally:
             listener.close()
+            self._core.edits.close()
             self._stopped.set()
 
     def wait(self, seconds: float = 30) -> bool:

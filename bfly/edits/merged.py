@@ -14,8 +14,8 @@ from bfly.databases.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.columns import Columns
-    from bfly.databases.store import Ids, Ranges
+    from bfly.databases.columns import Columns, Ranges
+    from bfly.databases.store import Ids
     from bfly.edits.state import State
     from bfly.geometry import BoundingBox
 
