@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["FeatureQuery", "MatrixQuery", "RowsQuery"]
 
 BOX = ("z", "y", "x", "depth", "height", "width")
-MOST_WANTED = 5000
-"""The most neurons of one connectivity matrix, which takes 8 bytes for each pair."""
+MOST_WANTED = 2500
+"""The most neurons of one connectivity matrix: so many ids, with commas that are quoted, fit the
+64 KiB that an address may have."""
 
 ROW_FORMATS = {
     "jsonl": "application/x-ndjson",
