@@ -24,6 +24,9 @@ __all__ = ["Connectome"]
 
 NEURON, SYNAPSE = "neuron", "synapse"
 
+SOME = 100
+"""How many rows of a matrix are counted at once."""
+
 
 class Connectome:
     """Answers requests about neurons and synapses.
@@ -162,15 +165,17 @@ class Connectome:
 
     def _connectivity(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
         wanted = np.array(query.wanted, np.uint64)
-        matrix = np.zeros((len(wanted), len(wanted)), np.int64)
         order = np.argsort(wanted)
-        for row, number in enumerate(query.wanted):
-            after, _ = engine.partners(path, number)
-            places = np.searchsorted(wanted[order], after)
-            places[places == len(wanted)] = 0
-            hit = wanted[order][places] == after
-            np.add.at(matrix[row], order[places[hit]], 1)
-        yield {"pre": wanted, **{str(n): matrix[:, i] for i, n in enumerate(query.wanted)}}
+        for start in range(0, len(wanted), SOME):
+            some = wanted[start : start + SOME]
+            counts = np.zeros((len(some), len(wanted)), np.int64)
+            for row, number in zip(counts, some.tolist(), strict=True):
+                after, _ = engine.partners(path, number)
+                places = np.searchsorted(wanted[order], after)
+                places[places == len(wanted)] = 0
+                hit = wanted[order][places] == after
+                np.add.at(row, order[places[hit]], 1)
+            yield {"pre": some, **{str(n): counts[:, i] for i, n in enumerate(query.wanted)}}
 
 
 def _nothing(path: str, table: str) -> Absent:

@@ -94,11 +94,10 @@ class Engine(Store):
     def add_entry(
         self, table: str, path: str, entry: Mapping[str, Any], update: int = 1
     ) -> dict[str, Any]:
-        key, merged = self._key(table), dict(entry)
-        if update and key in merged:
-            merged = {**self.get_by_key(table, path, merged[key]), **merged}
-        row = [np.array([value], object) for value in merged.values()]
-        return self.add_entries(table, path, list(merged), np.column_stack(row))[0]
+        row = {key: np.array([value], object) for key, value in entry.items()}
+        if update and self._key(table) in row:
+            return entries_of(self.amend(table, self.dataset(path), row))[0]
+        return self.add_entries(table, path, list(row), np.column_stack(list(row.values())))[0]
 
     @override
     def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
@@ -195,6 +194,8 @@ class Engine(Store):
         dict
             From a synapse's id to 1 where the neuron is before it, 2 where after, 3 if both.
         """
+        if not 0 <= id < 2**64:
+            return {}
         words = self.RUNTIME.DB.TABLE.SYNAPSE
         found = self.synapses_of(self.dataset(path), id, _box(start, stop))
         pre, post = (found[name] == np.uint64(id) for name in words.NEURON_LIST)

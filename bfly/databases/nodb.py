@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly.databases.columns import KEYS, concatenated, empty, latest, unplaced
+from bfly.databases.columns import KEYS, concatenated, empty, latest, typed, unplaced
 from bfly.databases.engine import Engine
 from bfly.databases.sorted import SortedSynapses, SortedTable
-from bfly.databases.store import numbered
+from bfly.databases.store import amended, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,6 +101,14 @@ class Nodb(Engine):
     def append(self, table: str, path: str, columns: Columns) -> Columns:
         with self._writing:
             columns = numbered(table, columns, self.ids(table, path))
+            self.upsert(table, path, columns)
+        return columns
+
+    @override
+    def amend(self, table: str, path: str, columns: Columns) -> Columns:
+        key = typed(table, columns)[KEYS[table]]
+        with self._writing:
+            columns = amended(table, self.rows(table, path, key), columns)
             self.upsert(table, path, columns)
         return columns
 

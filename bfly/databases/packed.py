@@ -16,13 +16,13 @@ from typing_extensions import override
 
 from bfly.databases.blobs import Gone
 from bfly.databases.build import Build
-from bfly.databases.columns import KEYS, empty, latest, ranges_of, widened
+from bfly.databases.columns import KEYS, empty, latest, ranges_of, typed, widened
 from bfly.databases.datasets import Dataset, Datasets, table_name
 from bfly.databases.edit import Edit
 from bfly.databases.orders import KINDS, ORDERS, Pack
 from bfly.databases.packs import Layout, WordList
 from bfly.databases.spool import Spool, temporary_file
-from bfly.databases.store import numbered
+from bfly.databases.store import amended, numbered
 from bfly.databases.tiers import TOP, tiers_of
 from bfly.errors import DatabaseError
 
@@ -259,6 +259,16 @@ class PackedDatabase(Datasets):
             last = self._read(dataset.number, table, [(HIGHEST, HIGHEST)])
             rows = dataset.layouts[table].numbers(blob for _, blob in last)
             columns = numbered(table, columns, rows[KEYS[table]])
+            self._put(dataset, table, path, columns)
+        return columns
+
+    @override
+    def amend(self, table: str, path: str, columns: Columns) -> Columns:
+        key = typed(table, columns)[KEYS[table]]
+        with self._transaction():
+            dataset = self._look_up(path) or self._new()
+            old = dataset.layouts[table].columns(*self._rows(dataset, table, key))
+            columns = amended(table, old, columns)
             self._put(dataset, table, path, columns)
         return columns
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import IDS, KEYS, POINT, among
+from bfly.databases.columns import IDS, KEYS, POINT, among, typed
 from bfly.databases.database import Database
 from bfly.errors import BadRequest
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
     Counts = NDArray[np.int64]
 
-__all__ = ["Store", "numbered"]
+__all__ = ["Store", "amended", "numbered"]
 
 
 class Store(Database, ABC):
@@ -71,6 +71,14 @@ class Store(Database, ABC):
         """Write rows without ids as `upsert` does; gives them with their ids.
 
         The ids follow the highest of the table, whoever else appends at the same time.
+        """
+
+    @abstractmethod
+    def amend(self, table: str, path: str, columns: Columns) -> Columns:
+        """Write some columns of a row as `upsert` does; gives the whole row.
+
+        The others stay as they were, whoever else writes at the same time; of a row that is
+        new they are zeros.
         """
 
     @abstractmethod
@@ -142,6 +150,11 @@ class Store(Database, ABC):
         ids = self.ids(table, path)
         for start in range(0, len(ids), 100_000):
             yield self.rows(table, path, ids[start : start + 100_000])
+
+
+def amended(table: str, old: Columns, new: Columns) -> Columns:
+    """Give a row, if there is one, with some columns in the place of its own."""
+    return typed(table, {**(old if len(old[KEYS[table]]) else {}), **new})
 
 
 def numbered(table: str, columns: Columns, known: Ids) -> Columns:

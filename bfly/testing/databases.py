@@ -16,7 +16,7 @@ Derive a class and say how a database is opened; pytest then runs everything bel
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
+from bfly.testing.database_files import FileTests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def neurons_of(columns: Columns) -> set[int]:
     return set(columns["n1"].tolist()) | set(columns["n2"].tolist())
 
 
-class DatabaseSuite(ABC):
+class DatabaseSuite(FileTests):
     """What every engine has to pass.
 
     Attributes
@@ -155,6 +156,7 @@ class DatabaseSuite(ABC):
         assert not database.is_neuron(NEURON, channel, 8)
         for number in (-1, 2**64, 2**70):
             assert not database.is_neuron(NEURON, channel, number)
+            assert database.neuron_children(SYNAPSE, channel, number, [0] * 3, [99] * 3) == {}
         assert database.neuron_keypoint(NEURON, channel, 7, 4) == {"z": 1, "y": 1, "x": 2}
         assert database.synapse_keypoint(SYNAPSE, channel, 2, 2) == {"z": 12, "y": 11, "x": 16}
         assert database.synapse_parent(SYNAPSE, channel, 1) == {
@@ -322,11 +324,12 @@ class DatabaseSuite(ABC):
         names = np.array(sorted(neurons_of(synapses)), np.uint64)
         assert np.array_equal(database.ids(NEURON, PATH), names)
         for i in range(self.queries):
-            start = random.integers(-600, 4000, 3)
-            box = BoundingBox(
-                tuple(start.tolist()), tuple((start + random.integers(0, 500, 3)).tolist())
-            )
-            neuron = int(random.choice(names))
+            # Around or beside a synapse, so that most answers have something in them.
+            row, shape = random.integers(200_000), random.integers(0, 800, 3)
+            start = [synapses[axis][row] for axis in "zyx"] - random.integers(-50, shape + 50)
+            box = BoundingBox.of_shape(tuple(shape.tolist()), tuple(start.tolist()))
+            of_it = synapses[random.choice(["n1", "n2"])][row]
+            neuron = int(random.choice(names) if i % 3 == 0 else of_it)
             match i % 4:
                 case 0:
                     self._check_point(database, synapses, int(random.integers(0, 200_100)))
@@ -408,6 +411,30 @@ class DatabaseSuite(ABC):
         expected = sorted(100 * i + j for i in range(8) for j in range(25))
         assert database.ids(SYNAPSE, PATH).tolist() == expected
         assert len(database.partners(PATH, 5)[1]) == 200
+
+    def test_many_threads_and_instances_change_parts_of_one_entry(
+        self, database: Engine, place: str
+    ) -> None:
+        """Who changes one value of an entry does not undo what others do to the rest of it."""
+        databases = [database, *self.reopened(place)]
+        wrong: list[Any] = []
+
+        def change(number: int, name: str) -> None:
+            for value in range(1, 26):
+                opened = databases[(number + value) % len(databases)]
+                opened.add_entry(SYNAPSE, PATH, {"__id": 5, name: value})
+                found = opened.get_by_key(SYNAPSE, PATH, 5)[name]
+                if found != value:
+                    wrong.append((name, value, found))
+
+        writers = [
+            threading.Thread(target=change, args=part) for part in enumerate(("n1", "n2", *"zyx"))
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert not wrong
 
     def test_many_threads_and_instances_add(self, database: Engine, place: str) -> None:
         """Synapses that are added at once do not get the same ids."""
