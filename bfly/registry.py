@@ -32,6 +32,7 @@ SOURCES = {
     "nrrd": "bfly.sources.nrrd:Nrrd",
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff:Tiff",
+    "tilespecs": "bfly.sources.tilespecs:TileSpecs",
 }
 
 ENCODERS = {

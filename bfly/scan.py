@@ -31,7 +31,7 @@ REASONS = {
     "h5": "not an HDF5 file",
     "hdf": "not an HDF5 file",
     "hdf5": "not an HDF5 file",
-    "json": "neither a pointer to HDF5 files nor a BOSS tile grid",
+    "json": "neither a pointer to HDF5 files nor a BOSS tile grid nor TileSpecs",
     "map": "not an MRC file",
     "mrc": "not an MRC file",
     "mrc.gz": "not an MRC file",

@@ -161,7 +161,7 @@ def test_what_looks_like_a_channel_and_is_none_has_a_reason(make):
     assert skipped(found, data) == {
         "a/bad.h5": "not an HDF5 file",
         "a/bad.hdf": "not an HDF5 file",
-        "a/bad.json": "neither a pointer to HDF5 files nor a BOSS tile grid",
+        "a/bad.json": "neither a pointer to HDF5 files nor a BOSS tile grid nor TileSpecs",
         "broken": "images that cannot be read as a stack",
         "m": "not a whole Mojo volume: tiledVolumeDescription.xml is missing or damaged",
         "n/tiles": "not a whole Mojo volume: tiledVolumeDescription.xml is missing or damaged",

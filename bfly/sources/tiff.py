@@ -8,7 +8,7 @@ import tifffile
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import stamp_of
-from bfly.geometry import Scale
+from bfly.ladder import StoredLevel, ladder
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Tiff", "has_sections"]
 
+ALIKE = ("dtype", "photometric", "samplesperpixel")
+"""What the pages of all levels of a pyramid have in common."""
+
 
 class Tiff(Datasource):
     """A TIFF or BigTIFF file; its first image is the volume, of which pages are sections.
 
     OME-TIFF and ImageJ hyperstacks say what their pages are: z, or else time or whatever is
     longer than 1 is the third axis; a second such axis, and channels, are refused. A pyramid is
-    SubIFDs, or further images of halved sizes. Colours follow the rule of `bfly.sources.images`.
+    SubIFDs, or further images of halved sizes (see `bfly.ladder`). Colours follow the rule of
+    `bfly.sources.images`.
     """
 
     name = "tiff"
@@ -55,9 +59,6 @@ class Tiff(Datasource):
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         self.dtype = self._levels[0].dtype
-        self.scales = {
-            mip: Scale(level.shape, level.chunk) for mip, level in enumerate(self._levels)
-        }
 
     def _read_structure(self, file: IO[bytes]) -> None:
         # What an OME-TIFF says of other files is not followed.
@@ -66,15 +67,34 @@ class Tiff(Datasource):
             if not tiff.series:
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
-            self._levels = [level_of(tiff.series[0], self.path, labels=labels)]
+            found = {
+                f"image {number}": level_of(series, self.path, labels=labels)
+                for number, series in enumerate(_pyramid(tiff.series))
+            }
+            stored = {name: StoredLevel(each.shape, each.chunk) for name, each in found.items()}
+            mips = ladder(self.path, stored)
+            self.scales = {mip: scale for mip, (_, scale) in mips.items()}
+            self._levels: dict[int, Flat | Paged] = {mip: found[n] for mip, (n, _) in mips.items()}
             self._stated = voxel_size(tiff, self.path)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        level: Flat | Paged = self._levels[mip]
         with self.files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
                 raise SourceChanged(f"{self.path} changed on disk while it was read.")
-            return level.read(fd, box)
+            return self._levels[mip].read(fd, box)
+
+
+def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:
+    """Give the first image and those that may be coarser levels of it: alike, and smaller."""
+    first, *others = series
+    page = first.keyframe
+
+    def is_like(other: tifffile.TiffPage) -> bool:
+        smaller = other.imagelength < page.imagelength and other.imagewidth < page.imagewidth
+        alike = all(getattr(other, name) == getattr(page, name) for name in ALIKE)
+        return smaller and alike
+
+    return [*first.levels, *(other for other in others if is_like(other.keyframe))]
 
 
 def has_sections(path: str) -> bool:

@@ -20,13 +20,14 @@ MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Raise `ValueError` if the chain of pages breaks off, which tifffile only logs."""
+    """Raise `ValueError` if pages or their SubIFDs break off, which tifffile only logs."""
     form, last, file = tiff.tiff, tiff.pages[-1], tiff.filehandle
     file.seek(last.offset)
     (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     file.seek(last.offset + form.tagnosize + tags * form.tagsize)
     end = file.read(form.offsetsize)
-    if len(end) < form.offsetsize or struct.unpack(form.offsetformat, end) != (0,):
+    broken = len(end) < form.offsetsize or struct.unpack(form.offsetformat, end) != (0,)
+    if broken or any(at >= file.size for at in tiff.pages[0].subifds or ()):
         raise ValueError("it is truncated")
 
 

@@ -343,3 +343,58 @@ def test_a_sample_of_scikit_image():
     if not path.exists():
         pytest.skip("scikit-image came without this sample")
     np.testing.assert_array_equal(whole(Tiff.open(str(path))), tifffile.imread(path))
+
+
+class TestPyramid(SourceSuite):
+    """Of tiles, in SubIFDs, as OME-TIFF has it."""
+
+    source = Tiff
+    dtypes = ("uint8", "uint16")
+    shape = (5, 140, 133)
+
+    def write(self, folder, volume):
+        path = folder / "volume.ome.tif"
+        how = {"photometric": "minisblack", "tile": (32, 32), "compression": "zlib"}
+        with tifffile.TiffWriter(path, ome=True) as file:
+            levels = 2 if min(volume.shape[1:]) > 4 else 0
+            axes = {"axes": "TCZYX"}
+            file.write(volume[None, None], subifds=levels, metadata=axes, **how)
+            for by in (2, 4)[:levels]:
+                file.write(volume[None, None, :, ::by, ::by], subfiletype=1, **how)
+        return path
+
+
+@pytest.mark.parametrize("reduced", [0, 1])
+@pytest.mark.parametrize("metadata", [{"axes": "ZYX"}, None])
+def test_a_pyramid_in_further_images(tmp_path, reduced, metadata, caplog):
+    volume = random_volume((4, 100, 131), "uint8")
+    levels = {0: volume, 1: volume[:, :50, :65], 3: volume[::2, ::8, ::8]}
+    thumbnail = volume[:1, :37, :90]
+    path = tmp_path / "v.tif"
+    with tifffile.TiffWriter(path) as file:
+        for voxels in (*levels.values(), thumbnail):
+            how = {"tile": (16, 16), "subfiletype": reduced if voxels is not volume else 0}
+            file.write(voxels, photometric="minisblack", metadata=metadata, **how)
+    source = Tiff.open(str(path))
+    assert {mip: scale.factor for mip, scale in source.scales.items()} == {
+        0: (1, 1, 1),
+        1: (1, 2, 2),
+        3: (2, 8, 8),
+    }
+    for mip, voxels in levels.items():
+        np.testing.assert_array_equal(source.read(mip, source.scales[mip].box), voxels)
+
+
+def test_another_image_is_no_level(tmp_path):
+    path = tmp_path / "v.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(VOLUME, **GREY)
+        file.write(VOLUME[:, ::2, ::2].astype("u2"), **GREY)
+        file.write(np.zeros((6, 20, 26, 3), "u1"), photometric="rgb")
+    assert list(Tiff.open(str(path)).scales) == [0]
+
+
+def test_where_the_voxel_size_is_from(tmp_path):
+    path = tmp_path / "v.tif"
+    tifffile.imwrite(path, VOLUME, resolution=(2.5e6, 2e6), resolutionunit="CENTIMETER", **GREY)
+    assert Tiff.open(str(path)).voxel_size_source == "file: resolution tags, z as y"

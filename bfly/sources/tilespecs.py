@@ -1,0 +1,195 @@
+"""TileSpecs: tiles under affine transforms, as render and rh_renderer describe them in JSON."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic_core import from_json
+
+from bfly.cache import Cache
+from bfly.downsample import downsample
+from bfly.errors import SourceError
+from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
+from bfly.keywords import RUNTIME
+from bfly.sources.images import decode, header
+from bfly.sources.resample import at_mip, paint
+from bfly.sources.source import Datasource
+from bfly.sources.tile_spec import Tile
+from bfly.workers import Flights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TileSpecs"]
+
+GLANCE = 1 << 20
+"""Bytes of a JSON by which it is recognised."""
+
+SIDE = 1024
+"""Pixels of what is rendered at once, along y and x."""
+
+KEPT = 128 << 20
+"""Bytes of decoded images that are kept: what is rendered next touches the same ones."""
+
+SMALLEST = 64
+"""Pixels of a section at the coarsest mip that is rendered."""
+
+
+class TileSpecs(Datasource):
+    """A ``.json`` with a list of tiles, of one section or of many.
+
+    A tile has ``z`` (render) or ``layer`` (rh_renderer), ``width``, ``height``, ``transforms`` and
+    ``mipmapLevels`` with the files of its image, and perhaps of a mask. Where tiles overlap, the
+    later one of the list is seen. Every mip is rendered from the tiles' images of about its
+    size: from the level that has a file, or from the mean (mode, of labels) of a finer one.
+    """
+
+    name = "tilespecs"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the keys of the first object in the list."""
+        if not path.endswith(".json"):
+            return False
+        try:
+            with open(path, "rb") as file:
+                found = from_json(file.read(GLANCE), allow_partial=True)
+        except (OSError, ValueError):
+            return False
+        first = found[0] if isinstance(found, list) and found else None
+        return isinstance(first, dict) and {"mipmapLevels", "transforms"} <= first.keys()
+
+    def _open(self) -> None:
+        tiles = self._tiles()
+        sections: dict[int, list[Tile]] = defaultdict(list)
+        for tile in tiles:
+            sections[tile.z].append(tile)
+        self._sections = {z: _Section(each) for z, each in sections.items()}
+        first = tiles[0].pictures[0].image
+        labels = self._kind == "segmentation"
+        self.dtype = header(self._read_file(first), first, labels=labels)[1]
+        bounds = np.array([tile.bounds for tile in tiles])
+        low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+        self._start = zyx((min(sections), *low))
+        whole = BoundingBox(self._start, zyx((max(sections) + 1, *high)))
+        self.scales = {0: _scale(whole, 0)}
+        while max(self.scales[len(self.scales) - 1].shape[1:]) > SMALLEST:
+            self.scales[len(self.scales)] = _scale(whole, len(self.scales))
+        runtime = RUNTIME()
+        runtime.CACHE.MAX.VALUE = KEPT
+        self._kept = Cache(runtime)
+        self._reading: Flights[NDArray[Any]] = Flights()
+
+    def _tiles(self) -> list[Tile]:
+        data = self._read_file(self.path)
+        try:
+            found = from_json(data)
+        except ValueError as error:
+            raise SourceError(f"{self.path} is not JSON: {error}.") from error
+        if not isinstance(found, list) or not found:
+            raise SourceError(f"{self.path} has to be a list of tiles.")
+        tiles, folder = [], os.path.dirname(self.path)
+        for number, entry in enumerate(found):
+            try:
+                tiles.append(Tile.parse(entry, folder))
+            except (TypeError, ValueError) as error:
+                raise SourceError(f"{self.path}: tile {number} of the list: {error}.") from error
+        return tiles
+
+    def _read_inside(self, mip: int, box: BoundingBox) -> NDArray[Any]:
+        result = np.zeros(box.shape, self.dtype)
+        place = box.shift(self.scales[mip].origin)
+        _, top, left = place.start
+        for section, z in zip(result, range(place.start[0], place.stop[0]), strict=True):
+            for tile in self._sections[z].touching(place, mip) if z in self._sections else ():
+                self._paint(section, tile, mip, (top, left))
+        return result
+
+    def _paint(self, section: NDArray[Any], tile: Tile, mip: int, start: tuple[int, int]) -> None:
+        """Paint a tile into a part of its section that begins at `start` (y, x), of the mip."""
+        size = 1 << mip
+        # The part of the section that the tile can cover.
+        low = [max(0, edge // size - at) for edge, at in zip(tile.bounds[:2], start, strict=True)]
+        high = [ceil_div(edge, size) - at for edge, at in zip(tile.bounds[2:], start, strict=True)]
+        part = section[low[0] : max(0, high[0]), low[1] : max(0, high[1])]
+        if not part.size:
+            return
+        level = tile.level_at(mip)
+        shift = np.array([[1, 0, start[1] + low[1]], [0, 1, start[0] + low[0]], [0, 0, 1]])
+        to_image = np.linalg.inv(tile.matrix @ at_mip(level)) @ at_mip(mip) @ shift
+        image, mask = self._images(tile, level)
+        extent = tile.height / (1 << level), tile.width / (1 << level)
+        paint(part, image, to_image, extent, nearest=self.kind == "segmentation", mask=mask)
+
+    def _images(self, tile: Tile, level: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Give the image of a tile at a level, and its mask if it has one."""
+        stored = tile.stored_at(level)
+        picture = tile.pictures[stored]
+        by = 1 << (level - stored)
+        need = (ceil_div(tile.height, 1 << level), ceil_div(tile.width, 1 << level))
+        image = self._image(picture.image, by, need, self.kind)
+        if image.dtype != self.dtype:
+            raise SourceError(
+                f"{picture.image} holds {image.dtype} voxels, the first tile's are {self.dtype}."
+            )
+        # What a mask hides at all, it hides.
+        mask = self._image(picture.mask, by, need, "segmentation") if picture.mask else None
+        return image, mask
+
+    def _image(self, path: str, by: int, need: tuple[int, int], kind: str) -> NDArray[Any]:
+        """Give an image file, reduced `by` times, from the cache or read once."""
+        key = f"{kind} {by} {path}"
+
+        def read() -> NDArray[Any]:
+            pages = decode(self._read_file(path), path, labels=self._kind == "segmentation")
+            if len(pages) != 1:
+                raise SourceError(f"{path} has {len(pages)} pages; a tile is one.")
+            image: NDArray[Any]
+            (image,) = downsample(pages, (0, 0, 0), (1, by, by), kind) if by > 1 else pages
+            # Programs round the sizes of coarser levels up or down.
+            if any(abs(has - n) > 1 for has, n in zip(image.shape, need, strict=True)):
+                raise SourceError(
+                    f"{path} is {' x '.join(map(str, image.shape))} pixels, reduced {by} times; "
+                    f"its TileSpec needs {need[0]} x {need[1]}."
+                )
+            self._kept.set(key, image)
+            return image
+
+        image: NDArray[Any] = self._kept.get(key)
+        return image if len(image) else self._reading.run(key, read)
+
+    def _read_file(self, path: str) -> bytes:
+        """Read a whole file and watch it; one that is listed has to be there."""
+        self._watch(path)
+        try:
+            return self.files.read_bytes(path)
+        except FileNotFoundError:
+            raise SourceError(f"{path} does not exist.") from None
+
+
+class _Section:
+    """The tiles of a section, by where they lie."""
+
+    def __init__(self, tiles: list[Tile]) -> None:
+        self._tiles = tiles
+        self._bounds = np.array([tile.bounds for tile in tiles])
+
+    def touching(self, box: BoundingBox, mip: int) -> list[Tile]:
+        """Give the tiles that touch a box (y and x count, of a mip), in the list's order."""
+        size = 1 << mip
+        (_, top, left), (_, bottom, right) = box.start, box.stop
+        a, b, c, d = self._bounds.T
+        touch = (a < bottom * size) & (c > top * size) & (b < right * size) & (d > left * size)
+        return [self._tiles[i] for i in np.flatnonzero(touch)]
+
+
+def _scale(whole: BoundingBox, mip: int) -> Scale:
+    """Give the mip of a volume whose voxels of mip 0 are `whole`, counted from the section's 0."""
+    size = 1 << mip
+    start = zyx((whole.start[0], whole.start[1] // size, whole.start[2] // size))
+    stop = (whole.stop[0], ceil_div(whole.stop[1], size), ceil_div(whole.stop[2], size))
+    box = BoundingBox(start, stop)
+    return Scale(box.shape, (1, SIDE, SIDE), (1, size, size), start)
