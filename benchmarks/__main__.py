@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import annotating, connectome, large, querying, reading, serving, tables
+from benchmarks import annotating, connectome, large, querying, reading, serving, tables, tiffs
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import machine
@@ -75,6 +75,11 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
             read = reading.measure(volume.name, path, rounds=3 if quick else 11)
             tables.show_reading(read, console)
             yield "reading", read
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        rows = tiffs.measure(found[-1].em, Path(folder), rounds=5 if quick else 21)
+    tables.show_tiffs(rows, console)
+    for row in rows:
+        yield "tiffs", row
 
 
 def _synapses(quick: bool, console: Console) -> Iterator[Figures]:
