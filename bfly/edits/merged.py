@@ -130,3 +130,7 @@ class Merged(Engine):
     @override
     def append(self, table: str, path: str, columns: Columns) -> Columns:
         raise TypeError("what edits made is not written to")
+
+    @override
+    def amend(self, table: str, path: str, columns: Columns) -> Columns:
+        raise TypeError("what edits made is not written to")
