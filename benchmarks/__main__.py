@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import annotating, connectome, large, querying, reading, serving, tables, tiffs
+from benchmarks import (
+    annotating,
+    connectome,
+    large,
+    protocols,
+    querying,
+    reading,
+    serving,
+    tables,
+    tiffs,
+)
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import machine
@@ -70,6 +80,10 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     tables.show_serving(served, console)
     for load in served:
         yield "serving", load
+    chunks = protocols.measure(found[-1], rounds=3 if quick else 5, seconds=1)
+    tables.show_protocols(chunks, console)
+    for chunk in chunks:
+        yield "protocols", chunk
     for volume in found:
         for path in (volume.em, volume.labels):
             read = reading.measure(volume.name, path, rounds=3 if quick else 11)

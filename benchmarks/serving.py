@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Volume
 
-__all__ = ["Serving", "measure"]
+__all__ = ["Serving", "get", "load", "measure"]
 
 CONNECTIONS = 16
 
@@ -39,22 +39,22 @@ class Serving:
     ----------
     what, data : str
         Of the answer, and of the volume that it is from.
-    first_butterfly : int
-        Requests a second of the first Butterfly on Python 3: one process, warm cache.
     nbytes : int
         The size of the answer.
     samples : Samples
         Requests a second, by program.
     skipped : str
         Why there are none of a program.
+    first_butterfly : int, optional
+        Requests a second of the first Butterfly on Python 3: one process, warm cache.
     """
 
     what: str
     data: str
-    first_butterfly: int
     nbytes: int
     samples: Samples = field(default_factory=dict)
     skipped: str = ""
+    first_butterfly: int | None = None
 
 
 def measure(volume: Volume, rounds: int, seconds: int) -> list[Serving]:
@@ -88,15 +88,15 @@ def measure(volume: Volume, rounds: int, seconds: int) -> list[Serving]:
             for name in urls:
                 urls[name]["nginx"] = f"{theirs}/{name}"
         return [
-            _load("64³ uint8 chunk", volume, 228, chunk, urls["chunk"], rounds, seconds),
-            _load("512² PNG tile", volume, 53, tile, urls["tile"], rounds, seconds),
+            load("64³ uint8 chunk", volume, chunk, urls["chunk"], rounds, seconds, first=228),
+            load("512² PNG tile", volume, tile, urls["tile"], rounds, seconds, first=53),
         ]
 
 
 def _right_chunk(server: str, volume: Volume) -> bytes:
     with h5py.File(volume.em) as file:
         truth: bytes = file["main"][64:128, 128:192, 64:128].tobytes()
-    answer = _get(server + CHUNK)
+    answer = get(server + CHUNK)
     if answer != truth:
         raise WrongAnswer(f"{CHUNK} is not the voxels of {volume.em}")
     return answer
@@ -105,45 +105,69 @@ def _right_chunk(server: str, volume: Volume) -> bytes:
 def _right_tile(server: str, volume: Volume) -> bytes:
     with h5py.File(volume.em) as file:
         truth = file["main"][128, :512, :512]
-    answer = _get(server + TILE)
+    answer = get(server + TILE)
     if not np.array_equal(imagecodecs.png_decode(answer), truth):
         raise WrongAnswer(f"{TILE} is not the voxels of {volume.em}")
     return answer
 
 
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=60) as response:
+def get(url: str, accept: str = "") -> bytes:
+    """Ask for a URL, perhaps with a header ``Accept``."""
+    request = urllib.request.Request(url, headers={"accept": accept} if accept else {})
+    with urllib.request.urlopen(request, timeout=60) as response:
         body: bytes = response.read()
         return body
 
 
-def _load(
+def load(
     what: str,
     volume: Volume,
-    first_butterfly: int,
     answer: bytes,
     urls: dict[str, str],
     rounds: int,
     seconds: int,
+    accept: str = "",
+    first: int | None = None,
 ) -> Serving:
-    row = Serving(what, volume.name, first_butterfly, len(answer), skipped=missing("nginx", "wrk"))
+    """Ask several programs for the same bytes, again and again.
+
+    Parameters
+    ----------
+    what, volume, answer
+        What is asked for, of what it is, and what has to come.
+    urls : dict
+        Where each program has it.
+    rounds, seconds : int
+        How many samples are taken of each program, and how long one takes.
+    accept : str
+        The header of the requests, if they have it.
+    first : int, optional
+        See `Serving`.
+
+    Raises
+    ------
+    WrongAnswer
+        A request under load had no good answer.
+    """
+    row = Serving(what, volume.name, len(answer), {}, missing("nginx", "wrk"), first)
     wrk = find("wrk")
     if wrk is None:
         return row
 
     def client(url: str) -> Callable[[], float]:
-        return lambda: _requests_a_second(wrk, url, seconds, len(answer))
+        return lambda: _requests_a_second(wrk, url, seconds, len(answer), accept)
 
     row.samples = interleaved(rounds, {name: client(url) for name, url in urls.items()})
     for url in urls.values():
-        if _get(url) != answer:
+        if get(url, accept) != answer:
             raise WrongAnswer(f"{url} has another answer after the load than before it")
     return row
 
 
-def _requests_a_second(wrk: str, url: str, seconds: int, nbytes: int) -> float:
+def _requests_a_second(wrk: str, url: str, seconds: int, nbytes: int, accept: str) -> float:
     """Let wrk ask for a URL, and see to it that all answers were whole."""
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
+    header = ["-H", f"Accept: {accept}"] if accept else []
+    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *header, url]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     said = ran.stdout + ran.stderr
     total = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?)B read", said)

@@ -25,6 +25,7 @@ __all__ = [
     "show_connectome",
     "show_large",
     "show_machine",
+    "show_protocols",
     "show_querying",
     "show_reading",
     "show_serving",
@@ -71,6 +72,25 @@ def show_machine(facts: dict[str, str], console: Console) -> None:
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
 
 
+def show_protocols(rows: Sequence[Serving], console: Console) -> None:
+    """Print requests a second for one box through each protocol."""
+    title = "64³ voxels, warm, requests a second: wrk, 16 connections; one process each"
+    table = Table(title=title)
+    for name in ("protocol", "data", "bytes", "bfly", "nginx", "of nginx"):
+        table.add_column(name, justify="left" if name in ("protocol", "data") else "right")
+    for row in rows:
+        table.add_row(row.what, *_rates(row))
+    console.print(table)
+
+
+def _rates(row: Serving) -> list[str]:
+    """Give the cells from a row's data to bfly's part of nginx."""
+    rates = {name: median(samples) for name, samples in row.samples.items()}
+    cells = [row.data, f"{row.nbytes:,}"]
+    cells += [f"{rates[name]:,.0f}" if name in rates else "—" for name in ("bfly", "nginx")]
+    return [*cells, f"{rates['bfly'] / rates['nginx']:.2f}" if "nginx" in rates else "—"]
+
+
 def show_serving(rows: Sequence[Serving], console: Console) -> None:
     """Print requests a second."""
     table = Table(title="Warm, requests a second: wrk, 16 connections; one process each")
@@ -78,12 +98,10 @@ def show_serving(rows: Sequence[Serving], console: Console) -> None:
         table.add_column(name, justify="left" if name in ("answer", "data") else "right")
     table.add_column(f"≥ {TIMES_THE_FIRST}×")
     for row in rows:
-        rates = {name: median(samples) for name, samples in row.samples.items()}
-        cells = [row.what, row.data, f"{row.nbytes:,}"]
-        cells += [f"{rates[name]:,.0f}" if name in rates else "—" for name in ("bfly", "nginx")]
-        cells.append(f"{rates['bfly'] / rates['nginx']:.2f}" if "nginx" in rates else "—")
+        cells = [row.what, *_rates(row)]
         cells.append(str(row.first_butterfly))
-        times = rates["bfly"] / row.first_butterfly if rates else None
+        first = row.first_butterfly
+        times = median(row.samples["bfly"]) / first if row.samples and first else None
         table.add_row(*cells, *_verdict(times, TIMES_THE_FIRST))
     console.print(table)
     for reason in {row.skipped for row in rows if row.skipped}:
