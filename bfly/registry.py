@@ -67,6 +67,7 @@ PROTOCOLS = {
     "openapi": "bfly.protocols.openapi:OpenAPI",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "tiles": "bfly.protocols.tiles:Tiles",
+    "try": "bfly.protocols.tryout:Try",
     "zarr": "bfly.protocols.zarr:Zarr2",
     "zarr3": "bfly.protocols.zarr:Zarr3",
 }

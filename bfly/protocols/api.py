@@ -62,7 +62,7 @@ class Method:
     errors: tuple[type[ButterflyError], ...] = ()
 
     def words(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Give the words of the query that the parameters say.
+        """Give the words of the query that the parameters say; empty ones say nothing.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Method:
             One that is needed is not there.
         """
         needed = {name: named(parameters, name) for name in self.needed}
-        said = {name: parameters[name] for name in self.optional if name in parameters}
+        said = {name: parameters[name] for name in self.optional if parameters.get(name)}
         return {name: word for name, word in {**needed, **said}.items() if name not in GROUP}
 
 
@@ -166,7 +166,7 @@ class API(Protocol):
 
     def _tables(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Say whose tables are meant: a channel's, or a dataset's where no channel is named."""
-        if "channel" in parameters:
+        if parameters.get("channel"):
             path = self._channel(parameters).path
             return {"path": path, "labelled": (path,)}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from playwright.sync_api import Page
 
 BIG = 2**64 - 1
 
@@ -79,6 +80,26 @@ def test_every_method_has_its_words(client: httpx.Client) -> None:
     names = found.json()["components"]["schemas"]
     assert names["channel"]["enum"] == ["broken", "em", "seg"]
     assert client.get("/openapi.json/x").status_code == 404
+
+
+def test_the_page_to_try_it_has_a_form_for_every_method(client: httpx.Client, tab: Page) -> None:
+    answer = client.get("/try")
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert client.get("/try/x").status_code == 404
+    tab.goto(f"{client.base_url}try")
+    assert tab.locator("form").count() == len(METHODS)
+    for method in METHODS:
+        assert tab.locator(f'form[action="api/{method}"]').count() == 1
+    tab.locator("summary", has_text="A cutout of a channel").first.click()
+    form = tab.locator('form[action="api/data"]')
+    form.locator("[name=channel]").select_option("em")
+    for name, value in {"x": 3, "y": 5, "z": 1, "width": 20, "height": 10}.items():
+        form.locator(f"[name={name}]").fill(str(value))
+    form.locator("[name=format]").select_option("png")
+    with tab.expect_response("**/api/data?*") as asked:
+        form.locator("button").click()
+    assert asked.value.status == 200
+    assert asked.value.headers["content-type"] == "image/png"
 
 
 def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_path: Path) -> None:
