@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.files import stamp_of
 from bfly.geometry import Scale
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
@@ -75,7 +74,8 @@ class FlatFile(Datasource):
         if packing and header.packing:
             raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
         self._flat = header.flat
-        self._stamp = stamp_of(self._flat.path)
+        # That of before the header was read: a file that is replaced meanwhile is noticed.
+        self._stamp = self._stamps[self._flat.path]
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
         self.dtype = self._flat.dtype
