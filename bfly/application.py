@@ -27,6 +27,7 @@ from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS
 from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
+from bfly.websocket import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bfly.protocols.protocol import Protocol
     from bfly.queries.info import InfoQuery
     from bfly.respond import Send
+    from bfly.websocket import Receive
 
 __all__ = ["STATUSES", "Application"]
 
@@ -56,7 +58,7 @@ STATUSES: dict[type[ButterflyError], int] = {
 
 
 class Application:
-    """Answers HTTP: a finished answer from the cache at once, all else from the pool.
+    """Answers HTTP, a finished answer from the cache at once and all else from the pool.
 
     Parameters
     ----------
@@ -71,12 +73,14 @@ class Application:
         self._protocols: dict[str, Protocol] = {}
         for protocol in registry.find("protocols").values():
             self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
+        self._sockets = Sockets(core, config)
         self._under_way: dict[str, asyncio.Future[Answer | RowsQuery]] = {}
 
-    async def __call__(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI 3 has it."""
-        if scope["type"] != "http":
-            raise ValueError(f"{scope['type']} is not spoken here")
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+            return
         headers = dict(scope["headers"])
         method = scope["method"]
         if method == "OPTIONS":

@@ -81,6 +81,10 @@ class Config(Model):
     allowed_paths: Annotated[tuple[AbsolutePath, ...], Field(description="a list of folders")] = (
         "/",
     )
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
+        Field(description="a list of origins like https://lab.org:8080, or *"),
+    ] = ()
     developer_mode: Flag = False
     db_type: Annotated[
         Annotated[str, AfterValidator(_database)] | None,

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Webserver"]
 
+LARGEST_MESSAGE = 16 << 20
+"""Bytes of a websocket's message from which on it is not read, but the connection closed; a shorter
+one that is too long still is answered."""
+
 log = logging.getLogger(__name__)
 
 
@@ -76,6 +80,7 @@ class Webserver:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=5,
+            ws_max_size=LARGEST_MESSAGE,
         )
         self._server = uvicorn.Server(settings)
         log.info("Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)

@@ -51,7 +51,7 @@ class ChannelEdits:
         self.path = path
         self._log = edit_log
         self._changing = threading.Lock()
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners: set[Callable[[], object]] = set()
         self._replay = Replay(path, edit_log)
         self._state = self._replay.state()
         self._snapshot = self._replay.snapshot
@@ -75,7 +75,7 @@ class ChannelEdits:
             raise BadRequest(f"The operation {position} is not from 0 to {last}.")
         return Replay(self.path, self._log, position).state()
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
         """Call somebody, from any thread, after each change; gives what ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)

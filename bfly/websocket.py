@@ -1,0 +1,149 @@
+"""Edits over websockets: ``/ws/{experiment::sample::dataset}/{channel}``, as ASGI 3 has them.
+
+Each client of a channel is sent the state on connecting and after each change, whoever made it.
+One that does not keep up is sent the latest state alone, and dropped if it takes none for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import Absent, BadRequest, ButterflyError, NotAllowed
+from bfly.protocols.protocol import by_token, channel_words
+from bfly.queries.info import InfoQuery
+from bfly.rooms import Client, Rooms
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bfly.config import Config
+    from bfly.core import Core
+
+    Scope = Mapping[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+__all__ = ["MOST", "Sockets"]
+
+log = logging.getLogger(__name__)
+
+MOST = 1 << 20
+"""Bytes of a message from a client: some 50,000 ids. A longer one is answered with an error."""
+
+ACTIONS = ("restore", "save")
+
+GOING_WRONG = 1011
+"""The code of a close because the server cannot go on (RFC 6455, 7.4.1)."""
+
+
+class Sockets:
+    """Speaks with all clients that are connected.
+
+    Parameters
+    ----------
+    core : Core
+        Knows the edits.
+    config : Config
+        What is served, and pages of which origins may edit.
+    """
+
+    def __init__(self, core: Core, config: Config) -> None:
+        self._core, self._config = core, config
+        self._rooms = Rooms(core)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak with a client until it, or the server, is done."""
+        await receive()
+        words: dict[str, Any] = {}
+        try:
+            words = self._words(scope)
+            await self._rooms.ask(InfoQuery(method="websocket:restore", **words))
+        except ButterflyError as error:
+            log.info("A websocket of %s is refused: %s", scope["path"], error)
+            await _refuse(scope, send, error)
+            return
+        await send({"type": "websocket.accept"})
+        client = Client(send)
+        sending = asyncio.ensure_future(client.send_all())
+        listening = asyncio.ensure_future(self._listen(client, words, receive))
+        try:
+            with self._rooms.joined(client, words):
+                await asyncio.wait([sending, listening], return_when=asyncio.FIRST_COMPLETED)
+            for done in (sending, listening):
+                if done.done() and (wrong := done.exception()) is not None:
+                    log.warning("A websocket of %s is closed: %s", scope["path"], wrong)
+                    with suppress(Exception):
+                        await client.close(GOING_WRONG, str(wrong))
+        finally:
+            sending.cancel()
+            listening.cancel()
+
+    def _words(self, scope: Scope) -> dict[str, Any]:
+        """Give the words of queries about the channel.
+
+        Raises
+        ------
+        NotAllowed
+            The page of another origin asks.
+        Absent, BadRequest
+            There is no such channel.
+        """
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        allowed = self._config.allowed_origins
+        if origin and origin.partition("://")[2] != host and not {origin, "*"} & {*allowed}:
+            raise NotAllowed(f"The origin {origin} is not in allowed-origins {list(allowed)}.")
+        prefix, _, rest = scope["path"].lstrip("/").partition("/")
+        if prefix != "ws":
+            raise Absent(f"There is no websocket at {scope['path']}, only /ws/TOKEN/CHANNEL.")
+        channel, below = by_token(self._config, rest)
+        if below:
+            raise Absent(f"There is nothing below {channel.name}, such as {below}.")
+        return {"name": channel.name, **channel_words(channel), "who": (scope["client"] or [""])[0]}
+
+    async def _listen(self, client: Client, words: dict[str, Any], receive: Receive) -> None:
+        """Do what a client says until it is gone."""
+        while (message := await receive())["type"] == "websocket.receive":
+            known = client.position
+            action, said, wrong = _read(message)
+            query = InfoQuery(
+                method=f"websocket:{action}", error=wrong, base=max(known, 0), **words
+            )
+            text = await self._rooms.ask(query, said)
+            assert query.state
+            client.answer(query.state.position, text, known, bool(query.error))
+
+
+def _read(message: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    """Give the action, the whole message, and what is wrong with it; then nothing is done."""
+    text = message.get("text") or message.get("bytes") or ""
+    if len(text) > MOST:
+        return "restore", {}, f"The message is longer than {MOST} bytes."
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return "restore", {}, f"The message is not JSON: {error}"
+    if not isinstance(said, dict):
+        return "restore", {}, "The message is not a JSON object."
+    action = said.get("action")
+    if action not in ACTIONS:
+        return "restore", {}, f"The action {action} is not in {list(ACTIONS)}."
+    return action, said, ""
+
+
+async def _refuse(scope: Scope, send: Send, error: ButterflyError) -> None:
+    """Answer the handshake with a status and the reason, where the server can."""
+    statuses = {NotAllowed: 403, Absent: 404, BadRequest: 400}
+    status = next((s for kind, s in statuses.items() if isinstance(error, kind)), 503)
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "reason": str(error)[:100]})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": f"{error}\n".encode()})
