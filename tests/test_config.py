@@ -41,7 +41,7 @@ def test_the_defaults_are_those_of_the_table():
         "max-block-size": 1,
         "max-cutout-size": 512,
         "allowed-paths": ("/",),
-        "allowed-origins": [],
+        "allowed-origins": (),
         "developer-mode": False,
         "db-type": None,
         "db-path": None,
