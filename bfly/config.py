@@ -78,9 +78,9 @@ class Config(Model):
     max_cache_size: Size = 1024
     max_block_size: Size = 1
     max_cutout_size: Size = 512
-    allowed_paths: Annotated[tuple[AbsolutePath, ...], Field(description="a list of folders")] = (
-        "/",
-    )
+    allowed_paths: Annotated[
+        tuple[AbsolutePath, ...], Field(description="a list of folders and URLs")
+    ] = ("/",)
     allowed_origins: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
         Field(description="a list of origins like https://lab.org:8080, or *"),

@@ -7,13 +7,17 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from bfly.errors import NotAllowed, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Files", "Stamp", "read_exactly", "stamp_of"]
+__all__ = ["Files", "Stamp", "is_url", "read_exactly", "stamp_of"]
+
+SCHEMES = ("http", "https", "s3", "gs")
+"""Of the URLs that a path can be."""
 
 Stamp = tuple[int, int, int] | None
 """Modification time in ns, size and inode; None for a file that is not there."""
@@ -29,6 +33,20 @@ def stamp_of(path: str) -> Stamp:
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is a URL of a kind that can be read."""
+    scheme, found, _ = path.partition("://")
+    return bool(found) and scheme in SCHEMES
+
+
+def _check_url(url: str) -> None:
+    """Refuse what makes a URL lead elsewhere than it begins."""
+    _, _, rest = url.partition("://")
+    steps = unquote(rest).replace("\\", "/").split("/")
+    if not steps[0] or "@" in steps[0] or {"?", "#"} & set(rest) or {".", ".."} & set(steps):
+        raise NotAllowed(f"The URL {url} has a login, '?', '#', '.' or '..' in it.")
 
 
 class _Handle:
@@ -48,26 +66,30 @@ class Files:
     Parameters
     ----------
     allowed : iterable of str
-        The folders that may be read from, as in ``allowed-paths``.
+        The folders and the beginnings of URLs that may be read from, as in ``allowed-paths``.
     limit : int
         How many files stay open while nobody reads from them.
     """
 
     def __init__(self, allowed: Iterable[str] = ("/",), limit: int = 256) -> None:
-        self.allowed = [os.path.realpath(os.path.expanduser(folder)) for folder in allowed]
+        self.allowed = [
+            each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
+        ]
         self.limit = limit
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = threading.Lock()
 
     def resolve(self, path: str) -> str:
-        """Give the real path of a file, its links resolved.
+        """Give the real path of a file, its links resolved; a URL as it is.
 
         Raises
         ------
         NotAllowed
-            The real path lies outside every allowed folder.
+            The real path lies outside every allowed folder, or no allowed URL begins the URL.
         """
-        real = os.path.realpath(path)
+        real = path if is_url(path) else os.path.realpath(path)
+        if is_url(path):
+            _check_url(path)
         for folder in self.allowed:
             if real == folder or real.startswith(folder.rstrip("/") + "/"):
                 return real

@@ -27,12 +27,15 @@ SOURCES = {
     "hdf5": "bfly.sources.hdf5:HDF5",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
+    "n5": "bfly.sources.n5:N5",
     "nifti": "bfly.sources.nifti:Nifti",
     "npy": "bfly.sources.npy:Npy",
     "nrrd": "bfly.sources.nrrd:Nrrd",
+    "precomputed": "bfly.sources.precomputed:Precomputed",
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff:Tiff",
     "tilespecs": "bfly.sources.tilespecs:TileSpecs",
+    "zarr": "bfly.sources.zarr:Zarr",
 }
 
 ENCODERS = {

@@ -42,11 +42,12 @@ REASONS = {
     "nrrd": "not an NRRD file",
     "rec": "not an MRC file",
     "st": "not an MRC file",
+    "zip": "an archive of neither zarr, N5 nor precomputed",
 }
 """The extensions of files that can be a channel, and what is wrong with one that is not."""
 
-METADATA = ("neuron-soma.json", "synapse-connections.json")
-"""Files that belong to a dataset: known, and no channels."""
+METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
+"""Files that belong to a dataset, or to a group of arrays: known, and no channels."""
 
 MOJO = ("tiledVolumeDescription.xml", "w=00000000")
 """What only a Mojo folder, or its tiles, has in it."""

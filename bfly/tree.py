@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bfly.files import is_url
+
 __all__ = ["Channel", "Dataset", "Experiment", "Neurons", "Sample", "Synapses", "check_name"]
 
 
@@ -33,7 +35,7 @@ class _Named(Protocol):
 
 T = TypeVar("T", bound=_Named)
 
-_PATH = "a path, relative ones as seen from this file's folder"
+_PATH = "a path, relative ones as seen from this file's folder, or a URL"
 _NAME = "text without '/' and '::', not blank, '.' or '..', and without ':' at either end"
 
 
@@ -53,9 +55,11 @@ def check_name(name: str) -> str:
 
 
 def _expand(path: str, info: ValidationInfo) -> str:
-    """Make a path absolute, as seen from the folder of the YAML file."""
+    """Make a path absolute, as seen from the folder of the YAML file; leave a URL."""
     if "\0" in path:
         raise ValueError("a path without NUL")
+    if is_url(path):
+        return path
     folder = (info.context or {}).get("folder", "")
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bfly import registry
 from bfly.errors import SourceError
-from bfly.files import Files
+from bfly.files import Files, is_url
 from bfly.geometry import fit_tile
 from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
@@ -104,7 +104,8 @@ class Volume:
             The path lies outside the allowed folders.
         """
         files = files or Files()
-        if not os.path.exists(files.resolve(query.path)):
+        real = files.resolve(query.path)
+        if not is_url(real) and not os.path.exists(real):
             raise SourceError(f"{query.path} does not exist.")
         for source in registry.find("sources").values():
             if source.guess_can_open(query.path):

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import socket
 
 import h5py
@@ -8,6 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from rich.console import Console
 
 from bfly import registry, scan
@@ -388,3 +390,23 @@ def test_real_formats(tmp_path):
     found = look(folder)
     assert shown(found) == {"data": ["em", "grid.json", "mojo", "pointer.json", "seg.h5"]}
     assert sorted(skipped(found, folder)) == ["broken", "broken.h5", "package.json"]
+
+
+def test_folders_and_archives_of_arrays_are_one_channel_each(tmp_path):
+    folder = tmp_path / "data"
+    voxels = np.ones((2, 3, 4), np.uint8)
+    pyramid = zarr.open_group(str(folder / "em.ome.zarr"), mode="w", zarr_format=2)
+    pyramid.create_array("0", data=voxels)
+    pyramid.attrs["multiscales"] = [{"axes": [*"zyx"], "datasets": [{"path": "0"}]}]
+    container = zarr.open_group(str(folder / "some.zarr"), mode="w", zarr_format=3)
+    container.create_array("volumes/raw", data=voxels)
+    container.create_array("volumes/labels", data=voxels)
+    zarr.create_array(str(tmp_path / "one"), data=voxels)
+    shutil.make_archive(str(folder / "one"), "zip", tmp_path / "one")
+    shutil.make_archive(str(folder / "other"), "zip", tmp_path / "one", "c")
+    found = look(folder)
+    assert shown(found) == {
+        "data": ["em.ome.zarr", "one.zip"],
+        "volumes": ["labels", "raw"],
+    }
+    assert [os.path.basename(path) for path, _ in found.skipped] == ["other.zip"]

@@ -68,6 +68,7 @@ class HDF5(Datasource):
         self._check_parts()
         first = self._parts[0][1]
         self.dtype = first.dtype
+        self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
 

@@ -20,6 +20,7 @@ import numpy as np
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.files import read_exactly, stamp_of
 from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.sources.dialects import stated_size
 from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, undo
 from bfly.sources.source import served_dtype
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from bfly.files import Files
     from bfly.geometry import Zyx
+    from bfly.ladder import VoxelSize
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -68,6 +70,8 @@ class Hdf5Dataset:
         Of the dataset and of what is read at once (z, y, x), in voxels.
     dtype : numpy.dtype
         As served (see `served_dtype`).
+    voxel_size : tuple, optional
+        Nanometres (z, y, x), and which attribute of it or of a group around it states them.
     """
 
     def __init__(self, files: Files, path: str, name: str | None = None) -> None:
@@ -82,6 +86,7 @@ class Hdf5Dataset:
             self.name: str = dataset.name
             self.shape = zyx(dataset.shape)
             self.dtype = served_dtype(dataset.dtype, path)
+            self.voxel_size = _voxel_size(dataset)
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
@@ -229,6 +234,16 @@ def _find(file: Any, path: str, name: str | None) -> Any:
             "allowed are three axes (z, y, x), none empty."
         )
     return found
+
+
+def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
+    """Find the voxel size among the attributes of a dataset and of the groups it lies in."""
+    holder = dataset
+    while True:
+        found = stated_size(dict(holder.attrs))
+        if found or holder.name == "/":
+            return found
+        holder = holder.parent
 
 
 def _dataset_names(file: Any) -> list[str]:

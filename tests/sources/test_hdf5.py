@@ -365,3 +365,26 @@ def test_open_files_are_bounded(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before + 8
     files.close()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize(
+    ("holder", "attributes", "voxel_size", "what"),
+    [
+        ("main", {"resolution": [40, 4, 4.5]}, (40, 4, 4.5), "resolution"),
+        ("/", {"resolution": [40.0, 4.0, 4.0]}, (40, 4, 4), "resolution"),
+        ("main", {"voxel_size": [0.04, 0.004, 0.004], "units": "um"}, (40, 4, 4), "voxel_size"),
+        ("main", {"voxel_size": [4, 4, 4], "units": ["nm"] * 3}, (4, 4, 4), "voxel_size"),
+        ("main", {"element_size_um": [0.03, 0.004, 0.005]}, (30, 4, 5), "element_size_um"),
+        ("main", {"resolution": [40, 4]}, None, None),
+        ("main", {"resolution": [40, 4, 4], "units": "parsec"}, None, None),
+        ("main", {"resolution": [0, 0, 0]}, None, None),
+    ],
+)
+def test_attributes_state_the_voxel_size(tmp_path, holder, attributes, voxel_size, what) -> None:
+    path = tmp_path / "v.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("main", data=np.ones((2, 3, 4), "u1"))
+        file[holder].attrs.update(attributes)
+    source = HDF5.open(str(path))
+    assert source.voxel_size == (voxel_size and pytest.approx(voxel_size))
+    assert source.voxel_size_source == (f"file: attribute {what}" if what else "assumed")

@@ -1,0 +1,92 @@
+"""The attributes by which programs of the field state the size of a voxel."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bfly.sources.units import nanometres, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bfly.ladder import VoxelSize
+
+__all__ = ["stated_size"]
+
+VECTORS = {
+    "element_size_um": "um",  # Fiji's HDF5 plug-in and ilastik; always z, y, x
+    "resolution": "nm",  # CREMI, funlib, daisy, N5
+    "voxel_size": "nm",
+}
+"""Attributes of three lengths, and their unit unless ``units`` or ``unit`` says another."""
+
+_QUANTITY = re.compile(r"\s*([0-9.eE+-]+)\s*(\S+)\s*")
+
+
+def stated_size(
+    attributes: Mapping[str, Any], axes: Sequence[int] = (0, 1, 2)
+) -> tuple[VoxelSize, str] | None:
+    """Find the size of a voxel among attributes.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of an array, or of a group that it lies in.
+    axes : sequence of int
+        Which of the numbers of an attribute are z, y and x; it has one for each axis of the
+        array, or three in the order of those that are no singletons.
+
+    Returns
+    -------
+    tuple, optional
+        Nanometres (z, y, x), and which attribute states them.
+    """
+    units = attributes.get("units", attributes.get("unit"))
+    for name, usual in VECTORS.items():
+        order = (0, 1, 2) if name == "element_size_um" else axes
+        found = _vector(attributes.get(name), usual if "_um" in name else units, usual, order)
+        if found:
+            return found, f"attribute {name}"
+    match attributes.get("pixelResolution"):
+        case {"dimensions": [*values], "unit": unit}:
+            found = _vector(values, unit, "nm", axes)
+        case [*values]:
+            found = _vector(values, "um", "um", axes)
+    if "pixelResolution" in attributes and found:
+        return found, "attribute pixelResolution"
+    match attributes.get("transform"):
+        case {"axes": [*names], "scale": [*values], "units": [*each]} if {*"zyx"} <= {*names}:
+            found = _vector(values, each, "nm", [names.index(axis) for axis in "zyx"])
+            if found:
+                return found, "attribute transform"
+    match attributes.get("dimension_units"):
+        case [*texts]:
+            pairs = [_QUANTITY.fullmatch(text or "") for text in texts]
+            if all(pairs):
+                values = [float(pair[1]) for pair in pairs if pair]
+                found = _vector(values, [pair[2] for pair in pairs if pair], "nm", axes)
+                if found:
+                    return found, "attribute dimension_units"
+    return None
+
+
+def _vector(
+    values: Any, units: Any, usual: str, axes: Sequence[int]
+) -> tuple[float, float, float] | None:
+    """Give nanometres (z, y, x) from lengths in some order; None if they are none."""
+    try:
+        lengths = [float(value) for value in values]
+        if isinstance(units, (str, bytes)) or units is None:
+            each = [units or usual] * len(lengths)
+        else:
+            each = list(units)
+        order = list(axes)
+        if len(lengths) == 3:
+            order = [sorted(order).index(axis) for axis in order]
+        factors = [nanometres(each[axis]) for axis in order]
+        if any(factor is None for factor in factors):
+            return None
+        return sizes((lengths[a] * (f or 0) for a, f in zip(order, factors, strict=True)), 1.0)
+    except (TypeError, ValueError, IndexError):
+        return None

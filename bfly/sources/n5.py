@@ -1,0 +1,125 @@
+"""N5: a dataset, or a group of scales ``s0``, ``s1``, … in any of the usual dialects.
+
+The format: https://github.com/saalfeldlab/n5. It counts x, y, z. What the scales are n5-viewer,
+BigDataViewer, Paintera and COSEM state in different words.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files
+from bfly.geometry import zyx
+from bfly.sources.dialects import stated_size
+from bfly.sources.flat_file import singletons
+from bfly.sources.store import Store
+from bfly.sources.tensors import Array, TensorSource, grid_names
+
+if TYPE_CHECKING:
+    from bfly.ladder import VoxelSize
+
+__all__ = ["N5"]
+
+Document = dict[str, Any]
+
+DOCUMENT = "attributes.json"
+
+
+class N5(TensorSource):
+    """An N5 dataset, or a group with the datasets ``s0``, ``s1``, ….
+
+    The first axis is x; axes of one voxel are passed over where there are more than three. A
+    scale's factor is that of ``downsamplingFactors``, of the scale itself or of the group, or of
+    the group's ``scales``; else it follows from stated voxel sizes, or else from the shapes.
+    """
+
+    name = "n5"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by ``attributes.json``: that of a dataset, or that of ``s0`` in a group."""
+        try:
+            store = Store(path, Files())
+            return any(_is_dataset(store.json(each)) for each in (DOCUMENT, f"s0/{DOCUMENT}"))
+        except (NotAllowed, SourceError):
+            return False
+
+    def _arrays(self) -> dict[str, Array]:
+        group = self.document(DOCUMENT) or {}
+        if _is_dataset(group):
+            return {"": self._array("", group, None)}
+        scales: dict[str, Document] = {}
+        for number in count():
+            attributes = self.document(f"s{number}/{DOCUMENT}")
+            if attributes is None or not _is_dataset(attributes):
+                break
+            scales[f"s{number}"] = attributes
+        if not scales:
+            raise SourceError(f"{self.path} has neither a dataset nor scales s0, s1, ….")
+        arrays = {}
+        for number, (name, attributes) in enumerate(scales.items()):
+            ratio = _factor(attributes.get("downsamplingFactors"))
+            ratio = ratio or _factor(_item(group.get("downsamplingFactors"), number))
+            ratio = ratio or _factor(_item(group.get("scales"), number))
+            arrays[name] = self._array(name, attributes, ratio)
+        first = arrays["s0"]
+        self._stated = self._stated or self._of_group(group, first)
+        for name, attributes in scales.items():
+            own, finest = _own_size(attributes, first), _own_size(scales["s0"], first)
+            if arrays[name].ratio is None and own and finest and name != "s0":
+                z, y, x = (a / b for a, b in zip(own, finest, strict=True))
+                if max(z, y, x) > 1:
+                    arrays[name] = self._array(name, attributes, (z, y, x))
+        return arrays
+
+    def _of_group(self, group: Document, first: Array) -> tuple[VoxelSize, str] | None:
+        """Find a voxel size in what the group says: its own, or that of COSEM's multiscales."""
+        for multiscale in group.get("multiscales") or []:
+            for dataset in multiscale.get("datasets") or []:
+                if dataset.get("path") == "s0":
+                    return stated_size(dataset, first.axes)
+        return stated_size(group, first.axes)
+
+    def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
+        shape = tuple(attributes["dimensions"])
+        # Reversed they are z, y, x, or y, x.
+        kept = singletons(shape[::-1], self.path) if len(shape) != 2 else (0, 1)
+        axes = tuple(len(shape) - 1 - axis for axis in kept)
+        if name in ("", "s0"):
+            self._stated = stated_size(attributes, axes)
+        names = grid_names(name, axes, len(shape), tuple(attributes["blockSize"]), "/")
+        place = _place(attributes)
+        return Array({"driver": "n5"}, name, axes, names, ratio, place)
+
+
+def _is_dataset(attributes: Any) -> bool:
+    return isinstance(attributes, dict) and {"dimensions", "blockSize", "dataType"} <= {*attributes}
+
+
+def _item(values: Any, number: int) -> Any:
+    return values[number] if isinstance(values, list) and number < len(values) else None
+
+
+def _factor(values: Any) -> VoxelSize | None:
+    """Give a factor (z, y, x) from one that counts x, y, z."""
+    match values:
+        case [int() | float() as x, int() | float() as y, int() | float() as z, *_]:
+            return float(z), float(y), float(x)
+    return None
+
+
+def _own_size(attributes: Document, first: Array) -> VoxelSize | None:
+    stated = stated_size(attributes, first.axes)
+    return stated[0] if stated else None
+
+
+def _place(attributes: Document) -> tuple[int, int, int]:
+    """Give the voxel in which the stated centre of the first one lies, as COSEM states it."""
+    match attributes.get("transform"):
+        case {"axes": [*axes], "scale": [*scale], "translate": [*at]} if {*"zyx"} <= {*axes}:
+            order = [axes.index(axis) for axis in "zyx"]
+            return zyx(math.floor(at[axis] / scale[axis] + 1e-6) for axis in order)
+    return 0, 0, 0

@@ -1,0 +1,118 @@
+"""Neuroglancer precomputed volumes, sharded too, in every encoding that TensorStore decodes.
+
+The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. It counts
+x, y, z, channel.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files
+from bfly.geometry import zyx
+from bfly.sources.store import Store
+from bfly.sources.tensors import Array, TensorSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bfly.geometry import BoundingBox, Zyx
+    from bfly.sources.tensors import Names
+
+__all__ = ["Precomputed"]
+
+AXES: Zyx = (2, 1, 0)
+
+PACKED = (".gz", ".br", ".zstd")
+"""What CloudVolume adds to the names of files that it has packed once more."""
+
+
+class Precomputed(TensorSource):
+    """A volume with ``info``; of several chunk sizes of a scale the first is read.
+
+    It says itself whether it is an image or a segmentation, how large its voxels are and where
+    its first one lies.
+    """
+
+    name = "precomputed"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the ``info``, which has scales and a type of voxels."""
+        try:
+            info = Store(path, Files()).json("info")
+        except (NotAllowed, SourceError):
+            return False
+        return info is not None and {"scales", "data_type"} <= {*info}
+
+    def _arrays(self) -> dict[str, Array]:
+        info = self.document("info")
+        if info is None:
+            raise SourceError(f"{self.path} has no info.")
+        if info.get("num_channels", 1) != 1:
+            raise SourceError(f"{self.path} has {info['num_channels']} channels; allowed is one.")
+        if info.get("type") in ("image", "segmentation"):
+            self._kind = self._kind or info["type"]
+        scales = info["scales"]
+        finest = [float(size) for size in scales[0]["resolution"]]
+        self._stated = (finest[2], finest[1], finest[0]), "info resolution"
+        arrays = {}
+        for number, scale in enumerate(scales):
+            x, y, z = (a / b for a, b in zip(scale["resolution"], finest, strict=True))
+            spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
+            place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
+            arrays[scale["key"]] = Array(spec, "", AXES, self._names_of(scale), (z, y, x), place)
+        return arrays
+
+    def _names_of(self, scale: dict[str, Any]) -> Names:
+        """Say which files hold a box: those named after it, or any of the shards."""
+        key = scale["key"]
+        if self.store.folder is not None:
+            self._check_packed(f"{self.store.folder}/{key}")
+        if scale.get("sharding") is not None:
+            return self._shards(key)
+        chunk, size = zyx(scale["chunk_sizes"][0][::-1]), zyx(scale["size"][::-1])
+        offset = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
+
+        def names(box: BoundingBox) -> Iterable[str]:
+            spans = [
+                [
+                    f"{i * c + o}-{min((i + 1) * c, n) + o}"
+                    for i in range(start // c, (stop - 1) // c + 1)
+                ]
+                for start, stop, c, n, o in zip(
+                    box.start, box.stop, chunk, size, offset, strict=True
+                )
+            ]
+            for z, y, x in itertools.product(*spans):
+                yield f"{key}/{x}_{y}_{z}"
+
+        return names
+
+    def _shards(self, key: str) -> Names:
+        """Watch all shards: which one holds a chunk only their indexes say."""
+
+        def names(_box: BoundingBox) -> Iterable[str]:
+            folder = f"{self.store.folder}/{key}"
+            if os.path.isdir(folder):
+                yield from (f"{key}/{file}" for file in sorted(os.listdir(folder)))
+
+        return names
+
+    def _check_packed(self, folder: str) -> None:
+        """Refuse what would look like a volume without chunks."""
+        try:
+            with os.scandir(self.files.resolve(folder)) as listing:
+                first = next(
+                    (entry.name for entry in listing if entry.name[0] in "-0123456789"), ""
+                )
+        except OSError:
+            return
+        if first.endswith(PACKED):
+            raise SourceError(
+                f"{self.path}: {os.path.basename(folder)}/{first} is a file that CloudVolume has "
+                "packed once more; write the volume with compress=False, or unpack its files."
+            )

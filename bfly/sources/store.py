@@ -1,0 +1,146 @@
+"""Where chunked formats keep their objects: a folder, a zip archive, or a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import tensorstore as ts
+
+from bfly.errors import SourceError
+from bfly.files import is_url
+
+if TYPE_CHECKING:
+    from bfly.files import Files
+
+__all__ = ["CONTEXT", "PATIENCE", "Store", "reason_of"]
+
+PATIENCE = 30.0
+"""Seconds after which a read that has not come back has failed."""
+
+_RETRIES = {"max_retries": 2, "initial_delay": "100ms", "max_delay": "1s"}
+
+CONTEXT = ts.Context(
+    {
+        # For the indexes of shards, mostly: tiles are kept by Butterfly itself.
+        "cache_pool": {"total_bytes_limit": 64 << 20},
+        "http_request_retries": _RETRIES,
+        "s3_request_retries": _RETRIES,
+        "gcs_request_retries": _RETRIES,
+    }
+)
+"""What all arrays of the process share."""
+
+METADATA_LIMIT = 64 << 20
+"""Bytes: more is no metadata."""
+
+
+class Store:
+    """Objects by their names.
+
+    Parameters
+    ----------
+    path : str
+        A folder, a zip archive, or a URL of ``http``, ``https``, ``s3`` or ``gs``.
+    files : Files
+        Knows what may be read.
+
+    Attributes
+    ----------
+    folder : str, optional
+        The real folder, if it is one.
+    file : str, optional
+        The real file of an archive, if it is one.
+
+    Raises
+    ------
+    NotAllowed
+        It lies outside ``allowed-paths``.
+    SourceError
+        There is nothing of the sort.
+    """
+
+    def __init__(self, path: str, files: Files) -> None:
+        self.path = path
+        self.folder: str | None = None
+        self.file: str | None = None
+        self._files = files
+        real = files.resolve(path)
+        if is_url(path):
+            self._spec = _remote(real)
+        elif os.path.isdir(real):
+            self.folder = real
+            self._spec = {"driver": "file", "path": real + "/"}
+        elif zipfile.is_zipfile(real):
+            self.file = real
+            base = {"driver": "file", "path": real}
+            self._spec = {"driver": "zip", "base": base, "path": ""}
+        elif os.path.exists(real):
+            raise SourceError(f"{path} is neither a folder nor a zip archive.")
+        else:
+            raise SourceError(f"{path} does not exist.")
+
+    def spec(self, name: str = "") -> dict[str, Any]:
+        """Give TensorStore's description of the objects below a name."""
+        below = f"{name}/" if name else ""
+        return {**self._spec, "path": self._spec["path"] + below}
+
+    def read(self, name: str) -> bytes | None:
+        """Give the bytes of an object, None where there is none.
+
+        Raises
+        ------
+        NotAllowed, SourceError
+            It may not or cannot be read.
+        """
+        if self.folder is not None:
+            try:
+                return self._files.read_bytes(f"{self.folder}/{name}")
+            except FileNotFoundError:
+                return None
+        try:
+            store = ts.KvStore.open(self._spec, context=CONTEXT).result(PATIENCE)
+            found = store.read(name).result(PATIENCE)
+        except Exception as error:
+            raise SourceError(f"{self.path}: {name} cannot be read: {reason_of(error)}") from error
+        return found.value if found.state == "value" else None
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """Give the object of a JSON document, None where there is none; errors as `read`."""
+        data = self.read(name)
+        if data is None:
+            return None
+        try:
+            document = json.loads(data)
+        except ValueError as error:
+            raise SourceError(f"{self.path}: {name} is not JSON: {error}.") from error
+        if not isinstance(document, dict):
+            raise SourceError(f"{self.path}: {name} is no JSON object.")
+        return document
+
+
+def _remote(url: str) -> dict[str, Any]:
+    """Give the description of what lies below a URL."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/") + "/"
+    if parts.scheme in ("http", "https"):
+        return {"driver": "http", "base_url": f"{parts.scheme}://{parts.netloc}", "path": path}
+    bucket = {"bucket": parts.netloc, "path": unquote(path).lstrip("/")}
+    if parts.scheme == "gs":
+        return {"driver": "gcs", **bucket}
+    # The usual variables, of which TensorStore's driver knows those of the credentials.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    more = {"endpoint": endpoint, "aws_region": region or (endpoint and "us-east-1")}
+    return {"driver": "s3", **bucket, **{key: value for key, value in more.items() if value}}
+
+
+def reason_of(error: BaseException) -> str:
+    """Give TensorStore's reason in one line, without what it adds for its own developers."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {PATIENCE:g} s."
+    text = str(error).partition(" [tensorstore_spec=")[0].partition(" [source locations=")[0]
+    return " ".join(text.split())

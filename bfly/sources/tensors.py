@@ -1,0 +1,184 @@
+"""The base of formats that TensorStore reads: arrays in chunks, one for each mip."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorstore as ts
+
+from bfly.errors import SourceError
+from bfly.geometry import BoundingBox, zyx
+from bfly.ladder import StoredLevel, ladder
+from bfly.sources.source import Datasource, served_dtype
+from bfly.sources.store import CONTEXT, PATIENCE, Store, reason_of
+
+if TYPE_CHECKING:
+    from bfly.geometry import Zyx
+    from bfly.ladder import VoxelSize
+
+__all__ = ["Array", "TensorSource", "grid_names"]
+
+Names = Callable[[BoundingBox], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A level of a volume, as the metadata describe it.
+
+    Parameters
+    ----------
+    spec : dict
+        TensorStore's driver and its options, without the store.
+    name : str
+        Where in the store it lies.
+    axes : tuple of int
+        Which axes of the array are z, y and x, or y and x of a single section; all others are
+        one voxel long.
+    names : callable
+        Gives the objects that hold a box of its voxels (z, y, x, the first one 0), by their
+        names in the store.
+    ratio : tuple of float, optional
+        By how much its voxels are larger than those of the first array (z, y, x).
+    place : tuple of float, optional
+        Where its first voxel lies, in its own voxels, as the format states it.
+    """
+
+    spec: dict[str, Any]
+    name: str
+    axes: tuple[int, ...]
+    names: Names
+    ratio: VoxelSize | None = None
+    place: Zyx = (0, 0, 0)
+
+
+class TensorSource(Datasource):
+    """A folder, a zip archive or a URL with arrays.
+
+    A derived class reads the metadata (`_arrays`); here arrays become mips, and boxes are read.
+    What is not there is the array's fill value. The objects that were read in a folder are
+    watched; elsewhere it is the metadata.
+    """
+
+    store: Store
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, Array]:
+        """Give the arrays by names for people, the finest first; set what else is stated.
+
+        `store` is open. Raises `SourceError` where the metadata are not to be used; whatever
+        else it raises is taken as damage.
+        """
+
+    def _open(self) -> None:
+        self.store = Store(self.path, self.files)
+        if self.store.file is not None:
+            self._watch(self.path)
+        try:
+            arrays = self._arrays()
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
+        opened = {name: self._open_array(array) for name, array in arrays.items()}
+        levels = {
+            name: StoredLevel(zyx(voxels.shape), chunk, arrays[name].ratio, arrays[name].place)
+            for name, (voxels, chunk) in opened.items()
+        }
+        rungs = ladder(self.path, levels)
+        self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
+        self._voxels = {mip: opened[name][0] for mip, (name, _) in rungs.items()}
+        self._names = {mip: arrays[name].names for mip, (name, _) in rungs.items()}
+        stored = self._voxels[0].dtype.numpy_dtype
+        self.dtype = served_dtype(stored, self.path)
+        if any(voxels.dtype.numpy_dtype != stored for voxels in self._voxels.values()):
+            raise SourceError(f"{self.path} has mips of different dtypes.")
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """Read a JSON document of the store and watch it."""
+        if self.store.folder is not None:
+            self._watch(f"{self.store.folder}/{name}")
+        return self.store.json(name)
+
+    def _open_array(self, array: Array) -> tuple[Any, Zyx]:
+        """Open an array; give it as z, y, x from 0 on, and its chunk."""
+        spec = {
+            **array.spec,
+            "kvstore": self.store.spec(array.name),
+            "recheck_cached_data": "open",
+            "recheck_cached_metadata": "open",
+        }
+        try:
+            opened = ts.open(spec, read=True, open=True, context=CONTEXT).result(PATIENCE)
+        except Exception as error:
+            raise SourceError(f"{self.path} cannot be opened: {reason_of(error)}") from error
+        read_chunk = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
+        chunk = zyx([1, 1, *(read_chunk[axis] or 1 for axis in array.axes)][-3:])
+        others = [axis for axis in range(opened.rank) if axis not in array.axes]
+        if any(opened.shape[axis] != 1 for axis in others) or 0 in opened.shape:
+            raise SourceError(
+                f"{self.path}: {array.name or 'the array'} has the shape {opened.shape}; allowed "
+                "are z, y and x, none empty, and other axes of one voxel."
+            )
+        index = [0 if axis in others else slice(None) for axis in range(opened.rank)]
+        for axis in others:
+            index[axis] = opened.domain.origin[axis]
+        kept = sorted(array.axes)
+        volume = opened[tuple(index)].transpose([kept.index(axis) for axis in array.axes])
+        if len(array.axes) == 2:
+            volume = volume[ts.newaxis]
+        return volume[ts.d[:].translate_to[0]], chunk
+
+    def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        if self.store.folder is not None:
+            for name in self._names[mip](box):
+                self._watch_allowed(f"{self.store.folder}/{name}")
+        try:
+            voxels = self._voxels[mip][box.slices].read().result(PATIENCE)
+        except Exception as error:
+            raise SourceError(f"{self.path} cannot be read: {reason_of(error)}") from error
+        return np.ascontiguousarray(voxels).view(self.dtype)
+
+    def _watch_allowed(self, path: str) -> None:
+        """Watch a file and see to it that it may be read."""
+        if path not in self._stamps:
+            self.files.resolve(path)
+            self._watch(path)
+
+
+def grid_names(
+    folder: str,
+    axes: tuple[int, ...],
+    rank: int,
+    chunk: tuple[int, ...],
+    separator: str,
+    prefix: str = "",
+) -> Names:
+    """Give how the objects of a regular grid are named: by the index of a chunk.
+
+    Parameters
+    ----------
+    folder : str
+        Where the array lies in the store.
+    axes : tuple of int
+        As those of `Array`.
+    rank : int
+        How many axes it has.
+    chunk : tuple of int
+        The voxels of an object, in the array's order.
+    separator, prefix : str
+        What is between the numbers of an index, and before them.
+    """
+
+    def names(box: BoundingBox) -> Iterable[str]:
+        spans = [range(1)] * rank
+        ends = list(zip(box.start, box.stop, strict=True))[-len(axes) :]
+        for axis, (start, stop) in zip(axes, ends, strict=True):
+            spans[axis] = range(start // chunk[axis], (stop - 1) // chunk[axis] + 1)
+        for index in itertools.product(*spans):
+            name = prefix + separator.join(map(str, index))
+            yield f"{folder}/{name}" if folder else name
+
+    return names

@@ -1,0 +1,171 @@
+"""Zarr 2 and 3, sharded too: an array, or the pyramid of arrays that OME-Zarr describes.
+
+The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files
+from bfly.geometry import zyx
+from bfly.sources.dialects import stated_size
+from bfly.sources.flat_file import singletons
+from bfly.sources.store import Store
+from bfly.sources.tensors import Array, TensorSource, grid_names
+from bfly.sources.units import nanometres
+
+if TYPE_CHECKING:
+    from bfly.geometry import Zyx
+
+__all__ = ["Zarr"]
+
+Document = dict[str, Any]
+
+
+class Zarr(TensorSource):
+    """A zarr array, or a group with the ``multiscales`` of OME-Zarr 0.4 or 0.5.
+
+    The axes of an array are those that it names z, y and x, in any order; without names they are
+    the last three, where axes of one voxel are passed over. Other axes, such as time and
+    channels, have to be one voxel long.
+    """
+
+    name = "zarr"
+
+    @classmethod
+    def guess_can_open(cls, path: str) -> bool:
+        """Tell by the metadata: those of an array, or those of a group with ``multiscales``."""
+        try:
+            store = Store(path, Files())
+            return _array(store.json, "") is not None or bool(_multiscales(store.json))
+        except (NotAllowed, SourceError):
+            return False
+
+    def _arrays(self) -> dict[str, Array]:
+        multiscales = _multiscales(self.document)
+        if not multiscales:
+            return {"": self._alone()}
+        first = multiscales[0]
+        names = [_axis_name(axis) for axis in first.get("axes") or "tczyx"]
+        common = _transform(first, len(names))
+        sizes, places, arrays = [], [], {}
+        for dataset in first["datasets"]:
+            size, place = _transform(dataset, len(names))
+            sizes.append([a * b for a, b in zip(size, common[0], strict=True)])
+            places.append([a * b + c for a, b, c in zip(place, *common, strict=True)])
+        for dataset, size, place in zip(first["datasets"], sizes, places, strict=True):
+            meta = _array(self.document, dataset["path"])
+            if meta is None:
+                raise SourceError(f"{self.path} has no array {dataset['path']}.")
+            axes = _axes(names[-len(meta["shape"]) :], tuple(meta["shape"]), self.path)
+            y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
+            z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
+            # The voxel in which the stated centre of the first one lies: programs that take the
+            # corner for it, and those that leave it out, are met as well.
+            corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
+            arrays[dataset["path"]] = _described(meta, dataset["path"], axes, (z, y, x), corner)
+        axes = next(iter(arrays.values())).axes
+        self._state(first, sizes[0], axes)
+        return arrays
+
+    def _state(self, multiscale: Document, size: list[float], axes: tuple[int, ...]) -> None:
+        """Take the voxel size of OME-Zarr, if it has units, and what it says of labels."""
+        described = multiscale.get("axes") or []
+        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in described]
+        if (
+            units
+            and len(axes) == 3
+            and all(units[axis] and nanometres(units[axis]) for axis in axes)
+        ):
+            z, y, x = (size[axis] * (nanometres(units[axis]) or 1) for axis in axes)
+            self._stated = (z, y, x), "OME-Zarr axes and scale"
+        if "image-label" in _ome(self.document):
+            self._kind = self._kind or "segmentation"
+
+    def _alone(self) -> Array:
+        meta = _array(self.document, "")
+        if meta is None:
+            raise SourceError(f"{self.path} has neither an array nor multiscales of OME-Zarr.")
+        names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
+        axes = _axes(names, tuple(meta["shape"]), self.path)
+        self._stated = stated_size(meta["attributes"], axes)
+        return _described(meta, "", axes)
+
+
+def _multiscales(read: Any) -> list[Document]:
+    """Give the ``multiscales`` of a group; none where there are none."""
+    match _ome(read).get("multiscales"):
+        case [{"datasets": [_, *_]}, *_] as found:
+            return list(found)
+    return []
+
+
+def _ome(read: Any) -> Document:
+    """Give the attributes of a group that OME-Zarr defines."""
+    group = read("zarr.json")
+    if group is not None:
+        attributes = group.get("attributes")
+        ome = attributes.get("ome") if isinstance(attributes, dict) else None
+        return ome if isinstance(ome, dict) else {}
+    return (read(".zattrs") or {}) if read(".zgroup") is not None else {}
+
+
+def _array(read: Any, name: str) -> Document | None:
+    """Give the metadata of an array, with its attributes among them, None where none is."""
+    below = f"{name}/" if name else ""
+    meta: Document | None = read(f"{below}zarr.json")
+    if meta is not None:
+        is_array = meta.get("node_type") == "array" and "shape" in meta
+        return {"attributes": {}, **meta} if is_array else None
+    meta = read(f"{below}.zarray")
+    if meta is None or "shape" not in meta:
+        return None
+    return {**meta, "attributes": read(f"{below}.zattrs") or {}}
+
+
+def _described(
+    meta: Document, name: str, axes: tuple[int, ...], ratio: Any = None, place: Zyx = (0, 0, 0)
+) -> Array:
+    """Describe an array to TensorStore, and where its objects lie."""
+    rank = len(meta["shape"])
+    if meta["zarr_format"] == 2:
+        separator = meta.get("dimension_separator", ".")
+        names = grid_names(name, axes, rank, tuple(meta["chunks"]), separator)
+        return Array({"driver": "zarr"}, name, axes, names, ratio, place)
+    chunk = tuple(meta["chunk_grid"]["configuration"]["chunk_shape"])
+    encoding = meta.get("chunk_key_encoding", {"name": "default"})
+    is_default = encoding["name"] == "default"
+    usual = "/" if is_default else "."
+    separator = encoding.get("configuration", {}).get("separator", usual)
+    prefix = f"c{separator}" if is_default else ""
+    names = grid_names(name, axes, rank, chunk, separator, prefix)
+    return Array({"driver": "zarr3"}, name, axes, names, ratio, place)
+
+
+def _axis_name(axis: Any) -> str:
+    """Give the name of an axis; before OME-Zarr 0.4 it was the axis."""
+    return str(axis["name"] if isinstance(axis, dict) else axis)
+
+
+def _axes(names: Any, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+    """Find which axes are z, y and x, or y and x."""
+    if len(shape) == 2:
+        return 0, 1
+    lower = [str(name).lower() for name in names or ()]
+    if len(lower) == len(shape) and {*"zyx"} <= {*lower}:
+        return zyx(lower.index(axis) for axis in "zyx")
+    return singletons(shape, path)
+
+
+def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:
+    """Give scale and translation, of one for each axis, that stand in a part of OME-Zarr."""
+    scale, translation = [1.0] * rank, [0.0] * rank
+    for step in holder.get("coordinateTransformations") or []:
+        if step["type"] == "scale":
+            scale = [float(value) for value in step["scale"]]
+        elif step["type"] == "translation":
+            translation = [float(value) for value in step["translation"]]
+    return scale, translation

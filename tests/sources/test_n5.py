@@ -1,0 +1,122 @@
+"""N5 as TensorStore writes it, and real samples."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorstore as ts
+
+from bfly.geometry import ceil_div
+from bfly.sources.n5 import N5
+from bfly.testing.sources import SourceSuite
+from bfly.testing.volumes import random_volume
+
+
+def write_n5(path, volume, block=(16, 16, 2), compression="gzip", **attributes):
+    """Write a volume (z, y, x) as N5 counts it, x first."""
+    dtype = volume.dtype.name
+    spec = {
+        "driver": "n5",
+        "kvstore": f"file://{path}/",
+        "metadata": {
+            **{"dimensions": volume.shape[::-1], "blockSize": block, "dataType": dtype},
+            **{"compression": {"type": compression}, **attributes},
+        },
+    }
+    ts.open(spec, create=True).result().write(volume.T).result()
+    return path
+
+
+class TestGzip(SourceSuite):
+    source = N5
+    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+
+    def write(self, folder, volume):
+        return write_n5(folder / "a", volume)
+
+
+class TestZstd(SourceSuite):
+    source = N5
+    dtypes = ("uint8", "uint64")
+
+    def write(self, folder, volume):
+        return write_n5(folder / "a", volume, compression="zstd")
+
+
+def levels(volume):
+    return [volume, volume[:, ::2, ::2], volume[::2, ::4, ::4]]
+
+
+FACTORS = [[1, 1, 1], [2, 2, 1], [4, 4, 2]]
+
+
+def size(scale):
+    return [4.0 * scale[0], 4.0 * scale[1], 30.0 * scale[2]]
+
+
+DIALECTS = {
+    "n5-viewer": lambda n: {"pixelResolution": {"dimensions": size(FACTORS[n]), "unit": "nm"}},
+    "bigdataviewer": lambda n: {"downsamplingFactors": FACTORS[n], "resolution": size([1, 1, 1])},
+    "cosem": lambda n: {
+        "transform": {
+            **{"axes": ["z", "y", "x"], "units": ["nm"] * 3, "scale": size(FACTORS[n])[::-1]},
+            "translate": [
+                (f - 1) / 2 * s for f, s in zip(FACTORS[n][::-1], (30, 4, 4), strict=True)
+            ],
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_scales(tmp_path, dialect) -> None:
+    volume = random_volume((8, 40, 48), "uint16")
+    for number, level in enumerate(levels(volume)):
+        write_n5(tmp_path / f"s{number}", np.ascontiguousarray(level), **DIALECTS[dialect](number))
+    assert N5.guess_can_open(str(tmp_path))
+    source = N5.open(str(tmp_path))
+    assert source.voxel_size == (30, 4, 4)
+    assert source.voxel_size_source.startswith("file: attribute ")
+    assert [scale.factor for scale in source.scales.values()] == [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
+    for mip, level in enumerate(levels(volume)):
+        assert source.scales[mip].origin == (0, 0, 0)
+        assert np.array_equal(source.read(mip, source.scales[mip].box), level)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        {"downsamplingFactors": FACTORS, "resolution": [4, 4, 30]},
+        {"scales": FACTORS, "pixelResolution": {"dimensions": [0.004, 0.004, 0.03], "unit": "um"}},
+        {"multiScale": True, "units": ["nm"] * 3, "resolution": [4, 4, 30]},
+    ],
+)
+def test_scales_that_the_group_describes(tmp_path, group) -> None:
+    volume = random_volume((8, 41, 48), "uint8")
+    (tmp_path / "attributes.json").write_text(json.dumps({"n5": "2.5.0", **group}))
+    for number, level in enumerate(levels(volume)):
+        write_n5(tmp_path / f"s{number}", np.ascontiguousarray(level))
+    source = N5.open(str(tmp_path))
+    assert source.voxel_size == pytest.approx((30, 4, 4))
+    assert [scale.factor for scale in source.scales.values()] == [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
+    assert source.scales[2].shape == (4, ceil_div(41, 4), 12)
+
+
+def samples(data):
+    return sorted(info.parent for info in data.rglob("attributes.json"))
+
+
+@pytest.mark.parametrize("folder", ["n5", "neuroglancer"])
+def test_real_samples(data, folder) -> None:
+    found = 0
+    for path in samples(data / "formats" / folder):
+        if N5.guess_can_open(str(path)):
+            array = path / "s0" if (path / "s0").exists() else path
+            truth = ts.open({"driver": "n5", "kvstore": f"file://{array}/"}).result()
+            source = N5.open(str(path))
+            got = source.read(0, source.scales[0].box).view(truth.dtype.numpy_dtype)
+            assert np.array_equal(np.squeeze(got), np.squeeze(truth.read().result().T))
+            found += 1
+    assert found > 2
