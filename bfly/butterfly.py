@@ -76,9 +76,12 @@ class Butterfly:
     def serve(self) -> None:
         """Serve until the process is told to end."""
         self._warn_of_paths()
-        database = self._db_type(self._db_path, runtime_of(self.config))
-        server = Webserver(database.load_config(self.config.dump()), self.config)
+        server = Webserver(self.database().load_config(self.config.dump()), self.config)
         server.start()
+
+    def database(self) -> Database:
+        """Give the database, without what the configuration says is to be loaded into it."""
+        return self._db_type(self._db_path, runtime_of(self.config))
 
     def _warn_of_paths(self) -> None:
         """Say of each channel that cannot be served why not; the others are."""

@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": ("bfly.commands.demo:Demo", "make synthetic tissue and serve it"),
+    "edits": ("bfly.commands.edits:Edits", "import and export merge tables, print the log"),
 }
 """From a command's name to its class, and what the help of ``bfly`` says of it."""
 

@@ -13,7 +13,7 @@ from bfly.edits.replay import Replay
 from bfly.errors import BadRequest, DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
@@ -74,6 +74,10 @@ class ChannelEdits:
         if not 0 <= position <= last:
             raise BadRequest(f"The operation {position} is not from 0 to {last}.")
         return Replay(self.path, self._log, position).state()
+
+    def operations(self) -> Iterator[Operation]:
+        """Give all operations, in their order, few in memory at once."""
+        return self._log.read(self.path)
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
         """Call somebody, from any thread, after each change; gives what ends that."""

@@ -72,17 +72,18 @@ def _check_one(ids: Ids, segments: Ids, message: str) -> None:
         raise BadRequest(f"{message.format(ids[two[0]])}: {first} and {second}.")
 
 
-def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[State], Iterator[Operation]]:
+def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[State], list[Operation]]:
     """Give what makes the operations that add a table to a state; see `checked`.
 
     There are none if the state has all of it.
     """
 
-    def operations(state: State) -> Iterator[Operation]:
+    def operations(state: State) -> list[Operation]:
         rows, names = checked(supervoxels, segments, state)
         was = state.segments(rows)
-        if not (state.knows(rows) & (was == names)).all():
-            yield from operations_of(rows, names, was, state.position + 1, who)
+        if (state.knows(rows) & (was == names)).all():
+            return []
+        return list(operations_of(rows, names, was, state.position + 1, who))
 
     return operations
 

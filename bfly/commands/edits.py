@@ -1,0 +1,143 @@
+"""``bfly edits``: merge tables into and out of the log, and the log itself."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from bfly.commands.command import Command
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from bfly.edits.channel import ChannelEdits
+    from bfly.edits.operation import Operation
+
+__all__ = ["Edits"]
+
+SHOWN = 8
+"""How many lists of an operation are printed."""
+
+
+class Edits(Command):
+    """Imports, exports, and prints the edits of a channel."""
+
+    description = """\
+Move the edits of a label channel, in whatever database a configuration says.
+
+  bfly edits import -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL TABLE
+                           merge what a table says: its columns are supervoxel and segment
+  bfly edits export -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL TABLE
+                           write such a table of all that was edited
+  bfly edits log -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL
+                           print the operations, one a line
+
+TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it) as the first
+Butterfly had them. A server that runs on the same database need not be stopped.
+"""
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=("import", "export", "log"), help="what to do")
+        parser.add_argument("channel", help="whose edits, as addresses name it")
+        parser.add_argument("table", nargs="?", help="the file, for import and export")
+        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
+        parser.add_argument(
+            "--at", type=int, metavar="ID", help="export the state after an operation, not the last"
+        )
+
+    @override
+    def run(self, arguments: Namespace) -> None:
+        from bfly.errors import BadRequest
+
+        if (arguments.table is None) != (arguments.action == "log"):
+            raise BadRequest("import and export need a TABLE, log has none.")
+        channel, most = _opened(arguments.exp, arguments.channel)
+        if arguments.action == "import":
+            _import(channel, arguments.table, most)
+        elif arguments.action == "export":
+            _export(channel, arguments.table, arguments.at)
+        else:
+            for operation in channel.operations():
+                print(_line(operation))
+
+
+def _opened(experiments: str | None, token: str) -> tuple[ChannelEdits, int]:
+    """Give the edits of a channel, and the largest id that its voxels can hold."""
+    import numpy as np
+
+    from bfly.butterfly import Butterfly
+    from bfly.core import Core
+    from bfly.errors import BadRequest
+    from bfly.protocols.protocol import by_token, channel_words
+    from bfly.queries.info import InfoQuery
+
+    butterfly = Butterfly(experiments)
+    found, _ = by_token(butterfly.config, token)
+    core = Core(butterfly.database())
+    if not core.edits.log.durable:
+        raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
+    volume = core.update_query(InfoQuery(**channel_words(found)))["volume"]
+    if volume.kind != "segmentation":
+        raise BadRequest(f"{found.name} is an image; only a segmentation has edits.")
+    return core.edits.channel(found.path), int(np.iinfo(volume.dtype).max)
+
+
+def _import(channel: ChannelEdits, path: str, most: int) -> None:
+    from rich.console import Console
+    from rich.progress import track
+
+    from bfly.edits.files import read_table
+    from bfly.edits.merge_table import added
+    from bfly.edits.message import Save
+    from bfly.errors import BadRequest
+
+    console = Console(stderr=True)
+    with console.status(f"Reading {path}"):
+        supervoxels, segments, splits = read_table(path)
+    if len(segments) and max(supervoxels.max(), segments.max()) > most:
+        raise BadRequest(f"{path} has ids above {most}, which the channel's voxels cannot hold.")
+    who = getpass.getuser()
+
+    def operations(state: Any) -> Any:
+        rows = added(supervoxels, segments, who)(state)
+        yield from track(rows, "Writing the log", len(rows), console=console, transient=True)
+
+    before = channel.state.position
+    channel.append(operations)
+    after = channel.append(
+        lambda state: Save((), splits).operations(state, who, state.position)
+    ).position
+    console.print(f"{len(supervoxels):,} rows were imported as {after - before} operations.")
+
+
+def _export(channel: ChannelEdits, path: str, at: int | None) -> None:
+    from rich.console import Console
+
+    from bfly.edits.files import write_table
+
+    console = Console(stderr=True)
+    with console.status(f"Writing {path}"):
+        state = channel.state if at is None else channel.at(at)
+        supervoxels, segments = state.table()
+        write_table(path, supervoxels, segments, state.splits)
+    console.print(f"{len(supervoxels):,} supervoxels were exported.")
+
+
+def _line(operation: Operation) -> str:
+    """Say an operation in a line: its id, time, who, kind, base, and what became of what."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(operation.time))
+    what, start = list(operation.splits), 0
+    lists = zip(operation.sizes.tolist(), operation.names.tolist(), strict=True)
+    for number, (size, name) in enumerate(lists):
+        if number == SHOWN:
+            what.append(f"and {len(operation.sizes) - SHOWN} more")
+            break
+        was = dict.fromkeys(operation.was[start : start + size].tolist())
+        what.append(f"{name} of {' '.join(map(str, list(was)[:SHOWN]))}{' …' * (len(was) > SHOWN)}")
+        start += size
+    head = f"{operation.id}\t{when}\t{operation.who or '-'}\t{operation.kind}\ton {operation.base}"
+    return f"{head}\t{'; '.join(what)}"
