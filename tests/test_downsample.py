@@ -32,8 +32,8 @@ def test_the_mode_is_the_smallest_most_frequent_label(origin, factor, dtype) -> 
         assert found[place] == values[counts == counts.max()].min()
 
 
-@pytest.mark.parametrize("origin", [(0, 0, 0), (0, 3, 1)])
-@pytest.mark.parametrize("factor", [(1, 2, 2), (1, 8, 8)])
+@pytest.mark.parametrize("origin", [(0, 0, 0), (0, 3, 1), (5, 17, 33)])
+@pytest.mark.parametrize("factor", [(1, 2, 2), (1, 8, 8), (4, 16, 16), (8, 32, 32)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_the_mean_is_of_the_voxels_that_are_there(origin, factor, dtype) -> None:
     voxels = np.random.default_rng(2).integers(0, 255, (2, 13, 10)).astype(dtype)
