@@ -1,3 +1,4 @@
+import "./settled";
 import "neuroglancer";
 import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
 
