@@ -138,6 +138,8 @@ class Core:
     def get_info(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
+        if i_query.wants_neurons:
+            i_query.has_neurons = self._connectome.counts(i_query.path)["neurons"] > 0
         return i_query.dump
 
     def get_feature(self, f_query: FeatureQuery) -> str:

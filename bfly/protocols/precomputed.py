@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
-from bfly.protocols.annotations import annotation_query
+from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.protocols.pyramid import block_shape
 from bfly.queries.data import MOST_HALVINGS, BoxQuery, DataQuery
@@ -57,17 +57,26 @@ class VolumeQuery(_Encoded, InfoQuery):
 
     method = "precompute_info"
 
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        super().update_source(keywords)
+        self.wants_neurons = self.volume.kind == "segmentation"
+        # Neurons may come and go.
+        self.lasting = not self.wants_neurons
+
     @property
     def result(self) -> dict[str, Any]:
         """The ``info``: one scale for each mip down to a section of one chunk."""
         volume = self.volume
         self.check_encoding(volume)
+        properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
         return {
             "@type": "neuroglancer_multiscale_volume",
             "type": volume.kind,
             "data_type": volume.dtype.name,
             "num_channels": 1,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
+            **properties,
         }
 
     def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:

@@ -81,6 +81,9 @@ class InfoQuery(Query):
     id: int | None = None
     feature = ""
     format = "json"
+    wants_neurons = False
+    """Whether the answer depends on `has_neurons`, so that the database is asked."""
+    has_neurons = False
     merge: list[list[str]] = []  # noqa: RUF012
     split: list[str] = []  # noqa: RUF012
     error = ""

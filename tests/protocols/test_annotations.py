@@ -341,7 +341,8 @@ def test_etags_change_with_the_database(served: Served) -> None:
 
 def test_segment_properties(served: Served) -> None:
     rows = served.rows
-    properties = served.client.get(f"{ROOT}/segment_properties/info").json()
+    info = served.client.get(f"{ROOT}/info").json()
+    properties = served.client.get(f"{ROOT}/{info['segment_properties']}/info").json()
     assert properties["@type"] == "neuroglancer_segment_properties"
     inline = properties["inline"]
     names, out = np.unique(rows["n1"], return_counts=True)
@@ -375,15 +376,17 @@ def test_numbers_and_words_of_neurons(tmp_path: Path, serve: Callable) -> None:
     assert values["root"] == ("string", ["9007199254740993", "1"])
 
 
-def test_a_dataset_without_neurons_says_so(tmp_path: Path, serve: Callable) -> None:
+def test_a_dataset_without_neurons_has_no_link_to_them(tmp_path: Path, serve: Callable) -> None:
     with serve(configuration(tmp_path)) as client:
+        assert "segment_properties" not in client.get(f"{ROOT}/info").json()
         for path in ("segment_properties/info", "synapses/info", "synapses/pre/7"):
             assert client.get(f"{ROOT}/{path}").status_code == 404
 
 
-def test_they_are_below_an_encoding_too(served: Served) -> None:
+def test_links_are_below_an_encoding_too(served: Served) -> None:
     for encoding in ("raw", "compressed_segmentation"):
-        url = f"{ROOT}/{encoding}/segment_properties/info"
+        info = served.client.get(f"{ROOT}/{encoding}/info").json()
+        url = f"{ROOT}/{encoding}/{info['segment_properties']}/info"
         assert (
             served.client.get(url).content
             == served.client.get(f"{ROOT}/segment_properties/info").content
