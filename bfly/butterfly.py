@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bfly import registry, rh_config
 from bfly.config import Config
+from bfly.disk_cache import DiskCache
 from bfly.errors import ButterflyError, ConfigError
 from bfly.files import Files
 from bfly.keywords import MIB, RUNTIME
@@ -99,6 +100,9 @@ def runtime_of(config: Config) -> RUNTIME:
     runtime.CACHE.MAX_BLOCK.VALUE = config.max_block_size * MIB
     runtime.IMAGE.LIMIT.VALUE = config.max_cutout_size * MIB
     runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
+    if config.disk_cache is not None:
+        cache = config.disk_cache
+        runtime.FILES.CACHE.VALUE = DiskCache(cache.folder, cache.size * MIB)
     runtime.DB.PORT.VALUE = config.db_port
     runtime.DB.UPDATE.VALUE = config.db_update
     runtime.DB.EDIT.VALUE = config.edit_path

@@ -30,6 +30,7 @@ from bfly.tree import (
     Group,
     Model,
     PathOrNone,
+    PathOrUrl,
     Sample,
     T,
 )
@@ -67,6 +68,13 @@ Flag = Annotated[bool, Strict(), Field(description="yes or no")]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
+class DiskCacheSettings(Model):
+    """Where chunks of URLs are kept, and how much of them, in MiB."""
+
+    folder: AbsolutePath
+    size: Size = 10_240
+
+
 class Config(Model):
     """All settings of a server. Sizes are MiB, paths absolute except `log_path`.
 
@@ -79,12 +87,15 @@ class Config(Model):
     max_block_size: Size = 1
     max_cutout_size: Size = 512
     allowed_paths: Annotated[
-        tuple[AbsolutePath, ...], Field(description="a list of folders and URLs")
+        tuple[PathOrUrl, ...], Field(description="a list of folders and URLs")
     ] = ("/",)
     allowed_origins: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
         Field(description="a list of origins like https://lab.org:8080, or *"),
     ] = ()
+    disk_cache: Annotated[
+        DiskCacheSettings | None, Field(description="a mapping with folder and size")
+    ] = None
     developer_mode: Flag = False
     db_type: Annotated[
         Annotated[str, AfterValidator(_database)] | None,

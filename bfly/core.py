@@ -74,7 +74,8 @@ class Core:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._cache = Cache(db.RUNTIME)
-        self._files = Files(db.RUNTIME.FILES.ALLOWED.VALUE)
+        files = db.RUNTIME.FILES
+        self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE)
         self.edits = Edits(opened_log(db))
         self._connectome = Connectome(db, self.edits)
         self._annotations = Annotations(self._connectome, self._cache)

@@ -14,6 +14,8 @@ from bfly.errors import NotAllowed, SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bfly.disk_cache import DiskCache
+
 __all__ = ["Files", "Stamp", "is_url", "read_exactly", "stamp_of"]
 
 SCHEMES = ("http", "https", "s3", "gs")
@@ -69,9 +71,17 @@ class Files:
         The folders and the beginnings of URLs that may be read from, as in ``allowed-paths``.
     limit : int
         How many files stay open while nobody reads from them.
+    disk_cache : DiskCache, optional
+        Keeps what is read from URLs.
     """
 
-    def __init__(self, allowed: Iterable[str] = ("/",), limit: int = 256) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[str] = ("/",),
+        limit: int = 256,
+        disk_cache: DiskCache | None = None,
+    ) -> None:
+        self.disk_cache = disk_cache
         self.allowed = [
             each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
         ]

@@ -178,7 +178,11 @@ class RUNTIME(_Words):
             POST=Field("synapse_parent_post"),
         ),
     )
-    FILES = Field("files", ALLOWED=Field("allowed-paths", VALUE=["/"]))
+    FILES = Field(
+        "files",
+        ALLOWED=Field("allowed-paths", VALUE=["/"]),
+        CACHE=Field("disk-cache", VALUE=None),
+    )
     DB = Field(
         "db",
         UPDATE=Field("db-update", VALUE=False),

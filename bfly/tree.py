@@ -35,7 +35,7 @@ class _Named(Protocol):
 
 T = TypeVar("T", bound=_Named)
 
-_PATH = "a path, relative ones as seen from this file's folder, or a URL"
+_PATH = "a path, relative ones as seen from this file's folder"
 _NAME = "text without '/' and '::', not blank, '.' or '..', and without ':' at either end"
 
 
@@ -55,11 +55,9 @@ def check_name(name: str) -> str:
 
 
 def _expand(path: str, info: ValidationInfo) -> str:
-    """Make a path absolute, as seen from the folder of the YAML file; leave a URL."""
+    """Make a path absolute, as seen from the folder of the YAML file."""
     if "\0" in path:
         raise ValueError("a path without NUL")
-    if is_url(path):
-        return path
     folder = (info.context or {}).get("folder", "")
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
 
@@ -87,6 +85,12 @@ def _unique(items: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Int = Annotated[int, Strict()]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 AbsolutePath = Annotated[str, Field(min_length=1), AfterValidator(_expand)]
+
+PathOrUrl = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(lambda path, info: path if is_url(path) else _expand(path, info)),
+]
 
 Name = Annotated[str, AfterValidator(check_name), Field(description=_NAME)]
 Path = Annotated[AbsolutePath, Field(description=_PATH)]
@@ -123,7 +127,7 @@ class Channel(Model):
     """
 
     name: Name
-    path: Path
+    path: Annotated[PathOrUrl, Field(description=f"{_PATH}, or a URL")]
     offset: Annotated[
         tuple[Int, Int, Int], Field(description="a list of three whole numbers, z y x")
     ] = (0, 0, 0)

@@ -15,6 +15,7 @@ from bfly.files import Files, is_url
 from bfly.geometry import fit_tile
 from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
+from bfly.sources.store import check_reachable
 
 if TYPE_CHECKING:
     from typing import Any
@@ -115,6 +116,8 @@ class Volume:
                 if opened.voxel_size is None:
                     log.info("%s: its voxel size is not known; 1 nm is assumed.", query.path)
                 return cls(opened, query.key, query.offset, largest_tile, query.unmoved)
+        if is_url(real):
+            check_reachable(real, files)
         raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
 
     @property

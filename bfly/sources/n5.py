@@ -42,7 +42,7 @@ class N5(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by ``attributes.json``: that of a dataset, or that of ``s0`` in a group."""
         try:
-            store = Store(path, Files())
+            store = Store(path, Files([path]))
             return any(_is_dataset(store.json(each)) for each in (DOCUMENT, f"s0/{DOCUMENT}"))
         except (NotAllowed, SourceError):
             return False

@@ -43,7 +43,7 @@ class Precomputed(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by the ``info``, which has scales and a type of voxels."""
         try:
-            info = Store(path, Files()).json("info")
+            info = Store(path, Files([path])).json("info")
         except (NotAllowed, SourceError):
             return False
         return info is not None and {"scales", "data_type"} <= {*info}

@@ -16,7 +16,7 @@ from bfly.files import is_url
 if TYPE_CHECKING:
     from bfly.files import Files
 
-__all__ = ["CONTEXT", "PATIENCE", "Store", "reason_of"]
+__all__ = ["CONTEXT", "PATIENCE", "Store", "check_reachable", "reason_of"]
 
 PATIENCE = 30.0
 """Seconds after which a read that has not come back has failed."""
@@ -33,9 +33,6 @@ CONTEXT = ts.Context(
     }
 )
 """What all arrays of the process share."""
-
-METADATA_LIMIT = 64 << 20
-"""Bytes: more is no metadata."""
 
 
 class Store:
@@ -108,9 +105,17 @@ class Store:
             raise SourceError(f"{self.path}: {name} cannot be read: {reason_of(error)}") from error
         return found.value if found.state == "value" else None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a URL."""
+        return self.folder is None and self.file is None
+
     def json(self, name: str) -> dict[str, Any] | None:
         """Give the object of a JSON document, None where there is none; errors as `read`."""
-        data = self.read(name)
+        return self.parsed(name, self.read(name))
+
+    def parsed(self, name: str, data: bytes | None) -> dict[str, Any] | None:
+        """Give the object that is written in the bytes of a document."""
         if data is None:
             return None
         try:
@@ -120,6 +125,14 @@ class Store:
         if not isinstance(document, dict):
             raise SourceError(f"{self.path}: {name} is no JSON object.")
         return document
+
+
+def check_reachable(url: str, files: Files) -> None:
+    """Raise `SourceError` with the reason if a server does not answer.
+
+    A source that cannot ask for its metadata does not recognise a URL; this tells why.
+    """
+    Store(url, files).read("info")
 
 
 def _remote(url: str) -> dict[str, Any]:

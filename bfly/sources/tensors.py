@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import tensorstore as ts
+import xxhash
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, zyx
@@ -22,6 +28,11 @@ if TYPE_CHECKING:
     from bfly.ladder import VoxelSize
 
 __all__ = ["Array", "TensorSource", "grid_names"]
+
+log = logging.getLogger(__name__)
+
+RECHECK = 60.0
+"""Seconds after which the metadata of a URL are looked at again."""
 
 Names = Callable[[BoundingBox], Iterable[str]]
 
@@ -61,7 +72,7 @@ class TensorSource(Datasource):
 
     A derived class reads the metadata (`_arrays`); here arrays become mips, and boxes are read.
     What is not there is the array's fill value. The objects that were read in a folder are
-    watched; elsewhere it is the metadata.
+    watched; of a URL it is the metadata, and what is read goes through the disk cache.
     """
 
     store: Store
@@ -76,6 +87,8 @@ class TensorSource(Datasource):
 
     def _open(self) -> None:
         self.store = Store(self.path, self.files)
+        self._documents: dict[str, bytes | None] = {}
+        self._due = time.monotonic() + RECHECK
         if self.store.file is not None:
             self._watch(self.path)
         try:
@@ -100,7 +113,27 @@ class TensorSource(Datasource):
         """Read a JSON document of the store and watch it."""
         if self.store.folder is not None:
             self._watch(f"{self.store.folder}/{name}")
-        return self.store.json(name)
+        data = self.store.read(name)
+        if self.store.is_remote:
+            self._documents[name] = data
+        return self.store.parsed(name, data)
+
+    @override
+    def changed(self) -> str | None:
+        """Give the first file or document that is not as it was.
+
+        Documents of a URL are looked at once a minute; a server that is away changes nothing.
+        """
+        if not self.store.is_remote or time.monotonic() < self._due:
+            return super().changed()
+        self._due = time.monotonic() + RECHECK
+        try:
+            for name, data in self._documents.items():
+                if self.store.read(name) != data:
+                    return f"{self.path}/{name}"
+        except SourceError as error:
+            log.warning("%s", error)
+        return None
 
     def _open_array(self, array: Array) -> tuple[Any, Zyx]:
         """Open an array; give it as z, y, x from 0 on, and its chunk."""
@@ -135,11 +168,30 @@ class TensorSource(Datasource):
         if self.store.folder is not None:
             for name in self._names[mip](box):
                 self._watch_allowed(f"{self.store.folder}/{name}")
+        cache = self.files.disk_cache
+        if cache is None or not self.store.is_remote:
+            return self._from_store(mip, box)
+        key = f"{self.path} {self._version} {mip} {box.start} {box.stop}"
+        packed = cache.get(key)
+        if packed is None:
+            voxels = self._from_store(mip, box)
+            cache.set(key, bytes(imagecodecs.zstd_encode(voxels.tobytes(), level=1)))
+            return voxels
+        size = box.size * self.dtype.itemsize
+        data = bytearray(imagecodecs.zstd_decode(packed, out=size))
+        return np.frombuffer(data, self.dtype).reshape(box.shape)
+
+    def _from_store(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         try:
             voxels = self._voxels[mip][box.slices].read().result(PATIENCE)
         except Exception as error:
             raise SourceError(f"{self.path} cannot be read: {reason_of(error)}") from error
         return np.ascontiguousarray(voxels).view(self.dtype)
+
+    @cached_property
+    def _version(self) -> str:
+        """Name the state of the documents, so that of changed ones nothing old is found."""
+        return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
     def _watch_allowed(self, path: str) -> None:
         """Watch a file and see to it that it may be read."""

@@ -39,7 +39,7 @@ class Zarr(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by the metadata: those of an array, or those of a group with ``multiscales``."""
         try:
-            store = Store(path, Files())
+            store = Store(path, Files([path]))
             return _array(store.json, "") is not None or bool(_multiscales(store.json))
         except (NotAllowed, SourceError):
             return False
