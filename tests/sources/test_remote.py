@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -21,6 +21,9 @@ from bfly.files import Files
 from bfly.sources.precomputed import Precomputed
 from bfly.sources.zarr import Zarr
 from bfly.testing.volumes import random_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
