@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks import (
     annotating,
     connectome,
+    edits,
     large,
     protocols,
     querying,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 # The data is kept between runs: the synthetic tissue takes a while to make.
 DATA = RESULTS / "data"
+
+EDGES = 10_000_000
+"""Supervoxels of the largest merge table."""
 
 Figures = tuple[str, Any]
 
@@ -94,6 +98,13 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     tables.show_tiffs(rows, console)
     for row in rows:
         yield "tiffs", row
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        edges = EDGES // 10 if quick else EDGES
+        edited = edits.measure(
+            found[-1].labels, Path(folder), edges, EDGES // 10, rounds=3 if quick else 11
+        )
+    tables.show_edits(edited, console)
+    yield "edits", edited
 
 
 def _synapses(quick: bool, console: Console) -> Iterator[Figures]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.annotating import Annotating
     from benchmarks.connectome import Connectome
+    from benchmarks.edits import Edited
     from benchmarks.large import Large
     from benchmarks.querying import Querying
     from benchmarks.reading import Reading
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "show_annotating",
     "show_connectome",
+    "show_edits",
     "show_large",
     "show_machine",
     "show_protocols",
@@ -135,6 +138,23 @@ def show_tiffs(rows: Sequence[Tiffs], console: Console) -> None:
         cutout = " × ".join(map(str, row.shape))
         ms = [f"{1000 * seconds:.2f}" for seconds in (theirs, ours)]
         table.add_row(row.file, cutout, *ms, f"{theirs / ours:.2f}")
+    console.print(table)
+
+
+def show_edits(row: Edited, console: Console) -> None:
+    """Print the rate of relabelled chunks beside stored ones, and the times of merges."""
+    stored, edited = (median(row.chunks[way]) for way in ("supervoxels", "segments"))
+    p50, p99 = (1000 * float(value) for value in np.percentile(row.merges, (50, 99)))
+    table = Table(title="Edits: 64³ uint64 chunks from the cache of tiles, merges in SQLite")
+    for name in ("what", "measured", "target"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    table.add_row("chunks a second as stored", f"{stored:.0f}")
+    edges = f"{row.chunk_edges:,} edges"
+    table.add_row(f"relabelled, {edges}", f"{edited:.0f}, × {edited / stored:.2f}", "× 0.6")
+    edges = f"{row.edges:,} edges"
+    table.add_row(f"merge at {edges}, p50 and p99, ms", f"{p50:.2f}, {p99:.2f}")
+    table.add_row(f"read the log of {edges}, s", f"{row.load:.1f}")
+    table.add_row("memory of the segments, MB", f"{row.nbytes / 1e6:.0f}")
     console.print(table)
 
 

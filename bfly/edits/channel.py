@@ -62,6 +62,11 @@ class ChannelEdits:
         """The latest state that this process has heard of."""
         return self._state
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that the segments take, room to grow included."""
+        return self._replay.forest.nbytes
+
     def at(self, position: int) -> State:
         """Give the state after any operation, rebuilt from the log.
 
