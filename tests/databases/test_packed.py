@@ -199,7 +199,7 @@ def small(monkeypatch):
     monkeypatch.setattr("bfly.databases.edit.SIZES", sizes)
     monkeypatch.setattr("bfly.databases.spool.BUCKET", 64)
     monkeypatch.setattr("bfly.databases.spool.CHUNK", 50)
-    monkeypatch.setattr("bfly.databases.packed.SEVERAL", 3)
+    monkeypatch.setattr("bfly.databases.packed_reads.SEVERAL", 3)
 
 
 def some_rows(random, count, ids=60, neurons=6, extent=40):
