@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import empty
 from bfly.databases.engine import Engine
 from bfly.edits.merged import Merged
 from bfly.errors import Absent, BadRequest
@@ -133,12 +132,7 @@ class Connectome:
 
     def _synapses(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
         one = next((n for n in (query.neuron, query.pre, query.post) if n is not None), None)
-        if one is not None:
-            found = [engine.synapses_of(path, one, query.box)]
-        else:
-            found = engine.scan(path, query.box)  # type: ignore[assignment]
-        some = False
-        for batch in found:
+        for batch in engine.scan(path, query.box, one):
             hit = np.ones(len(batch["n1"]), bool)
             if query.pre is not None:
                 hit &= batch["n1"] == np.uint64(query.pre)
@@ -147,10 +141,7 @@ class Connectome:
             if query.neuron is not None:
                 key = np.uint64(query.neuron)
                 hit &= (batch["n1"] == key) | (batch["n2"] == key)
-            some = True
             yield {name: column[hit] for name, column in batch.items()}
-        if not some:
-            yield empty(SYNAPSE)
 
     def _partners(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
         assert query.id is not None

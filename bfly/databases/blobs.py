@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from bfly.databases.orders import Pack
 
-__all__ = ["Blobs", "Gone"]
+__all__ = ["EVERYTHING", "Blobs", "Gone"]
+
+EVERYTHING = [(b"", b"\xff" * 24)]
+"""The range of all keys."""
 
 
 class Gone(LookupError):
@@ -75,11 +78,15 @@ class Blobs(Engine):
         """
 
     @abstractmethod
-    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
-        """Give all packs in the order of their keys, few in memory at once.
+    def _scan(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING
+    ) -> Iterator[Pack]:
+        """Give the packs of `_read` in the order of their keys, few in memory at once.
 
-        Other methods may be called meanwhile, and each step from another thread. Raises
-        `Gone` like `_read`.
+        The ranges ascend. The packs need not all be from one state: of one that is divided
+        meanwhile the upper part may come once more, as a pack with a key of its own. Other
+        methods may be called meanwhile, and each step from another thread. Raises `Gone` like
+        `_read`.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bfly.databases.blobs import Gone
 from bfly.databases.columns import KEYS, empty
 from bfly.databases.datasets import Dataset, Datasets
+from bfly.databases.orders import key_bytes, keys_of
 from bfly.databases.tiers import TOP, tiers_of
 from bfly.errors import DatabaseError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bfly.databases.columns import Columns
+    from bfly.databases.orders import Pack
     from bfly.databases.packs import Rows
     from bfly.databases.store import Ids
     from bfly.geometry import BoundingBox
@@ -34,7 +36,7 @@ CUBES, FEW_CUBES = 27, 8
 those of a neuron are: fewer cover more than the box, more take longer to look up."""
 
 SEVERAL = 400
-"""How many packs are decoded at once when all rows are read."""
+"""How many packs are decoded at once when many rows are read."""
 
 
 class PackedReads(Datasets):
@@ -100,9 +102,7 @@ class PackedReads(Datasets):
         return np.empty(0, np.uint64) if ids is None else ids
 
     def _places(self, dataset: Dataset, box: BoundingBox) -> Iterable[bytes]:
-        cubes = dataset.curve.keys(box, CUBES)
-        ranges = [(low + LOWEST, high + HIGHEST) for low, high in cubes]
-        return dict(self._read(dataset.number, "place", ranges)).values()
+        return dict(self._read(dataset.number, "place", _ranges(dataset, box))).values()
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
@@ -122,8 +122,7 @@ class PackedReads(Datasets):
             # There are so few that they are not sorted out by place.
             ranges = [(heads[0] + 2 * LOWEST, 3 * HIGHEST)]
         else:
-            cubes = dataset.curve.keys(box, CUBES)
-            ends = [(low + LOWEST, high + HIGHEST) for low, high in cubes]
+            ends = _ranges(dataset, box)
             ranges = [(head + low, head + high) for head in heads for low, high in ends]
         return dict(self._read(dataset.number, "tier", ranges)).values()
 
@@ -135,10 +134,8 @@ class PackedReads(Datasets):
         return self._ask(path, question) or empty("synapse")
 
     def _links(self, dataset: Dataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
+        found = dict(self._read(dataset.number, "link", _link_ranges(dataset, neuron, box)))
         owner = neuron.to_bytes(8, "big")
-        cubes = dataset.curve.keys(box, FEW_CUBES) if box else [(LOWEST, HIGHEST)]
-        ranges = [(owner + low + LOWEST, owner + high + HIGHEST) for low, high in cubes]
-        found = dict(self._read(dataset.number, "link", ranges))
         return [blob for key, blob in found.items() if key[:8] == owner]
 
     def _sorted(self, dataset: Dataset, blobs: Iterable[bytes], box: BoundingBox | None) -> Columns:
@@ -160,24 +157,71 @@ class PackedReads(Datasets):
 
     @override
     def scan(
-        self, path: str, box: BoundingBox | None = None, table: str = "synapse"
+        self,
+        path: str,
+        box: BoundingBox | None = None,
+        neuron: int | None = None,
+        table: str = "synapse",
     ) -> Iterator[Columns]:
-        if box is not None:
-            yield self.synapses_in(path, box)
-        elif dataset := self._look_up(path):
-            try:
-                for rows, words in self._all(dataset, table):
-                    yield dataset.layouts[table].columns(rows, words)
-            except Gone as error:
-                raise DatabaseError(f"{path} was loaded anew while it was read.") from error
+        if (dataset := self._look_up(path)) is None:
+            return
+        layout = dataset.layouts[table]
+        yield layout.columns(np.empty(0, layout.dtype), [])
+        if neuron is not None:
+            found = self._all_links(dataset, neuron, box)
+        elif box is not None:
+            places = self._scan(dataset.number, "place", _ranges(dataset, box))
+            found = self._unpacked(dataset, "place", places)
+        else:
+            found = self._all(dataset, table)
+        try:
+            for rows, words in found:
+                yield layout.columns(rows if box is None else rows[layout.inside(rows, box)], words)
+        except Gone as error:
+            raise DatabaseError(f"{path} was loaded anew while it was read.") from error
 
     def _all(self, dataset: Dataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
-        """Give all rows of a table, sorted by id, each once."""
-        packs, last = self._scan(dataset.number, table), -1
+        """Give all rows of a table, sorted by id."""
+        return self._unpacked(dataset, table, self._scan(dataset.number, table))
+
+    def _all_links(
+        self, dataset: Dataset, neuron: int, box: BoundingBox | None
+    ) -> Iterator[tuple[Rows, list[str]]]:
+        """Give all synapses of a neuron, or those in a box and some around."""
+        owner = neuron.to_bytes(8, "big")
+        links = self._scan(dataset.number, "link", _link_ranges(dataset, neuron, box))
+        return self._unpacked(dataset, "link", (pack for pack in links if pack[0][:8] == owner))
+
+    def _unpacked(
+        self, dataset: Dataset, kind: str, packs: Iterator[Pack]
+    ) -> Iterator[tuple[Rows, list[str]]]:
+        """Give the rows of packs in their order, each once; of links, those of one neuron."""
+        layout, last = dataset.layouts["neuron" if kind == "neuron" else "synapse"], None
         while some := [blob for _, blob in islice(packs, SEVERAL)]:
-            rows, words = dataset.layouts[table].unpack(some)
-            # A pack may have been divided since its first rows were read.
-            rows = rows[rows[KEYS[table]] > last] if last >= 0 else rows
+            rows, words = layout.unpack(some)
+            # All links have the same owner: without it their keys have the same order.
+            order = "place" if kind == "link" else kind
+            keys = key_bytes(keys_of(order, dataset.curve, rows))
+            # A pack may have been divided since its rows were read, and some of them come again.
+            if (keys[1:] <= keys[:-1]).any():
+                keys, places = np.unique(keys, return_index=True)
+                rows = rows.take(places)
+            rows = rows[0 if last is None else keys.searchsorted(last, "right") :]
             if len(rows):
-                last = int(rows[KEYS[table]][-1])
+                last = keys[-1]
                 yield rows, words
+
+
+def _ranges(dataset: Dataset, box: BoundingBox, cubes: int = CUBES) -> list[tuple[bytes, bytes]]:
+    """Give the ranges of keys, by place, that a box lies in."""
+    return [(low + LOWEST, high + HIGHEST) for low, high in dataset.curve.keys(box, cubes)]
+
+
+def _link_ranges(
+    dataset: Dataset, neuron: int, box: BoundingBox | None
+) -> list[tuple[bytes, bytes]]:
+    """Give the ranges of keys of a neuron's links, with a box of those in it."""
+    owner = neuron.to_bytes(8, "big")
+    if box is None:
+        return [(owner + 2 * LOWEST, owner + 2 * HIGHEST)]
+    return [(owner + low, owner + high) for low, high in _ranges(dataset, box, FEW_CUBES)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg.errors import UndefinedTable
 from typing_extensions import override
 
-from bfly.databases.packed import KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, table_name
 from bfly.databases.postgres_edits import PostgresLog
 from bfly.databases.server import Server
 from bfly.errors import DatabaseError
@@ -39,12 +39,18 @@ create table if not exists bfly.sets (number bigint primary key)
 ONE, MANY = "(values ($1::bytea, $2::bytea))", "unnest($1::bytea[], $2::bytea[])"
 """The ends of one range, and those of any number: half as fast for one."""
 
-READ = """
-select distinct on (pack.key) pack.* from {ends} ends (low, high), lateral (
-    select key, blob from {table} where key <= high and key >= coalesce(
-        (select key from {table} where key <= low order by key desc limit 1), low)
+RANGE = """
+    select key, blob from {{table}} where key <= {high} and key >= coalesce(
+        (select key from {{table}} where key <= {low} order by key desc limit 1), {low})
+"""
+
+READ = f"""
+select distinct on (pack.key) pack.* from {{ends}} ends (low, high), lateral (
+    {RANGE.format(low="low", high="high")}
 ) pack where exists (select from bfly.sets where number = $3)
 """
+
+SCAN = RANGE.format(low="$1", high="$2") + " order by key"
 
 LEFT_OVER = f"""
 select tablename from pg_tables
@@ -151,11 +157,17 @@ class Postgres(PackedDatabase):
         return packs
 
     @override
-    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
+    def _scan(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING
+    ) -> Iterator[Pack]:
         self._check(number)
-        query = f"select key, blob from {_table(number, kind)} order by key"
+        query, last = SCAN.format(table=_table(number, kind)), b""
         with _gone(number):
-            yield from self._server.go_through(query)
+            for key, blob in self._server.go_through(query, ranges):
+                # The first of a range may be the last of the one before.
+                if key > last:
+                    yield key, blob
+                    last = key
 
     def _check(self, number: int) -> None:
         if not self._server.ask("select from bfly.sets where number = $1", number):

@@ -18,7 +18,7 @@ from typing_extensions import override
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from psycopg import Connection, Cursor
 
@@ -107,6 +107,7 @@ class Pool:
         connection = psycopg.connect(
             self._address, autocommit=True, cursor_factory=psycopg.RawCursor
         )
+        connection.server_cursor_factory = psycopg.RawServerCursor
         connection.execute(SETTINGS)
         return connection
 
@@ -167,17 +168,18 @@ class Server:
             with self._questions.connection(check=True) as connection:
                 return _rows(connection, query, values)
 
-    def go_through(self, query: str) -> Iterator[Row]:
-        """Give the rows of an answer one after the other, all from one state."""
+    def go_through(self, query: str, each: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+        """Give the rows of a question asked with some values after others, one by one."""
         own = self._transacting()
         with (
             self.errors(),
             nullcontext(own) if own else self._sessions.connection(check=True) as connection,
             nullcontext() if own else connection.transaction(),
-            connection.cursor(next(self._cursors)) as cursor,
         ):
-            cursor.itersize = AT_ONCE
-            yield from cursor.execute(query.encode(), binary=True)
+            for values in each:
+                with connection.cursor(next(self._cursors)) as cursor:
+                    cursor.itersize = AT_ONCE
+                    yield from cursor.execute(query.encode(), values, binary=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

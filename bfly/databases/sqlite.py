@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from bfly.databases.packed import KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, table_name
 from bfly.databases.sqlite_edits import SqliteLog
 from bfly.errors import DatabaseError
 
@@ -33,6 +33,11 @@ APPLICATION = int.from_bytes(b"bfly", "big")
 
 OWNER = "SELECT application_id, EXISTS (SELECT * FROM sqlite_schema) FROM pragma_application_id"
 
+RANGE = (
+    "SELECT key, pack FROM {table} WHERE key >= "
+    "coalesce((SELECT max(key) FROM {table} WHERE key <= ?1), ?1) AND key <= ?2 ORDER BY key"
+)
+
 PAGE = 8192
 """Bytes of a page: a pack of some kilobytes fills few of them."""
 
@@ -47,7 +52,7 @@ PATIENCE = 600
 """Seconds to wait for another writer; one that loads a large dataset takes minutes."""
 
 PAGE_OF_PACKS = 64
-"""How many packs are fetched at once when all are wanted."""
+"""How many packs are fetched at once when many are wanted; two at least."""
 
 
 class Sqlite(PackedDatabase):
@@ -207,16 +212,23 @@ class Sqlite(PackedDatabase):
             self._give(connection)
 
     @override
-    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
-        table, last = table_name(number, kind), b""
-        query = f"SELECT key, pack FROM {table} WHERE key > ? ORDER BY key LIMIT ?"
-        while True:
-            with self._connected() as connection:
-                packs = connection.execute(query, (last, PAGE_OF_PACKS)).fetchall()
-            if not packs:
-                return
-            yield from packs
-            last = packs[-1][0]
+    def _scan(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING
+    ) -> Iterator[Pack]:
+        query = RANGE.format(table=table_name(number, kind)) + " LIMIT ?3"
+        last = b""
+        for low, high in ranges:
+            while True:
+                ends = max(low, last), high
+                with self._connected() as connection:
+                    packs = connection.execute(query, (*ends, PAGE_OF_PACKS)).fetchall()
+                # The first may be the last of those before.
+                new = [pack for pack in packs if pack[0] > last]
+                yield from new
+                if new:
+                    last = new[-1][0]
+                if len(packs) < PAGE_OF_PACKS:
+                    break
 
     @override
     def _write(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
@@ -265,8 +277,4 @@ def _packs(connection: sqlite3.Connection, table: str, low: bytes, high: bytes) 
     if low == high:
         query = f"SELECT key, pack FROM {table} WHERE key <= ? ORDER BY key DESC LIMIT 1"
         return connection.execute(query, (low,)).fetchall()
-    return connection.execute(
-        f"SELECT key, pack FROM {table} WHERE key >= "
-        f"coalesce((SELECT max(key) FROM {table} WHERE key <= ?1), ?1) AND key <= ?2",
-        (low, high),
-    ).fetchall()
+    return connection.execute(RANGE.format(table=table), (low, high)).fetchall()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "amended", "numbered"]
 
+A_BATCH = 100_000
+"""How many rows `Store.scan` gives at once."""
+
 
 class Store(Database, ABC):
     """Keeps, for each dataset, a table of synapses and a table of neurons.
@@ -141,15 +144,27 @@ class Store(Database, ABC):
         return degrees[0], degrees[1]
 
     def scan(
-        self, path: str, box: BoundingBox | None = None, table: str = "synapse"
+        self,
+        path: str,
+        box: BoundingBox | None = None,
+        neuron: int | None = None,
+        table: str = "synapse",
     ) -> Iterator[Columns]:
-        """Go through the synapses of a box, or all rows, in batches of bounded size."""
-        if box is not None:
-            yield self.synapses_in(path, box)
-            return
-        ids = self.ids(table, path)
-        for start in range(0, len(ids), 100_000):
-            yield self.rows(table, path, ids[start : start + 100_000])
+        """Go through all rows of a table, or the synapses in a box, of a neuron, or both.
+
+        Yields
+        ------
+        Columns
+            Batches of bounded size, in no order, each row once, all with the same columns,
+            which the first has even if it has no rows. A row that is written meanwhile may be
+            missing, or come as it was and as it is. Of an unknown dataset there may be none.
+        """
+        if neuron is not None:
+            ids = self.synapses_of(path, neuron, box)[KEYS[table]]
+        else:
+            ids = self.ids(table, path) if box is None else self.ids_in(path, box)
+        for start in range(0, max(len(ids), 1), A_BATCH):
+            yield self.rows(table, path, ids[start : start + A_BATCH])
 
 
 def amended(table: str, old: Columns, new: Columns) -> Columns:

@@ -8,7 +8,7 @@ import fastremap
 import numpy as np
 from typing_extensions import override
 
-from bfly.databases.columns import concatenated, empty, latest
+from bfly.databases.columns import among, concatenated, empty, latest
 from bfly.databases.engine import Engine
 
 if TYPE_CHECKING:
@@ -98,11 +98,28 @@ class Merged(Engine):
 
     @override
     def scan(
-        self, path: str, box: BoundingBox | None = None, table: str = SYNAPSE
+        self,
+        path: str,
+        box: BoundingBox | None = None,
+        neuron: int | None = None,
+        table: str = SYNAPSE,
     ) -> Iterator[Columns]:
         if table != SYNAPSE:
-            return super().scan(path, box, table)
+            return super().scan(path, box, neuron, table)
+        if neuron is not None:
+            return self._scan_of(path, box, neuron)
         return map(self._named, self._engine.scan(path, box))
+
+    def _scan_of(self, path: str, box: BoundingBox | None, neuron: int) -> Iterator[Columns]:
+        if not self._state.is_name(np.array([neuron], np.uint64))[0]:
+            yield self._engine.rows(SYNAPSE, path, np.empty(0, np.uint64))
+            return
+        members = self._state.members(neuron)
+        for number, member in enumerate(members.tolist()):
+            for batch in self._engine.scan(path, box, member):
+                # A synapse between two members has come with the first of them.
+                new = ~(among(batch["n1"], members[:number]) | among(batch["n2"], members[:number]))
+                yield self._named({name: column[new] for name, column in batch.items()})
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:

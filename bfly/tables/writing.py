@@ -64,7 +64,11 @@ def _arrow(batches: Iterable[Columns], ids: str) -> Iterator[bytes]:
     sink, writer = io.BytesIO(), None
     for batch in batches:
         rows = pa.RecordBatch.from_pydict(
-            {name: pa.array(column) for name, column in batch.items()}
+            # Of no texts pyarrow would not know that they are texts.
+            {
+                name: pa.array(column, pa.string() if column.dtype.kind == "O" else None)
+                for name, column in batch.items()
+            }
         )
         writer = writer or pa.ipc.new_stream(sink, rows.schema)
         writer.write_batch(rows)

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 
-from bfly.databases.columns import inside
+from bfly.databases.columns import concatenated, inside
 from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
@@ -254,7 +255,8 @@ class DatabaseSuite(FileTests):
             name: column.dtype for name, column in found.items()
         }
         everything = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
-        for rows in (database.synapses_in(PATH, everything), *database.scan(PATH)):
+        (scanned,) = (batch for batch in database.scan(PATH) if len(batch["z"]))
+        for rows in (database.synapses_in(PATH, everything), scanned):
             order = np.argsort(rows["__id"])
             assert np.array_equal(rows["score"][order], more["score"])
             assert rows["type"][order].tolist() == more["type"].tolist()
@@ -368,6 +370,28 @@ class DatabaseSuite(FileTests):
         after, before = database.partners(PATH, neuron)
         assert sorted(after.tolist()) == sorted(synapses["n2"][synapses["n1"] == key].tolist())
         assert sorted(before.tolist()) == sorted(synapses["n1"][synapses["n2"] == key].tolist())
+
+    def test_scans_equal_numpy(self, database: Engine) -> None:
+        """A scan of a box, of a neuron, of both and of all gives each of their rows once."""
+        synapses = random_synapses(200_000, seed=3, neurons=50)
+        database.replace(PATH, "random", [], [synapses])
+        random = np.random.default_rng(5)
+        names = random.choice(np.array(sorted(neurons_of(synapses)), np.uint64), 4).tolist()
+        corners = random.integers(-600, 2000, (3, 3)).tolist()
+        boxes = [
+            BoundingBox.of_shape((2 * size,) * 3, tuple(corner))
+            for size, corner in zip((0, 300, 3000), corners, strict=True)
+        ]
+        for neuron, box in product([None, *names], [None, *boxes]):
+            hit = np.ones(200_000, bool) if box is None else inside(synapses, box)
+            if neuron is not None:
+                hit &= (synapses["n1"] == np.uint64(neuron)) | (synapses["n2"] == np.uint64(neuron))
+            batches = list(database.scan(PATH, box, neuron))
+            assert all(batch.keys() == synapses.keys() for batch in batches)
+            found = concatenated(SYNAPSE, batches)
+            order = np.argsort(found["__id"])
+            for name, column in synapses.items():
+                assert np.array_equal(found[name][order], column[hit])
 
     def test_readers_see_whole_changes(self, database: Engine) -> None:
         """While loads follow each other, a reader sees one of them and never a mixture."""

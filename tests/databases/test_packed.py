@@ -16,7 +16,7 @@ from bfly.databases import spool
 from bfly.databases.cells import Curve
 from bfly.databases.columns import inside
 from bfly.databases.nodb import Nodb
-from bfly.databases.packed import KINDS, Gone, PackedDatabase
+from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase
 from bfly.databases.packs import Layout, WordList
 from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest, DatabaseError
@@ -83,10 +83,10 @@ class Dictionaries(PackedDatabase):
                 found += [(key, packs[key]) for key in keys[first : bisect_right(keys, high)]]
             return found
 
-    def _scan(self, number: int, kind: str) -> Iterator[Pack]:
-        with self._lock:
-            packs = sorted(self._packs(number, kind).items())
-        yield from packs
+    def _scan(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING
+    ) -> Iterator[Pack]:
+        yield from sorted(dict(self._read(number, kind, ranges)).items())
 
     def _write(self, number: int, kind: str, packs: Iterable[Pack]) -> None:
         self._packs(number, kind).update(packs)
@@ -248,6 +248,14 @@ def agree(database, oracle, path="p"):
             database.partners(path, neuron), oracle.partners(path, neuron), strict=True
         ):
             assert sorted(side.tolist()) == sorted(expected.tolist())
+        for each in (box, None):
+            batches = list(database.scan(path, each, neuron))
+            assert max(len(batch["z"]) for batch in batches) <= 3 * 2 * 5
+            found = sorted(n for batch in batches for n in batch["__id"].tolist())
+            assert found == oracle.synapses_of(path, neuron, each)["__id"].tolist()
+    batches = list(database.scan(path, box))
+    found = sorted(n for batch in batches for n in batch["__id"].tolist())
+    assert found == oracle.ids_in(path, box).tolist()
     batches = list(database.scan(path))
     assert [n for batch in batches for n in batch["__id"].tolist()] == oracle.ids(
         "synapse", path

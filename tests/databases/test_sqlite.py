@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bfly.databases.columns import empty
+from bfly.databases.columns import concatenated, empty
+from bfly.databases.packed import EVERYTHING
 from bfly.databases.sqlite import Sqlite
 from bfly.errors import DatabaseError
 from bfly.geometry import BoundingBox
@@ -21,6 +22,8 @@ from bfly.testing.databases import DatabaseSuite, random_synapses
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bfly.databases.columns import Columns
 
 EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
 
@@ -151,6 +154,44 @@ def test_writers_of_several_processes_take_turns(place):
         assert writer.returncode == 0
     ids = Sqlite(place, RUNTIME()).ids("synapse", "p")
     assert ids.tolist() == [first + i for first in (0, 100, 200) for i in range(40)]
+
+
+class Divided(Sqlite):
+    """Of which a pack is divided while it is scanned, between two pages."""
+
+    more: Columns | None = None
+
+    def _scan(self, number, kind, ranges=EVERYTHING):
+        for place, pack in enumerate(super()._scan(number, kind, ranges)):
+            yield pack
+            if place == 1 and self.more is not None:
+                more, self.more = self.more, None
+                self.upsert("synapse", "p", more)
+
+
+@pytest.mark.parametrize("box", [None, EVERYWHERE])
+@pytest.mark.parametrize("neuron", [None, 7])
+def test_a_pack_that_is_divided_in_the_midst_of_a_scan_gives_its_rows_once(
+    place, monkeypatch, box, neuron
+):
+    monkeypatch.setattr("bfly.databases.sqlite.PAGE_OF_PACKS", 2)
+    database = Divided(place, RUNTIME())
+    line = {name: np.full(50_000, 7, np.uint64) for name in ("n1", "n2")}
+    line |= {"__id": np.arange(50_000, dtype=np.uint64), "z": np.arange(50_000)}
+    line |= {name: np.zeros(50_000, np.int64) for name in "yx"}
+    old = {name: column[::10] for name, column in line.items()}
+    database.replace("p", "f", [], [old])
+    number = database._look_up("p").number
+    kind = "link" if neuron is not None else "synapse" if box is None else "place"
+    packs = len(list(Sqlite._scan(database, number, kind)))
+    new = np.arange(50_000) % 10 > 0
+    database.more = {name: column[new][:19_000] for name, column in line.items()}
+    found = concatenated("synapse", database.scan("p", box, neuron))
+    assert database.more is None
+    assert len(list(Sqlite._scan(database, number, kind))) > packs
+    ids, counts = np.unique(found["__id"], return_counts=True)
+    assert set(old["__id"].tolist()) <= set(ids.tolist())
+    assert counts.max() == 1
 
 
 def test_a_load_that_is_killed_leaves_a_whole_one(place):

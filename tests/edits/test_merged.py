@@ -90,7 +90,13 @@ def test_facts_and_rows_follow_the_edits(client: httpx.Client) -> None:
     assert [(r["n1"], r["n2"]) for r in rows(client, "synapses")] == [
         (1, 3), (3, 3), (3, 4), (3, 5), (5, 1),
     ]  # fmt: skip
-    assert [r["__id"] for r in rows(client, "synapses", pre=3)] == [1, 2, 3]
+    assert sorted(r["__id"] for r in rows(client, "synapses", pre=3)) == [1, 2, 3]
+    of_it = rows(client, "synapses", neuron=3)
+    assert sorted((r["__id"], r["n1"], r["n2"]) for r in of_it) == [
+        (0, 1, 3), (1, 3, 3), (2, 3, 4), (3, 3, 5),
+    ]  # fmt: skip
+    assert [r["__id"] for r in rows(client, "synapses", neuron=3, **{**BOX, "z": 3})] == [3]
+    assert rows(client, "synapses", neuron=2) == 404
     assert [r["__id"] for r in rows(client, "synapses", neuron=3, post=4)] == [2]
     assert [r["neuron"] for r in rows(client, "neurons")] == [1, 3, 4, 5, 9]
     assert rows(client, "connectivity", ids="1,3,4") == [
