@@ -26,7 +26,16 @@ from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS
-from bfly.respond import Answer, accepts_gzip, preferred, preflight, respond, send_text, stream
+from bfly.respond import (
+    Answer,
+    accepts_gzip,
+    preferred,
+    preflight,
+    read_body,
+    respond,
+    send_text,
+    stream,
+)
 from bfly.websocket import Sockets
 
 if TYPE_CHECKING:
@@ -86,21 +95,30 @@ class Application:
         if method == "OPTIONS":
             await preflight(headers, send)
             return
-        if method not in ("GET", "HEAD"):
-            message = f"The method {method} is not in ['GET', 'HEAD', 'OPTIONS']."
-            await send_text(send, 405, message, method, [(b"allow", b"GET, HEAD, OPTIONS")])
-            return
         # A range counts the bytes of the voxels, so they are not packed for it.
         gzip = b"range" not in headers and accepts_gzip(headers.get(b"accept-encoding", b""))
         query_string = scope["query_string"].decode("latin-1")
         try:
             protocol, path = self._protocol(scope["path"])
+            allowed = ["GET", "HEAD", "OPTIONS", *["POST"] * bool(protocol.largest_body)]
+            if method not in allowed:
+                message = f"The method {method} is not in {allowed}."
+                allow = [(b"allow", ", ".join(allowed).encode())]
+                await send_text(send, 405, message, method, allow)
+                return
             accept = preferred(headers.get(b"accept", b""), protocol.offers)
             asked = f"{scope['raw_path'].decode('latin-1')}?{query_string}"
             key = f"answer:{asked} {accept}{' gzip' * gzip}"
-            answer = self._core.recall(key)
-            if not answer or not answer.is_fresh():
-                answer = await self._made(key, protocol, path, query_string, accept, gzip)
+            answer: Answer | RowsQuery
+            if method == "POST":
+                body = await read_body(receive, headers, protocol.largest_body)
+                address = f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}"
+                answer = await self._pooled(self._posted, protocol, path, body, address, gzip)
+            else:
+                known = self._core.recall(key)
+                if not known or not known.is_fresh():
+                    known = await self._made(key, protocol, path, query_string, accept, gzip)
+                answer = known
             if isinstance(answer, RowsQuery):
                 # What is wrong shows at the first rows, while there is still a status to send.
                 chunks = await self._pooled(self._core.get_rows, answer)
@@ -175,6 +193,13 @@ class Application:
         if query.lasting:
             self._core.remember(key, answer)
         return answer
+
+    def _posted(
+        self, protocol: Protocol, path: str, body: bytes, address: str, gzip: bool
+    ) -> Answer:
+        query = protocol.post(path, body, address)
+        headers = [*query.headers, (b"cache-control", b"no-store")]
+        return Answer.make(self._body(query), query.mime_type, None, gzip, extra=headers)
 
     def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
         if isinstance(query, FinishedQuery):

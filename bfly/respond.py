@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 from isal import igzip
 
+from bfly.errors import BadRequest, TooLarge
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bfly.edits.state import State
     from bfly.volume import Volume
+    from bfly.websocket import Receive
 
     Headers = Sequence[tuple[bytes, bytes]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["Answer", "accepts_gzip", "preferred", "preflight", "respond", "send_text"]
+__all__ = ["Answer", "accepts_gzip", "preferred", "preflight", "read_body", "respond", "send_text"]
 
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -156,6 +159,29 @@ def preferred(accept: bytes, offered: tuple[str, ...]) -> str:
     return max(named, key=lambda name: qualities[name], default="")
 
 
+async def read_body(receive: Receive, headers: dict[bytes, bytes], largest: int) -> bytes:
+    """Read what is posted.
+
+    Raises
+    ------
+    TooLarge
+        It is, or says that it is, more than `largest` bytes; no more are kept.
+    BadRequest
+        The client went away before its end.
+    """
+    stated = headers.get(b"content-length", b"0")
+    body, more = bytearray(), True
+    while more:
+        if max(len(body), int(stated)) > largest:
+            raise TooLarge(f"The body takes more than the {largest} bytes that are allowed.")
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The body is not whole.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False) or len(body) > largest
+    return bytes(body)
+
+
 async def respond(answer: Answer, method: str, headers: dict[bytes, bytes], send: Send) -> None:
     """Send an answer as the request's headers want it.
 
@@ -247,7 +273,7 @@ async def preflight(headers: dict[bytes, bytes], send: Send) -> None:
     """Tell a browser that its page may ask."""
     allowed = [
         *CORS,
-        (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+        (b"access-control-allow-methods", b"GET, HEAD, OPTIONS, POST"),
         (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"*")),
         (b"access-control-max-age", b"86400"),
     ]

@@ -17,7 +17,7 @@ import httpx
 import imagecodecs
 import pytest
 from hypothesis import settings
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from bfly.butterfly import runtime_of
 from bfly.config import Config
@@ -224,6 +224,8 @@ def chromium() -> Iterator[Browser]:
     """A headless browser with WebGL."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (on Debian: apt-get install chromium)")
+    # On a busy machine pages take their time.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -247,9 +249,12 @@ def tab(chromium: Browser, may_be_absent: tuple[str, ...]) -> Iterator[Page]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
 
         def hear(said: ConsoleMessage) -> None:
+            # What a page may look for in vain is its test's to say; what is refused or broken
+            # is the page's to tell.
             absent = "404 (Not Found)" in said.text
-            looked_for = absent and said.location["url"].endswith(may_be_absent)
-            if said.type == "error" and not looked_for:
+            told = absent and said.location["url"].endswith(may_be_absent)
+            told |= "400 (Bad Request)" in said.text or "503 (Service Un" in said.text
+            if said.type == "error" and not told:
                 complaints.append(f"{said.text} {said.location}")
 
         page.on("console", hear)

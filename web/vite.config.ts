@@ -30,7 +30,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 8000,
     rollupOptions: {
-      input: { ng: here("ng/index.html") },
+      input: {
+        index: here("index.html"),
+        neuroglancer: here("ng/index.html"),
+        neuron: here("neuron.html"),
+        sections: here("sections.html"),
+      },
     },
   },
 });

@@ -6,10 +6,8 @@ everything else in ``assets/`` under names with a hash of the content.
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import quote, urlencode
 
 from typing_extensions import override
 
@@ -18,11 +16,11 @@ from bfly.protocols.protocol import Protocol
 from bfly.queries.finished import FinishedQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from bfly.respond import Headers
 
-__all__ = ["Assets", "Health", "Index", "Neuroglancer"]
+__all__ = ["Assets", "Health", "Index", "Neuroglancer", "Neuron", "Sections"]
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -40,6 +38,12 @@ STRICT = (
 )
 """The Content-Security-Policy of the pages: nothing from elsewhere, nothing inline."""
 
+OF_SECTIONS = STRICT.replace(
+    "style-src 'self'",
+    "style-src 'self' 'sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE='",
+)
+"""That of the section viewer, where OpenSeadragon adds a style with this very text."""
+
 OF_NEUROGLANCER = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src *; base-uri 'none'; form-action 'none'; "
@@ -56,23 +60,6 @@ def _secured(policy: str, cache_control: bytes) -> Headers:
         (b"referrer-policy", b"same-origin"),
         (b"cache-control", cache_control),
     ]
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Butterfly</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem }}
-td, th {{ padding: .2rem 1rem .2rem 0; text-align: left }}
-:root {{ color-scheme: light dark }}
-</style>
-<h1>Butterfly</h1>
-<p>{count} channels are served from their files.</p>
-<table><tr><th>Experiment<th>Sample<th>Dataset<th>Channel<th>Links</tr>
-{rows}
-</table>
-</html>
-"""
 
 
 class _Page(Protocol):
@@ -94,27 +81,26 @@ class _Page(Protocol):
         return FinishedQuery(body, MEDIA_TYPES[".html"], _secured(self.policy, b"no-cache"))
 
 
-class Index(Protocol):
-    """``/``: a list of all channels with the addresses that lead to them."""
+class Index(_Page):
+    """``/``: all channels, to search, look at and open."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("",)
+    file = "index.html"
 
-    @override
-    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
-        rows = list(self._rows())
-        page = _PAGE.format(count=len(rows), rows="\n".join(rows))
-        return FinishedQuery(page.encode(), MEDIA_TYPES[".html"])
 
-    def _rows(self) -> Iterator[str]:
-        for names in self.config.channels:
-            words = dict(zip(("experiment", "sample", "dataset", "channel"), names, strict=True))
-            metadata = f"/api/channel_metadata?{urlencode(words)}"
-            info = f"/pre/{quote('::'.join(names[:3]))}/{quote(names[3])}/info"
-            cells = "".join(f"<td>{escape(name)}" for name in names)
-            yield (
-                f'<tr>{cells}<td><a href="{escape(metadata)}">metadata</a> '
-                f'<a href="{escape(info)}">precomputed</a></tr>'
-            )
+class Sections(_Page):
+    """``/sections``: a channel section by section, without WebGL."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("sections",)
+    file = "sections.html"
+    policy = OF_SECTIONS
+
+
+class Neuron(_Page):
+    """``/neuron``: a neuron, its partners and its synapses."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("neuron",)
+    file = "neuron.html"
 
 
 class Neuroglancer(_Page):

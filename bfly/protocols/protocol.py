@@ -41,6 +41,9 @@ class Protocol(ABC):
     offers: ClassVar[tuple[str, ...]] = ()
     """The media types among which the header ``Accept`` chooses, if it does."""
 
+    largest_body: ClassVar[int] = 0
+    """Bytes of what may be posted; 0 if nothing can be."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
@@ -63,6 +66,25 @@ class Protocol(ABC):
         Absent
             There is nothing at this path.
         """
+
+    def post(self, path: str, body: bytes, address: str) -> InfoQuery:
+        """Take what is posted, and give a query for the answer.
+
+        Parameters
+        ----------
+        path : str
+            As for `query`.
+        body : bytes
+            No more than `largest_body`.
+        address : str
+            The server's, as the client calls it: scheme, host and port.
+
+        Raises
+        ------
+        BadRequest, Absent
+            As `query`.
+        """
+        raise NotImplementedError
 
 
 def channel_words(channel: Channel) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from bfly.downsample import downsample
 from bfly.encoders.encoder import Encoder
 from bfly.geometry import BoundingBox, zyx
-from bfly.queries.data import DataQuery
+from bfly.queries.data import BoxQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class CountsQuery(InfoQuery):
         return self.counts
 
 
-class _SectionQuery(DataQuery):
+class _SectionQuery(BoxQuery):
     """A request for the section through a channel's middle, or for the middle of that.
 
     It is read from the coarsest stored mip that is large enough, so that it costs little
@@ -87,7 +87,7 @@ class _SectionQuery(DataQuery):
         ]
         large = [level for level in stored if max(level.whole.shape[1:]) >= SIDE]
         level = (large or stored[:1])[-1]
-        whole = level.whole.shift(level.origin)
+        whole = level.place
         shape = zyx(min(most, n) for most, n in zip((1, WINDOW, WINDOW), whole.shape, strict=True))
         start = zyx(
             a + (n - m) // 2 for a, n, m in zip(whole.start, whole.shape, shape, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import pytest
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 ASSETS = sorted(file.name for file in (WEB / "assets").iterdir())
-PAGES = ["/ng/"]
+PAGES = ["/", "/ng/", "/neuron", "/sections"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_what_a_page_is_made_of_is_there_and_nothing_is_from_elsewhere(client, a
     assert named
     for name in named:
         assert "//" not in name
-        assert client.get(f"{address}{name}").status_code == 200
+        assert client.get(urljoin(address, name)).status_code == 200
 
 
 def test_assets_are_kept_forever_and_have_their_types(client) -> None:

@@ -1,0 +1,63 @@
+"""The JSON state server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+
+@pytest.fixture
+def client(serve, make_tree, tmp_path: Path) -> Iterator[httpx.Client]:
+    with serve(make_tree(**{"db-path": str(tmp_path / "bfly.db")})) as client:
+        yield client
+
+
+def test_what_is_posted_is_had_at_the_address_that_is_answered(client, tmp_path) -> None:
+    posted = client.post("/state", content=b'{"layers": ["\xc2\xb5"]}')
+    assert posted.status_code == 200
+    assert posted.headers["content-type"] == "application/json"
+    assert posted.headers["cache-control"] == "no-store"
+    address = posted.json()
+    assert address.startswith(f"{client.base_url}/state/".replace("//state", "/state"))
+    got = client.get(address)
+    assert got.content == b'{"layers": ["\xc2\xb5"]}'
+    assert got.headers["cache-control"].endswith("immutable")
+    assert got.headers["access-control-allow-origin"] == "*"
+    (file,) = (tmp_path / "bfly-states").iterdir()
+    assert address.endswith(f"/{file.name}")
+
+
+def test_a_page_from_elsewhere_may_post(client) -> None:
+    asked = {"origin": "http://elsewhere", "access-control-request-method": "POST"}
+    got = client.options("/state", headers=asked)
+    assert "POST" in got.headers["access-control-allow-methods"]
+
+
+def test_bodies_are_bounded_before_they_are_kept(client) -> None:
+    for content in (b"x" * (1 << 20) + b"x", (b"x" * (1 << 16) for _ in range(64))):
+        got = client.post("/state", content=content)
+        assert got.status_code == 413
+        assert "1048576" in got.text
+
+
+def test_what_is_no_state_is_refused(client) -> None:
+    got = client.post("/state", content=b"[]")
+    assert (got.status_code, got.text) == (400, "The state is not a JSON object.\n")
+
+
+def test_a_state_that_is_not_there(client) -> None:
+    assert client.get("/state/0123456789abcdef").status_code == 404
+    assert client.get("/state").status_code == 404
+
+
+def test_nothing_else_takes_a_post(client) -> None:
+    got = client.post("/healthz", content=b"{}")
+    assert got.status_code == 405
+    assert got.headers["allow"] == "GET, HEAD, OPTIONS"

@@ -1,0 +1,120 @@
+/** The sheet of one channel: all facts, and how to use it from elsewhere. */
+
+import { copyButton, el } from "../shared/dom";
+import { type Channel, type ChannelName, channelOf, keyOf, parseKey, url } from "../shared/server";
+import { neuroglancer } from "../shared/state";
+import { lengths, voxels } from "../shared/words";
+import { physical, sections } from "./card";
+import { snippets } from "./snippets";
+
+export class Sheet {
+  constructor(private readonly dialog: HTMLDialogElement) {
+    dialog.addEventListener("close", () => this.address(undefined));
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) dialog.close();
+    });
+  }
+
+  /** Show the channel that the address names, now and when it changes. */
+  followAddress(): void {
+    const follow = () => {
+      const named = /^#channel=(.+)$/.exec(location.hash)?.[1];
+      if (named) void this.show(parseKey(decodeURIComponent(named)));
+    };
+    window.addEventListener("hashchange", follow);
+    follow();
+  }
+
+  private address(channel: ChannelName | undefined): void {
+    const page = new URL(location.href);
+    page.hash = channel ? `channel=${encodeURIComponent(keyOf(channel))}` : "";
+    history.replaceState(history.state, "", page);
+  }
+
+  async show(name: ChannelName): Promise<void> {
+    this.address(name);
+    const close = el("button", { type: "button", className: "quiet", "aria-label": "Close" }, "✕");
+    close.addEventListener("click", () => this.dialog.close());
+    const sheet = el(
+      "div",
+      { className: "sheet" },
+      el(
+        "header",
+        {},
+        el("div", {}, el("p", { className: "faint" }, name.token.split("::").join(" / ")), el("h2", { id: "channel-name" }, name.name)),
+        close,
+      ),
+    );
+    this.dialog.replaceChildren(sheet);
+    if (!this.dialog.open) this.dialog.showModal();
+    try {
+      const channel = await channelOf(name);
+      sheet.append(
+        el("img", { className: "picture", src: url("browse", name, "thumbnail"), alt: `The middle section of ${name.name}` }),
+        el("div", {}, facts(channel), this.ways(name)),
+        use(name, channel),
+      );
+    } catch (error) {
+      sheet.append(el("p", { className: "notice wrong use" }, (error as Error).message));
+    }
+  }
+
+  private ways(name: ChannelName): HTMLElement {
+    return el(
+      "div",
+      { className: "actions" },
+      el("a", { className: "button primary", href: neuroglancer([name]) }, "Open in Neuroglancer"),
+      el("a", { className: "button", href: sections(name) }, "Sections"),
+      copyButton("Copy link", () => location.href),
+    );
+  }
+}
+
+function facts(channel: Channel): HTMLElement {
+  const { kind, format, dtype, size, offset, voxel_size, mips } = channel;
+  const rows: [string, string | undefined][] = [
+    ["Kind", kind],
+    ["Format", format],
+    ["Type", dtype],
+    ["Voxels (x, y, z)", voxels(size)],
+    ["Voxel size", voxel_size ? lengths(voxel_size) : "unknown"],
+    ["Extent", physical(channel)],
+    ["First voxel", offset.some(Boolean) ? offset.join(", ") : undefined],
+    ["Mips", String(mips.length)],
+  ];
+  return el("dl", {}, ...rows.flatMap(([term, fact]) => (fact ? [el("dt", {}, term), el("dd", {}, fact)] : [])));
+}
+
+/** Give the tabs of the ways to use a channel, of which arrow keys choose one. */
+function use(name: ChannelName, channel: Channel): HTMLElement {
+  const all = snippets(name, channel);
+  const code = el("code");
+  const panel = el("div", { className: "snippet", role: "tabpanel", id: "snippet" }, el("pre", { tabIndex: 0 }, code));
+  panel.append(copyButton("Copy", () => code.textContent ?? ""));
+  const note = el("p", { className: "note" });
+  const tabs = all.map(({ title }, index) => {
+    const tab = el("button", { type: "button", role: "tab", id: `use-${index}`, "aria-controls": "snippet" }, title);
+    tab.addEventListener("click", () => select(index));
+    return tab;
+  });
+  const select = (index: number) => {
+    tabs.forEach((tab, i) => {
+      tab.setAttribute("aria-selected", String(i === index));
+      tab.tabIndex = i === index ? 0 : -1;
+    });
+    panel.setAttribute("aria-labelledby", `use-${index}`);
+    code.textContent = all[index]?.code ?? "";
+    note.textContent = all[index]?.note ?? "";
+  };
+  const list = el("div", { className: "tabs", role: "tablist", "aria-label": "Use it from" }, ...tabs);
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const now = tabs.findIndex((tab) => tab === document.activeElement);
+    const next = (now + step + tabs.length) % tabs.length;
+    select(next);
+    tabs[next]?.focus();
+  });
+  select(0);
+  return el("section", { className: "use" }, el("h3", {}, "Use it from…"), list, panel, note);
+}

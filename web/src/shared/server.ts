@@ -1,0 +1,83 @@
+/** What the server is asked, and the addresses at which it answers. */
+
+export interface Dataset {
+  experiment: string;
+  sample: string;
+  dataset: string;
+  channels: { name: string; description: string }[];
+}
+
+/** A channel as it is named in addresses: `experiment::sample::dataset/channel`. */
+export interface ChannelName {
+  token: string;
+  name: string;
+}
+
+type Xyz = [number, number, number];
+
+export interface Channel {
+  name: string;
+  format: string;
+  kind: "image" | "segmentation";
+  dtype: string;
+  size: Xyz;
+  offset: Xyz;
+  /** Nanometres; null where neither the file nor the configuration says. */
+  voxel_size: Xyz | null;
+  mips: Xyz[];
+}
+
+export interface Counts {
+  neurons: number;
+  synapses: number;
+}
+
+/** The folder that the server's addresses begin at, wherever a proxy puts it. */
+export const root = new URL(document.documentElement.dataset.root ?? ".", location.href);
+
+/** Quote a part of a path; the colons between names stay readable. */
+export const quote = (part: string): string => encodeURIComponent(part).replaceAll("%3A", ":");
+
+export const tokenOf = ({ experiment, sample, dataset }: Omit<Dataset, "channels">): string =>
+  `${experiment}::${sample}::${dataset}`;
+
+export const keyOf = ({ token, name }: ChannelName): string => `${token}/${name}`;
+
+export function parseKey(key: string): ChannelName {
+  const slash = key.indexOf("/");
+  if (slash < 0) throw new Error(`${key} is not experiment::sample::dataset/channel.`);
+  return { token: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** Give an address below the server, such as `url("pre", channel, "info")`. */
+export function url(prefix: string, channel?: ChannelName, ...rest: (string | number)[]): string {
+  const parts = channel ? [quote(channel.token), quote(channel.name)] : [];
+  return new URL([prefix, ...parts, ...rest].join("/"), root).href;
+}
+
+/** Give the parameters of `/api` that name a channel, or a dataset. */
+export function names({ token, name }: { token: string; name?: string }): URLSearchParams {
+  const [experiment = "", sample = "", dataset = ""] = token.split("::");
+  const words = new URLSearchParams({ experiment, sample, dataset });
+  if (name !== undefined) words.set("channel", name);
+  return words;
+}
+
+/** Ask for something; an error has the server's own words. */
+export async function ask(address: string): Promise<Response> {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
+  return answer;
+}
+
+const json = async <T>(address: string): Promise<T> => (await ask(address)).json();
+
+export const listed = async (): Promise<Dataset[]> =>
+  (await json<{ datasets: Dataset[] }>(url("browse"))).datasets;
+
+export const channelOf = (name: ChannelName): Promise<Channel> => json(url("browse", name));
+
+export const countsOf = (token: string): Promise<Counts> => json(url(`browse/${quote(token)}`));
+
+export const contrastOf = async (name: ChannelName): Promise<[number, number]> =>
+  (await json<{ range: [number, number] }>(url("browse", name, "contrast"))).range;
