@@ -160,7 +160,6 @@ def test_sections_show_em_under_labels(tab: Page, site: Site) -> None:
     assert grey[:, grey.shape[1] // 2].std() > 15
     tab.get_by_label("Over it").select_option(label=site.labels)
     tab.wait_for_url(f"**over={quote(site.token, safe='')}*")
-    tab.wait_for_function("document.querySelectorAll('canvas').length > 0")
     expect(picture).to_have_attribute("data-shown", str(middle))
     tab.wait_for_timeout(300)
     assert (np.ptp(pixels(picture), axis=2) > 20).mean() > 0.3
