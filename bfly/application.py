@@ -28,7 +28,7 @@ from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS
 from bfly.respond import (
     Answer,
-    accepts_gzip,
+    accepted,
     preferred,
     preflight,
     read_body,
@@ -96,7 +96,9 @@ class Application:
             await preflight(headers, send)
             return
         # A range counts the bytes of the voxels, so they are not packed for it.
-        gzip = b"range" not in headers and accepts_gzip(headers.get(b"accept-encoding", b""))
+        codings = accepted(headers.get(b"accept-encoding", b""), headers.get(b"user-agent", b""))
+        if b"range" in headers:
+            codings = ()
         query_string = scope["query_string"].decode("latin-1")
         try:
             protocol, path = self._protocol(scope["path"])
@@ -108,16 +110,16 @@ class Application:
                 return
             accept = preferred(headers.get(b"accept", b""), protocol.offers)
             asked = f"{scope['raw_path'].decode('latin-1')}?{query_string}"
-            key = f"answer:{asked} {accept}{' gzip' * gzip}"
+            key = f"answer:{asked} {accept} {' '.join(codings)}"
             answer: Answer | RowsQuery
             if method == "POST":
                 body = await read_body(receive, headers, protocol.largest_body)
                 address = f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}"
-                answer = await self._pooled(self._posted, protocol, path, body, address, gzip)
+                answer = await self._pooled(self._posted, protocol, path, body, address, codings)
             else:
                 known = self._core.recall(key)
                 if not known or not known.is_fresh():
-                    known = await self._made(key, protocol, path, query_string, accept, gzip)
+                    known = await self._made(key, protocol, path, query_string, accept, codings)
                 answer = known
             if isinstance(answer, RowsQuery):
                 # What is wrong shows at the first rows, while there is still a status to send.
@@ -175,7 +177,13 @@ class Application:
             done.exception()
 
     def _make(
-        self, key: str, protocol: Protocol, path: str, query_string: str, accept: str, gzip: bool
+        self,
+        key: str,
+        protocol: Protocol,
+        path: str,
+        query_string: str,
+        accept: str,
+        codings: tuple[str, ...],
     ) -> Answer | RowsQuery:
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
         query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
@@ -187,19 +195,28 @@ class Application:
             now = self._core.update_query(query)
             if known.volume is now["volume"] and known.state is now.get("state"):
                 return known
-        body, vary = self._body(query), ["accept"] if protocol.offers else []
-        known_volume, state = query.known_volume, query.state
-        answer = Answer.make(body, query.mime_type, known_volume, gzip, vary, query.headers, state)
+        stored = self._core.get_stored(query, codings) if isinstance(query, DataQuery) else None
+        body, coding = stored or (self._body(query), "")
+        answer = Answer.make(
+            body,
+            query.mime_type,
+            query.known_volume,
+            codings,
+            ["accept"] if protocol.offers else (),
+            query.headers,
+            query.state,
+            coding,
+        )
         if query.lasting:
             self._core.remember(key, answer)
         return answer
 
     def _posted(
-        self, protocol: Protocol, path: str, body: bytes, address: str, gzip: bool
+        self, protocol: Protocol, path: str, body: bytes, address: str, codings: tuple[str, ...]
     ) -> Answer:
         query = protocol.post(path, body, address)
         headers = [*query.headers, (b"cache-control", b"no-store")]
-        return Answer.make(self._body(query), query.mime_type, None, gzip, extra=headers)
+        return Answer.make(self._body(query), query.mime_type, None, codings, extra=headers)
 
     def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
         if isinstance(query, FinishedQuery):

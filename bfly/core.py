@@ -23,19 +23,21 @@ from bfly.errors import Absent, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.findings import box_of, highest, unique
 from bfly.geometry import zyx
+from bfly.passing import passed
 from bfly.queries.data import DataQuery
 from bfly.tiles import Tiles, tile_of
 from bfly.volume import Volume
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
 
     from bfly.databases.database import Database
     from bfly.geometry import BoundingBox
+    from bfly.passing import Passed
     from bfly.queries.annotation import AnnotationQuery
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
@@ -117,6 +119,28 @@ class Core:
         """
         voxels = d_query.arranged(self.find_tiles(d_query))
         return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
+
+    def get_stored(self, d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
+        """Answer a request for voxels with what is stored, where that is the answer.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It need not know its source yet.
+        codings : sequence of str
+            The content codings that the client takes.
+
+        Returns
+        -------
+        tuple of (bytes, str), or None
+            The answer and its coding; see `bfly.passing.passed`.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            As `find_tiles`.
+        """
+        return self._on_current_files(d_query, partial(passed, codings=codings))
 
     def get_labels(self, l_query: LabelQuery) -> str:
         """Answer a request for facts about labels, as JSON text.

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["Answer", "accepts_gzip", "preferred", "preflight", "read_body", "respond", "send_text"]
+__all__ = [
+    "Answer",
+    "accepted",
+    "preferred",
+    "preflight",
+    "read_body",
+    "respond",
+    "send_text",
+    "stream",
+]
 
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -49,6 +58,13 @@ AGE = 5
 """Seconds for which browsers and proxies may use an answer without asking: files change, but a
 viewer that moves to and fro within seconds should not ask for the same chunks again."""
 
+CODINGS = ("deflate", "gzip")
+"""The content codings (RFC 9110, 8.4.1) that an answer may have."""
+
+FAIL_ON_DEFLATE = (b"python-requests/",)
+"""How agents name themselves that say ``deflate`` and may then fail on it: CloudVolume does, whose
+reader is ``requests`` with its decoding switched off."""
+
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
 
@@ -67,8 +83,6 @@ class Answer:
     state : State, optional
         That of the channel's edits, if the answer depends on them. Once there are any, a browser
         asks each time, since it should show what was just merged.
-    packed : bool
-        Whether gzip may be tried on the body.
     """
 
     body: bytes | memoryview
@@ -83,10 +97,11 @@ class Answer:
         body: bytes | memoryview,
         media_type: str,
         volume: Volume | None,
-        gzip: bool,
+        codings: Sequence[str] = (),
         vary: Sequence[str] = (),
         extra: Headers = (),
         state: State | None = None,
+        coding: str = "",
     ) -> Answer:
         """Make an answer.
 
@@ -94,25 +109,30 @@ class Answer:
         ----------
         body, media_type, volume
             As above.
-        gzip : bool
-            Whether the client takes that, where it is of use.
+        codings : sequence of str
+            The content codings that the client takes (see `accepted`), for where one is of use.
         vary : sequence of str
             The request's headers that the answer depends on.
         extra : sequence of (bytes, bytes)
             Headers besides those of every answer; one of a same name counts instead.
         state : State, optional
             As above.
+        coding : str
+            The content coding that the body has already, if any.
         """
         headers = [(b"content-type", media_type.encode()), *CORS]
         packable = media_type.startswith("text/") or media_type in PACKABLE
-        if vary := [*vary, *["accept-encoding"] * packable]:
+        # Who is not sent deflate may be sent what any other agent is, but not the reverse.
+        vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
+        if vary:
             headers.append((b"vary", ", ".join(vary).encode()))
-        if packable and gzip and len(body) >= WORTH_PACKING:
+        if packable and not coding and "gzip" in codings and len(body) >= WORTH_PACKING:
             # With the time in its header the same body would have another ETag each second.
             packed = igzip.compress(body, 1, mtime=0)
             if len(packed) < 0.9 * len(body):
-                body = packed
-                headers.append((b"content-encoding", b"gzip"))
+                body, coding = packed, "gzip"
+        if coding:
+            headers.append((b"content-encoding", coding.encode()))
         edited = state is not None and state.position > 0
         etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
         headers += [
@@ -136,14 +156,22 @@ class Answer:
 
 
 @lru_cache(maxsize=256)
-def accepts_gzip(accept: bytes) -> bool:
-    """Tell from ``Accept-Encoding`` whether gzip may be sent."""
+def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
+    """Tell which of `CODINGS` may be sent.
+
+    Parameters
+    ----------
+    accept, agent : bytes
+        The request's ``Accept-Encoding`` and ``User-Agent``.
+    """
+    refused = {}
     for part in accept.lower().split(b","):
         coding, _, quality = part.partition(b";")
-        if coding.strip() in (b"gzip", b"x-gzip", b"*"):
-            value = quality.partition(b"=")[2].strip()
-            return value.rstrip(b"0") not in (b"0.", b"") if value else True
-    return False
+        value = quality.partition(b"=")[2].strip()
+        refused[coding.strip()] = bool(value) and value.rstrip(b"0") in (b"0.", b"")
+    gzip = refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False
+    deflate = refused.get(b"deflate") is False and not agent.startswith(FAIL_ON_DEFLATE)
+    return tuple(name for name, sent in zip(CODINGS, (deflate, gzip), strict=True) if sent)
 
 
 @lru_cache(maxsize=256)

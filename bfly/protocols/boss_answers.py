@@ -150,6 +150,8 @@ class CutoutQuery(BoxQuery):
         Those of `BoxQuery`.
     """
 
+    plain = False
+
     def __init__(self, labels: Sequence[int] = (), **keywords: Any) -> None:
         super().__init__(**keywords)
         self._labels = np.array(labels, np.uint64)

@@ -90,6 +90,9 @@ class DataQuery(Query):
         "IMAGE.VIEW": "view",
     }
 
+    plain = True
+    """Whether the answer is the voxels of `box` in their order, and nothing else."""
+
     method = "data"
     z = y = x = 0
     depth = height = width = 1

@@ -40,6 +40,7 @@ class LabelQuery(BoxQuery):
         A set of ints, an int or a `BoundingBox` in voxels of the mip; set by the core.
     """
 
+    plain = False
     found: Any = None
 
     def __init__(self, fact: str, label: int = 0, whole: bool = False, **keywords: Any) -> None:

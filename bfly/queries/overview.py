@@ -76,6 +76,8 @@ class _SectionQuery(BoxQuery):
     whether or not there is a pyramid.
     """
 
+    plain = False
+
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
         """Learn what the source is like, and so which box is its middle."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from bfly.queries.data import DataQuery
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ class SliceQuery(DataQuery):
     def __init__(self, plane: str = "xy", **keywords: Any) -> None:
         super().__init__(**keywords)
         self.plane = plane
+        self.plain = plane == "xy"
 
+    @override
     def arranged(self, voxels: Voxels) -> Voxels:
         """Give the voxels (z, y, x) as sections, rows and columns of the plane."""
         return voxels.transpose(PLANES[self.plane])

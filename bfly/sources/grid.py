@@ -6,11 +6,12 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
-from bfly.sources.images import decode
-from bfly.sources.source import Datasource
+from bfly.sources.images import decode, is_grey_jpeg
+from bfly.sources.source import Datasource, StoredAs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,8 @@ class TileGrid(Datasource):
     A derived class says where a tile lies (`_tile_path`); here boxes are put together. A
     tile without a file is zeros, one that cannot be read an error.
     """
+
+    stored_as = StoredAs("jpeg", "")
 
     @abstractmethod
     def _tile_path(self, mip: int, index: Zyx) -> str | None:
@@ -59,6 +62,18 @@ class TileGrid(Datasource):
         if not np.can_cast(tile.dtype, self.dtype, "safe"):
             raise SourceError(f"{path} holds {tile.dtype} voxels, the volume's are {self.dtype}.")
         return tile
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
+        path = self._tile_path(mip, index)
+        if path is None or not path.lower().endswith((".jpg", ".jpeg")):
+            return None
+        scale = self.scales[mip]
+        box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
+        depth, height, width = box.shape
+        data = self._read_file(path)
+        known = data is not None and depth == 1 and self.dtype == np.uint8
+        return data if known and data and is_grey_jpeg(data, (height, width)) else None
 
     def _read_inside(self, mip: int, box: BoundingBox) -> NDArray[Any]:
         scale = self.scales[mip]

@@ -7,15 +7,17 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.hdf5_dataset import Hdf5Dataset
-from bfly.sources.source import Datasource
+from bfly.sources.source import Datasource, StoredAs
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from bfly.geometry import Zyx
 
 __all__ = ["HDF5"]
 
@@ -71,6 +73,8 @@ class HDF5(Datasource):
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
+        if any(part.is_deflate for _, part in self._parts):
+            self.stored_as = StoredAs("raw", "deflate")
 
     def _pointers(self) -> list[dict[str, Any]]:
         self._watch(self.path)
@@ -102,6 +106,14 @@ class HDF5(Datasource):
                     f"{self.path}: {part.path} starts at z {z}, before the end of another, {end}."
                 )
             end = z + part.shape[0]
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
+        box = BoundingBox.of_shape((1, 1, 1), index).refined(self.scales[mip].chunk)
+        for z, part in self._parts:
+            if box in BoundingBox.of_shape(part.shape, (z, 0, 0)):
+                return part.read_stream(box.relative_to((z, 0, 0)))
+        return None
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         if len(self._parts) == 1 and self._parts[0][0] == 0:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["PIPELINES", "ChunkIndex", "undo"]
+__all__ = ["PIPELINES", "ChunkIndex", "Filter", "is_zlib", "undo"]
 
 
 class Filter(IntEnum):
@@ -83,6 +83,12 @@ def undo(filters: Sequence[int], raw: bytes, mask: int, itemsize: int, nbytes: i
                 planes = np.frombuffer(data, np.uint8).reshape(itemsize, -1)
                 data = np.ascontiguousarray(planes.T)
     return data
+
+
+def is_zlib(data: bytes) -> bool:
+    """Tell whether data begins as a zlib stream does (RFC 1950, 2.2), without a dictionary."""
+    start = int.from_bytes(data[:2], "big")
+    return len(data) > 6 and start >> 8 & 15 == 8 and start % 31 == 0 and not start & 32
 
 
 def _checked(data: Any) -> Any:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["EXTENSIONS", "decode", "header", "is_image", "naming", "one_value"]
+__all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming", "one_value"]
 
 EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
 """How the names of image files end, without the dot, in lower case."""
@@ -86,6 +86,27 @@ def header(data: bytes, path: str, *, labels: bool) -> tuple[Zyx, np.dtype[Any]]
         look = _format(data).look(data)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
         return look.shape, one_value(pixel, path, labels).dtype
+
+
+def is_grey_jpeg(data: bytes, shape: tuple[int, int]) -> bool:
+    """Tell whether a file is a JPEG that anyone shows as `decode` gives it, without decoding it.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file. It has to end as a JPEG does, for one that was cut short does not, and
+        to hold no Exif, which may have browsers turn the picture.
+    shape : tuple of int
+        Rows and columns.
+    """
+    start, end = b"\xff\xd8\xff", b"\xff\xd9"
+    if not (data.startswith(start) and data.endswith(end)) or b"Exif\0\0" in data:
+        return False
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return colours == "Gray" and (height, width) == shape
 
 
 def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from bfly.files import Stamp
+    from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
 
-__all__ = ["Datasource", "kind_of", "served_dtype"]
+__all__ = ["Datasource", "StoredAs", "kind_of", "served_dtype"]
 
 WATCHED = 65_536
 """How many of the files that were read last are watched for changes."""
@@ -64,6 +65,21 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
 
 
+class StoredAs(NamedTuple):
+    """How chunks are stored, where that is how they may be answered.
+
+    Parameters
+    ----------
+    format : str
+        The name of an encoder: the stored bytes, or what they unpack to, are the chunk in it.
+    coding : str
+        How that is packed, as HTTP names content codings; "" if it is not.
+    """
+
+    format: str
+    coding: str
+
+
 class Datasource(ABC):
     """Base of all sources.
 
@@ -84,6 +100,8 @@ class Datasource(ABC):
         The mips that are stored, by their number, 0 among them; others may be missing.
     dtype : numpy.dtype
         Of the voxels as `read` gives them (see `served_dtype`).
+    stored_as : StoredAs or None
+        What `read_encoded` gives; None if it gives nothing.
     """
 
     name: ClassVar[str]
@@ -91,6 +109,7 @@ class Datasource(ABC):
 
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
+    stored_as: StoredAs | None = None
 
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does
@@ -192,6 +211,27 @@ class Datasource(ABC):
     @abstractmethod
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         """Read a box that is not empty and lies inside the scale; else as `read`."""
+
+    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
+        """Give a chunk as it is stored, if it is stored as `stored_as` says.
+
+        A source that overrides this reads files as `read` does, and raises what that raises.
+
+        Parameters
+        ----------
+        mip : int
+            One of `scales`.
+        index : tuple of int
+            The chunk (z, y, x), counted in `Scale.chunk`; it lies at least in part inside.
+
+        Returns
+        -------
+        bytes or None
+            Unpacked and decoded they are what `read` gives of the chunk, cut off at the volume's
+            end. None where that is not so, or not certain at a glance; then the chunk has to be
+            read.
+        """
+        return None
 
     def _watch(self, path: str) -> None:
         """Remember the state that a file is in; call it before the file is read."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zlib
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,9 +32,10 @@ from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
-from bfly.geometry import BoundingBox, ceil_div, zyx
+from bfly.geometry import BoundingBox, ceil_div, indexes, zyx
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
+from bfly.sources.images import decode
 from bfly.sources.source import kind_of
 from bfly.testing.volumes import boxes, padded_slice, random_volume
 from bfly.volume import Volume
@@ -253,6 +255,24 @@ class SourceSuite(ABC):
             for _ in range(10):
                 box = _random_box(rng, scale.shape)
                 np.testing.assert_array_equal(opened.read(mip, box), padded_slice(whole, box))
+
+    def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
+        """Give no chunk as it is stored but what unpacks to the voxels that are read."""
+        for mip, scale in opened.scales.items():
+            for index in indexes(scale.box.in_tiles(scale.chunk)):
+                data = opened.read_encoded(mip, index)
+                if data is None:
+                    continue
+                assert opened.stored_as is not None
+                box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
+                voxels = opened.read(mip, box)
+                if opened.stored_as.coding == "deflate":
+                    data = zlib.decompress(data)
+                if opened.stored_as.format == "raw":
+                    assert data == voxels.tobytes(), f"mip {mip}, chunk {index}"
+                else:
+                    got = decode(data, opened.path, labels=opened.kind == "segmentation")
+                    np.testing.assert_array_equal(got, voxels, err_msg=f"mip {mip}, chunk {index}")
 
     def test_result_is_the_callers(self, opened: Datasource, volume: NDArray[Any]) -> None:
         """Read right after a caller has overwritten a result."""
