@@ -39,7 +39,7 @@ from bfly.respond import (
 from bfly.websocket import Sockets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
     from bfly.config import Config
     from bfly.core import Core
@@ -139,6 +139,11 @@ class Application:
                 await stream(following, answer.mime_type, method, send)
             else:
                 await respond(answer, method, headers, send)
+
+    @property
+    def prefixes(self) -> Collection[str]:
+        """The first parts of the paths that are answered."""
+        return self._protocols.keys()
 
     def _protocol(self, path: str) -> tuple[Protocol, str]:
         """Give the protocol that answers a path, and the path without its prefix."""

@@ -76,15 +76,18 @@ class Butterfly:
 
     def serve(self) -> None:
         """Serve until the process is told to end."""
-        self._warn_of_paths()
-        server = Webserver(self.database().load_config(self.config.dump()), self.config)
-        server.start()
+        self.warn_of_paths()
+        self.server().start()
+
+    def server(self) -> Webserver:
+        """Give the server, which is not started yet, with all that is to be loaded."""
+        return Webserver(self.database().load_config(self.config.dump()), self.config)
 
     def database(self) -> Database:
         """Give the database, without what the configuration says is to be loaded into it."""
         return self._db_type(self._db_path, runtime_of(self.config))
 
-    def _warn_of_paths(self) -> None:
+    def warn_of_paths(self) -> None:
         """Say of each channel that cannot be served why not; the others are."""
         files = Files(self.config.allowed_paths)
         for channel in self.config.channels.values():

@@ -7,6 +7,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from bfly.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
+
 if TYPE_CHECKING:
     from bfly.keywords import RUNTIME
 
@@ -59,8 +61,10 @@ class Cache:
         with self._lock:
             entry = self._cache.get(key)
             if entry is None:
+                CACHE_MISSES.inc()
                 return []
             self._cache.move_to_end(key)
+            CACHE_HITS.inc()
             return entry[0]
 
     def set(self, key: str, value: Any) -> int:
@@ -90,6 +94,7 @@ class Cache:
                 self._now_memory -= self._cache.popitem(last=False)[1][1]
             self._cache[key] = value, size
             self._now_memory += size
+            CACHE_BYTES.set(self._now_memory)
             return 0
 
     def _size_of(self, key: str, value: Any) -> int:

@@ -64,6 +64,7 @@ PROTOCOLS = {
     "browse": "bfly.protocols.browse:Browse",
     "health": "bfly.protocols.pages:Health",
     "index": "bfly.protocols.pages:Index",
+    "metrics": "bfly.protocols.metrics:Metrics",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
     "neuroglancer": "bfly.protocols.pages:Neuroglancer",

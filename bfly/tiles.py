@@ -10,6 +10,7 @@ import numpy as np
 from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
 from bfly.level import LARGEST_STEP, Level
+from bfly.metrics import TILES_READ
 from bfly.queries.tile import TileQuery
 from bfly.workers import Flights, Workers
 
@@ -95,6 +96,7 @@ class Tiles:
 
         def read_stored(box: BoundingBox) -> Voxels:
             if level.stored == mip:
+                TILES_READ.inc()
                 return volume.source.read(mip, box)
             place = box.shift(volume.level(level.stored).origin)
             part = d_query.part(level.stored, place)

@@ -13,13 +13,14 @@ from bfly.application import Application
 from bfly.config import Config
 from bfly.core import Core
 from bfly.errors import ButterflyError
+from bfly.metrics import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.databases.database import Database
 
-__all__ = ["Webserver"]
+__all__ = ["Webserver", "listen"]
 
 LARGEST_MESSAGE = 16 << 20
 """Bytes of a websocket's message from which on it is not read, but the connection closed; a shorter
@@ -44,19 +45,22 @@ class Webserver:
             config = Config.parse(config, "config")
         self._config = config
         self._core = Core(db)
-        self._application = Application(self._core, config)
+        application = Application(self._core, config)
+        self._application = Measured(application, application.prefixes)
         self._server: uvicorn.Server | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
 
-    def start(self, port: int | None = None) -> None:
+    def start(self, port: int | None = None, shared: bool = False) -> None:
         """Serve until `stop` is called or the process is told to end.
 
         Parameters
         ----------
         port : int, optional
             Instead of the configured one; 0 takes a free one, which `port` then holds.
+        shared : bool
+            Whether other processes serve the port as well.
 
         Raises
         ------
@@ -65,11 +69,7 @@ class Webserver:
         """
         wanted = self._config.port if port is None else port
         host = self._config.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listener = socket.create_server((host, wanted), family=family, backlog=2048)
-        except (OSError, OverflowError) as error:
-            raise ButterflyError(f"Port {wanted} of {host} cannot be had: {error}.") from error
+        listener = listen(host, wanted, shared)
         self.port = listener.getsockname()[1]
         settings = uvicorn.Config(
             self._application,
@@ -83,7 +83,8 @@ class Webserver:
             ws_max_size=LARGEST_MESSAGE,
         )
         self._server = uvicorn.Server(settings)
-        log.info("Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
+        level = logging.DEBUG if shared else logging.INFO
+        log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:
             log.warning("Edits are forgotten when this ends: this database is in memory alone")
         self._listening.set()
@@ -103,3 +104,25 @@ class Webserver:
         if self._server is not None:
             self._server.should_exit = True
             self._stopped.wait(10)
+
+
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+    """Listen on a port.
+
+    Parameters
+    ----------
+    host, port
+        Where; port 0 is a free one.
+    shared : bool
+        Whether other processes listen there as well.
+
+    Raises
+    ------
+    ButterflyError
+        The port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048, reuse_port=shared)
+    except (OSError, OverflowError, ValueError) as error:
+        raise ButterflyError(f"Port {port} of {host} cannot be had: {error}.") from error

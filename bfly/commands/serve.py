@@ -23,6 +23,8 @@ __all__ = ["Serve", "add_server_arguments", "serve"]
 
 log = logging.getLogger(__name__)
 
+MOST_WORKERS = 256
+
 
 class Serve(Command):
     """What ``bfly`` does unless a command is named."""
@@ -53,6 +55,9 @@ def add_server_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of every command that serves."""
     parser.add_argument("port", nargs="?", type=_port, help="port to listen on (default 2001)")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes to serve with (default 1)"
+    )
     parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")
 
 
@@ -70,16 +75,24 @@ def serve(experiments: str | None, output: str | None, arguments: Namespace) -> 
 
     butterfly = Butterfly(experiments, output, arguments.port, arguments.host)
     if butterfly.config.developer_mode:
+        if arguments.workers > 1:
+            raise ButterflyError("In developer-mode there is one worker.")
         _serve_again_on_change(butterfly, arguments.log_json)
     else:
-        _serve(butterfly, arguments.log_json)
+        _serve(butterfly, arguments.log_json, arguments.workers)
 
 
-def _serve(butterfly: Butterfly, log_json: bool) -> None:
+def _serve(butterfly: Butterfly, log_json: bool, workers: int = 1) -> None:
     from bfly.logs import set_up
 
     set_up(butterfly.config.log_level, butterfly.config.log_path, log_json)
-    butterfly.serve()
+    if workers > 1:
+        from bfly.supervisor import serve_together
+
+        butterfly.warn_of_paths()
+        serve_together(butterfly, workers, log_json)
+    else:
+        butterfly.serve()
 
 
 def _serve_again_on_change(butterfly: Butterfly, log_json: bool) -> None:
@@ -101,6 +114,12 @@ def _serve_until_change(butterfly: Butterfly, log_json: bool) -> None:
             _serve(butterfly, log_json)
         except ButterflyError as error:
             log.error("%s", error)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MOST_WORKERS}")
+    return int(text)
 
 
 def _port(text: str) -> int:

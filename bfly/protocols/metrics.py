@@ -1,0 +1,30 @@
+"""``/metrics``: what is counted, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
+
+from bfly.errors import Absent
+from bfly.metrics import CONTENT_TYPE_LATEST, page
+from bfly.protocols.protocol import Protocol
+from bfly.queries.finished import FinishedQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Metrics"]
+
+
+class Metrics(Protocol):
+    """``/metrics``."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("metrics",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path:
+            raise Absent(f"There is no {path} in the metrics.")
+        headers = [(b"cache-control", b"no-store")]
+        return FinishedQuery(page(), CONTENT_TYPE_LATEST, headers, lasting=False)
