@@ -96,9 +96,10 @@ class Connectome:
         answer = ask(*arguments)
         if not answer:
             self.check_some(engine, query.table, query.path)
-        if answer == {}:
-            of = NEURON if query.feature == "neuron_children" else query.table
-            self._check_known(engine, of, query.path, query.id)
+        if answer == {} and query.id is not None:
+            if query.feature != "neuron_children":
+                raise Absent(f"There is no {query.table} {query.id}.")
+            self._check_neuron(engine, query.path, query.id)
         return answer
 
     def check_some(self, engine: Engine, table: str, path: str) -> None:
@@ -106,9 +107,12 @@ class Connectome:
         if not engine.count(table, engine.dataset(path)):
             raise _nothing(path, table)
 
-    def _check_known(self, engine: Engine, table: str, path: str, number: int | None) -> None:
-        if number is not None and not engine.get_by_key(table, path, number):
-            raise Absent(f"There is no {table} {number}.")
+    def _check_neuron(self, engine: Engine, path: str, number: int) -> None:
+        """Find a neuron, or synapses of it: those that were added may be of one that was not."""
+        if not engine.is_neuron(NEURON, path, number):
+            found = engine.scan(engine.dataset(path), neuron=number)
+            if not any(len(batch["n1"]) for batch in found):
+                raise Absent(f"There is no neuron {number}.")
 
     def rows(self, query: RowsQuery) -> Iterator[bytes]:
         """Find rows and write them as they come.
@@ -123,7 +127,8 @@ class Connectome:
         self.check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
-            self._check_known(engine, NEURON, path, number)
+            if number is not None:
+                self._check_neuron(engine, path, number)
         batches = getattr(self, f"_{query.rows}")(engine, path, query)
         return write_rows(query.format, batches, query.ids)
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from bfly.butterfly import runtime_of
 from bfly.config import Config
+from bfly.databases.nodb import Nodb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,6 +224,28 @@ def test_bad_requests_for_rows(client, rows, words, status, message) -> None:
     got = client.get(f"/api/{rows}", params={**AT, **words})
     assert (got.status_code, got.text[: len(message)]) == (status, message)
     assert client.head(f"/api/{rows}", params={**AT, **words}).status_code == status
+
+
+def test_neurons_that_only_added_synapses_name(serve, tmp_path) -> None:
+    (tmp_path / "synapse-connections.json").write_text(json.dumps(SYNAPSES))
+    dataset = {"name": "d", "path": str(tmp_path)}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    config = Config.parse({"bfly": {"experiments": tree}}, "t.yaml")
+    database = Nodb("", runtime_of(config))
+    with serve(config, database) as client:
+        (added,) = database.add_synapses(str(tmp_path), [[7, 55, 1, 2, 3]])
+        assert table(client, "synapses", neuron=55) == [added]
+        assert table(client, "synapses", pre=7, post=55) == [added]
+        assert table(client, "partners", id=55) == [{"side": "in", "partner": 7, "synapses": 1}]
+        assert table(client, "connectivity", ids="7,55")[0] == {"pre": 7, "7": 1, "55": 1}
+        assert feature(client, "neuron_children", id=55, **ALL).json() == {"4": 2}
+        assert feature(client, "neuron_children", id=55, **{**ALL, "depth": 0}).json() == {}
+        for got in (
+            client.get("/api/partners", params={**AT, "id": 56}),
+            feature(client, "neuron_children", id=56, **ALL),
+            feature(client, "neuron_keypoint", id=55),
+        ):
+            assert got.status_code == 404
 
 
 def test_many_rows_are_streamed_whole(serve, tmp_path) -> None:
