@@ -12,7 +12,7 @@ from bfly.databases.cells import Curve
 from bfly.databases.columns import KEYS, POINT
 from bfly.databases.orders import HEADS, headed, packs
 from bfly.databases.spool import Pile, bounds_of, sort
-from bfly.databases.tiers import tiers_of
+from bfly.databases.tiers import TIER, tiers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bfly.databases.orders import Pack
     from bfly.databases.packs import Rows
     from bfly.databases.spool import Key, NewFile, Spool
+    from bfly.databases.store import Progress
 
     Fill = Callable[[str, Iterable[Pack]], None]
 
@@ -57,15 +58,20 @@ class Build:
         self._sample = synapses.sampled()
         self.curve = Curve.fit([self._sample[name] for name in POINT])
         self.counts = dict.fromkeys(KEYS, 0)
+        self._rows_packed = 0
+        self._progress: Progress | None = None
 
-    def run(self, complete: bool) -> None:
+    def run(self, complete: bool, progress: Progress | None = None) -> None:
         """Pack everything.
 
         Parameters
         ----------
         complete : bool
             Add the neurons that only synapses name, at the place of the first of them.
+        progress : callable, optional
+            As for `Store.replace`.
         """
+        self._progress = progress
         if complete and self._synapses.layout.wide:
             self._neurons.layout = replace(self._neurons.layout, wide=True)
         found = Pile(self._new_file, self._neurons.layout.dtype)
@@ -146,7 +152,15 @@ class Build:
             last = 0 if heads is None else int(heads[-1])
             if kind in self.counts:
                 self.counts[kind] += len(rows)
+            self._tell(len(rows))
             yield rows
+
+    def _tell(self, packed: int) -> None:
+        """Tell how far it is: most are packed by id, by place, for two neurons, some by tier."""
+        self._rows_packed += packed
+        total = (4 + 1 / TIER) * len(self._synapses) + len(self._neurons)
+        if self._progress:
+            self._progress(min(self._rows_packed / max(total, 1), 1))
 
     def _as_neurons(self, links: Rows) -> Rows:
         columns = {name: links["row"][name] for name in POINT} | {"neuron": links["head"]}

@@ -59,14 +59,16 @@ class Engine(Store):
             log.info("The synapses and neurons of %s are loaded already", path)
             return
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(f"Loading the synapses of {path}", total=1)
+            read = progress.add_task(f"Reading the synapses of {path}", total=1)
+            sort = progress.add_task("Sorting them", total=1, visible=False)
             self.replace(
                 path,
                 state,
                 batches(neurons, files) if neurons else (),
-                batches(synapses, files, lambda done: progress.update(task, completed=done))
+                batches(synapses, files, lambda done: progress.update(read, completed=done))
                 if synapses
                 else (),
+                lambda done: progress.update(sort, completed=done, visible=True),
             )
         counts = [self.count(table, path) for table in self.RUNTIME.DB.TABLE.LIST]
         log.info("Loaded {:,} neurons and {:,} synapses of {}".format(*counts, path))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bfly.databases.columns import Columns, Ranges
-    from bfly.databases.store import Ids
+    from bfly.databases.store import Ids, Progress
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
 
@@ -75,7 +75,12 @@ class Nodb(Engine):
 
     @override
     def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+        self,
+        path: str,
+        fingerprint: str,
+        neurons: Iterable[Columns],
+        synapses: Iterable[Columns],
+        progress: Progress | None = None,
     ) -> None:
         rows = latest("synapse", concatenated("synapse", synapses))
         somas = latest("neuron", concatenated("neuron", neurons))

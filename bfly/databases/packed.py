@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.columns import Columns
     from bfly.databases.spool import NewFile
+    from bfly.databases.store import Progress
 
 __all__ = ["EVERYTHING", "KINDS", "Gone", "Pack", "PackedDatabase", "table_name"]
 
@@ -40,7 +41,12 @@ class PackedDatabase(PackedReads):
 
     @override
     def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+        self,
+        path: str,
+        fingerprint: str,
+        neurons: Iterable[Columns],
+        synapses: Iterable[Columns],
+        progress: Progress | None = None,
     ) -> None:
         with self._new_files() as new_file:
             spools = {table: Spool(Layout(table), new_file) for table in KEYS}
@@ -48,7 +54,7 @@ class PackedDatabase(PackedReads):
                 for columns in batches:
                     spools[table].append(columns)
             with self._transaction():
-                self._build(path, self._look_up(path), spools, new_file, fingerprint)
+                self._build(path, self._look_up(path), spools, new_file, fingerprint, progress)
 
     @contextmanager
     def _new_files(self) -> Iterator[NewFile]:
@@ -62,6 +68,7 @@ class PackedDatabase(PackedReads):
         spools: dict[str, Spool],
         new_file: NewFile,
         fingerprint: str | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Pack a dataset and put it in the place of the old one.
 
@@ -73,7 +80,7 @@ class PackedDatabase(PackedReads):
             self._fill(new.number, kind, packs)
 
         build = Build(spools["synapse"], spools["neuron"], fill, new_file)
-        build.run(complete=fingerprint is not None)
+        build.run(complete=fingerprint is not None, progress=progress)
         if fingerprint is None:
             fingerprint = old.fingerprint if old else ""
         layouts = {table: spool.layout for table, spool in spools.items()}

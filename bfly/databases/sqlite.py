@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.columns import Columns
     from bfly.databases.packed import Pack
+    from bfly.databases.store import Progress
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 
@@ -99,9 +100,14 @@ class Sqlite(PackedDatabase):
 
     @override
     def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+        self,
+        path: str,
+        fingerprint: str,
+        neurons: Iterable[Columns],
+        synapses: Iterable[Columns],
+        progress: Progress | None = None,
     ) -> None:
-        super().replace(path, fingerprint, neurons, synapses)
+        super().replace(path, fingerprint, neurons, synapses, progress)
         with self._connected() as connection:
             # The log is as large as the tables now; whoever reads just then may leave it so.
             connection.execute("PRAGMA busy_timeout = 1000")

@@ -16,7 +16,7 @@ from bfly.databases.database import Database
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
     Counts = NDArray[np.int64]
+    Progress = Callable[[float], None]
 
 __all__ = ["Store", "amended", "numbered"]
 
@@ -49,7 +50,12 @@ class Store(Database, ABC):
 
     @abstractmethod
     def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+        self,
+        path: str,
+        fingerprint: str,
+        neurons: Iterable[Columns],
+        synapses: Iterable[Columns],
+        progress: Progress | None = None,
     ) -> None:
         """Load both tables of a dataset in place of what they held, as one transaction.
 
@@ -63,6 +69,9 @@ class Store(Database, ABC):
             In batches, each with the same columns; never all in memory at once. Of rows
             with the same id the last counts. A neuron that only synapses name is added at
             the place of its synapse with the lowest id.
+        progress : callable, optional
+            Is told now and then which part is done, from 0 to 1, of what takes long once the
+            batches are read.
         """
 
     @abstractmethod

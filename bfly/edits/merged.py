@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bfly.databases.columns import Columns, Ranges
-    from bfly.databases.store import Ids
+    from bfly.databases.store import Ids, Progress
     from bfly.edits.state import State
     from bfly.geometry import BoundingBox
 
@@ -136,7 +136,12 @@ class Merged(Engine):
 
     @override
     def replace(
-        self, path: str, fingerprint: str, neurons: Iterable[Columns], synapses: Iterable[Columns]
+        self,
+        path: str,
+        fingerprint: str,
+        neurons: Iterable[Columns],
+        synapses: Iterable[Columns],
+        progress: Progress | None = None,
     ) -> None:
         raise TypeError("what edits made is not written to")
 

@@ -209,7 +209,10 @@ class DatabaseSuite(FileTests):
             for half in (slice(0, 400), slice(400, None))
         ]
         assert database.fingerprint(PATH) == ""
-        database.replace(PATH, "one", [somas], halves)
+        told: list[float] = []
+        database.replace(PATH, "one", [somas], halves, told.append)
+        assert told == sorted(told)
+        assert all(0 < part <= 1 for part in told)
         assert database.fingerprint(PATH) == "one"
         assert set(database.all_neurons(NEURON, PATH)) == neurons_of(synapses) | {17, BIG}
         assert database.neuron_keypoint(NEURON, PATH, BIG, 1) == {"z": 2, "y": 2, "x": 2}

@@ -292,8 +292,13 @@ def test_packing_in_buckets_equals_memory(database, neurons):
     rows["__id"] = random.permutation(np.repeat(np.arange(450, dtype=np.uint64), 2))
     somas = {name: rows[old][:300] for name, old in NEURON_FROM}
     halves = [{name: column[at::2] for name, column in rows.items()} for at in (0, 1)]
+    told: list[float] = []
     for each in (database, oracle):
-        each.replace("p", "f", [somas], halves)
+        each.replace("p", "f", [somas], halves, told.append)
+    assert len(told) > 10
+    assert told == sorted(told)
+    # All in the end, but for ids that come twice.
+    assert told[-1] > 0.4
     agree(database, oracle)
 
 
