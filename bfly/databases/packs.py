@@ -8,6 +8,7 @@ and the list as JSON.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -150,6 +151,19 @@ class Layout:
             column = rows[name]
             result[name] = np.array(words, object)[column] if kind == TEXT else column.copy()
         return result
+
+    def entry(self, blob: bytes, key: int) -> dict[str, Any]:
+        """Give the row with an id of a pack that is sorted by id; empty if there is none."""
+        rows = self._rows_of(blob) if self.texts else np.frombuffer(blob, self.dtype)
+        known = rows[IDS[self.table][0]]
+        place = bisect_left(known, key)
+        if place == len(rows) or known[place] != key:
+            return {}
+        entry = dict(zip(self.dtype.names or (), rows.item(place), strict=True))
+        if self.texts:
+            words = json.loads(bytes(blob[4 + rows.nbytes :]))
+            entry |= {name: words[entry[name]] for name in self.texts}
+        return entry
 
     def inside(self, rows: Rows, box: BoundingBox) -> NDArray[np.bool_]:
         """Tell which rows lie in a box (voxels of mip 0)."""

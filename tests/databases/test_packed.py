@@ -230,6 +230,9 @@ def agree(database, oracle, path="p"):
         assert database.count(table, path) == len(known)
         asked = np.append(known[::-1], np.array([1, 2**64 - 1], np.uint64))
         assert equal(database.rows(table, path, asked), oracle.rows(table, path, asked))
+        for number in asked.tolist():
+            entry = oracle.get_by_key(table, path, number)
+            assert database.get_by_key(table, path, number) == entry
     for each in (box, EVERYWHERE):
         found = database.synapses_in(path, each)
         assert equal(found, oracle.synapses_in(path, each))
