@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
     from bfly.tree import Channel
 
-__all__ = ["Butterfly"]
+__all__ = ["Butterfly", "configuration", "runtime_of"]
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Butterfly:
         port: int | None = None,
         host: str | None = None,
     ) -> None:
-        config = _configuration(experiments)
+        config = configuration(experiments)
         given = {"port": port, "host": host}
         changes = {name: value for name, value in given.items() if value is not None}
         self.config = config.replace(**changes)
@@ -102,6 +102,8 @@ def runtime_of(config: Config) -> RUNTIME:
     runtime.CACHE.MAX.VALUE = config.max_cache_size * MIB
     runtime.CACHE.MAX_BLOCK.VALUE = config.max_block_size * MIB
     runtime.IMAGE.LIMIT.VALUE = config.max_cutout_size * MIB
+    runtime.PYRAMID.FOLDER.VALUE = config.pyramid.where
+    runtime.PYRAMID.SIZE.VALUE = config.pyramid.size * MIB
     runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
     if config.disk_cache is not None:
         cache = config.disk_cache
@@ -112,8 +114,14 @@ def runtime_of(config: Config) -> RUNTIME:
     return runtime
 
 
-def _configuration(experiments: str | None) -> Config:
-    """Find the configuration, as the command line's help says."""
+def configuration(experiments: str | None) -> Config:
+    """Give the configuration that a command line names (see `Butterfly`).
+
+    Raises
+    ------
+    ConfigError
+        It has mistakes, or there is none, or no channel in the folder.
+    """
     if experiments is not None and os.path.isdir(experiments):
         return _from_folder(os.path.abspath(experiments))
     path = os.path.expanduser(experiments or rh_config.default_path())

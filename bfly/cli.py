@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": ("bfly.commands.demo:Demo", "make synthetic tissue and serve it"),
     "edits": ("bfly.commands.edits:Edits", "import and export merge tables, print the log"),
+    "pyramid": ("bfly.commands.pyramid:Pyramid", "compute the mips of a channel ahead"),
 }
 """From a command's name to its class, and what the help of ``bfly`` says of it."""
 

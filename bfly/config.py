@@ -28,6 +28,7 @@ from bfly.tree import (
     Dataset,
     Experiment,
     Group,
+    KeptPyramid,
     Model,
     PathOrNone,
     PathOrUrl,
@@ -86,6 +87,9 @@ class Config(Model):
     max_cache_size: Size = 1024
     max_block_size: Size = 1
     max_cutout_size: Size = 512
+    pyramid: Annotated[KeptPyramid, Field(description="a mapping with folder and size")] = (
+        KeptPyramid()
+    )
     allowed_paths: Annotated[
         tuple[PathOrUrl, ...], Field(description="a list of folders and URLs")
     ] = ("/",)

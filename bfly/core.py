@@ -24,6 +24,7 @@ from bfly.files import Files
 from bfly.findings import box_of, highest, unique
 from bfly.geometry import zyx
 from bfly.passing import passed
+from bfly.pyramids.store import pyramids_of
 from bfly.queries.data import DataQuery
 from bfly.tiles import Tiles, tile_of
 from bfly.volume import Volume
@@ -81,6 +82,7 @@ class Core:
         self.edits = Edits(opened_log(db))
         self._connectome = Connectome(db, self.edits)
         self._annotations = Annotations(self._connectome, self._cache)
+        self._pyramids = pyramids_of(db.RUNTIME)
         self._workers = Workers()
         self._opening: Flights[dict[str, Any]] = Flights()
         self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
@@ -304,7 +306,8 @@ class Core:
                 return known
             log.info("%s changed on disk; %s is opened anew", changed, query.path)
         runtime = self._db.RUNTIME
-        volume = Volume.open(query, self._files, runtime.CACHE.MAX_BLOCK.VALUE)
+        largest = runtime.CACHE.MAX_BLOCK.VALUE
+        volume = Volume.open(query, self._files, largest, self._pyramids)
         keywords = {**volume.keywords, runtime.CACHE.META.NAME: runtime.CACHE.META.VALUE}
         self._cache.set(query.key, keywords)
         return keywords

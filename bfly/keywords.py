@@ -169,6 +169,7 @@ class RUNTIME(_Words):
         MAX=Field("max-cache-size", VALUE=1024 * MIB),
         MAX_BLOCK=Field("max-block-size", VALUE=1 * MIB),
     )
+    PYRAMID = Field("pyramid", FOLDER=Field("folder"), SIZE=Field("size", VALUE=0))
     FEATURES = Field(
         "features",
         LINKS=Field(

@@ -130,7 +130,7 @@ class Level:
         for index in indexes(BoundingBox.of_shape(box.shape).in_tiles(portion)):
             start = zyx(b + i * p for b, i, p in zip(box.start, index, portion, strict=True))
             part = BoundingBox.of_shape(portion, start) & box
-            fine = part.refined(self.step).relative_to(self.phase) & self.scale.box
+            fine = self.finer(part)
             coarse = downsample(read(fine), fine.shift(self.phase).start, self.step, kind)
             if part == box:
                 return coarse
@@ -139,6 +139,10 @@ class Level:
             result[part.relative_to(box.start).slices] = coarse
         assert result is not None
         return result
+
+    def finer(self, box: BoundingBox) -> BoundingBox:
+        """Give the stored voxels that a box of the mip stands for."""
+        return box.refined(self.step).relative_to(self.phase) & self.scale.box
 
     def _portion(self, shape: Zyx) -> Zyx:
         """Choose how many coarse voxels to compute at once: whole stored tiles, in bounds."""

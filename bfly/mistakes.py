@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-from bfly.tree import Channel, Dataset, Experiment, Model, Neurons, Sample, Synapses
+from bfly.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Neurons, Sample, Synapses
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["mistake", "shortened"]
 
 _BELOW: dict[str, type[Model]] = {
+    "pyramid": KeptPyramid,
     "experiments": Experiment,
     "samples": Sample,
     "datasets": Dataset,

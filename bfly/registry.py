@@ -85,8 +85,14 @@ DATABASES = {
     "Sqlite": "bfly.databases.sqlite:Sqlite",
 }
 
-EXTRAS = {"Postgres": "postgres", "mrc": "volumes", "nifti": "volumes", "nrrd": "volumes"}
-"""The extras that plug-ins need; who needs none of them is served by ``all``."""
+EXTRAS = {
+    "Postgres": "postgres",
+    "bfly pyramid": "dask",
+    "mrc": "volumes",
+    "nifti": "volumes",
+    "nrrd": "volumes",
+}
+"""The extras that plug-ins and commands need; who needs none of them is served by ``all``."""
 
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
 

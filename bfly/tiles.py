@@ -90,19 +90,25 @@ class Tiles:
         return tiles
 
     def _read_box(self, d_query: DataQuery, box: BoundingBox) -> Voxels:
-        """Read any box of the mip, counted from the channel's first voxel."""
+        """Read any box of the mip, counted from the channel's first voxel, or compute it."""
         volume, mip = d_query.volume, d_query.resolution
         level = volume.level(mip)
+        if level.stored == mip:
+            TILES_READ.inc()
+            return volume.source.read(mip, box)
 
         def read_stored(box: BoundingBox) -> Voxels:
-            if level.stored == mip:
-                TILES_READ.inc()
-                return volume.source.read(mip, box)
             place = box.shift(volume.level(level.stored).origin)
             part = d_query.part(level.stored, place)
             return self._gather(part, max(self._limit, LARGEST_STEP))
 
-        return level.read(box, volume.kind, read_stored)
+        kept = volume.kept(mip)
+        voxels = kept.read(box) if kept else None
+        if voxels is None:
+            voxels = level.read(box, volume.kind, read_stored)
+            if kept:
+                kept.keep(box, voxels)
+        return voxels
 
     def gather(self, d_query: DataQuery) -> Voxels:
         """Put the voxels of a request's box together; read-only where it is one whole tile.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
+from platformdirs import user_cache_dir
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,7 +26,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bfly.files import is_url
 
-__all__ = ["Channel", "Dataset", "Experiment", "Neurons", "Sample", "Synapses", "check_name"]
+__all__ = [
+    "Channel",
+    "Dataset",
+    "Experiment",
+    "KeptPyramid",
+    "Neurons",
+    "Sample",
+    "Synapses",
+    "check_name",
+]
 
 
 class _Named(Protocol):
@@ -116,6 +126,20 @@ class Model(BaseModel):
         populate_by_name=True,
         alias_generator=lambda name: name if name == "voxel_size" else name.replace("_", "-"),
     )
+
+
+class KeptPyramid(Model):
+    """Where computed mips are kept, and how many MiB of them; 0 keeps none."""
+
+    folder: PathOrNone = None
+    size: Annotated[int, Strict(), Field(ge=0, description="a whole number of MiB, 0 for none")] = (
+        10240
+    )
+
+    @property
+    def where(self) -> str:
+        """The folder, by default one in the user's cache."""
+        return self.folder or os.path.join(user_cache_dir("bfly"), "pyramids")
 
 
 class Channel(Model):

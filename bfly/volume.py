@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import threading
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bfly import registry
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
+    from bfly.pyramids.store import KeptMip, Pyramids
     from bfly.queries.query import Query
     from bfly.sources.source import Datasource
 
@@ -57,6 +60,8 @@ class Volume:
         Bytes of the largest single tile.
     unmoved : bool
         Whether rows and columns are counted from the first voxel, wherever it lies.
+    pyramids : Pyramids, optional
+        Where computed mips are kept on disk.
 
     Attributes
     ----------
@@ -69,7 +74,13 @@ class Volume:
     """
 
     def __init__(
-        self, source: Datasource, key: str, offset: Zyx, largest_tile: int, unmoved: bool = False
+        self,
+        source: Datasource,
+        key: str,
+        offset: Zyx,
+        largest_tile: int,
+        unmoved: bool = False,
+        pyramids: Pyramids | None = None,
     ) -> None:
         self.source = source
         self.dtype = source.dtype
@@ -91,10 +102,19 @@ class Volume:
                 for mip, scale in source.scales.items()
             }
         self._known_levels: dict[int, Level] = {}
+        self._pyramids = pyramids
+        self._kept: dict[int, KeptMip | None] = {}
+        self._keeping = threading.Lock()
         self.levels = self._count_levels()
 
     @classmethod
-    def open(cls, query: Query, files: Files | None = None, largest_tile: int = 1 << 20) -> Volume:
+    def open(
+        cls,
+        query: Query,
+        files: Files | None = None,
+        largest_tile: int = 1 << 20,
+        pyramids: Pyramids | None = None,
+    ) -> Volume:
         """Open the channel that a query is about.
 
         Raises
@@ -115,7 +135,8 @@ class Volume:
                 )
                 if opened.voxel_size is None:
                     log.info("%s: its voxel size is not known; 1 nm is assumed.", query.path)
-                return cls(opened, query.key, query.offset, largest_tile, query.unmoved)
+                place = query.offset, largest_tile, query.unmoved
+                return cls(opened, query.key, *place, pyramids)
         if is_url(real):
             check_reachable(real, files)
         raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
@@ -161,6 +182,28 @@ class Volume:
             level = Level.make(mip, stored, scale, tile, factor, self._offset)
             self._known_levels[mip] = level
         return level
+
+    def kept(self, mip: int) -> KeptMip | None:
+        """Give a computed mip as it is kept on disk; None if it is stored, or is not kept.
+
+        Raises
+        ------
+        SourceChanged
+            A file changed since it was read.
+        """
+        level = self.level(mip)
+        if self._pyramids is None or level.stored == mip:
+            return None
+        with self._keeping:
+            if mip not in self._kept:
+                state = self._state
+                opened = self._pyramids.open(self.source, state, level) if state else None
+                self._kept[mip] = opened
+            return self._kept[mip]
+
+    @cached_property
+    def _state(self) -> str | None:
+        return self.source.state()
 
     def voxel_size_at(self, mip: int) -> VoxelSize:
         """Give the size of a voxel of a mip in nanometres (z, y, x)."""

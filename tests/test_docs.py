@@ -20,7 +20,7 @@ from bfly.encoders.views import VIEWS
 from bfly.protocols.api import METHODS
 from bfly.queries.data import DataQuery
 from bfly.testing.tissue import make_tissue
-from bfly.tree import Channel, Dataset, Experiment, Sample
+from bfly.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +79,7 @@ def run(folder: Path, *arguments: str) -> None:
         ("A sample", Sample),
         ("A dataset", Dataset),
         ("A channel", Channel),
+        ("Kept mips", KeptPyramid),
     ],
 )
 def test_every_key_is_documented_with_its_default(heading: str, model: type[Any]) -> None:
@@ -87,6 +88,8 @@ def test_every_key_is_documented_with_its_default(heading: str, model: type[Any]
     stated = {}
     for name, field in model.model_fields.items():
         default = list(field.default) if isinstance(field.default, tuple) else field.default
+        if isinstance(default, Model):
+            default = default.model_dump(exclude_defaults=True)
         stated[field.alias or name] = "needed" if field.is_required() else default
     assert documented == stated
 
@@ -118,7 +121,9 @@ def arguments(capsys: pytest.CaptureFixture[str]) -> list[set[str]]:
     for command in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
-        found.append({"port", *re.findall(r"(?<![\w-])--?[a-z][a-z-]*", capsys.readouterr().out)})
+        said = capsys.readouterr().out
+        flags = re.findall(r"(?<![\w-])--?[a-z][a-z-]*|(?<=^  )[A-Z]+\b", said, re.M)
+        found.append({"port", *flags})
     return found
 
 

@@ -17,7 +17,7 @@ from bfly.sources.grid import TileGrid
 from bfly.sources.images import header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
 
@@ -134,6 +134,11 @@ class BossGrid(TileGrid):
         _, rows, columns = self._counts
         sections = product(self._sections.values(), range(rows), range(columns))
         return chain(self._tiles.values(), (self._filled(*each) for each in sections))
+
+    def all_files(self) -> Iterable[str]:
+        """Give the list of tiles and the tiles."""
+        folder = os.path.dirname(self.path)
+        return chain([self.path], (os.path.join(folder, each) for each in self._locations()))
 
     def _first_dtype(self) -> np.dtype[Any]:
         for location in islice(self._locations(), SOUGHT):

@@ -7,18 +7,20 @@ caches or protocols. `bfly.testing.sources` is the contract as a test suite.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from bfly.errors import SourceError
-from bfly.files import Files, stamp_of
+from bfly.errors import SourceChanged, SourceError
+from bfly.files import Files, is_url, stamp_of
 from bfly.geometry import BoundingBox, Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, Self
 
     from bfly.files import Stamp
@@ -130,6 +132,7 @@ class Datasource(ABC):
         self._stamps: dict[str, Stamp] = {}
         self._stamps_lock = threading.Lock()
         self._open()
+        self._read_at_first = tuple(self._stamps)
 
     @abstractmethod
     def _open(self) -> None:
@@ -246,3 +249,33 @@ class Datasource(ABC):
         with self._stamps_lock:
             stamps = list(self._stamps.items())
         return next((path for path, stamp in stamps if stamp_of(path) != stamp), None)
+
+    def all_files(self) -> Iterable[str]:
+        """Give every file that voxels may be read from, also one that is not there.
+
+        Unless a source knows better, these are the files that were read to open it and, where
+        the channel is a folder, all that lie below it.
+        """
+        known = set(self._read_at_first)
+        for folder, _, names in os.walk(self.path):
+            known.update(os.path.join(folder, name) for name in names)
+        return sorted(known)
+
+    def state(self) -> str | None:
+        """Give what tells this state of the channel's files from every other one.
+
+        None where nobody would notice that they changed: behind a URL.
+
+        Raises
+        ------
+        SourceChanged
+            A file is not as it was when voxels were read from it.
+        """
+        if is_url(self.path):
+            return None
+        state = hashlib.sha256()
+        for path in self.all_files():
+            state.update(f"{path}\0{stamp_of(path)}\0".encode(errors="surrogateescape"))
+        if changed := self.changed():
+            raise SourceChanged(f"{changed} changed on disk while it was read.")
+        return state.hexdigest()

@@ -14,6 +14,8 @@ from bfly.sources.images import EXTENSIONS, header, is_image
 from bfly.sources.mojo import Mojo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
@@ -54,6 +56,10 @@ class ImageStack(TileGrid):
         )
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
+
+    def all_files(self) -> Iterable[str]:
+        """Give the sections."""
+        return (os.path.join(self.path, name) for name in self._names)
 
     def _tile_path(self, mip: int, index: Zyx) -> str:
         return os.path.join(self.path, self._names[index[0]])

@@ -21,6 +21,8 @@ from bfly.sources.tile_spec import Tile
 from bfly.workers import Flights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = ["TileSpecs"]
@@ -82,6 +84,14 @@ class TileSpecs(Datasource):
         runtime.CACHE.MAX.VALUE = KEPT
         self._kept = Cache(runtime)
         self._reading: Flights[NDArray[Any]] = Flights()
+
+    def all_files(self) -> Iterable[str]:
+        """Give the list of tiles and their pictures."""
+        yield self.path
+        for section in self._sections.values():
+            for tile in section.tiles:
+                for picture in tile.pictures.values():
+                    yield from filter(None, (picture.image, picture.mask))
 
     def _tiles(self) -> list[Tile]:
         data = self._read_file(self.path)
@@ -174,7 +184,7 @@ class _Section:
     """The tiles of a section, by where they lie."""
 
     def __init__(self, tiles: list[Tile]) -> None:
-        self._tiles = tiles
+        self.tiles = tiles
         self._bounds = np.array([tile.bounds for tile in tiles])
 
     def touching(self, box: BoundingBox, mip: int) -> list[Tile]:
@@ -183,7 +193,7 @@ class _Section:
         (_, top, left), (_, bottom, right) = box.start, box.stop
         a, b, c, d = self._bounds.T
         touch = (a < bottom * size) & (c > top * size) & (b < right * size) & (d > left * size)
-        return [self._tiles[i] for i in np.flatnonzero(touch)]
+        return [self.tiles[i] for i in np.flatnonzero(touch)]
 
 
 def _scale(whole: BoundingBox, mip: int) -> Scale:

@@ -1,0 +1,154 @@
+"""``bfly pyramid``: compute the mips of a channel before somebody looks at them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from bfly.commands.command import Command
+from bfly.errors import ButterflyError, ConfigError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+    from bfly.config import Config
+    from bfly.pyramids.fill import Filled, Piece, Task
+    from bfly.tree import Channel
+
+__all__ = ["Pyramid"]
+
+AHEAD = 4
+"""How many pieces each worker is given before it is done with the first."""
+
+
+class Pyramid(Command):
+    """Fills the pyramid store on Dask."""
+
+    description = """\
+Compute the mips that a channel's file lacks and keep them, so that nobody has to wait.
+
+  bfly pyramid em.h5 -e FOLDER               on the cores of this machine
+  bfly pyramid block-1/em -e FILE.yaml       with its dataset, where several are called em
+  bfly pyramid em.h5 -e FOLDER --scheduler tcp://HOST:8786
+                                             on a Dask cluster whose workers see the same
+                                             paths, the folder of the store among them
+
+They are kept where the configuration says (pyramid: folder, size), or else in the user's
+cache folder. What is kept already is not computed again: after an interruption, or an error
+that has been mended, run the command once more. The exit code is 0 if everything is kept
+then, and 1 if not.
+"""
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
+        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
+        parser.add_argument(
+            "--scheduler", metavar="ADDRESS", help="the scheduler of a Dask cluster"
+        )
+
+    @override
+    def run(self, arguments: Namespace) -> None:
+        from bfly.butterfly import configuration
+        from bfly.commands.naming import channel_named
+        from bfly.pyramids.fill import pieces
+
+        config = configuration(arguments.exp)
+        names, channel = channel_named(config, arguments.channel)
+        if not config.pyramid.size:
+            raise ConfigError("pyramid.size is 0, so nothing is kept; allowed are MiB above 0.")
+        task = _task(config, channel)
+        volume = task.open()
+        tiles = sum(
+            volume.level(mip).tiles.size
+            for mip in range(volume.levels)
+            if volume.level(mip).stored != mip
+        )
+        name = "/".join(names)
+        if not tiles:
+            _say(f"{name} has all its mips in its file.")
+            return
+        with _cluster(arguments.scheduler) as client:
+            filled = _fill(client, task, pieces(volume), name, tiles)
+        _say(
+            f"{name}: {filled.computed:,} tiles computed, {filled.there:,} were there, "
+            f"{filled.failed:,} failed; they are kept in {task.folder}."
+        )
+        if filled.failed:
+            raise ButterflyError(f"{name} is not whole: {filled.error}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _task(config: Config, channel: Channel) -> Task:
+    from bfly.keywords import MIB
+    from bfly.protocols.protocol import channel_words
+    from bfly.pyramids.fill import Task
+
+    return Task(
+        words=tuple(channel_words(channel).items()),
+        allowed=config.allowed_paths,
+        largest_tile=config.max_block_size * MIB,
+        folder=config.pyramid.where,
+        size=config.pyramid.size * MIB,
+    )
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[Any]:
+    """Lend a client of a scheduler, or of a cluster of this machine's cores.
+
+    Raises
+    ------
+    MissingLibrary
+        Dask is not installed.
+    ButterflyError
+        The scheduler does not answer.
+    """
+    from bfly import registry
+
+    with registry.needed("bfly pyramid"):
+        from distributed import Client
+    address = (
+        {"address": scheduler}
+        if scheduler
+        else {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": "ERROR"}
+    )
+    try:
+        client = Client(**address)
+    except (OSError, ValueError) as error:
+        raise ButterflyError(f"The scheduler {scheduler} cannot be used: {error}.") from error
+    with client:
+        yield client
+
+
+def _fill(client: Any, task: Task, left: Iterator[Piece], name: str, tiles: int) -> Filled:
+    """Hand the pieces to the workers, a few ahead, and show how far they are."""
+    from distributed import as_completed
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from bfly.pyramids.fill import Filled, do
+
+    columns = *Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn()
+    result = Filled()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(name, total=tiles)
+        workers = max(1, len(client.scheduler_info()["workers"]))
+
+        def submit(count: int) -> list[Any]:
+            return [client.submit(do, task, piece, pure=False) for piece in islice(left, count)]
+
+        running = as_completed(submit(AHEAD * workers))
+        for future in running:
+            result += future.result()
+            progress.update(bar, completed=result.computed + result.there + result.failed)
+            running.update(submit(1))
+    return result

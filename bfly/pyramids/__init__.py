@@ -1,0 +1,1 @@
+"""Computed mips, kept on disk: the store, its bound in bytes, and filling it ahead."""

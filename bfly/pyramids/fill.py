@@ -1,0 +1,187 @@
+"""Filling the pyramid store ahead of those who look: in pieces that any process can do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache, partial, reduce
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import SourceError
+from bfly.files import Files
+from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.pyramids.store import Pyramids
+from bfly.queries.query import Query
+from bfly.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from bfly.level import Level
+
+__all__ = ["Filled", "Piece", "Task", "do", "pieces", "tiles_of"]
+
+REGION = 256 << 20
+"""Bytes of stored voxels that a piece holds at once, where one tile does not need more."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which channel to fill, and what limits it; a few words that go to another machine.
+
+    Parameters
+    ----------
+    words : tuple of tuple
+        The channel as `Query` takes it, (word, value) each.
+    allowed : tuple of str
+        The allowed folders.
+    largest_tile : int
+        Bytes of the largest single tile.
+    folder : str
+        Of the store.
+    size : int
+        Bytes that the store may hold.
+    """
+
+    words: tuple[tuple[str, Any], ...]
+    allowed: tuple[str, ...]
+    largest_tile: int
+    folder: str
+    size: int
+
+    def open(self) -> Volume:
+        """Open the channel; errors as `Volume.open`."""
+        query, pyramids = Query(**dict(self.words)), Pyramids(self.folder, self.size)
+        return Volume.open(query, Files(self.allowed), self.largest_tile, pyramids)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The tiles of some mips that one region of stored voxels is enough for.
+
+    Parameters
+    ----------
+    mips : tuple of int
+        Computed from the same stored mip, the finest first.
+    index : tuple of int
+        The tile of the last of them that the region belongs to.
+    """
+
+    mips: tuple[int, ...]
+    index: Zyx
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What became of a piece.
+
+    Parameters
+    ----------
+    computed, there : int
+        Tiles that were computed now, and that were kept already.
+    error : str
+        Why the others could not be; empty if there are none.
+    failed : int
+        How many others there are.
+    """
+
+    computed: int = 0
+    there: int = 0
+    error: str = ""
+    failed: int = 0
+
+    def __add__(self, other: Filled) -> Filled:
+        return Filled(
+            self.computed + other.computed,
+            self.there + other.there,
+            self.error or other.error,
+            self.failed + other.failed,
+        )
+
+
+def pieces(volume: Volume) -> Iterator[Piece]:
+    """List all the pieces of a channel: stored voxels are read once for as many mips as fit."""
+    computed = [mip for mip in range(volume.levels) if volume.level(mip).stored != mip]
+    while computed:
+        first = volume.level(computed[0])
+        mips = [mip for mip in computed if _fits(volume, mip, first)] or computed[:1]
+        computed = computed[len(mips) :]
+        for index in indexes(volume.level(mips[-1]).tiles):
+            yield Piece(tuple(mips), index)
+
+
+def _fits(volume: Volume, mip: int, first: Level) -> bool:
+    level = volume.level(mip)
+    size = math.prod(level.tile) * math.prod(level.step) * volume.dtype.itemsize
+    return level.stored == first.stored and size <= REGION
+
+
+def tiles_of(volume: Volume, piece: Piece) -> dict[int, BoundingBox]:
+    """Give the positions of the tiles of a piece, by mip; each tile is in one piece."""
+    last = volume.level(piece.mips[-1])
+    found = {}
+    for mip in piece.mips:
+        level = volume.level(mip)
+        ratio = zyx(a // b for a, b in zip(last.factor, level.factor, strict=True))
+        found[mip] = BoundingBox.of_shape((1, 1, 1), piece.index).refined(ratio) & level.tiles
+    return found
+
+
+def do(task: Task, piece: Piece) -> Filled:
+    """Compute and keep the tiles of a piece that are not kept yet; wait until they are.
+
+    A part that cannot be read costs the tiles that need it, and no others.
+
+    Raises
+    ------
+    SourceError, NotAllowed
+        The channel cannot be opened.
+    """
+    volume = _opened(task)
+    tiles = tiles_of(volume, piece)
+    total = sum(box.size for box in tiles.values())
+    stores = {mip: store for mip in piece.mips if (store := volume.kept(mip))}
+    unusable = Filled(failed=total, error=f"{task.folder} cannot be written to")
+    if len(stores) < len(piece.mips):
+        return unusable
+    wanted = [(mip, index) for mip, store in stores.items() for index in store.missing(tiles[mip])]
+    result = Filled(there=total - len(wanted))
+    if not wanted:
+        return result
+    read = _reader(volume, wanted)
+    for mip, index in wanted:
+        box = volume.level(mip).tile_box(index)
+        try:
+            stores[mip].keep(box, volume.level(mip).read(box, volume.kind, read))
+        except SourceError as error:
+            result += Filled(failed=1, error=str(error))
+        else:
+            result += Filled(computed=1)
+    for store in stores.values():
+        store.flush()
+    return result if all(store.works for store in stores.values()) else unusable
+
+
+@lru_cache(maxsize=4)
+def _opened(task: Task) -> Volume:
+    return task.open()
+
+
+def _reader(
+    volume: Volume, wanted: list[tuple[int, Zyx]]
+) -> Callable[[BoundingBox], np.ndarray[Any, np.dtype[Any]]]:
+    """Give what reads stored voxels for tiles: all of them at once, if they fit and are sound."""
+    levels = [(volume.level(mip), index) for mip, index in wanted]
+    whole = reduce(
+        BoundingBox.joined, (level.finer(level.tile_box(index)) for level, index in levels)
+    )
+    read = partial(volume.source.read, levels[0][0].stored)
+    if whole.size * volume.dtype.itemsize > 2 * REGION:
+        return read
+    try:
+        voxels = read(whole)
+    except SourceError:
+        return read
+    return lambda box: voxels[box.relative_to(whole.start).slices]
