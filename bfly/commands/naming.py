@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bfly.errors import ConfigError
@@ -40,14 +41,15 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
     config : Config
         What is served.
     text : str
-        ``channel``, ``dataset/channel`` and so on.
+        ``channel``, ``dataset/channel`` and so on, up to what addresses have:
+        ``experiment::sample::dataset/channel``.
 
     Raises
     ------
     ConfigError
         No channel has the name, or several have; the message lists some that there are.
     """
-    found = _ending(config, tuple(text.split("/")))
+    found = _ending(config, tuple(re.split("::|/", text)))
     if len(found) == 1:
         return found[0], config.channels[found[0]]
     short = short_names(config)

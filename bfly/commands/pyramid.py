@@ -56,12 +56,18 @@ then, and 1 if not.
     def run(self, arguments: Namespace) -> None:
         from bfly.butterfly import configuration
         from bfly.commands.naming import channel_named
+        from bfly.files import is_url
         from bfly.pyramids.fill import pieces
 
         config = configuration(arguments.exp)
         names, channel = channel_named(config, arguments.channel)
         if not config.pyramid.size:
             raise ConfigError("pyramid.size is 0, so nothing is kept; allowed are MiB above 0.")
+        if is_url(channel.path):
+            raise ConfigError(
+                f"{channel.path} is a URL; mips are kept only of channels in files, since nobody "
+                "could tell that others changed."
+            )
         task = _task(config, channel)
         volume = task.open()
         tiles = sum(

@@ -50,7 +50,7 @@ def test_it_computes_what_is_not_kept(folder: Path) -> None:
     code, said = bfly(folder, "em.h5")
     assert code == 0, said
     assert "exp/sam/dat/em.h5: 3 tiles computed, 0 were there, 0 failed" in said
-    code, said = bfly(folder, "dat/em.h5")
+    code, said = bfly(folder, "exp::sam::dat/em.h5")
     assert code == 0, said
     assert "0 tiles computed, 3 were there, 0 failed" in said
 
