@@ -167,6 +167,7 @@ class Core:
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
             i_query.has_neurons = self._connectome.counts(i_query.path)["neurons"] > 0
+        i_query.known = self._usable(i_query)
         return i_query.dump
 
     def get_feature(self, f_query: FeatureQuery) -> str:
@@ -233,7 +234,11 @@ class Core:
         return self._edited.answer(i_query, msg)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
-        """Answer a request for information on a dataset, as JSON or YAML text.
+        """Answer a request for information on a dataset, as JSON or YAML text."""
+        return i_query.dump_dataset(self._usable(i_query))
+
+    def _usable(self, i_query: InfoQuery) -> list[InfoQuery]:
+        """Give a request for each of the query's channels, its source known.
 
         A channel that cannot be used does not hide the others: it is left out, and logged.
         """
@@ -245,7 +250,7 @@ class Core:
                 log.warning("%s is left out of its dataset: %s", channel.name, error)
             else:
                 known.append(channel)
-        return i_query.dump_dataset(known)
+        return known
 
     @staticmethod
     def get_groups(i_query: InfoQuery) -> str:

@@ -14,7 +14,10 @@ from bfly.errors import BadRequest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Blosc", "BloscArray"]
+__all__ = ["BLOSC_LEVEL", "Blosc", "BloscArray"]
+
+BLOSC_LEVEL = 1
+"""Of 1 to 9, for voxels."""
 
 LARGEST = 2**31 - 1024
 """Bytes of voxels that one frame holds: it counts 31 bits, its header and a pickle's included."""
@@ -63,6 +66,11 @@ def _frame(data: Any, itemsize: int, compressor: str) -> bytes:
     """Compress bytes or an array by one thread; the server shares out its threads itself."""
     return bytes(
         imagecodecs.blosc_encode(
-            data, level=1, compressor=compressor, shuffle=1, typesize=itemsize, numthreads=1
+            data,
+            level=BLOSC_LEVEL,
+            compressor=compressor,
+            shuffle=1,
+            typesize=itemsize,
+            numthreads=1,
         )
     )

@@ -17,17 +17,10 @@ __all__ = ["DatasetQuery"]
 
 
 class DatasetQuery(InfoQuery):
-    """A request that all channels of a dataset have to be open for.
-
-    Attributes
-    ----------
-    known : list of InfoQuery
-        One for each channel that can be used, its source known; set by the core.
-    """
+    """A request that all channels of a dataset have to be open for."""
 
     method = "project_info"
     lasting = False
-    known: list[InfoQuery] = []  # noqa: RUF012 - replaced, never changed
 
     def dump_dataset(self, all_channels: Iterable[InfoQuery]) -> str:
         """Give the answer in the requested format.

@@ -84,6 +84,8 @@ class InfoQuery(Query):
     wants_neurons = False
     """Whether the answer depends on `has_neurons`, so that the database is asked."""
     has_neurons = False
+    known: list[InfoQuery] = []  # noqa: RUF012
+    """A request for each of `channels` that can be used, its source known; set by the core."""
     merge: list[list[str]] = []  # noqa: RUF012
     split: list[str] = []  # noqa: RUF012
     error = ""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 import tensorstore as ts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import httpx
     from conftest import Channel
 
 VERSIONS = {"zarr": ("0.4", 2), "zarr3": ("0.5", 3)}
@@ -140,6 +145,146 @@ def test_chunks_are_whole_and_padded_with_zeros(seg: Channel, prefix: str) -> No
     assert np.count_nonzero(chunk) == np.count_nonzero(inside)
 
 
+# Labels of an image
+
+
+@pytest.fixture(scope="module")
+def em(fib25_served: dict[str, Channel]) -> Channel:
+    return fib25_served["grayscale"]
+
+
+LABELS = ["groundtruth.h5", "oversegmented_stack_labels.h5"]
+
+
+@both
+@clients
+@pytest.mark.reads("ome-zarr-models", "{prefix}")
+def test_ome_zarr_models_accepts_the_labels(em: Channel, prefix: str) -> None:
+    import ome_zarr_models
+    import zarr
+
+    version, number = VERSIONS[prefix]
+    for consolidated in (True, False):
+        group = zarr.open_group(
+            em.quoted(prefix), mode="r", zarr_format=number, use_consolidated=consolidated
+        )
+        found = group["labels"]
+        model = ome_zarr_models.open_ome_zarr(found)
+        assert (type(model).__name__, model.ome_zarr_version) == ("Labels", version)
+        words = model.attributes if prefix == "zarr" else model.attributes.ome
+        assert words.labels == LABELS
+        for name in LABELS:
+            label = ome_zarr_models.open_ome_zarr(found[name])
+            assert type(label).__name__ == "ImageLabel"
+            attributes = label.attributes if prefix == "zarr" else label.attributes.ome
+            assert attributes.image_label.source.image == "../../"
+            assert len(attributes.multiscales[0].datasets) == len(em.mips)
+
+
+@both
+@clients
+@pytest.mark.reads("ome-zarr", "{prefix}")
+def test_ome_zarr_finds_the_labels_of_an_image(
+    em: Channel, fib25_served: dict[str, Channel], prefix: str
+) -> None:
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Label, Labels, Reader
+
+    image, labels, *each = Reader(parse_url(em.quoted(prefix)))()
+    assert labels.load(Labels)
+    assert image.metadata["name"] == "grayscale"
+    assert [node.metadata["name"] for node in each] == LABELS
+    for node, name in zip(each, LABELS, strict=True):
+        assert node.load(Label)
+        for mip, data in enumerate(node.data):
+            assert np.array_equal(data.compute(), fib25_served[name].at_mip(mip))
+
+
+@both
+@clients
+@pytest.mark.reads("zarr-python", "{prefix}")
+def test_labels_are_in_the_consolidated_metadata(
+    em: Channel, fib25_served: dict[str, Channel], prefix: str
+) -> None:
+    import zarr
+
+    group = zarr.open_consolidated(em.quoted(prefix), zarr_format=VERSIONS[prefix][1])
+    assert sorted(name for name, _ in group.groups()) == ["labels"]
+    for name in LABELS:
+        array = group[f"labels/{name}/1"]
+        assert np.array_equal(array[:20], fib25_served[name].at_mip(1)[:20])
+
+
+@both
+def test_a_label_image_is_its_channel_and_names_its_image(em: Channel, prefix: str) -> None:
+    document = "0/.zarray" if prefix == "zarr" else "0/zarr.json"
+    chunk = "0/0/0/0" if prefix == "zarr" else "0/c/0/0/0"
+    own = em.url(prefix).replace("grayscale", "groundtruth.h5")
+    below = f"{em.url(prefix)}/labels/groundtruth.h5"
+    for file in (document, chunk):
+        assert em.client.get(f"{below}/{file}").content == em.client.get(f"{own}/{file}").content
+    for compressor in ("blosc/", "zstd/"):
+        asked = f"{em.url(prefix)}/{compressor}labels/groundtruth.h5/{chunk}"
+        same = f"{own}/{compressor}{chunk}"
+        assert em.client.get(asked).content == em.client.get(same).content
+
+
+@pytest.fixture
+def mixed(
+    tmp_path: Path, random_labels: tuple[Path, np.ndarray], serve: Callable, make_tree: Callable
+) -> Iterator[httpx.Client]:
+    """An image and what may be its labels, or not."""
+    with h5py.File(tmp_path / "em.h5", "w") as file:
+        file["main"] = np.ones((50, 150, 200), np.uint8)
+    with h5py.File(tmp_path / "small.h5", "w") as file:
+        file["main"] = np.ones((50, 60, 60), np.uint64)
+    (tmp_path / "broken.h5").write_bytes(b"nothing")
+    seg = {"path": str(random_labels[0]), "voxel_size": (40, 4, 4)}
+    channels = [
+        {"name": "em", "path": str(tmp_path / "em.h5"), "voxel_size": (40, 4, 4)},
+        {"name": "coarse", "path": str(tmp_path / "em.h5"), "voxel_size": (40, 8, 8)},
+        {"name": "moved", **seg, "offset": (4, 10, 7)},
+        {"name": "finer", **seg, "voxel_size": (20, 4, 4)},
+        {"name": "picture", **seg, "kind": "image"},
+        {"name": "small", **seg, "path": str(tmp_path / "small.h5")},
+        {"name": "broken", **seg, "path": str(tmp_path / "broken.h5")},
+    ]
+    with serve(make_tree(*channels)) as client:
+        yield client
+
+
+def test_labels_are_segmentations_with_the_resolutions_of_the_image(mixed: httpx.Client) -> None:
+    root = "/zarr/exp::sam::dat"
+    assert mixed.get(f"{root}/em/labels/.zattrs").json() == {"labels": ["moved"]}
+    found = mixed.get("/zarr3/exp::sam::dat/em/labels/zarr.json").json()["attributes"]
+    assert found == {"ome": {"version": "0.5", "labels": ["moved"]}}
+    for name in ("finer", "picture", "small", "broken", "em", "nobody"):
+        assert mixed.get(f"{root}/em/labels/{name}/.zattrs").status_code == 404
+    # An image without a label has no group of labels, nor has a segmentation.
+    for name in ("coarse", "moved"):
+        for file in (".zgroup", ".zattrs", "moved/.zgroup"):
+            assert mixed.get(f"{root}/{name}/labels/{file}").status_code == 404
+
+
+# Compressors
+
+
+@both
+@clients
+@pytest.mark.parametrize("compressor", ["zstd", "blosc"])
+@pytest.mark.reads("zarr-python", "{prefix}")
+def test_the_address_chooses_the_compressor(channel: Channel, prefix: str, compressor: str) -> None:
+    import zarr
+
+    group = zarr.open_group(f"{channel.quoted(prefix)}/{compressor}", mode="r")
+    (codec,) = group["0"].compressors
+    assert compressor in str(codec).lower()
+    for mip in channel.mips:
+        assert np.array_equal(group[str(mip)][:], channel.at_mip(mip))
+        store = ts.open(f"{channel.url(prefix)}/{compressor}/{mip}/").result()
+        assert np.array_equal(store.read().result(), channel.at_mip(mip))
+
+
 # Programs
 
 
@@ -175,7 +320,7 @@ def test_ome_zarr_finds_the_multiscales(channel: Channel, prefix: str) -> None:
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Label, Multiscales, Reader
 
-    (node,) = Reader(parse_url(channel.quoted(prefix)))()
+    node = next(Reader(parse_url(channel.quoted(prefix)))())
     assert node.load(Multiscales)
     assert bool(node.load(Label)) == (channel.kind == "segmentation")
     assert len(node.data) == len(channel.mips)

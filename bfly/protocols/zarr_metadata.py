@@ -1,0 +1,235 @@
+"""The metadata of OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): of groups, arrays and labels.
+
+The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org. OME-Zarr
+says where the centre of a voxel lies, in nanometres.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from bfly.encoders.blosc import BLOSC_LEVEL
+from bfly.encoders.zstd import ZSTD_LEVEL
+from bfly.protocols.pyramid import DocumentQuery, block_shape, centre
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.ladder import VoxelSize
+    from bfly.volume import Volume
+
+__all__ = ["COMPRESSORS", "Zarr2Query", "Zarr3Query", "ZarrQuery"]
+
+AXES = ["z", "y", "x"]
+
+COMPRESSORS = ("zstd", "blosc")
+"""Of chunks: the encoders of these names. The first one unless the address says."""
+
+IMAGE = "../../"
+"""From a label image to its image."""
+
+
+class ZarrQuery(DocumentQuery):
+    """A request for metadata of either version.
+
+    Parameters
+    ----------
+    **keywords
+        Those of `DocumentQuery`; ``channels`` are what may be labels of the channel.
+    """
+
+    compressor = COMPRESSORS[0]
+
+    @override
+    def update_source(self, keywords: Mapping[str, Any]) -> None:
+        super().update_source(keywords)
+        if self.volume.kind == "segmentation":
+            self.channels = []
+        # Other files than the channel's own may change what its labels are.
+        self.lasting = not self.channels
+
+    @property
+    def label_images(self) -> dict[str, Volume]:
+        """The labels of an image by name: its dataset's segmentations of the same resolutions.
+
+        OME-Zarr wants as many mips of them as the image has. They may lie anywhere.
+        """
+        sizes = _voxel_sizes(self.volume)
+        volumes = {channel.name: channel.volume for channel in self.known}
+        return {
+            name: volume
+            for name, volume in volumes.items()
+            if volume.kind == "segmentation" and _voxel_sizes(volume) == sizes
+        }
+
+    @property
+    @override
+    def documents(self) -> dict[str, Any]:
+        """The group with its arrays and, of an image, the group of its labels."""
+        files = self.group(self.volume, self.name)
+        labels = self.label_images
+        if labels:
+            files |= {f"labels/{file}": words for file, words in self.listing(list(labels)).items()}
+        for name, volume in labels.items():
+            group = self.consolidated(self.group(volume, name, IMAGE))
+            files |= {f"labels/{name}/{file}": words for file, words in group.items()}
+        return self.consolidated(files)
+
+    @abstractmethod
+    def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
+        """Describe a multiscale image and its arrays, by path; ``image`` is where its image is."""
+
+    @abstractmethod
+    def listing(self, labels: list[str]) -> dict[str, Any]:
+        """Describe the group of an image's labels, by path."""
+
+    @abstractmethod
+    def consolidated(self, files: dict[str, Any]) -> dict[str, Any]:
+        """Give the metadata of a group and all below it with a document that has all of them."""
+
+
+class Zarr2Query(ZarrQuery):
+    """A request for one of ``.zgroup``, ``.zattrs``, ``.zmetadata``, ``MIP/.zarray``, …."""
+
+    @override
+    def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
+        attributes: dict[str, Any] = {
+            "multiscales": [{"version": "0.4", **_multiscale(volume, name)}]
+        }
+        if volume.kind == "segmentation":
+            attributes["image-label"] = {"version": "0.4", **_source(image)}
+        files: dict[str, Any] = {".zgroup": {"zarr_format": 2}, ".zattrs": attributes}
+        for mip in range(volume.levels):
+            files[f"{mip}/.zarray"] = self._array(volume, mip)
+            files[f"{mip}/.zattrs"] = {"_ARRAY_DIMENSIONS": AXES, **_units(volume, mip)}
+        return files
+
+    @override
+    def listing(self, labels: list[str]) -> dict[str, Any]:
+        return {".zgroup": {"zarr_format": 2}, ".zattrs": {"labels": labels}}
+
+    @override
+    def consolidated(self, files: dict[str, Any]) -> dict[str, Any]:
+        metadata = {file: words for file, words in files.items() if not file.endswith(".zmetadata")}
+        return {**files, ".zmetadata": {"zarr_consolidated_format": 1, "metadata": metadata}}
+
+    def _array(self, volume: Volume, mip: int) -> dict[str, Any]:
+        compressors = {
+            "zstd": {"id": "zstd", "level": ZSTD_LEVEL},
+            "blosc": {
+                "id": "blosc",
+                "cname": "zstd",
+                "clevel": BLOSC_LEVEL,
+                "shuffle": 1,
+                "blocksize": 0,
+            },
+        }
+        return {
+            "zarr_format": 2,
+            "shape": volume.level(mip).whole.shape,
+            "chunks": block_shape(volume, 0),
+            "dtype": volume.dtype.newbyteorder("<").str,
+            "compressor": compressors[self.compressor],
+            "filters": None,
+            "fill_value": 0,
+            "order": "C",
+            "dimension_separator": "/",
+        }
+
+
+class Zarr3Query(ZarrQuery):
+    """A request for ``zarr.json`` or ``MIP/zarr.json``."""
+
+    @override
+    def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
+        ome: dict[str, Any] = {"multiscales": [_multiscale(volume, name)]}
+        if volume.kind == "segmentation":
+            ome["image-label"] = _source(image)
+        arrays = {f"{mip}/zarr.json": self._array(volume, mip) for mip in range(volume.levels)}
+        return {"zarr.json": _group3(ome), **arrays}
+
+    @override
+    def listing(self, labels: list[str]) -> dict[str, Any]:
+        return {"zarr.json": _group3({"labels": labels})}
+
+    @override
+    def consolidated(self, files: dict[str, Any]) -> dict[str, Any]:
+        below = {
+            file.removesuffix("/zarr.json"): {
+                word: value for word, value in words.items() if word != "consolidated_metadata"
+            }
+            for file, words in files.items()
+            if file != "zarr.json"
+        }
+        inline = {"kind": "inline", "must_understand": False, "metadata": below}
+        return {**files, "zarr.json": {**files["zarr.json"], "consolidated_metadata": inline}}
+
+    def _array(self, volume: Volume, mip: int) -> dict[str, Any]:
+        compressors: dict[str, dict[str, Any]] = {
+            "zstd": {"level": ZSTD_LEVEL, "checksum": False},
+            "blosc": {
+                "cname": "zstd",
+                "clevel": BLOSC_LEVEL,
+                "shuffle": "shuffle",
+                "typesize": volume.dtype.itemsize,
+                "blocksize": 0,
+            },
+        }
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": volume.level(mip).whole.shape,
+            "data_type": volume.dtype.name,
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": block_shape(volume, 0)},
+            },
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "codecs": [
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                {"name": self.compressor, "configuration": compressors[self.compressor]},
+            ],
+            "fill_value": 0,
+            "dimension_names": AXES,
+            "attributes": _units(volume, mip),
+        }
+
+
+def _group3(ome: dict[str, Any]) -> dict[str, Any]:
+    attributes = {"ome": {"version": "0.5", **ome}}
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _source(image: str) -> dict[str, Any]:
+    return {"source": {"image": image}} if image else {}
+
+
+def _voxel_sizes(volume: Volume) -> list[VoxelSize]:
+    return [volume.voxel_size_at(mip) for mip in range(volume.levels)]
+
+
+def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
+    """Describe all mips as both versions do."""
+    return {
+        "name": name,
+        "type": "mean" if volume.kind == "image" else "mode",
+        "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in AXES],
+        "datasets": [
+            {
+                "path": str(mip),
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": volume.voxel_size_at(mip)},
+                    {"type": "translation", "translation": centre(volume, mip)},
+                ],
+            }
+            for mip in range(volume.levels)
+        ],
+    }
+
+
+def _units(volume: Volume, mip: int) -> dict[str, Any]:
+    """Say how large a voxel is to those who open an array alone: Neuroglancer, TensorStore."""
+    return {"dimension_units": [f"{size} nm" for size in volume.voxel_size_at(mip)]}
