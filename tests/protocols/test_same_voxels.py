@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
+import pytest
 import tensorstore as ts
 
+from bfly.encoders.views import render
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from conftest import Channel
 
     Read = Callable[[np.ndarray], int]
+    Look = Callable[[np.ndarray], list[int]]
 
 JPEG_ERROR = 40
 """Levels by which a single voxel may differ after JPEG."""
+
+PLANES = {"xy": (0, 1, 2), "xz": (1, 0, 2), "yz": (2, 0, 1)}
+"""From a plane to the axes (of z, y, x) of its sections, rows and columns."""
 
 AT = {"experiment": "exp", "sample": "sam", "dataset": "dat", "format": "raw"}
 
@@ -95,36 +102,84 @@ def ndstore(channel: Channel, mip: int) -> Read:
     return read
 
 
-def boss(channel: Channel, mip: int) -> Read:
+def nd_slice(channel: Channel, mip: int, plane: str) -> Look:
+    """Give the pixel of a picture of one voxel."""
+
+    def look(point: np.ndarray) -> list[int]:
+        z, y, x = channel.section_of(point, mip)
+        # Of the axis across a slice, one number is enough.
+        spans = {"x": f"{x},{x + 1}", "y": f"{y},{y + 1}", "z": f"{z},{z + 1}"}
+        across = next(axis for axis in spans if axis not in plane)
+        spans[across] = spans[across].partition(",")[0]
+        place = "/".join(spans.values())
+        got = channel.client.get(f"/nd/ca/exp::sam::dat/{channel.name}/{plane}/{mip}/{place}/")
+        return pixel(imagecodecs.png_decode(got.content), 0, 0)
+
+    return look
+
+
+def boss(channel: Channel, mip: int, packed: str) -> Read:
+    """Read a box of one voxel; its z is counted in sections of the mip."""
+
+    def unpacked(content: bytes) -> np.ndarray:
+        if packed == "npygz":
+            return np.load(io.BytesIO(zlib.decompress(content)))
+        return np.frombuffer(imagecodecs.blosc_decode(content), channel.voxels.dtype)
+
     def read(point: np.ndarray) -> int:
         z, y, x = np.floor(point / channel.scale(mip)).astype(int).tolist()
         place = f"{mip}/{x}:{x + 1}/{y}:{y + 1}/{z}:{z + 1}"
         got = channel.client.get(
             f"/v1/cutout/exp/sam::dat/{channel.name}/{place}/",
-            headers={"accept": "application/blosc"},
+            headers={"accept": f"application/{packed}"},
         )
-        return one(np.frombuffer(imagecodecs.blosc_decode(got.content), channel.voxels.dtype))
+        return one(unpacked(got.content))
 
     return read
 
 
-def tiles(channel: Channel, mip: int) -> Read:
-    """Read the red, green and blue of a pixel: the lowest 24 bits of an id."""
+def tile(channel: Channel, mip: int, plane: str) -> Look:
+    """Give a pixel of a tile: rows and columns count from the first voxel of the mip."""
+    origin = channel.origin(mip) * (channel.sections[mip], 1, 1)
 
-    def read(point: np.ndarray) -> int:
-        section, y, x = channel.section_of(point, mip) - channel.origin(mip) * (0, 1, 1)
-        name = f"{mip}/{section}/{y // 512}/{x // 512}.png?view=rgb"
-        pixels = imagecodecs.png_decode(
-            channel.client.get(f"{channel.url('tiles')}/{name}").content
-        )
-        red, green, blue = pixels[y % 512, x % 512].astype(int).tolist()
-        return int(red if channel.kind == "image" else red + 256 * green + 65536 * blue)
+    def look(point: np.ndarray) -> list[int]:
+        voxel = np.array(channel.section_of(point, mip))
+        section, row, column = PLANES[plane]
+        place = voxel - origin
+        i, j = int(place[row]), int(place[column])
+        name = f"{plane}/{mip}/{voxel[section]}/{i // 512}/{j // 512}.png?view=rgb"
+        got = channel.client.get(f"{channel.url('tiles')}/{name}")
+        return pixel(imagecodecs.png_decode(got.content), i % 512, j % 512)
 
-    return read
+    return look
+
+
+def pixel(picture: np.ndarray, row: int, column: int) -> list[int]:
+    return np.atleast_1d(picture[row, column]).tolist()
+
+
+def as_seen(channel: Channel, truth: int, view: str) -> list[int]:
+    """Give the pixel that shows a voxel."""
+    voxels = np.full((1, 1, 1), truth, channel.voxels.dtype)
+    (picture,) = render(voxels, view, channel.kind)
+    return pixel(picture, 0, 0)
+
+
+def points(channel: Channel, mip: int, shape: tuple[int, ...]) -> Iterator[tuple[Any, np.ndarray]]:
+    """Give voxels of a mip, corners and others, and a point in each (nanometres).
+
+    The outermost ones may cover sections of mip 0 that the volume does not have. They are there all
+    the same for those who count sections of mip 0.
+    """
+    random = np.random.default_rng(11)
+    corners = [np.zeros(3, int), np.array(shape) - 1]
+    for index in [*corners, *(random.integers(0, shape) for _ in range(8))]:
+        # Anywhere within the voxel but on its faces.
+        point = (channel.origin(mip) + index + random.uniform(0.1, 0.9, 3)) * channel.scale(mip)
+        yield tuple(index), point
 
 
 def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -> None:
-    random = np.random.default_rng(11)
     for mip in channel.mips:
         readers = {
             "api": api(channel, mip),
@@ -133,8 +188,8 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
             "zarr3": ome_zarr(channel, mip, "zarr3", "zarr3"),
             "n5": n5(channel, mip),
             "nd": ndstore(channel, mip),
-            "boss": boss(channel, mip),
-            "tiles": tiles(channel, mip),
+            "boss blosc": boss(channel, mip, "blosc"),
+            "boss npygz": boss(channel, mip, "npygz"),
         }
         if channel.kind == "segmentation":
             packed = "compressed_segmentation/"
@@ -143,13 +198,19 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
             readers["png"] = precomputed(channel, mip, "png/")
             readers["jpeg"] = precomputed(channel, mip, "jpeg/")
         whole = channel.at_mip(mip)
-        for _ in range(8):
-            index = random.integers(0, whole.shape)
-            # Anywhere within the voxel but on its faces.
-            inside = random.uniform(0.1, 0.9, 3)
-            point = (channel.origin(mip) + index + inside) * channel.scale(mip)
-            truth = int(whole[tuple(index)])
+        for index, point in points(channel, mip, whole.shape):
+            truth = int(whole[index])
             found = {name: read(point) for name, read in readers.items()}
             assert abs(found.pop("jpeg", truth) - truth) <= JPEG_ERROR
-            assert found.pop("tiles") == truth & 0xFFFFFF
             assert found == dict.fromkeys(found, truth), (mip, index)
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_pictures_in_every_plane_show_the_voxel_at_the_point(channel: Channel, plane: str) -> None:
+    for mip in channel.mips:
+        whole = channel.at_mip(mip)
+        tiles, slices = tile(channel, mip, plane), nd_slice(channel, mip, plane)
+        for index, point in points(channel, mip, whole.shape):
+            truth = int(whole[index])
+            assert tiles(point) == as_seen(channel, truth, "rgb"), (mip, index)
+            assert slices(point) == as_seen(channel, truth, "grayscale"), (mip, index)
