@@ -1,35 +1,21 @@
-"""Loading of the files that a configuration names, as a part of the suite of databases."""
+"""Loading of the files that a configuration names."""
 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from bfly.keywords import RUNTIME
+from bfly.testing.databases.base import BIG, NEURON, SYNAPSE, DatabaseTests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from bfly.databases.engine import Engine
 
 __all__ = ["FileTests"]
 
-SYNAPSE, NEURON = "synapse", "neuron"
-BIG = 2**64 - 1
 
-
-class FileTests(ABC):
+class FileTests(DatabaseTests):
     """Files are loaded when they are new or changed."""
-
-    @abstractmethod
-    def open(self, place: str, runtime: RUNTIME) -> Engine:
-        """Open the database at a place, made new if there is none."""
-
-    @abstractmethod
-    def reopened(self, place: str) -> Iterator[Engine]:
-        """Give a second instance, where there can be one."""
 
     def test_files_of_a_configuration(self, place: str, tmp_path: Path) -> None:
         """Files of the documented names are loaded, each channel's from its folder."""
