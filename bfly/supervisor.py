@@ -168,7 +168,8 @@ def _serve(butterfly: Butterfly, log_json: bool, ready: Event) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        server.start(shared=True)
+        server.shared = True
+        server.start()
     except ButterflyError as error:
         log.error("%s", error)
         raise SystemExit(1) from None

@@ -38,6 +38,13 @@ class Webserver:
         Loaded from the same configuration.
     config : Config or dict
         What to serve; a dictionary is what stands in the YAML file, ``bfly`` included.
+
+    Attributes
+    ----------
+    port : int
+        Which one is served.
+    shared : bool
+        Whether other processes serve it as well; set before `start`.
     """
 
     def __init__(self, db: Database, config: Config | Mapping[str, Any]) -> None:
@@ -51,16 +58,15 @@ class Webserver:
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
+        self.shared = False
 
-    def start(self, port: int | None = None, shared: bool = False) -> None:
+    def start(self, port: int | None = None) -> None:
         """Serve until `stop` is called or the process is told to end.
 
         Parameters
         ----------
         port : int, optional
             Instead of the configured one; 0 takes a free one, which `port` then holds.
-        shared : bool
-            Whether other processes serve the port as well.
 
         Raises
         ------
@@ -69,7 +75,7 @@ class Webserver:
         """
         wanted = self._config.port if port is None else port
         host = self._config.host
-        listener = listen(host, wanted, shared)
+        listener = listen(host, wanted, self.shared)
         self.port = listener.getsockname()[1]
         settings = uvicorn.Config(
             self._application,
@@ -83,7 +89,7 @@ class Webserver:
             ws_max_size=LARGEST_MESSAGE,
         )
         self._server = uvicorn.Server(settings)
-        level = logging.DEBUG if shared else logging.INFO
+        level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:
             log.warning("Edits are forgotten when this ends: this database is in memory alone")

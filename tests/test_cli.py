@@ -113,7 +113,9 @@ def test_developer_mode_starts_again_when_the_code_changes(folder: Path, tmp_pat
     saved = tmp_path / "found.yaml"
     Config(experiments=scan(str(folder), Files()).experiments, developer_mode=True).save(str(saved))
     words = [sys.executable, "-m", "bfly", "-e", str(saved), "0"]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stderr
     try:
         assert any("serves http://" in line for line in process.stderr)
@@ -121,7 +123,8 @@ def test_developer_mode_starts_again_when_the_code_changes(folder: Path, tmp_pat
             module.write("# Changed.\n")
         assert any("serves http://" in line for line in process.stderr)
     finally:
-        process.send_signal(signal.SIGINT)
+        # As a terminal does with Ctrl-C: all processes of the group hear it.
+        os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert "Traceback" not in said
     assert process.returncode == 0

@@ -82,5 +82,6 @@ def _bilinear(image: Pixels, v: NDArray[np.float64], u: NDArray[np.float64]) -> 
     upper = image[top, left] * (1 - right) + image[top, end] * right
     lower = image[bottom, left] * (1 - right) + image[bottom, end] * right
     values = upper * (1 - below) + lower * below
-    whole: Pixels = values if image.dtype.kind == "f" else np.rint(values)
+    # A half has to be rounded the same way in every box, whose origin decides its rounding error.
+    whole: Pixels = values if image.dtype.kind == "f" else np.rint(values.round(6))
     return whole.astype(image.dtype)

@@ -207,17 +207,6 @@ def test_unknown_pages(client) -> None:
     assert (got.status_code, got.text) == (400, "The format xml is not in ['json', 'yaml'].\n")
 
 
-def test_health_and_index(client) -> None:
+def test_health(client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/healthz/x").status_code == 404
-    page = client.get("/")
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.text.count("/info") == 4
-
-
-def test_names_cannot_inject_html(serve, make_tree, tmp_path) -> None:
-    name = "<script>alert('&\")<"
-    with serve(make_tree({"name": name, "path": str(tmp_path)})) as client:
-        page = client.get("/").text
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
