@@ -53,6 +53,8 @@ class IdTable:
         What was added since, beyond the end of the array, is not there.
         """
         found = np.full(len(ids), -1, np.int64)
+        if not len(known):
+            return found
         left, slots = np.arange(len(ids)), self._first(ids)
         while len(left):
             entries = self._slots[slots]

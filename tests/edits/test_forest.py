@@ -113,6 +113,12 @@ def test_each_state_stays_as_it_was(merges: list[list[int]]) -> None:
         assert forest.segments(everything, at, count).tolist() == expected
 
 
+def test_the_state_before_the_first_merge_is_asked_after_it() -> None:
+    forest = Forest()
+    join(forest, [[1, 2]], 1)
+    assert forest.segments(ids(1, 2, 3), 0, 0).tolist() == [1, 2, 3]
+
+
 def test_all_at_once_is_as_one_by_one() -> None:
     random = np.random.default_rng(3)
     merges = [random.integers(0, 400, 3).tolist() for _ in range(150)]
