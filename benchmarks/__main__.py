@@ -101,7 +101,7 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
         edges = EDGES // 10 if quick else EDGES
         edited = edits.measure(
-            found[-1].labels, Path(folder), edges, EDGES // 10, rounds=3 if quick else 11
+            found[-1], Path(folder), edges, EDGES // 10, rounds=3 if quick else 11
         )
     tables.show_edits(edited, console)
     yield "edits", edited

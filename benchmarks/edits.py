@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from benchmarks.measure import Samples, WrongAnswer
+from benchmarks.measure import Samples, WrongAnswer, interleaved
+from benchmarks.peers import HOST, bfly
+from benchmarks.serving import get, load
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.databases.sqlite import Sqlite
@@ -22,9 +25,23 @@ from bfly.queries.data import DataQuery
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmarks.data import Volume
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
 __all__ = ["Edited", "measure"]
 
 SIDE = 64
+
+CHUNK = "/pre/e::s::d/{}/0/0-64_0-64_0-64"
+
+LOG = "chunk.db"
+
+EDITED, WITHOUT = "edited", "without"
+ELSEWHERE, HERE = "after a merge elsewhere", "after a merge in it"
+
+REQUESTS, MERGES = 100, 10
+"""In a round."""
 
 
 @dataclass
@@ -35,8 +52,12 @@ class Edited:
     ----------
     edges, chunk_edges : int
         How many supervoxels are merged where merges are timed, and where chunks are.
-    chunks : Samples
-        Chunks of 64³ uint64 a second from the cache of tiles, by what is asked for.
+    answers : Samples
+        Chunks of 64³ uint64 a second over HTTP, of a channel with edits and of one without, whose
+        voxels are the same.
+    tiles : Samples
+        The same from the cache of tiles, without the one of answers; and after an edit elsewhere
+        and in the chunk.
     load : float
         Seconds until the segments are in memory again.
     merges : list of float
@@ -47,19 +68,20 @@ class Edited:
 
     edges: int
     chunk_edges: int
-    chunks: Samples = field(default_factory=dict)
+    answers: Samples = field(default_factory=dict)
+    tiles: Samples = field(default_factory=dict)
     load: float = 0
     merges: list[float] = field(default_factory=list)
     nbytes: int = 0
 
 
-def measure(labels: str, work: Path, edges: int, chunk_edges: int, rounds: int) -> Edited:
+def measure(volume: Volume, work: Path, edges: int, chunk_edges: int, rounds: int) -> Edited:
     """Measure.
 
     Parameters
     ----------
-    labels : str
-        An HDF5 file of labels.
+    volume : Volume
+        Its labels are merged.
     work : Path
         An empty folder.
     edges, chunk_edges, rounds : int
@@ -71,37 +93,87 @@ def measure(labels: str, work: Path, edges: int, chunk_edges: int, rounds: int) 
         A voxel, or a segment after the merges, is not what it should be.
     """
     result = Edited(edges, chunk_edges)
-    _chunks(labels, result, rounds)
+    with h5py.File(volume.labels) as file:
+        stored = file["main"][64:128, 64:128, 64:128]
+    supervoxels, segments = _table(chunk_edges)
+    lookup = np.arange(int(max(stored.max(), supervoxels.max())) + 1).astype(stored.dtype)
+    lookup[supervoxels] = segments
+    merged = lookup[stored]
+    paths = {EDITED: str(work / "edited.h5"), WITHOUT: str(work / "merged.h5")}
+    for path, voxels in zip(paths.values(), (stored, merged), strict=True):
+        with h5py.File(path, "w") as file:
+            file.create_dataset("main", data=voxels, chunks=voxels.shape, compression="gzip")
+    log = Sqlite(str(work / LOG), RUNTIME()).edit_log()
+    ChannelEdits(paths[EDITED], log).append(added(supervoxels, segments, "bench"))
+    result.answers = _answers(volume, work, paths, merged.tobytes(), rounds)
+    result.tiles = _tiles(work, paths, stored, lookup, rounds)
     _merges(work, result)
     return result
 
 
-def _table(count: int, start: int = 1) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _table(count: int, start: int = 1) -> tuple[Voxels, Voxels]:
     """Give supervoxels in segments of ten, none of which lies beside another."""
     supervoxels = np.random.default_rng(0).permutation(np.arange(start, start + count, dtype="u8"))
     return supervoxels, supervoxels[np.arange(count) // 10 * 10]
 
 
-def _chunks(labels: str, result: Edited, rounds: int) -> None:
-    core = Core(Nodb("", RUNTIME()))
-    with h5py.File(labels) as file:
-        stored = file["main"][64:128, 64:128, 64:128]
-    supervoxels, segments = _table(result.chunk_edges)
-    core.edits.channel(labels).append(added(supervoxels, segments, "bench"))
-    lookup = np.arange(int(max(stored.max(), supervoxels.max())) + 1).astype(stored.dtype)
-    lookup[supervoxels] = segments
-    box = {"z": 64, "y": 64, "x": 64, "depth": SIDE, "height": SIDE, "width": SIDE}
-    ways = {"supervoxels": stored, "segments": lookup[stored]}
-    for _ in range(rounds):
-        for way, truth in ways.items():
-            query = DataQuery(path=labels, format="raw", labels=way, **box)
-            if bytes(core.get_data(query)) != truth.tobytes():
-                raise WrongAnswer(f"the {way} of {labels}")
-            start, count = time.perf_counter(), 0
-            while (took := time.perf_counter() - start) < 0.5:
-                core.get_data(DataQuery(path=labels, format="raw", labels=way, **box))
-                count += 1
-            result.chunks.setdefault(way, []).append(count / took)
+def _answers(
+    volume: Volume, work: Path, paths: dict[str, str], truth: bytes, rounds: int
+) -> Samples:
+    channels = [{"name": name, "path": path} for name, path in paths.items()]
+    samples = [{"name": "s", "datasets": [{"name": "d", "path": "/", "channels": channels}]}]
+    words = {"experiments": [{"name": "e", "samples": samples}], "edit-path": str(work / LOG)}
+    (work / "served").mkdir()
+    with bfly(work / "served", {"bfly": words}) as port:
+        urls = {name: f"http://{HOST}:{port}{CHUNK.format(name)}" for name in paths}
+        if wrong := [name for name, url in urls.items() if get(url) != truth]:
+            raise WrongAnswer(f"the chunk of {wrong}")
+        return load("64³ uint64 chunk", volume, truth, urls, rounds, seconds=1).samples
+
+
+def _tiles(
+    work: Path, paths: dict[str, str], stored: Voxels, lookup: Voxels, rounds: int
+) -> Samples:
+    runtime = RUNTIME()
+    runtime.DB.EDIT.VALUE = str(work / LOG)
+    core = Core(Nodb("", runtime))
+    edits = core.edits.channel(paths[EDITED])
+    without = lookup[stored]
+    random = np.random.default_rng(1)
+    here = random.permutation(np.unique(without[without > 0])).tolist()
+    elsewhere = np.setdiff1d(lookup[1:], here)[: len(here)].tolist()
+
+    def ask(name: str) -> float:
+        query = DataQuery(path=paths[name], format="raw", depth=SIDE, height=SIDE, width=SIDE)
+        start = time.perf_counter()
+        answer = core.get_data(query)
+        took = time.perf_counter() - start
+        if bytes(answer) != (lookup[stored] if name == EDITED else without).tobytes():
+            raise WrongAnswer(f"the chunk of {paths[name]}")
+        return took
+
+    def warm(name: str) -> float:
+        return REQUESTS / sum(ask(name) for _ in range(REQUESTS))
+
+    def merged(names: list[int]) -> float:
+        took = 0.0
+        for _ in range(MERGES):
+            pair = names.pop(), names.pop()
+            wanted = Save.parse({"merge": [list(map(str, pair))]})
+            edits.append(lambda state, wanted=wanted: wanted.operations(state, "bench", None))
+            lookup[np.isin(lookup, pair)] = pair[0]
+            took += ask(EDITED)
+        return MERGES / took
+
+    ways = {
+        WITHOUT: partial(warm, WITHOUT),
+        EDITED: partial(warm, EDITED),
+        ELSEWHERE: partial(merged, elsewhere),
+        HERE: partial(merged, here),
+    }
+    found = interleaved(rounds, ways)
+    core.edits.close()
+    return found
 
 
 def _merges(work: Path, result: Edited) -> None:

@@ -49,6 +49,9 @@ READERS = (
 )
 """A reader, in words, what it is compared with, and how many times faster it shall be."""
 
+RELABELLED = 0.6
+"""At least so many times the rate of a chunk without edits."""
+
 LOAD = "load from Parquet"
 
 ENGINES = {
@@ -143,14 +146,16 @@ def show_tiffs(rows: Sequence[Tiffs], console: Console) -> None:
 
 def show_edits(row: Edited, console: Console) -> None:
     """Print the rate of relabelled chunks beside stored ones, and the times of merges."""
-    stored, edited = (median(row.chunks[way]) for way in ("supervoxels", "segments"))
     p50, p99 = (1000 * float(value) for value in np.percentile(row.merges, (50, 99)))
-    table = Table(title="Edits: 64³ uint64 chunks from the cache of tiles, merges in SQLite")
-    for name in ("what", "measured", "target"):
+    table = Table(title=f"Edits: 64³ uint64 chunks, {row.chunk_edges:,} edges; merges in SQLite")
+    for name in ("what", "measured", "× without edits", "target"):
         table.add_column(name, justify="left" if name == "what" else "right")
-    table.add_row("chunks a second as stored", f"{stored:.0f}")
-    edges = f"{row.chunk_edges:,} edges"
-    table.add_row(f"relabelled, {edges}", f"{edited:.0f}, × {edited / stored:.2f}", "× 0.6")
+    for kept, samples in (("answer", row.answers), ("tile", row.tiles)):
+        rates = {way: median(rounds) for way, rounds in samples.items()}
+        for way, rate in rates.items():
+            target = RELABELLED if way == "edited" else None
+            cells = _verdict(rate / rates["without"], target)
+            table.add_row(f"chunks a second, {kept} cached, {way}", f"{rate:,.0f}", *cells)
     edges = f"{row.edges:,} edges"
     table.add_row(f"merge at {edges}, p50 and p99, ms", f"{p50:.2f}, {p99:.2f}")
     table.add_row(f"read the log of {edges}, s", f"{row.load:.1f}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.edits.relabelled import Relabelled
 from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
 from bfly.level import LARGEST_STEP, Level
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bfly.cache import Cache
+    from bfly.edits.state import State
     from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
 
@@ -54,18 +56,33 @@ class Tiles:
 
     def load(self, t_query: TileQuery) -> Voxels:
         """Give the wanted part of a tile, read-only, cut off at the volume's end."""
+        try:
+            state = _merges(t_query)
+            tile = self._segments(t_query, state) if state else self._stored(t_query)
+        except SourceChanged:
+            raise
+        except (SourceError, NotAllowed):
+            # One chunk that is damaged or refused must not hide the others of its tile.
+            return self._read_wanted(t_query)
+        return tile[t_query.crop.slices]
+
+    def _stored(self, t_query: TileQuery) -> Voxels:
+        """Give a tile from the cache, or read it."""
         tile: Voxels = self._cache.get(t_query.key)
         if not len(tile):
             unit = t_query.level.unit(t_query.index)
             key = t_query.volume.tile_key(t_query.mip, unit.start)
-            try:
-                tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
-            except SourceChanged:
-                raise
-            except (SourceError, NotAllowed):
-                # One chunk that is damaged or refused must not hide the others of its tile.
-                return self._read_wanted(t_query)
-        return _edited(t_query, tile[t_query.crop.slices])
+            tile = self._reading.run(key, lambda: self._read(t_query, unit))[t_query.index]
+        return tile
+
+    def _segments(self, t_query: TileQuery, state: State) -> Voxels:
+        """Give a tile as the segments of a state, which are kept beside the tile as stored."""
+        key = f"{t_query.key}/segments"
+        known: Relabelled = self._cache.get(key)
+        if not known or not known.is_of(state):
+            known = Relabelled(self._stored(t_query), state)
+            self._cache.set(key, known)
+        return self._stored(t_query) if known.voxels is None else known.voxels
 
     def _read_wanted(self, t_query: TileQuery) -> Voxels:
         """Read just the wanted part of a tile, and do not keep it."""
@@ -219,9 +236,16 @@ def _by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:
     return list(groups.values())
 
 
+def _merges(query: Query) -> State | None:
+    """Give the state of the edits that are asked for, where it changes labels at all."""
+    return query.state if query.state and query.state.count else None
+
+
 def _edited(query: Query, voxels: Voxels) -> Voxels:
-    """Give voxels on their way out as the segments that are asked for."""
-    return voxels if query.state is None else query.state.relabelled(voxels)
+    """Give voxels that are not kept as the segments that are asked for."""
+    state = _merges(query)
+    edited = Relabelled(voxels, state).voxels if state else None
+    return voxels if edited is None else edited
 
 
 def _own(voxels: Voxels) -> Voxels:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import fastremap
 import numpy as np
-
-from bfly.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from bfly.edits.forest import Forest
 
     Ids = NDArray[np.uint64]
-    Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["State"]
 
@@ -98,28 +94,3 @@ class State:
         supervoxels, segments = self._forest.table(self.position, self.count)
         order = np.lexsort((supervoxels, segments))
         return supervoxels[order], segments[order]
-
-    def relabelled(self, voxels: Voxels) -> Voxels:
-        """Give supervoxels as segments; the same array where nothing changes.
-
-        Raises
-        ------
-        SourceError
-            A name of a segment is larger than the voxels can hold.
-        """
-        if not self.count or not voxels.size:
-            return voxels
-        flat = voxels.ravel()
-        # Labels come in runs along x, of which one voxel each is enough.
-        starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1]))
-        found, inverse = fastremap.unique(flat[starts], return_inverse=True)
-        ids = found.astype(np.uint64)
-        segments = self.segments(ids)
-        if np.array_equal(segments, ids):
-            return voxels
-        if segments.max() > np.iinfo(voxels.dtype).max:
-            raise SourceError(
-                f"The segment {segments.max()} is larger than {voxels.dtype.name} can hold."
-            )
-        lengths = np.diff(starts, append=flat.size)
-        return np.repeat(segments.astype(voxels.dtype)[inverse], lengths).reshape(voxels.shape)

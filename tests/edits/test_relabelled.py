@@ -1,0 +1,98 @@
+"""Tiles as segments: each voxel by the look-up, and kept as long as edits are elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.log import MemoryLog
+from bfly.edits.merge_table import added
+from bfly.edits.message import Save
+from bfly.edits.relabelled import Relabelled
+from bfly.errors import SourceError
+from bfly.queries.data import DataQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bfly.core import Core
+    from bfly.edits.state import State
+
+    Voxels = np.ndarray
+
+
+def merged(edits: ChannelEdits, *ids: int) -> State:
+    wanted = Save.parse({"merge": [list(map(str, ids))]})
+    return edits.append(lambda state: wanted.operations(state, "", None))
+
+
+tiles = hnp.arrays(
+    st.sampled_from(["u1", "u2", "u4", "u8"]),
+    hnp.array_shapes(min_dims=3, max_dims=3),
+    elements=st.integers(0, 9),
+)
+
+
+@given(tiles, st.lists(st.integers(1, 9), min_size=9, max_size=9))
+def test_each_voxel_is_looked_up(voxels: Voxels, segments: list[int]) -> None:
+    edits = ChannelEdits("/x", MemoryLog())
+    table = np.arange(1, 10, dtype="u8"), np.array(segments, "u8")
+    tile = Relabelled(voxels, edits.append(added(*table, "")))
+    expected = np.array([0, *segments], voxels.dtype)[voxels]
+    if tile.voxels is None:
+        assert np.array_equal(expected, voxels)
+    else:
+        assert np.array_equal(tile.voxels, expected)
+        assert tile.voxels.dtype == voxels.dtype
+        assert not tile.voxels.flags.writeable
+
+
+def test_it_is_of_another_state_if_the_edits_were_elsewhere() -> None:
+    edits = ChannelEdits("/x", MemoryLog())
+    before, first = edits.state, merged(edits, 1, 2)
+    tile = Relabelled(np.array([[[1, 2, 3]]], "u2"), first)
+    assert tile.is_of(first)
+    elsewhere = merged(edits, 7, 8)
+    assert tile.is_of(elsewhere)
+    assert tile.is_of(first)
+    assert not tile.is_of(before)
+    assert not tile.is_of(merged(edits, 7, 3))
+    assert tile.is_of(elsewhere)
+
+
+def test_a_name_has_to_fit() -> None:
+    edits = ChannelEdits("/x", MemoryLog())
+    state = merged(edits, 300, 2)
+    with pytest.raises(SourceError, match="The segment 300 is larger than uint8 can hold"):
+        Relabelled(np.full((1, 1, 2), 2, "u1"), state)
+
+
+def test_tiles_are_relabelled_once(make_core: Callable[..., Core], tmp_path: Path) -> None:
+    path = str(tmp_path / "seg.h5")
+    with h5py.File(path, "w") as file:
+        file["main"] = np.arange(8, dtype="u4").reshape(2, 2, 2)
+    core = make_core()
+    edits = core.edits.channel(path)
+
+    def served() -> Voxels:
+        return core.find_tiles(DataQuery(path=path, depth=2, height=2, width=2))
+
+    stored = served()
+    merged(edits, 9, 8)
+    assert np.shares_memory(served(), stored)
+    merged(edits, 3, 2)
+    once = served()
+    assert once.ravel().tolist() == [0, 1, 3, 3, 4, 5, 6, 7]
+    merged(edits, 11, 12)
+    assert np.shares_memory(served(), once)
+    merged(edits, 5, 4)
+    assert served().ravel().tolist() == [0, 1, 3, 3, 5, 5, 6, 7]
+    assert once.ravel().tolist() == [0, 1, 3, 3, 4, 5, 6, 7]
