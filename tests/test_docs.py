@@ -138,6 +138,13 @@ def test_the_usage_is_right(arguments: list[set[str]]) -> None:
         assert set(re.findall(r"--?[a-z-]+", line)) <= allowed
 
 
+def test_every_check_of_the_doctor_is_documented() -> None:
+    package = [path.read_text() for path in (ROOT / "bfly" / "doctor").glob("*.py")]
+    command = (ROOT / "bfly" / "commands" / "doctor.py").read_text()
+    checks = set(re.findall(r'Finding\(\s*"([a-z-]+)"', "".join([*package, command])))
+    assert sorted(first_words(DOCS / "doctor.md", "The doctor")) == sorted(checks)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))

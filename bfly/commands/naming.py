@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bfly.errors import ConfigError
@@ -25,12 +26,11 @@ def short_names(config: Config) -> dict[Names, str]:
         From the names of experiment, sample, dataset and channel to as many of the last of
         them, joined by ``/``, as are needed.
     """
-    short = {}
-    for names in config.channels:
-        ends = (names[-count:] for count in range(1, 5))
-        alone = (end for end in ends if len(_ending(config, end)) == 1)
-        short[names] = "/".join(next(alone))
-    return short
+    times = Counter(end for names in config.channels for end in _ends(names))
+    return {
+        names: "/".join(next(end for end in _ends(names) if times[end] == 1))
+        for names in config.channels
+    }
 
 
 def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
@@ -57,6 +57,11 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
     wrong = "is the name of several channels" if found else "is not the name of a channel"
     raise ConfigError(f"{text} {wrong}; allowed are {', '.join(listed[:20])}{more}.")
+
+
+def _ends(names: Names) -> list[tuple[str, ...]]:
+    """Give the ends of the names of a channel, the shortest first."""
+    return [names[-count:] for count in range(1, 5)]
 
 
 def _ending(config: Config, names: tuple[str, ...]) -> list[Names]:

@@ -10,9 +10,11 @@ from itertools import chain, islice, product
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
+from bfly.sources.gaps import section_gaps
 from bfly.sources.grid import TileGrid
 from bfly.sources.images import header
 
@@ -135,10 +137,20 @@ class BossGrid(TileGrid):
         sections = product(self._sections.values(), range(rows), range(columns))
         return chain(self._tiles.values(), (self._filled(*each) for each in sections))
 
+    @override
     def all_files(self) -> Iterable[str]:
-        """Give the list of tiles and the tiles."""
+        return chain([self.path], self.listed_files())
+
+    @override
+    def listed_files(self) -> Iterable[str]:
         folder = os.path.dirname(self.path)
-        return chain([self.path], (os.path.join(folder, each) for each in self._locations()))
+        return (os.path.join(folder, each) for each in self._locations())
+
+    @override
+    def gaps(self) -> Iterable[str]:
+        depth, rows, columns = self._counts
+        there = {number // (rows * columns) for number in self._tiles} | self._sections.keys()
+        return section_gaps(there, depth, self.scales[0].chunk[0])
 
     def _first_dtype(self) -> np.dtype[Any]:
         for location in islice(self._locations(), SOUGHT):

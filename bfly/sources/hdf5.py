@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,12 @@ from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
+from bfly.sources.gaps import section_gaps
 from bfly.sources.hdf5_dataset import Hdf5Dataset
 from bfly.sources.source import Datasource, StoredAs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from bfly.geometry import Zyx
@@ -106,6 +109,11 @@ class HDF5(Datasource):
                     f"{self.path}: {part.path} starts at z {z}, before the end of another, {end}."
                 )
             end = z + part.shape[0]
+
+    @override
+    def gaps(self) -> Iterable[str]:
+        there = (range(z, z + part.shape[0]) for z, part in self._parts)
+        return section_gaps(list(chain(*there)), self.scales[0].shape[0])
 
     @override
     def read_encoded(self, mip: int, index: Zyx) -> bytes | None:

@@ -256,10 +256,25 @@ class Datasource(ABC):
         Unless a source knows better, these are the files that were read to open it and, where
         the channel is a folder, all that lie below it.
         """
-        known = set(self._read_at_first)
-        for folder, _, names in os.walk(self.path):
-            known.update(os.path.join(folder, name) for name in names)
-        return sorted(known)
+        yield from self._read_at_first
+        for folder, folders, names in os.walk(self.path):
+            folders.sort()
+            for name in sorted(names):
+                yield os.path.join(folder, name)
+
+    def listed_files(self) -> Iterable[str]:
+        """Give the files that a list of the channel names, each of which has to be there.
+
+        None unless the format has such a list; what a folder should hold nobody says.
+        """
+        return ()
+
+    def gaps(self) -> Iterable[str]:
+        """Say where sections are missing that should be there, such as ``at z 12 to 14``.
+
+        Nothing unless a source can tell, from what it learned as it was opened.
+        """
+        return ()
 
     def state(self) -> str | None:
         """Give what tells this state of the channel's files from every other one.

@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from natsort import natsorted
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import Scale
+from bfly.sources.gaps import name_gaps
 from bfly.sources.grid import TileGrid, by
 from bfly.sources.images import EXTENSIONS, header, is_image
 from bfly.sources.mojo import Mojo
@@ -57,9 +59,13 @@ class ImageStack(TileGrid):
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 
+    @override
     def all_files(self) -> Iterable[str]:
-        """Give the sections."""
         return (os.path.join(self.path, name) for name in self._names)
+
+    @override
+    def gaps(self) -> Iterable[str]:
+        return name_gaps(self._names)
 
     def _tile_path(self, mip: int, index: Zyx) -> str:
         return os.path.join(self.path, self._names[index[0]])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic_core import from_json
+from typing_extensions import override
 
 from bfly.cache import Cache
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.keywords import RUNTIME
+from bfly.sources.gaps import section_gaps
 from bfly.sources.images import decode, header
 from bfly.sources.resample import at_mip, paint
 from bfly.sources.source import Datasource
@@ -85,13 +88,22 @@ class TileSpecs(Datasource):
         self._kept = Cache(runtime)
         self._reading: Flights[NDArray[Any]] = Flights()
 
+    @override
     def all_files(self) -> Iterable[str]:
-        """Give the list of tiles and their pictures."""
-        yield self.path
+        return chain([self.path], self.listed_files())
+
+    @override
+    def listed_files(self) -> Iterable[str]:
         for section in self._sections.values():
             for tile in section.tiles:
                 for picture in tile.pictures.values():
                     yield from filter(None, (picture.image, picture.mask))
+
+    @override
+    def gaps(self) -> Iterable[str]:
+        first = self._start[0]
+        there = {z - first for z in self._sections}
+        return section_gaps(there, self.scales[0].shape[0])
 
     def _tiles(self) -> list[Tile]:
         data = self._read_file(self.path)

@@ -1,0 +1,140 @@
+"""``bfly doctor``: what is wrong with channels, before somebody else finds out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from bfly.commands.command import Command
+from bfly.errors import ButterflyError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Iterator
+
+    from bfly.config import Config
+    from bfly.doctor.examine import Examined
+
+__all__ = ["Doctor"]
+
+GLANCE = 1 << 20
+"""Bytes of a JSON by which it is known to be sound."""
+
+
+class Doctor(Command):
+    """Examines every channel."""
+
+    description = """\
+Open every channel, look at a few tiles of it, and say what is wrong and what would mend it.
+
+  bfly doctor -e FOLDER              every channel below a folder, and what is none but looks so
+  bfly doctor -e FILE.yaml --json    what a configuration lists; the answer for programs
+
+An error is a channel that cannot be opened or read, files that are missing or cut short, missing
+sections, or nothing but one value. A warning is a doubt (axes in another order, a dtype too
+narrow for its labels, an unknown voxel size) or something slow (chunks that do not suit viewing,
+a large volume without mips). Both come with the command or the setting that mends them.
+
+The exit code is 0 if there are no errors, and 1 if there are. Nothing is written but, of a large
+volume, an empty entry in the store of mips.
+"""
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
+        parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+    @override
+    def run(self, arguments: Namespace) -> None:
+        from rich.console import Console
+        from rich.progress import track
+
+        config, skipped = _what(arguments.exp)
+        channels = track(
+            _examined(config, arguments.exp or ""),
+            "Examining",
+            len(config.channels),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        examined = [*channels, *skipped]
+        if arguments.json:
+            print(json.dumps(_document(examined), indent=1))
+        else:
+            from bfly.doctor.table import table
+
+            Console().print(table(examined))
+        bad = sum(each.has_errors for each in examined)
+        if bad:
+            raise ButterflyError(f"{bad:,} of {len(examined):,} have errors.")
+
+
+def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
+    """Give the configuration, and what a folder has that looks like a channel and is none."""
+    from bfly.butterfly import configuration
+    from bfly.config import Config
+    from bfly.doctor.examine import Examined
+    from bfly.doctor.finding import Finding
+    from bfly.errors import ConfigError
+    from bfly.files import Files
+    from bfly.scan import scan
+
+    if experiments is None or not os.path.isdir(experiments):
+        return configuration(experiments), []
+    found = scan(experiments, Files())
+    if not found.experiments and not found.skipped:
+        raise ConfigError(f"There is no channel of a supported format below {experiments}.")
+    top = os.path.abspath(experiments)
+    skipped = []
+    for path, reason in found.skipped:
+        if not _is_something_else(path):
+            wrong = Finding("skipped", f"It is left out: {reason}.", is_error=True)
+            skipped.append(Examined(os.path.relpath(path, top), path, None, [wrong]))
+    return Config(experiments=found.experiments), skipped
+
+
+def _is_something_else(path: str) -> bool:
+    """Tell whether a file is sound, but of a kind that a folder may have for any purpose."""
+    import zipfile
+
+    from pydantic_core import from_json
+
+    if not path.endswith(".json"):
+        return zipfile.is_zipfile(path)
+    try:
+        with open(path, "rb") as file:
+            from_json(file.read(GLANCE), allow_partial=os.path.getsize(path) > GLANCE)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _examined(config: Config, experiments: str) -> Iterator[Examined]:
+    from functools import partial
+
+    from bfly.butterfly import runtime_of
+    from bfly.commands.naming import short_names
+    from bfly.doctor.examine import examine
+    from bfly.files import Files
+    from bfly.protocols.protocol import channel_words
+    from bfly.pyramids.store import pyramids_of
+    from bfly.queries.query import Query
+    from bfly.volume import Volume
+
+    runtime, names = runtime_of(config), short_names(config)
+    files = Files(runtime.FILES.ALLOWED.VALUE, disk_cache=runtime.FILES.CACHE.VALUE)
+    place = files, runtime.CACHE.MAX_BLOCK.VALUE, pyramids_of(runtime)
+    for key, channel in config.channels.items():
+        opened = partial(Volume.open, Query(**channel_words(channel)), *place)
+        yield examine(names[key], channel.path, experiments, opened)
+
+
+def _document(examined: Iterable[Examined]) -> dict[str, object]:
+    channels = [{"healthy": not each.findings, **asdict(each)} for each in examined]
+    findings = [finding for each in examined for finding in each.findings]
+    errors = sum(finding.is_error for finding in findings)
+    return {"channels": channels, "errors": errors, "warnings": len(findings) - errors}

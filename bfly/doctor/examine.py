@@ -1,0 +1,164 @@
+"""A channel is opened, looked at and put in words."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bfly.doctor.axes import axes, gaps, voxel_size
+from bfly.doctor.files import damage, files
+from bfly.doctor.finding import Finding
+from bfly.doctor.subject import Subject
+from bfly.doctor.viewing import chunks, mips, packing, planes
+from bfly.doctor.voxels import fill, kind, narrow
+from bfly.errors import ButterflyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bfly.volume import Volume
+
+__all__ = ["CHECKS", "Examined", "Facts", "examine"]
+
+CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
+    files,
+    damage,
+    gaps,
+    fill,
+    axes,
+    kind,
+    narrow,
+    voxel_size,
+    packing,
+    chunks,
+    mips,
+)
+"""In the order in which their findings are told."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a channel is like.
+
+    Parameters
+    ----------
+    format, kind, dtype : str
+        As the metadata of the channel say.
+    shape, chunk : tuple of int
+        Of mip 0 (z, y, x), in voxels.
+    mips : tuple of int
+        Those that are stored.
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x).
+    voxel_size_source : str
+        Where that is from: ``config``, ``file: …`` or ``assumed``.
+    planes : tuple of str
+        Of ``xy``, ``xz`` and ``yz`` those that the chunks suit.
+    read_ms : float, optional
+        Milliseconds to read a tile of 512² of a section, the median; None if none could be.
+    """
+
+    format: str
+    kind: str
+    dtype: str
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    mips: tuple[int, ...]
+    voxel_size: tuple[float, ...] | None
+    voxel_size_source: str
+    planes: tuple[str, ...]
+    read_ms: float | None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A channel, what it is like, and what is wrong with it.
+
+    Parameters
+    ----------
+    name, path : str
+        As commands call it, and where it lies.
+    facts : Facts, optional
+        None if it could not be opened.
+    findings : list of Finding
+        Empty if it is healthy.
+    """
+
+    name: str
+    path: str
+    facts: Facts | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any of the findings is an error."""
+        return any(finding.is_error for finding in self.findings)
+
+
+def examine(name: str, path: str, experiments: str, opened: Callable[[], Volume]) -> Examined:
+    """Open a channel and check it.
+
+    Parameters
+    ----------
+    name, experiments : str
+        As those of `Subject`.
+    path : str
+        Where it lies.
+    opened : callable
+        Opens it, as `Volume.open` does.
+    """
+    with _warnings() as said:
+        try:
+            subject = Subject(name, experiments, opened())
+            findings = [finding for check in CHECKS for finding in check(subject)]
+            facts = _facts(subject)
+        except (ButterflyError, OSError) as error:
+            wrong = Finding("open", str(error), is_error=True)
+            return Examined(name, path, None, [wrong])
+    findings += [Finding("log", text) for text in said]
+    return Examined(name, path, facts, findings)
+
+
+def _facts(subject: Subject) -> Facts:
+    source = subject.source
+    scale = source.scales[0]
+    times = [sample.seconds for sample in subject.samples if sample.voxels is not None]
+    return Facts(
+        format=source.name,
+        kind=source.kind,
+        dtype=source.dtype.name,
+        shape=scale.shape,
+        chunk=scale.chunk,
+        mips=tuple(source.scales),
+        voxel_size=source.voxel_size,
+        voxel_size_source=source.voxel_size_source,
+        planes=tuple(planes(subject)),
+        read_ms=round(1000 * statistics.median(times), 3) if times else None,
+    )
+
+
+class _Said(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: Any) -> None:
+        self.texts.append(record.getMessage())
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Lend the warnings that Butterfly logs meanwhile: what it leaves out, it says there."""
+    handler, log = _Said(), logging.getLogger("bfly")
+    propagate, log.propagate = log.propagate, False
+    log.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagate

@@ -1,0 +1,123 @@
+"""Chunks and mips: what somebody who looks at a channel waits for."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from bfly.doctor.finding import Finding
+from bfly.doctor.sample import TILE
+from bfly.files import is_url
+from bfly.geometry import BoundingBox, ceil_div
+from bfly.sources.unpacked import packing_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bfly.doctor.subject import Subject
+    from bfly.geometry import Zyx
+
+__all__ = ["chunks", "mips", "packing", "planes"]
+
+MOST_BYTES = 64 << 20
+"""What may be decoded for one tile: a few tenths of a second."""
+
+MOST_CHUNKS = 4096
+"""How many chunks may be read for one tile."""
+
+WHOLE = 1 << 30
+"""Bytes that may be read for the first look at a whole volume."""
+
+PLANES: dict[str, Zyx] = {"xy": TILE, "xz": (512, 1, 512), "yz": (512, 512, 1)}
+
+SIDE = 64
+"""Voxels along each axis of a chunk that suits every plane."""
+
+REWRITE = {
+    "hdf5": "h5repack -l CHUNK={chunk} -f GZIP=1 {path} NEW.h5",
+    "tiff": "tiffcp -t -w 256 -l 256 -c zip {path} NEW.tif",
+}
+"""By format, the command that writes a file in better chunks."""
+
+OTHERWISE = f"Write it in chunks of {SIDE} x {SIDE} x {SIDE} voxels: zarr, N5, precomputed or HDF5."
+
+
+def planes(subject: Subject) -> list[str]:
+    """Give the planes in which a tile of 512² takes no more than it should."""
+    return [name for name, tile in PLANES.items() if not _too_much(subject, tile)]
+
+
+def chunks(subject: Subject) -> Iterator[Finding]:
+    """Look for chunks that make every look at a section slow."""
+    if why := _too_much(subject, TILE):
+        path = subject.source.path
+        chunk = "x".join(str(min(SIDE, n)) for n in subject.source.scales[0].shape)
+        command = "" if path.endswith(".json") else REWRITE.get(subject.source.name, "")
+        yield Finding(
+            "chunks",
+            f"A tile of 512 x 512 voxels takes {why}.",
+            command.format(path=shlex.quote(path), chunk=chunk) or OTHERWISE,
+        )
+
+
+def packing(subject: Subject) -> Iterator[Finding]:
+    """Look for a file that is compressed from end to end: the first read unpacks all of it."""
+    path = subject.source.path
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        found = packing_of(file.read(4))
+    if found:
+        yield Finding(
+            "chunks",
+            f"It is compressed by {found} from end to end: the first read unpacks all of it.",
+            f"{'bunzip2' if found == 'bzip2' else 'gunzip'} -k {shlex.quote(path)}",
+        )
+
+
+def mips(subject: Subject) -> Iterator[Finding]:
+    """Look for a large volume whose coarse mips are neither stored nor kept."""
+    volume = subject.volume
+    coarsest = volume.level(volume.levels - 1)
+    size = math.prod(coarsest.scale.shape) * subject.source.dtype.itemsize
+    if coarsest.mip == coarsest.stored or size <= WHOLE:
+        return
+    kept = volume.kept(coarsest.mip)
+    first = coarsest.tile_box((0, 0, 0))
+    if kept is not None and kept.read(first) is not None:
+        return
+    remedy = "Write its mips beside it."
+    if not is_url(subject.source.path):
+        where = f" -e {shlex.quote(subject.experiments)}" if subject.experiments else ""
+        remedy = f"bfly pyramid {shlex.quote(subject.name)}{where}"
+    yield Finding(
+        "mips",
+        f"It has no mips beyond {coarsest.stored}: the first look at the whole of it reads "
+        f"{_bytes(size)}.",
+        remedy,
+    )
+
+
+def _too_much(subject: Subject, tile: Zyx) -> str:
+    """Say what a tile takes where that is too much."""
+    scale = subject.source.scales[0]
+    wanted = BoundingBox.of_shape(tile) & scale.box
+    counts = [ceil_div(n, c) for n, c in zip(wanted.shape, scale.chunk, strict=True)]
+    sides = [min(k * c, n) for k, c, n in zip(counts, scale.chunk, scale.shape, strict=True)]
+    size = math.prod(sides) * subject.source.dtype.itemsize
+    if size > MOST_BYTES:
+        chunk = " x ".join(map(str, scale.chunk))
+        return f"{_bytes(size)} of voxels to decode, since a chunk is {chunk} voxels"
+    if math.prod(counts) > MOST_CHUNKS:
+        return f"{math.prod(counts):,} chunks"
+    return ""
+
+
+def _bytes(size: float) -> str:
+    units = iter(("KiB", "MiB", "GiB", "TiB", "PiB"))
+    size, unit = size / 1024, next(units)
+    while size >= 1024 and unit != "PiB":
+        size, unit = size / 1024, next(units)
+    return f"{size:.3g} {unit}"
