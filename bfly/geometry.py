@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
-__all__ = ["BoundingBox", "Scale", "Zyx", "ceil_div", "fit_tile", "indexes", "zyx"]
+    import numpy as np
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["BoundingBox", "Scale", "Zyx", "ceil_div", "copy_rows", "fit_tile", "indexes", "zyx"]
 
 Zyx = tuple[int, int, int]
 
@@ -142,6 +147,19 @@ class Scale:
     def box(self) -> BoundingBox:
         """The whole mip as a box from voxel (0, 0, 0)."""
         return BoundingBox.of_shape(self.shape)
+
+
+def copy_rows(voxels: Voxels, target: Voxels) -> None:
+    """Copy voxels to an array of the same shape (zyx), such as a part of a larger one.
+
+    A row along x moves as one item, which takes numpy half the time that its voxels one by one
+    take.
+    """
+    row = voxels.shape[2] * voxels.itemsize
+    strides = {voxels.itemsize, voxels.strides[2], target.strides[2]}
+    if row and voxels.dtype == target.dtype and len(strides) == 1:
+        voxels, target = voxels.view(f"V{row}"), target.view(f"V{row}")
+    target[...] = voxels
 
 
 def indexes(box: BoundingBox) -> Iterator[Zyx]:

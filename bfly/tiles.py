@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from bfly.blocks import Blocks
 from bfly.edits.relabelled import Relabelled
 from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
-from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.geometry import BoundingBox, Zyx, copy_rows, indexes, zyx
 from bfly.level import LARGEST_STEP, Level
 from bfly.metrics import TILES_READ
 from bfly.queries.tile import TileQuery
@@ -17,6 +16,8 @@ from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from bfly.cache import Cache
     from bfly.edits.state import State
@@ -52,6 +53,7 @@ class Tiles:
         self._cache = cache
         self._workers = workers
         self._limit = limit
+        self._blocks = Blocks()
         self._reading: Flights[dict[Zyx, Voxels]] = Flights()
 
     def load(self, t_query: TileQuery) -> Voxels:
@@ -151,12 +153,14 @@ class Tiles:
             tile = self.load(tile_of(d_query, groups[0][0]))
             if tile.shape == d_query.box.shape:
                 return tile
-        voxels = np.zeros(d_query.box.shape, d_query.dtype)
+        voxels = self._blocks.empty(d_query.box.shape, d_query.dtype)
+        if d_query.box not in d_query.volume.level(mip).place:
+            voxels[...] = 0
 
-        def place(part: Voxels, at: BoundingBox) -> None:
-            voxels[at.relative_to(d_query.box.start).slices] = part
+        def room(box: BoundingBox) -> Voxels:
+            return voxels[box.relative_to(d_query.box.start).slices]
 
-        self._show(d_query, groups, place)
+        self._show(d_query, groups, lambda part, box: copy_rows(part, room(box)), room)
         return voxels
 
     def show(self, d_query: DataQuery, look: Callable[[Voxels, BoundingBox], None]) -> None:
@@ -185,12 +189,14 @@ class Tiles:
         d_query: DataQuery,
         groups: list[list[Zyx]],
         look: Callable[[Voxels, BoundingBox], None],
+        room: Callable[[BoundingBox], Voxels] | None = None,
     ) -> None:
+        """Show the voxels of tiles; a unit not to be kept may be read right into its room."""
         size = d_query.box.size * d_query.dtype.itemsize
         scan = size > self._cache._max_memory * SCAN
 
         def look_at(group: list[Zyx]) -> None:
-            if scan and self._shown_past_cache(d_query, group[0], look):
+            if scan and self._shown_past_cache(d_query, group[0], look, room):
                 return
             for index in group:
                 t_query = tile_of(d_query, index)
@@ -201,7 +207,11 @@ class Tiles:
         self._workers.each(look_at, groups)
 
     def _shown_past_cache(
-        self, d_query: DataQuery, index: Zyx, look: Callable[[Voxels, BoundingBox], None]
+        self,
+        d_query: DataQuery,
+        index: Zyx,
+        look: Callable[[Voxels, BoundingBox], None],
+        room: Callable[[BoundingBox], Voxels] | None,
     ) -> bool:
         """Show a unit without keeping it, if it is wanted whole and not cached."""
         volume, mip = d_query.volume, d_query.resolution
@@ -212,7 +222,11 @@ class Tiles:
         keys = (volume.tile_key(mip, i) for i in indexes(unit))
         if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
             return False
-        look(_edited(d_query, self._read_box(d_query, box)), place)
+        if room and level.stored == mip and d_query.state is None:
+            TILES_READ.inc()
+            volume.source.read_into(mip, box, room(place))
+        else:
+            look(_edited(d_query, self._read_box(d_query, box)), place)
         return True
 
 

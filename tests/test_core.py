@@ -73,9 +73,21 @@ offsets = st.tuples(st.integers(-5, 5), st.integers(-30, 30), st.integers(-30, 3
     dtype=st.sampled_from(["u1", "i2", "<u4", ">u8", "i8", "f4"]),
     block=st.sampled_from([64, 4096, 1 << 20]),
     kind=st.sampled_from(["image", "segmentation"]),
+    cache=st.sampled_from([64 << 10, 64 << 20]),
 )
 def test_a_cutout_equals_the_padded_slice(
-    tmp_path: Path, make_core: Make, shape, chunk, start, extent, offset, mip, dtype, block, kind
+    tmp_path: Path,
+    make_core: Make,
+    shape,
+    chunk,
+    start,
+    extent,
+    offset,
+    mip,
+    dtype,
+    block,
+    kind,
+    cache,
 ) -> None:
     kind = "image" if dtype == "f4" else kind
     volume = np.random.default_rng(sum(shape)).integers(0, 5, shape).astype(dtype)
@@ -89,7 +101,8 @@ def test_a_cutout_equals_the_padded_slice(
     query = ask(path, box, mip, offset=offset, kind=kind)
     place = (offset[0], offset[1] >> mip, offset[2] >> mip)
     expected = padded(served, box.relative_to(place))
-    found = make_core(block=block).find_tiles(query)
+    # A small cache is read past.
+    found = make_core(block=block, cache=cache).find_tiles(query)
     assert found.dtype == expected.dtype
     assert np.array_equal(found, expected)
     assert make_core(block=block).find_unique(query) == set(np.unique(expected).tolist())
@@ -252,6 +265,17 @@ def test_a_large_cutout_leaves_the_cache_to_others(tmp_path: Path, make_core: Ma
     assert np.array_equal(core.find_tiles(ask(path, box)), volume[box.slices])
     tiles = {key.rpartition("/")[2] for key in set(core._cache._cache) - kept}
     assert tiles == {f"0.3.{x}" for x in range(4)}
+
+
+def test_what_an_earlier_cutout_held_does_not_show_where_there_is_nothing(
+    tmp_path: Path, make_core: Make
+) -> None:
+    path = write(tmp_path / "v.h5", np.full((64, 256, 512), 9, "u1"), chunks=(64, 64, 64))
+    core = make_core()
+    assert core.find_tiles(ask(path, BoundingBox.of_shape((64, 256, 512)))).all()
+    beside = core.find_tiles(ask(path, BoundingBox.of_shape((64, 256, 512), (32, 128, 256))))
+    assert (beside[:32, :128, :256] == 9).all()
+    assert beside.sum(dtype=int) == 9 * 32 * 128 * 256
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path, make_core: Make) -> None:

@@ -126,13 +126,21 @@ class HDF5(Datasource):
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         if len(self._parts) == 1 and self._parts[0][0] == 0:
             return self._parts[0][1].read(box)
-        voxels = np.zeros(box.shape, self.dtype)
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(mip, box, voxels)
+        return voxels
+
+    @override
+    def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
+        end = box.start[0]
         for z, part in self._parts:
             inside = box & BoundingBox.of_shape(part.shape, (z, 0, 0))
             if inside.size:
                 place = inside.relative_to(box.start).slices
-                voxels[place] = part.read(inside.relative_to((z, 0, 0)))
-        return voxels
+                voxels[end - box.start[0] : place[0].start] = 0
+                part.read_into(inside.relative_to((z, 0, 0)), voxels[place])
+                end = inside.stop[0]
+        voxels[end - box.start[0] :] = 0
 
 
 def _is_pointer(found: Any) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.files import read_exactly, stamp_of
-from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
@@ -142,6 +142,18 @@ class Hdf5Dataset:
             return self._read_flat(self._flat, box)
         return self._read_h5py(box)
 
+    def read_into(self, box: BoundingBox, voxels: Voxels) -> None:
+        """Read as `read`, to the place (zyx, the box's shape) where the voxels are wanted."""
+        if not self._chunked:
+            voxels[...] = self.read(box)
+            return
+        for place, chunk in self._chunks_of(box, self._chunk_index()):
+            part = place & box
+            copy_rows(
+                chunk[part.relative_to(place.start).slices],
+                voxels[part.relative_to(box.start).slices],
+            )
+
     def read_stream(self, box: BoundingBox) -> bytes | None:
         """Give a box of voxels (C order, `dtype`) as a zlib stream, if it is one whole chunk.
 
@@ -185,17 +197,13 @@ class Hdf5Dataset:
             return flat.read(fd, box)
 
     def _read_chunks(self, box: BoundingBox) -> Voxels:
-        index = self._chunk_index()
-        pieces = self._chunks_of(box, index)
         if BoundingBox.of_shape(self.chunk, box.start) == box and all(
             a % c == 0 for a, c in zip(box.start, self.chunk, strict=True)
         ):
-            return self._served(next(pieces)[1])
-        voxels = np.empty(box.shape, self._stored)
-        for place, chunk in pieces:
-            part = place & box
-            voxels[part.relative_to(box.start).slices] = chunk[part.relative_to(place.start).slices]
-        return self._served(voxels)
+            return self._served(next(self._chunks_of(box, self._chunk_index()))[1])
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(box, voxels)
+        return voxels
 
     def _chunks_of(
         self, box: BoundingBox, index: ChunkIndex

@@ -17,7 +17,7 @@ import numpy as np
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import Files, is_url, stamp_of
-from bfly.geometry import BoundingBox, Scale
+from bfly.geometry import BoundingBox, Scale, copy_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -210,6 +210,18 @@ class Datasource(ABC):
         if inside.size:
             result[inside.relative_to(box.start).slices] = self._read_inside(mip, inside)
         return result
+
+    def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
+        """Read as `read`, to where the voxels are wanted, so that nothing is copied again.
+
+        Parameters
+        ----------
+        mip, box
+            As `read` takes them; the box lies inside the volume.
+        voxels : numpy.ndarray
+            Shape ``box.shape``, any strides, `dtype`. If this raises, some of it is written.
+        """
+        copy_rows(self._read_inside(mip, box), voxels)
 
     @abstractmethod
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:

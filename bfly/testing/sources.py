@@ -256,6 +256,19 @@ class SourceSuite(ABC):
                 box = _random_box(rng, scale.shape)
                 np.testing.assert_array_equal(opened.read(mip, box), padded_slice(whole, box))
 
+    def test_voxels_are_read_to_where_they_are_wanted(self, opened: Datasource) -> None:
+        """Fill a part of a larger array, and nothing around it."""
+        rng = np.random.default_rng(3)
+        for mip, scale in opened.scales.items():
+            for _ in range(10):
+                box = _random_box(rng, scale.shape) & scale.box
+                if not box.size:
+                    continue
+                around = np.ones(zyx(n + 2 for n in box.shape), opened.dtype)
+                opened.read_into(mip, box, around[1:-1, 1:-1, 1:-1])
+                expected = np.pad(opened.read(mip, box), 1, constant_values=1)
+                np.testing.assert_array_equal(around, expected, err_msg=f"mip {mip}, {box}")
+
     def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
         """Give no chunk as it is stored but what unpacks to the voxels that are read."""
         for mip, scale in opened.scales.items():

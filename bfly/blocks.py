@@ -1,0 +1,64 @@
+"""Memory for large cutouts that is used again.
+
+A new page costs the system as much time as the copy of voxels into it: it has to be found and
+cleared. So the memory of a cutout that nobody looks at any more is kept for the next one.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bfly.geometry import Zyx
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Blocks"]
+
+SMALLEST = 4 << 20
+"""Bytes: the allocator keeps smaller pieces itself."""
+
+KEPT = 128 << 20
+"""Bytes: 256³ labels of 64 bits. What is free beyond them goes back to the system."""
+
+
+class Blocks:
+    """Lends memory to arrays; it comes back by itself when the last view of the array is gone."""
+
+    def __init__(self) -> None:
+        # The collector may give a block back in the midst of anything, also of taking another.
+        self._lock = threading.RLock()
+        self._free: list[Voxels] = []
+
+    def empty(self, shape: Zyx, dtype: np.dtype[Any]) -> Voxels:
+        """Give an array (zyx) whose values are left over from anything."""
+        size = math.prod(shape) * dtype.itemsize
+        if size < SMALLEST:
+            return np.empty(shape, dtype)
+        block = self._take(size)
+        # The base of every view is the array that is made of a foreign buffer, so it lives as
+        # long as any of them.
+        array = np.frombuffer(block.data, dtype, math.prod(shape))
+        weakref.finalize(array, self._give_back, block).atexit = False
+        return array.reshape(shape)
+
+    def _take(self, size: int) -> Voxels:
+        """Take the smallest free block that is large enough, but not far too large."""
+        with self._lock:
+            fitting = [block for block in self._free if size <= block.nbytes <= 2 * size]
+            if fitting:
+                best = min(fitting, key=lambda block: block.nbytes)
+                self._free = [block for block in self._free if block is not best]
+                return best
+        return np.empty(size, np.uint8)
+
+    def _give_back(self, block: Voxels) -> None:
+        with self._lock:
+            self._free.append(block)
+            while sum(block.nbytes for block in self._free) > KEPT:
+                self._free.pop(0)
