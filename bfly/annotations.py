@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bfly.cache import Cache
     from bfly.connectome import Connectome
     from bfly.databases.columns import Columns
-    from bfly.databases.engine import Engine
+    from bfly.databases.features import Features
     from bfly.queries.annotation import AnnotationQuery
 
 __all__ = ["Annotations"]
@@ -57,7 +57,7 @@ class Annotations:
         """
         table = NEURON if query.part == "segment_properties" else SYNAPSE
         engine = self._connectome.engine(query.path, table)
-        answers: dict[str, Callable[[Engine, str, AnnotationQuery], bytes]] = {
+        answers: dict[str, Callable[[Features, str, AnnotationQuery], bytes]] = {
             "info": self._info,
             "by_id": self._by_id,
             "pre": self._related,
@@ -67,7 +67,7 @@ class Annotations:
         }
         return answers[query.part](engine, engine.dataset(query.path), query)
 
-    def _info(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+    def _info(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         cells = self._levels(engine, path, query)
         finest, sizes = cells[-1], query.volume.voxel_size[::-1]
         shape = [grid * size for grid, size in zip(finest.grid, finest.size, strict=True)]
@@ -96,16 +96,16 @@ class Annotations:
         return json.dumps(info).encode()
 
     @staticmethod
-    def _none(engine: Engine, path: str) -> Columns:
+    def _none(engine: Features, path: str) -> Columns:
         """Give no synapses, with all columns."""
         return engine.rows(SYNAPSE, path, np.empty(0, np.uint64))
 
-    def _levels(self, engine: Engine, path: str, query: AnnotationQuery) -> list[Cells]:
+    def _levels(self, engine: Features, path: str, query: AnnotationQuery) -> list[Cells]:
         count = engine.count(SYNAPSE, path)
         self._connectome.check_some(engine, SYNAPSE, path)
         return levels(count, engine.ranges(path), query.volume.voxel_size)
 
-    def _spatial(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+    def _spatial(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         cells = self._levels(engine, path, query)
         if query.level >= len(cells):
             raise Absent(f"There is no level {query.level}, only 0 to {len(cells) - 1}.")
@@ -116,7 +116,7 @@ class Annotations:
         found = {name: column[order] for name, column in found.items()}
         return Schema.of(found, engine.ranges(path)).many(found)
 
-    def _related(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+    def _related(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         # Segment 0 is none, and so may have as many synapses as all others together.
         found = engine.synapses_of(path, query.id) if query.id else self._none(engine, path)
         hit = found[RELATIONS[query.part]] == np.uint64(query.id or 0)
@@ -126,13 +126,13 @@ class Annotations:
         found = {name: column[hit] for name, column in found.items()}
         return Schema.of(found, engine.ranges(path)).many(found)
 
-    def _by_id(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+    def _by_id(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         found = engine.rows(SYNAPSE, path, np.array([query.id], np.uint64))
         if not len(found[KEYS[SYNAPSE]]):
             raise Absent(f"There is no synapse {query.id}.")
         return Schema.of(found, engine.ranges(path)).single(found)
 
-    def _properties(self, engine: Engine, path: str, query: AnnotationQuery) -> bytes:
+    def _properties(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         self._connectome.check_some(engine, NEURON, path)
         key = f"segment-properties:{path}:{engine.state(path)}"
         known: bytes = self._cache.get(key)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.columns import Columns
     from bfly.databases.database import Database
+    from bfly.databases.features import Features
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
 
@@ -42,7 +43,7 @@ class Connectome:
         self._db = db
         self._edits = edits
 
-    def engine(self, path: str, table: str) -> Engine:
+    def engine(self, path: str, table: str) -> Features:
         """Give the engine, if there is one that can have a table.
 
         Raises
@@ -62,7 +63,7 @@ class Connectome:
         engine = self._db
         return {name: engine.count(table, engine.dataset(path)) for name, table in tables.items()}
 
-    def _edited(self, query: FeatureQuery | RowsQuery, table: str) -> Engine:
+    def _edited(self, query: FeatureQuery | RowsQuery, table: str) -> Features:
         """Give the engine with the edits that are asked for."""
         engine = self.engine(query.path, table)
         if query.labels == "supervoxels":
@@ -77,7 +78,7 @@ class Connectome:
         return Merged(engine, states[edited[0]]) if edited else engine
 
     def feature(self, query: FeatureQuery) -> Any:
-        """Find one fact (see `Engine` for each).
+        """Find one fact (see `Features` for each).
 
         Raises
         ------
@@ -102,12 +103,12 @@ class Connectome:
             self._check_neuron(engine, query.path, query.id)
         return answer
 
-    def check_some(self, engine: Engine, table: str, path: str) -> None:
+    def check_some(self, engine: Features, table: str, path: str) -> None:
         """Raise `Absent` if the dataset of a path has no rows of a table."""
         if not engine.count(table, engine.dataset(path)):
             raise _nothing(path, table)
 
-    def _check_neuron(self, engine: Engine, path: str, number: int) -> None:
+    def _check_neuron(self, engine: Features, path: str, number: int) -> None:
         """Find a neuron, or synapses of it: those that were added may be of one that was not."""
         if not engine.is_neuron(NEURON, path, number):
             found = engine.scan(engine.dataset(path), neuron=number)
@@ -132,10 +133,10 @@ class Connectome:
         batches = getattr(self, f"_{query.rows}")(engine, path, query)
         return write_rows(query.format, batches, query.ids)
 
-    def _neurons(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+    def _neurons(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
         return engine.scan(path, table=NEURON)
 
-    def _synapses(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+    def _synapses(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
         one = next((n for n in (query.neuron, query.pre, query.post) if n is not None), None)
         for batch in engine.scan(path, query.box, one):
             hit = np.ones(len(batch["n1"]), bool)
@@ -148,7 +149,7 @@ class Connectome:
                 hit &= (batch["n1"] == key) | (batch["n2"] == key)
             yield {name: column[hit] for name, column in batch.items()}
 
-    def _partners(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+    def _partners(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
         assert query.id is not None
         for side, partners in zip(("out", "in"), engine.partners(path, query.id), strict=True):
             ids, counts = np.unique(partners, return_counts=True)
@@ -159,7 +160,7 @@ class Connectome:
                 "synapses": counts[order],
             }
 
-    def _connectivity(self, engine: Engine, path: str, query: RowsQuery) -> Iterator[Columns]:
+    def _connectivity(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
         wanted = np.array(query.wanted, np.uint64)
         order = np.argsort(wanted)
         for start in range(0, len(wanted), SOME):

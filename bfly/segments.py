@@ -16,7 +16,7 @@ from bfly.encoders.annotations import number_type
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bfly.databases.store import Store
+    from bfly.databases.reader import Reader
 
 __all__ = ["segment_properties"]
 
@@ -29,19 +29,19 @@ DESCRIPTIONS = {
 }
 
 
-def segment_properties(store: Store, path: str) -> str:
+def segment_properties(reader: Reader, path: str) -> str:
     """Write the properties of all neurons of a dataset as JSON text: degrees, place, and the rest.
 
     Parameters
     ----------
-    store : Store
+    reader : Reader
         Where they are kept.
     path : str
         The dataset.
     """
-    rows = concatenated(NEURON, store.scan(path, table=NEURON))
+    rows = concatenated(NEURON, reader.scan(path, table=NEURON))
     ids = rows[KEYS[NEURON]]
-    degree_out, degree_in = store.degrees(path, ids)
+    degree_out, degree_in = reader.degrees(path, ids)
     columns: dict[str, NDArray[Any]] = {"degree_out": degree_out, "degree_in": degree_in}
     columns |= {f"soma_{axis}": rows[axis] for axis in "xyz"}
     columns |= {name: rows[name] for name in rows if name not in (KEYS[NEURON], *POINT)}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bfly.databases.columns import Columns, Ranges
-    from bfly.databases.store import Ids, Progress
+    from bfly.databases.reader import Ids
+    from bfly.databases.store import Progress
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bfly.databases.columns import Columns
     from bfly.databases.orders import Pack
     from bfly.databases.packs import Rows
-    from bfly.databases.store import Ids
+    from bfly.databases.reader import Ids
     from bfly.geometry import BoundingBox
 
 __all__ = ["HIGHEST", "PackedReads"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.databases.columns import Columns, Ranges
-    from bfly.databases.store import Ids
+    from bfly.databases.reader import Ids
     from bfly.geometry import BoundingBox
 
     Rows = NDArray[np.intp]

@@ -9,13 +9,13 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.databases.columns import among, concatenated, empty, latest
-from bfly.databases.engine import Engine
+from bfly.databases.features import Features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bfly.databases.columns import Columns, Ranges
-    from bfly.databases.store import Ids, Progress
+    from bfly.databases.reader import Ids
     from bfly.edits.state import State
     from bfly.geometry import BoundingBox
 
@@ -24,31 +24,27 @@ __all__ = ["Merged"]
 NEURON, SYNAPSE = "neuron", "synapse"
 
 
-class Merged(Engine):
-    """An engine to read from, whose neurons are segments.
+class Merged(Features):
+    """What an engine has, with segments for neurons.
 
     A neuron of several supervoxels has the row of the one that it is named after, and if that has
     none, of the lowest that has one.
 
     Parameters
     ----------
-    engine : Engine
+    engine : Features
         Knows supervoxels.
     state : State
         What became of them.
     """
 
-    def __init__(self, engine: Engine, state: State) -> None:
-        super().__init__(engine.path, engine.RUNTIME)
+    def __init__(self, engine: Features, state: State) -> None:
+        self.RUNTIME = engine.RUNTIME
         self._engine, self._state = engine, state
 
     @override
-    def get_path(self, path: str) -> str:
-        return self._engine.get_path(path)
-
-    @override
-    def fingerprint(self, path: str) -> str:
-        return self._engine.fingerprint(path)
+    def dataset(self, path: str) -> str:
+        return self._engine.dataset(path)
 
     @override
     def state(self, path: str) -> str:
@@ -133,26 +129,3 @@ class Merged(Engine):
         """Give synapses with the segments before and after."""
         names = {side: self._state.segments(synapses[side]) for side in ("n1", "n2")}
         return {**synapses, **names}
-
-    @override
-    def replace(
-        self,
-        path: str,
-        fingerprint: str,
-        neurons: Iterable[Columns],
-        synapses: Iterable[Columns],
-        progress: Progress | None = None,
-    ) -> None:
-        raise TypeError("what edits made is not written to")
-
-    @override
-    def upsert(self, table: str, path: str, columns: Columns) -> None:
-        raise TypeError("what edits made is not written to")
-
-    @override
-    def append(self, table: str, path: str, columns: Columns) -> Columns:
-        raise TypeError("what edits made is not written to")
-
-    @override
-    def amend(self, table: str, path: str, columns: Columns) -> Columns:
-        raise TypeError("what edits made is not written to")

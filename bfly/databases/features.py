@@ -1,0 +1,142 @@
+"""What is asked about neurons and synapses, as documented, answered from columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.databases.columns import entries_of
+from bfly.databases.reader import Reader
+from bfly.geometry import BoundingBox, zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bfly.keywords import RUNTIME
+
+__all__ = ["Features"]
+
+
+class Features(Reader):
+    """Answers by reading; each method takes the path of a channel or of a dataset.
+
+    Attributes
+    ----------
+    RUNTIME : RUNTIME
+        The words in use.
+    """
+
+    RUNTIME: RUNTIME
+
+    def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
+        """Give the row with a key as a dictionary, empty if there is none."""
+        if not 0 <= key < 2**64:
+            return {}
+        found = self.rows(table, self.dataset(path), np.array([key], np.uint64))
+        return next(iter(entries_of(found)), {})
+
+    def is_neuron(self, table: str, path: str, id: int) -> bool:  # noqa: A002 - documented name
+        """Tell whether there is a neuron with an id."""
+        return bool(self.get_by_key(table, path, id))
+
+    def is_synapse(self, table: str, path: str, id: int) -> bool:  # noqa: A002
+        """Tell whether there is a synapse with an id."""
+        return bool(self.get_by_key(table, path, id))
+
+    def neuron_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
+        """Give the place of a neuron.
+
+        Parameters
+        ----------
+        table, path, id
+            Which neuron.
+        scales : int
+            2^resolution, by which y and x are divided.
+
+        Returns
+        -------
+        dict
+            ``{"z", "y", "x"}`` in voxels of that resolution; empty if there is no such id.
+        """
+        return self._keypoint(table, path, id, scales)
+
+    def synapse_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
+        """Give the place of a synapse; as `neuron_keypoint`."""
+        return self._keypoint(table, path, id, scales)
+
+    def _keypoint(self, table: str, path: str, key: int, scales: int) -> dict[str, int]:
+        entry = self.get_by_key(table, path, key)
+        if not entry:
+            return {}
+        scale = int(scales)
+        return {"z": entry["z"], "y": entry["y"] // scale, "x": entry["x"] // scale}
+
+    def synapse_parent(self, table: str, path: str, id: int) -> dict[str, int]:  # noqa: A002
+        """Give the neurons of a synapse.
+
+        Returns
+        -------
+        dict
+            ``{"synapse_id", "synapse_parent_pre", "synapse_parent_post"}``; empty if there is
+            no such id.
+        """
+        links, (n1, n2) = self.RUNTIME.FEATURES.LINKS, self.RUNTIME.DB.TABLE.SYNAPSE.NEURON_LIST
+        entry = self.get_by_key(table, path, id)
+        if not entry:
+            return {}
+        return {links.ID.NAME: id, links.PRE.NAME: entry[n1], links.POST.NAME: entry[n2]}
+
+    def synapse_ids(
+        self, table: str, path: str, start: Iterable[int], stop: Iterable[int]
+    ) -> list[int]:
+        """Give the ids of the synapses in a box.
+
+        Parameters
+        ----------
+        table, path : str
+            Which table.
+        start, stop : array_like of int
+            The box zyx in voxels of mip 0, start inclusive, stop exclusive.
+        """
+        ids: list[int] = self.ids_in(self.dataset(path), _box(start, stop)).tolist()
+        return ids
+
+    def neuron_children(
+        self,
+        table: str,
+        path: str,
+        id: int,  # noqa: A002
+        start: Iterable[int],
+        stop: Iterable[int],
+    ) -> dict[int, int]:
+        """Give the synapses of a neuron in a box.
+
+        Parameters
+        ----------
+        table, path, id
+            Which neuron; the table of synapses.
+        start, stop : array_like of int
+            The box, as for `synapse_ids`.
+
+        Returns
+        -------
+        dict
+            From a synapse's id to 1 where the neuron is before it, 2 where after, 3 if both.
+        """
+        if not 0 <= id < 2**64:
+            return {}
+        words = self.RUNTIME.DB.TABLE.SYNAPSE
+        found = self.synapses_of(self.dataset(path), id, _box(start, stop))
+        pre, post = (found[name] == np.uint64(id) for name in words.NEURON_LIST)
+        sides = pre.astype(int) + 2 * post
+        return dict(zip(found[words.KEY.NAME].tolist(), sides.tolist(), strict=True))
+
+    def all_neurons(self, table: str, path: str) -> list[int]:
+        """Give the ids of all neurons."""
+        ids: list[int] = self.ids(table, self.dataset(path)).tolist()
+        return ids
+
+
+def _box(start: Iterable[int], stop: Iterable[int]) -> BoundingBox:
+    return BoundingBox(zyx(start), zyx(stop))
