@@ -56,7 +56,7 @@ class Annotations:
             The dataset has no synapses, or there is no such synapse, level or cell.
         """
         table = NEURON if query.part == "segment_properties" else SYNAPSE
-        engine = self._connectome.engine(query.path, table)
+        engine = self._connectome.edited(query, table)
         answers: dict[str, Callable[[Features, str, AnnotationQuery], bytes]] = {
             "info": self._info,
             "by_id": self._by_id,

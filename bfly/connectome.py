@@ -14,11 +14,13 @@ from bfly.tables.writing import write_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bfly.cache import Cache
     from bfly.databases.columns import Columns
     from bfly.databases.database import Database
     from bfly.databases.features import Features
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
+    from bfly.queries.info import InfoQuery
 
 __all__ = ["Connectome"]
 
@@ -37,45 +39,62 @@ class Connectome:
         Where they are kept.
     edits : Edits
         What became of the supervoxels that they are ids of.
+    cache : Cache
+        Keeps how many there are, which takes a while to count where there are millions.
     """
 
-    def __init__(self, db: Database, edits: Edits) -> None:
+    def __init__(self, db: Database, edits: Edits, cache: Cache) -> None:
         self._db = db
         self._edits = edits
+        self._cache = cache
 
-    def engine(self, path: str, table: str) -> Features:
-        """Give the engine, if there is one that can have a table.
+    def counts(self, query: InfoQuery) -> dict[str, int]:
+        """Count the neurons and synapses of a dataset; 0 where there are none of a kind.
+
+        Where several channels have edits, the neurons are those of the tables.
+        """
+        if not isinstance(self._db, Engine):
+            return {"neurons": 0, "synapses": 0}
+        edited = self._edited_channels(query)
+        engine = self._merged(self._db, edited[0], query) if len(edited) == 1 else self._db
+        path = engine.dataset(query.path)
+        key = f"counts:{path}:{engine.state(path)}"
+        known: dict[str, int] = self._cache.get(key)
+        if not known:
+            tables = {"neurons": NEURON, "synapses": SYNAPSE}
+            known = {name: engine.count(table, path) for name, table in tables.items()}
+            self._cache.set(key, known)
+        return known
+
+    def edited(self, query: InfoQuery, table: str) -> Features:
+        """Give what has a table, with the edits that are asked for, whose state the query learns.
 
         Raises
         ------
         Absent
-            There is none.
+            There is no engine that can have a table.
+        BadRequest
+            Several channels have edits, and none is named.
         """
-        if isinstance(self._db, Engine):
-            return self._db
-        raise _nothing(path, table)
-
-    def counts(self, path: str) -> dict[str, int]:
-        """Count the neurons and synapses of a dataset; 0 where there are none of a kind."""
-        tables = {"neurons": NEURON, "synapses": SYNAPSE}
         if not isinstance(self._db, Engine):
-            return dict.fromkeys(tables, 0)
-        engine = self._db
-        return {name: engine.count(table, engine.dataset(path)) for name, table in tables.items()}
-
-    def _edited(self, query: FeatureQuery | RowsQuery, table: str) -> Features:
-        """Give the engine with the edits that are asked for."""
-        engine = self.engine(query.path, table)
-        if query.labels == "supervoxels":
-            return engine
-        states = {path: self._edits.channel(path).state for path in query.labelled}
-        edited = [path for path, state in states.items() if state.position]
+            raise _nothing(query.path, table)
+        edited = self._edited_channels(query)
         if len(edited) > 1:
             raise BadRequest(
                 f"The channels of {edited} have edits: name one as channel, or ask with "
                 "labels=supervoxels."
             )
-        return Merged(engine, states[edited[0]]) if edited else engine
+        return self._merged(self._db, edited[0], query) if edited else self._db
+
+    def _edited_channels(self, query: InfoQuery) -> list[str]:
+        """Give the paths of the channels whose edits count, of those that have any."""
+        if query.labels == "supervoxels":
+            return []
+        return [path for path in query.labelled if self._edits.channel(path).state.position]
+
+    def _merged(self, engine: Engine, channel: str, query: InfoQuery) -> Merged:
+        query.state = self._edits.channel(channel).state
+        return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:
         """Find one fact (see `Features` for each).
@@ -85,7 +104,7 @@ class Connectome:
         Absent
             There is no neuron or synapse with the id, or the dataset has none at all.
         """
-        engine = self._edited(query, query.table)
+        engine = self.edited(query, query.table)
         ask = getattr(engine, query.feature)
         arguments: list[Any] = [query.table, query.path]
         if query.id is not None:
@@ -105,7 +124,7 @@ class Connectome:
 
     def check_some(self, engine: Features, table: str, path: str) -> None:
         """Raise `Absent` if the dataset of a path has no rows of a table."""
-        if not engine.count(table, engine.dataset(path)):
+        if not engine.has_rows(table, engine.dataset(path)):
             raise _nothing(path, table)
 
     def _check_neuron(self, engine: Features, path: str, number: int) -> None:
@@ -124,7 +143,7 @@ class Connectome:
             There is no neuron with an id that was asked for, or the dataset has none at all.
         """
         table = NEURON if query.rows == "neurons" else SYNAPSE
-        engine = self._edited(query, table)
+        engine = self.edited(query, table)
         self.check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):

@@ -80,7 +80,7 @@ class Core:
         files = db.RUNTIME.FILES
         self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE)
         self.edits = Edits(opened_log(db))
-        self._connectome = Connectome(db, self.edits)
+        self._connectome = Connectome(db, self.edits, self._cache)
         self._annotations = Annotations(self._connectome, self._cache)
         self._pyramids = pyramids_of(db.RUNTIME)
         self._workers = Workers()
@@ -166,7 +166,7 @@ class Core:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
-            i_query.has_neurons = self._connectome.counts(i_query.path)["neurons"] > 0
+            i_query.has_neurons = self._connectome.counts(i_query)["neurons"] > 0
         i_query.known = self._usable(i_query)
         return i_query.dump
 
@@ -183,7 +183,7 @@ class Core:
 
     def get_counts(self, c_query: CountsQuery) -> str:
         """Answer how many neurons and synapses a dataset has, as JSON text."""
-        c_query.counts = self._connectome.counts(c_query.path)
+        c_query.counts = self._connectome.counts(c_query)
         return c_query.dump
 
     def get_rows(self, r_query: RowsQuery) -> Iterator[bytes]:

@@ -216,6 +216,11 @@ class Dataset(Model):
             raise ValueError("either neurons or neuron-soma")
         return self
 
+    @property
+    def channel_paths(self) -> tuple[str, ...]:
+        """The paths of the channels, each once."""
+        return tuple(dict.fromkeys(channel.path for channel in self.channels))
+
 
 class Sample(Model):
     """Datasets of one sample."""

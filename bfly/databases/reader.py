@@ -86,6 +86,10 @@ class Reader(ABC):
         """Give the number of rows of a table."""
         return len(self.ids(table, path))
 
+    def has_rows(self, table: str, path: str) -> bool:
+        """Tell whether a table has any rows."""
+        return self.count(table, path) > 0
+
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
         """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
         found = self.synapses_of(path, neuron)

@@ -14,6 +14,8 @@ from bfly.databases.features import Features
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from bfly.databases.columns import Columns, Ranges
     from bfly.databases.reader import Ids
     from bfly.edits.state import State
@@ -34,13 +36,15 @@ class Merged(Features):
     ----------
     engine : Features
         Knows supervoxels.
+    channel : str
+        The path of the channel whose edits these are.
     state : State
-        What became of them.
+        What became of the supervoxels.
     """
 
-    def __init__(self, engine: Features, state: State) -> None:
+    def __init__(self, engine: Features, channel: str, state: State) -> None:
         self.RUNTIME = engine.RUNTIME
-        self._engine, self._state = engine, state
+        self._engine, self._channel, self._state = engine, channel, state
 
     @override
     def dataset(self, path: str) -> str:
@@ -48,11 +52,23 @@ class Merged(Features):
 
     @override
     def state(self, path: str) -> str:
-        return f"{self._engine.state(path)}/{self._state.position}"
+        return f"{self._engine.state(path)}/{self._state.position} of {self._channel}"
 
     @override
     def count(self, table: str, path: str) -> int:
-        return self._engine.count(table, path)
+        if table != NEURON:
+            return self._engine.count(table, path)
+        ids = self._engine.ids(table, path)
+        supervoxels, segments = self._state.table()
+        there = among(supervoxels, ids)
+        names = fastremap.unique(segments[there])
+        # A name may be the id of a neuron that no operation named, with which it is one.
+        same = among(names, ids) & ~self._state.knows(names)
+        return int(len(ids) - there.sum() + len(names) - same.sum())
+
+    @override
+    def has_rows(self, table: str, path: str) -> bool:
+        return self._engine.has_rows(table, path)
 
     @override
     def rows(self, table: str, path: str, ids: Ids) -> Columns:
@@ -64,8 +80,7 @@ class Merged(Features):
         wanted = fastremap.unique(np.concatenate([ids[~edited], *parts]))
         found = self._engine.rows(table, path, wanted)
         of = self._state.segments(found[NEURON])
-        order = np.lexsort((found[NEURON], found[NEURON] != of, of))
-        first = order[np.append(True, np.diff(of[order]) > 0)[: len(of)]]
+        first = _heads(found[NEURON], of)
         places = of[first].searchsorted(ids)
         hit = of[first].take(places, mode="clip") == ids if len(first) else places < 0
         rows = {name: column[first[places[hit]]] for name, column in found.items()}
@@ -101,10 +116,20 @@ class Merged(Features):
         table: str = SYNAPSE,
     ) -> Iterator[Columns]:
         if table != SYNAPSE:
-            return super().scan(path, box, neuron, table)
+            return self._scan_neurons(path)
         if neuron is not None:
             return self._scan_of(path, box, neuron)
         return map(self._named, self._engine.scan(path, box))
+
+    def _scan_neurons(self, path: str) -> Iterator[Columns]:
+        ids = self._engine.ids(NEURON, path)
+        names = self._state.segments(ids)
+        heads = np.sort(_heads(ids, names))
+        ids, names = ids[heads], names[heads]
+        for batch in self._engine.scan(path, table=NEURON):
+            of_it = among(batch[NEURON], ids)
+            rows = {name: column[of_it] for name, column in batch.items()}
+            yield {**rows, NEURON: names[ids.searchsorted(rows[NEURON])]}
 
     def _scan_of(self, path: str, box: BoundingBox | None, neuron: int) -> Iterator[Columns]:
         if not self._state.is_name(np.array([neuron], np.uint64))[0]:
@@ -129,3 +154,11 @@ class Merged(Features):
         """Give synapses with the segments before and after."""
         names = {side: self._state.segments(synapses[side]) for side in ("n1", "n2")}
         return {**synapses, **names}
+
+
+def _heads(neurons: Ids, segments: Ids) -> NDArray[np.int64]:
+    """Tell, by segment, at which place is the neuron whose row it has."""
+    order = np.lexsort((neurons, neurons != segments, segments))
+    ordered = segments[order]
+    heads: NDArray[np.int64] = order[np.append(True, ordered[1:] != ordered[:-1])[: len(order)]]
+    return heads

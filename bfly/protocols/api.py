@@ -171,8 +171,7 @@ class API(Protocol):
             return {"path": path, "labelled": (path,)}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)
         found = self.config.dataset(experiment, sample, dataset)
-        paths = dict.fromkeys(channel.path for channel in found.channels)
-        return {"path": found.path, "labelled": tuple(paths)}
+        return {"path": found.path, "labelled": found.channel_paths}
 
     def _channel(self, parameters: Mapping[str, str]) -> Channel:
         """Find a channel; of the names that lead to it, the first wrong one is complained of."""

@@ -35,7 +35,8 @@ class Browse(Protocol):
         if not path:
             return FinishedQuery(self._list(), "application/json")
         if "/" not in path:
-            return CountsQuery(path=dataset_named(self.config, path).path)
+            dataset = dataset_named(self.config, path)
+            return CountsQuery(path=dataset.path, labelled=dataset.channel_paths)
         channel, rest = by_token(self.config, path)
         words = channel_words(channel)
         match rest:

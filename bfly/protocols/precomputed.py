@@ -134,7 +134,7 @@ class Precomputed(Protocol):
         if first in get_args(Encoding):
             encoding, rest = first, below
         words = channel_words(channel)
-        if annotations := annotation_query(rest, words):
+        if annotations := annotation_query(rest, {**words, "labelled": (channel.path,)}):
             return annotations
         query: ChunkQuery | VolumeQuery
         if rest == "info":

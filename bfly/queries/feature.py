@@ -42,13 +42,12 @@ class _Entities(InfoQuery):
     **keywords
         The words of `InfoQuery`, and ``z``, ``y``, ``x``, ``depth``, ``height``, ``width`` (a
         box: all of them, or none), ``resolution`` (y, x, height and width count voxels of
-        that mip), ``ids`` (``number``, or ``string`` for programs without 64-bit numbers) and
-        ``labelled`` (the paths of channels, of which one may have edits that count).
+        that mip) and ``ids`` (``number``, or ``string`` for programs without 64-bit numbers).
     """
 
     WORDS: ClassVar[dict[str, str]] = {
         **InfoQuery.WORDS,
-        **{name: name for name in (*BOX, "resolution", "ids", "labelled")},
+        **{name: name for name in (*BOX, "resolution", "ids")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **InfoQuery.ALLOWED,
@@ -63,7 +62,6 @@ class _Entities(InfoQuery):
     z = y = x = 0
     depth = height = width = 0
     ids = "number"
-    labelled: tuple[str, ...] = ()
     resolution = 0
 
     def __init__(self, **keywords: Any) -> None:

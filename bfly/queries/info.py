@@ -28,8 +28,10 @@ class InfoQuery(Query):
     **keywords
         The words of `Query`, and ``name`` (the channel), ``list`` (names to list),
         ``channels`` (of a dataset: a list of dictionaries of keywords), ``dataset``,
-        ``id``, ``feature``, ``format``. About edits also ``merge``, ``split`` and ``error``, which
-        are answered, ``who`` asks, and ``base``, the operation whose state they have seen.
+        ``id``, ``feature``, ``format``; about neurons and synapses ``labelled``, the paths of
+        channels, of which one may have edits that count. About edits also ``merge``, ``split``
+        and ``error``, which are answered, ``who`` asks, and ``base``, the operation whose state
+        they have seen.
 
     Raises
     ------
@@ -46,7 +48,7 @@ class InfoQuery(Query):
         "id": "id",
         "feature": "feature",
         "format": "format",
-        **{word: word for word in ("merge", "split", "error", "who", "base")},
+        **{word: word for word in ("labelled", "merge", "split", "error", "who", "base")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **Query.ALLOWED,
@@ -86,6 +88,7 @@ class InfoQuery(Query):
     has_neurons = False
     known: list[InfoQuery] = []  # noqa: RUF012
     """A request for each of `channels` that can be used, its source known; set by the core."""
+    labelled: tuple[str, ...] = ()
     merge: list[list[str]] = []  # noqa: RUF012
     split: list[str] = []  # noqa: RUF012
     error = ""

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import struct
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bfly.databases.columns import concatenated
+from bfly.databases.nodb import Nodb
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.log import MemoryLog
+from bfly.edits.merged import Merged
+from bfly.edits.message import Save
+from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
 
 AT = {"experiment": "exp", "sample": "sam", "dataset": "dat"}
 BOX = {"z": 0, "y": 0, "x": 0, "depth": 100, "height": 100, "width": 100}
+PRE_URL = "/pre/exp::sam::dat/seg"
 PRE, POST = [1, 2, 3, 2, 5], [2, 3, 4, 5, 1]
 
 
@@ -115,6 +128,126 @@ def test_as_the_tables_have_them(client: httpx.Client) -> None:
         zip(PRE, POST, strict=True)
     )
     assert client.get("/api/synapses", params={**AT, "labels": "no"}).status_code == 400
+
+
+def relations(client: httpx.Client, synapse: int, **words: str) -> list[int]:
+    """Read the neuron before and after a synapse, the end of its annotation."""
+    answer = client.get(f"{PRE_URL}/synapses/by_id/{synapse}", params=words)
+    one_pre, pre, one_post, post = struct.unpack("<IQIQ", answer.content[-24:])
+    assert (one_pre, one_post) == (1, 1)
+    return [pre, post]
+
+
+def related(client: httpx.Client, side: str, neuron: int, **words: str) -> list[int]:
+    """Read which synapses are before or after a neuron: the ids stand at the end."""
+    data = client.get(f"{PRE_URL}/synapses/{side}/{neuron}", params=words).content
+    (count,) = struct.unpack("<Q", data[:8])
+    return sorted(struct.unpack(f"<{count}Q", data[len(data) - 8 * count :]))
+
+
+def properties(client: httpx.Client, **words: str) -> dict[str, Any]:
+    inline = client.get(f"{PRE_URL}/segment_properties/info", params=words).json()["inline"]
+    return {"ids": inline["ids"], **{p["id"]: p["values"] for p in inline["properties"]}}
+
+
+def test_annotations_and_properties_follow_the_edits(client: httpx.Client) -> None:
+    before = properties(client)
+    save(client, "seg", ["3", "2"])
+    assert [relations(client, n) for n in range(5)] == [[1, 3], [3, 3], [3, 4], [3, 5], [5, 1]]
+    assert related(client, "pre", 3) == [1, 2, 3]
+    assert related(client, "post", 3) == [0, 1]
+    assert related(client, "pre", 2) == related(client, "post", 2) == []
+    assert properties(client) == {
+        "ids": ["1", "3", "4", "5", "9"],
+        "degree_out": [1, 3, 0, 1, 0],
+        "degree_in": [1, 2, 1, 1, 0],
+        "soma_x": [1, 1, 4, 3, 9],
+        "soma_y": [10, 1, 40, 3, 90],
+        "soma_z": [1, 1, 4, 3, 9],
+    }
+    stored = {"labels": "supervoxels"}
+    assert properties(client, **stored) == before
+    assert before["ids"] == ["1", "2", "3", "4", "5", "9"]
+    assert related(client, "pre", 2, **stored) == [1, 3]
+    assert relations(client, 1, **stored) == [2, 3]
+
+
+def test_another_channel_has_other_properties(client: httpx.Client) -> None:
+    save(client, "seg", ["3", "2"])
+    save(client, "other", ["4", "5"])
+    other = PRE_URL.replace("seg", "other")
+    lists = [
+        client.get(f"{url}/segment_properties/info").json()["inline"]["ids"]
+        for url in (PRE_URL, other)
+    ]
+    assert lists == [["1", "3", "4", "5", "9"], ["1", "2", "3", "4", "9"]]
+
+
+def test_the_counts_of_a_dataset_follow_the_edits(client: httpx.Client) -> None:
+    def counts(**words: str) -> list[int]:
+        answer = client.get("/browse/exp::sam::dat", params=words).json()
+        return [answer["neurons"], answer["synapses"]]
+
+    assert counts() == [6, 5]
+    save(client, "seg", ["3", "2"], ["9", "8"])
+    assert counts() == [5, 5]
+    # 8 is no neuron, but names one now; 4 is in the tables, and named anew.
+    save(client, "seg", ["8", "9", "4"])
+    assert counts() == [4, 5]
+    assert fact(client, "all_neurons") == [1, 3, 5, 8]
+    places = {row["neuron"]: row["z"] for row in rows(client, "neurons")}
+    assert places == {1: 1, 3: 1, 5: 3, 8: 4}
+    assert counts(labels="supervoxels") == [6, 5]
+    save(client, "other", ["4", "5"])
+    assert counts() == [6, 5]
+
+
+@given(
+    st.lists(st.integers(1, 20), unique=True),
+    st.lists(st.lists(st.integers(1, 20), min_size=2, max_size=5), max_size=6),
+)
+def test_neurons_counted_listed_and_scanned_are_the_same(
+    neurons: list[int], merges: list[list[int]]
+) -> None:
+    engine = Nodb("", RUNTIME())
+    engine.add_neurons("/", np.array([[n, n, n, n] for n in neurons]).reshape(-1, 4))
+    edits = ChannelEdits("/x", MemoryLog())
+    for ids in merges:
+        wanted = Save.parse({"merge": [list(map(str, ids))]})
+        edits.append(partial(wanted.operations, who="", base=None))
+    merged = Merged(engine, "/x", edits.state)
+    ids = merged.ids("neuron", "/")
+    scanned = concatenated("neuron", merged.scan("/", table="neuron"))
+    assert ids.tolist() == sorted(set(edits.state.segments(np.array(neurons, "u8")).tolist()))
+    assert merged.count("neuron", "/") == len(ids)
+    assert merged.has_rows("neuron", "/") == bool(neurons)
+    assert np.array_equal(np.sort(scanned["neuron"]), ids)
+    found = merged.rows("neuron", "/", scanned["neuron"])
+    assert {name: column.tolist() for name, column in found.items()} == {
+        name: column.tolist() for name, column in scanned.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/entity_feature?experiment=exp&sample=sam&dataset=dat&feature=synapse_parent&id=1",
+        "/pre/exp::sam::dat/seg/synapses/by_id/1",
+        "/pre/exp::sam::dat/seg/synapses/pre/3",
+        "/pre/exp::sam::dat/seg/segment_properties/info",
+        "/browse/exp::sam::dat",
+    ],
+)
+def test_browsers_ask_again_after_an_edit(client: httpx.Client, path: str) -> None:
+    first = client.get(path)
+    assert "max-age=5" in first.headers["cache-control"]
+    save(client, "seg", ["3", "2"])
+    changed = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+    assert "no-cache" in changed.headers["cache-control"]
+    again = client.get(path, headers={"if-none-match": changed.headers["etag"]})
+    assert again.status_code == 304
 
 
 def test_the_edits_of_which_channel(client: httpx.Client) -> None:
