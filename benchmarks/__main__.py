@@ -18,7 +18,9 @@ from benchmarks import (
     annotating,
     connectome,
     edits,
+    file_tables,
     large,
+    many,
     protocols,
     querying,
     reading,
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 # The data is kept between runs: the synthetic tissue takes a while to make.
 DATA = RESULTS / "data"
+
+CHANNELS = 5_000
+ASKED = 800
+"""Channels in a folder, and how many of them are asked for a tile."""
 
 EDGES = 10_000_000
 """Supervoxels of the largest merge table."""
@@ -75,6 +81,7 @@ def main() -> int:
 
 def _all(quick: bool, console: Console) -> Iterator[Figures]:
     yield from _images(quick, console)
+    yield from _channels(quick, console)
     yield from _synapses(quick, console)
 
 
@@ -105,6 +112,18 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
         )
     tables.show_edits(edited, console)
     yield "edits", edited
+
+
+def _channels(quick: bool, console: Console) -> Iterator[Figures]:
+    channels, asked = (CHANNELS // 10, ASKED // 10) if quick else (CHANNELS, ASKED)
+    folder = many.folder_of(DATA, channels, console)
+    starts = []
+    for _ in range(1 if quick else 5):
+        with tempfile.TemporaryDirectory() as work:
+            starts.append(many.measure(folder, channels, asked, Path(work)))
+    file_tables.show_many(starts, console)
+    for start in starts:
+        yield "many", start
 
 
 def _synapses(quick: bool, console: Console) -> Iterator[Figures]:

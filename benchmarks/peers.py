@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx"]
+__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx", "serving"]
 
 HOST = "127.0.0.1"
 
@@ -100,28 +100,38 @@ def bfly(folder: Path, config: dict[str, Any]) -> Iterator[int]:
     """Serve a configuration with one process of Butterfly, as a user would; give the port."""
     path = folder / "bfly.yaml"
     path.write_text(yaml.safe_dump(config))
-    port = _free_port()
-    command = [sys.executable, "-m", "bfly", "-e", str(path), "--host", HOST, str(port)]
-    with _running(command, folder, port):
+    with serving(folder, str(path)) as (port, _):
         yield port
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[None]:
-    """Keep a server running, from when it listens; what it says is shown if it does not."""
+def serving(folder: Path, experiments: str) -> Iterator[tuple[int, int]]:
+    """Serve what ``-e`` names, with one process that works in `folder`; give port and process."""
+    port = _free_port()
+    command = [sys.executable, "-m", "bfly", "-e", experiments, "--host", HOST, str(port)]
+    with _running(command, folder, port) as process:
+        yield port, process
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[int]:
+    """Keep a server running, from when it listens; what it says is shown if it does not.
+
+    Gives the number of its process.
+    """
     log = folder / "output.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
         try:
-            for _ in range(300):
+            for _ in range(3000):
                 with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
                     break
                 if process.poll() is not None:
                     break
-                time.sleep(0.1)
+                time.sleep(0.01)
             if process.poll() is not None:
                 raise RuntimeError(f"{command[0]} does not run:\n{log.read_text()}")
-            yield
+            yield process.pid
         finally:
             process.terminate()
             try:

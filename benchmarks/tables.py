@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.tiffs import Tiffs
 
 __all__ = [
+    "judged",
     "show_annotating",
     "show_connectome",
     "show_edits",
@@ -108,7 +109,7 @@ def show_serving(rows: Sequence[Serving], console: Console) -> None:
         cells.append(str(row.first_butterfly))
         first = row.first_butterfly
         times = median(row.samples["bfly"]) / first if row.samples and first else None
-        table.add_row(*cells, *_verdict(times, TIMES_THE_FIRST))
+        table.add_row(*cells, *judged(times, TIMES_THE_FIRST))
     console.print(table)
     for reason in {row.skipped for row in rows if row.skipped}:
         console.print(f"Skipped: {reason}", style="yellow")
@@ -127,7 +128,7 @@ def show_reading(row: Reading, console: Console) -> None:
         samples = row.samples[key]
         times = median(row.samples[peer]) / median(samples)
         ms = [f"{1000 * value:.1f}" for value in (median(samples), min(samples), max(samples))]
-        table.add_row(words, *ms, *_verdict(times, target))
+        table.add_row(words, *ms, *judged(times, target))
     console.print(table)
 
 
@@ -154,7 +155,7 @@ def show_edits(row: Edited, console: Console) -> None:
         rates = {way: median(rounds) for way, rounds in samples.items()}
         for way, rate in rates.items():
             target = RELABELLED if way == "edited" else None
-            cells = _verdict(rate / rates["without"], target)
+            cells = judged(rate / rates["without"], target)
             table.add_row(f"chunks a second, {kept} cached, {way}", f"{rate:,.0f}", *cells)
     edges = f"{row.edges:,} edges"
     table.add_row(f"merge at {edges}, p50 and p99, ms", f"{p50:.2f}, {p99:.2f}")
@@ -176,11 +177,11 @@ def show_connectome(row: Connectome, console: Console) -> None:
             times = median(ms) / median(samples["numpy"])
             target = ENGINES[question].get(who)
             first = question if who == "numpy" else ""
-            table.add_row(first, who, *cells, *_verdict(times, target, "≤"))
+            table.add_row(first, who, *cells, *judged(times, target, "≤"))
         table.add_section()
     for who, seconds in row.loads.items():
         target = ENGINES[LOAD][who] if row.synapses >= LOADED else None
-        words, verdict = _verdict(seconds, target, "≤")
+        words, verdict = judged(seconds, target, "≤")
         table.add_row(LOAD, who, "", "", "", f"{words} s", verdict)
     console.print(table)
     for who, reason in row.skipped.items():
@@ -196,7 +197,7 @@ def show_querying(rows: Sequence[Querying], console: Console) -> None:
         if row.skipped:
             console.print(f"Skipped: {row.skipped}", style="yellow")
             continue
-        rate, verdict = _verdict(row.rate, REQUESTS if row.written else None)
+        rate, verdict = judged(row.rate, REQUESTS if row.written else None)
         cells = rate, verdict, f"{row.p50:.1f}", f"{row.p99:.1f}"
         written = f"{row.written:,} rows ({row.written / row.seconds:,.0f}/s)"
         table.add_row(row.what, *cells, written if row.written else "—")
@@ -230,16 +231,16 @@ def show_large(row: Large, console: Console) -> None:
         table.add_column(name, justify="right")
     gib = row.resident / 2**30
     table.add_row("load, s", f"{row.loads[0]:.1f}", f"{row.loads[1]:.1f}", "", "")
-    table.add_row("resident, GiB", "", f"{gib:.2f}", *_verdict(gib, RESIDENT, "≤"))
+    table.add_row("resident, GiB", "", f"{gib:.2f}", *judged(gib, RESIDENT, "≤"))
     for question, samples in row.samples.items():
         small, large = (median(ms) for ms in samples.values())
         target = TIMES_LARGER if question == "box of 1,000" else None
-        verdict = _verdict(large / small, target, "≤")
+        verdict = judged(large / small, target, "≤")
         table.add_row(f"{question}, ms", f"{small:.4f}", f"{large:.4f}", *verdict)
     console.print(table)
 
 
-def _verdict(value: float | None, target: float | None, sign: str = "≥") -> tuple[str, str]:
+def judged(value: float | None, target: float | None, sign: str = "≥") -> tuple[str, str]:
     """Give a figure, and whether it is what it shall be: at least, or at most (≤), a target."""
     if value is None:
         return "—", ""

@@ -10,7 +10,7 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from natsort import natsorted
+from natsort import natsort_keygen
 from rich.console import Console
 from rich.text import Text
 
@@ -48,6 +48,9 @@ REASONS = {
 
 METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
 """Files that belong to a dataset, or to a group of arrays: known, and no channels."""
+
+NATURAL = natsort_keygen()
+"""The order of the names of sections."""
 
 MOJO = ("tiledVolumeDescription.xml", "w=00000000")
 """What only a Mojo folder, or its tiles, has in it."""
@@ -148,7 +151,7 @@ class _Walk:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             return self.skip(path, f"it cannot be read: {error.strerror}")
-        if _is_any(self.formats, path):
+        if _is_any(self.of_folder({entry.name for entry in entries}), path):
             return self.add(path, dataset)
         if any(entry.name in MOJO for entry in entries):
             return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
@@ -185,6 +188,12 @@ class _Walk:
         if not _is_any(self.stacks, path):
             return self.skip(path, "images that cannot be read as a stack")
         return self.add(path, dataset)
+
+    def of_folder(self, names: set[str]) -> Iterator[Any]:
+        """Give the formats that a folder may be, by the names of what is in it."""
+        for source in self.formats:
+            if source.marks is None or not names.isdisjoint(source.marks):
+                yield source
 
     def follow(self, entry: os.DirEntry[str], real: str) -> str:
         """Give where an entry of the folder `real` is, nothing for a link not to be followed."""
@@ -236,10 +245,10 @@ def _volumes(images: list[tuple[str, bool]]) -> list[str]:
     The first image, in natural order, says whether they are looked at one by one: a stack may
     have a million.
     """
-    readable = natsorted(path for path, there in images if there)
-    if not readable or not has_sections(readable[0]):
+    readable = [path for path, there in images if there]
+    if not readable or not has_sections(first := min(readable, key=NATURAL)):
         return []
-    return [path for path in readable if has_sections(path)]
+    return [path for path in readable if path == first or has_sections(path)]
 
 
 def _is_any(sources: Iterable[Any], path: str) -> bool:

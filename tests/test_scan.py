@@ -22,6 +22,8 @@ from bfly.report import report
 class ByMark:
     """A format whose files, or the first of whose files in a folder, begin with a mark."""
 
+    marks = None
+
     def __init__(self, mark, *, folder=None):
         self.mark, self.folder, self.asked = mark, folder, []
 

@@ -16,6 +16,8 @@ from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bfly.databases.columns import Ranges
     from bfly.keywords import RUNTIME
 
@@ -111,10 +113,16 @@ class Datasets(Blobs):
 
     @override
     def add_path(self, c_path: str, d_path: str) -> None:
-        if self._get(f"path:{c_path}") != d_path:
+        self.add_paths({c_path: d_path})
+
+    @override
+    def add_paths(self, paths: Mapping[str, str]) -> None:
+        changed = {each: path for each, path in paths.items() if self._get(f"path:{each}") != path}
+        if changed:
             with self._transaction():
-                self._set(f"path:{c_path}", d_path)
-        self._paths[c_path] = d_path
+                for each, path in changed.items():
+                    self._set(f"path:{each}", path)
+        self._paths.update(paths)
 
     @override
     def get_path(self, path: str) -> str:

@@ -48,6 +48,7 @@ class BossGrid(TileGrid):
     """
 
     name = "boss"
+    marks = ()
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -52,6 +52,8 @@ class FlatFile(Datasource):
     A derived class reads the header (`_header`); here boxes are read.
     """
 
+    marks = ()
+
     @abstractmethod
     def _header(self, file: IO[bytes]) -> Header:
         """Read the header of `path`, an open file, decompressed.

@@ -39,6 +39,7 @@ class HDF5(Datasource):
     """
 
     name = "hdf5"
+    marks = ()
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -44,6 +44,7 @@ class Mojo(TileGrid):
     """
 
     name = "mojo"
+    marks = (DESCRIPTION, "tiles")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -37,6 +37,7 @@ class N5(TensorSource):
     """
 
     name = "n5"
+    marks = (DOCUMENT, "s0")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

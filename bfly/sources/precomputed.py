@@ -38,6 +38,7 @@ class Precomputed(TensorSource):
     """
 
     name = "precomputed"
+    marks = ("info",)
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

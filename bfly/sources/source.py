@@ -109,6 +109,10 @@ class Datasource(ABC):
     name: ClassVar[str]
     """The format's name on the wire (``source-type``)."""
 
+    marks: ClassVar[tuple[str, ...] | None] = None
+    """What is in a folder of the format, one of these names at least; none if it is never a
+    folder. With None it is asked about every folder that is scanned."""
+
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
     stored_as: StoredAs | None = None

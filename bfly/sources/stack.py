@@ -39,7 +39,7 @@ class ImageStack(TileGrid):
         """Tell by the first bytes of the files that are named as images; Mojo is not a stack."""
         try:
             return not Mojo.guess_can_open(path) and any(
-                _starts_as_image(os.path.join(path, name)) for name in _section_names(path)
+                _starts_as_image(os.path.join(path, name)) for name in _image_names(path)
             )
         except (OSError, ValueError):
             return False
@@ -47,9 +47,11 @@ class ImageStack(TileGrid):
     def _open(self) -> None:
         self._watch(self.path)
         try:
-            self._names = _section_names(self.files.resolve(self.path))
+            names = _image_names(self.files.resolve(self.path))
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
+        # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
+        self._names = natsorted(sorted(names))
         if not self._names:
             raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
         first = os.path.join(self.path, self._names[0])
@@ -90,18 +92,16 @@ class ImageStack(TileGrid):
             raise SourceError(f"{path} has {shape[0]} pages; in a stack one file is one section.")
 
 
-def _section_names(folder: str) -> list[str]:
-    """Give the names that are images' in natural order; files beginning with a dot are not."""
+def _image_names(folder: str) -> list[str]:
+    """Give the names that are images'; files beginning with a dot are not."""
     with os.scandir(folder) as entries:
-        names = [
+        return [
             entry.name
             for entry in entries
             if entry.name.lower().endswith(tuple(f".{end}" for end in EXTENSIONS))
             and not entry.name.startswith(".")
             and not entry.is_dir()
         ]
-    # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
-    return natsorted(sorted(names))
 
 
 def _starts_as_image(path: str) -> bool:

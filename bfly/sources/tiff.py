@@ -39,6 +39,7 @@ class Tiff(Datasource):
     """
 
     name = "tiff"
+    marks = ()
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -53,6 +53,7 @@ class TileSpecs(Datasource):
     """
 
     name = "tilespecs"
+    marks = ()
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

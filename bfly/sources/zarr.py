@@ -34,6 +34,7 @@ class Zarr(TensorSource):
     """
 
     name = "zarr"
+    marks = ("zarr.json", ".zarray", ".zgroup")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -128,6 +128,8 @@ class SourceSuite(ABC):
     def test_guess_takes_its_own(self, path: Path) -> None:
         """Recognise what the format's own library wrote."""
         assert self.source.guess_can_open(str(path)) is True
+        if path.is_dir() and self.source.marks is not None:
+            assert {each.name for each in path.iterdir()} & {*self.source.marks}, "its marks"
 
     def test_guess_leaves_others(self, tmp_path: Path, path: Path) -> None:
         """Leave other files and folders alone, whatever their names, without raising."""
