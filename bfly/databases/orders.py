@@ -39,8 +39,9 @@ ORDERS = {"synapse": ("synapse", "place", "link", "tier"), "neuron": ("neuron",)
 KINDS = (*ORDERS["synapse"], *ORDERS["neuron"])
 """All orders."""
 
-SIZES = {"synapse": 256, "place": 128, "link": 1024, "tier": 256, "neuron": 256}
-"""The most rows of a new pack."""
+SIZES = {"synapse": 224, "place": 112, "link": 1024, "tier": 224, "neuron": 224}
+"""The most rows of a new pack: 224 of 36 bytes fill a page of SQLite's 8 KiB, half as many
+half of one."""
 
 HEADS = {"synapse": 0, "place": 0, "link": 1, "tier": 1, "neuron": 0}
 """How many integers of a key all rows of a pack have in common. The first pack that has

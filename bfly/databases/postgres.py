@@ -50,6 +50,15 @@ select distinct on (pack.key) pack.* from {{ends}} ends (low, high), lateral (
 ) pack where exists (select from bfly.sets where number = $3)
 """
 
+POINT = """
+select key, blob from {table}
+where key <= $1 and exists (select from bfly.sets where number = $2) order by key desc limit 1
+"""
+"""Of one key a third less is to be planned and run than of a range."""
+
+INLINE = 8160
+"""Bytes of the longest row that fits a page: packs of that size are read without a detour."""
+
 SCAN = RANGE.format(low="$1", high="$2") + " order by key"
 
 LEFT_OVER = f"""
@@ -135,7 +144,8 @@ class Postgres(PackedDatabase):
         for kind in KINDS:
             table = _table(number, kind)
             self._server.change(
-                f"create table {table} (key bytea primary key, blob bytea not null)"
+                f"create table {table} (key bytea primary key, blob bytea not null) "
+                f"with (toast_tuple_target = {INLINE})"
             )
             # To compress blobs would take longer than to read them.
             self._server.change(f"alter table {table} alter blob set storage external")
@@ -148,10 +158,13 @@ class Postgres(PackedDatabase):
     @override
     def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> Iterable[Pack]:
         lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
-        ends, values = (ONE, ranges[0]) if len(ranges) == 1 else (MANY, (lows, highs))
+        query, values = READ.format(ends=MANY, table="{table}"), (lows, highs)
+        if lows == highs and len(lows) == 1:
+            query, values = POINT, (lows[0],)
+        elif len(ranges) == 1:
+            query, values = READ.format(ends=ONE, table="{table}"), ranges[0]
         with _gone(number):
-            query = READ.format(ends=ends, table=_table(number, kind))
-            packs = self._server.ask(query, *values, number)
+            packs = self._server.ask(query.format(table=_table(number, kind)), *values, number)
         if not packs:
             self._check(number)
         return packs
