@@ -74,8 +74,8 @@ class Grid:
 
     def _word(self, offsets: Sequence[Any]) -> Any:
         """Put offsets on the three axes, numbers or arrays, into words."""
-        z, y, x = (offset >> shift for offset, shift in zip(offsets, self._shift, strict=True))
-        return z << 2 * FIELD | y << FIELD | x
+        (z, y, x), (k, j, i) = offsets, self._shift
+        return z >> k << 2 * FIELD | y >> j << FIELD | x >> i
 
     def _corners(self, box: BoundingBox) -> list[tuple[int, int]]:
         """Give the offsets of the first and the last voxel of a box, where there are places."""
@@ -98,7 +98,7 @@ class Grid:
         words = joined(self._words, runs)
         # The free bit of an axis stays, and spares the next one, where nothing negative is left.
         behind = words - low
-        words = high + 2 * FREE - words
+        np.subtract(high + 2 * FREE, words, out=words)
         words &= behind
         words &= FREE
         hit: NDArray[np.bool_] = words == FREE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -85,9 +86,13 @@ class Nodb(Engine):
     ) -> None:
         rows = latest("synapse", concatenated("synapse", synapses))
         somas = latest("neuron", concatenated("neuron", neurons))
-        placed = concatenated("neuron", [unplaced(rows, somas["neuron"]), somas])
+        # Both sort for seconds, and numpy sorts beside other threads.
+        with ThreadPoolExecutor(1) as pool:
+            more = pool.submit(unplaced, rows, somas["neuron"])
+            sorted_rows = SortedSynapses("synapse", rows)
+        placed = concatenated("neuron", [more.result(), somas])
         tables = {
-            ("synapse", path): SortedSynapses("synapse", rows),
+            ("synapse", path): sorted_rows,
             ("neuron", path): SortedTable("neuron", latest("neuron", placed)),
         }
         with self._writing:

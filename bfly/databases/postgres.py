@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg.errors import UndefinedTable
 from typing_extensions import override
@@ -157,14 +157,18 @@ class Postgres(PackedDatabase):
 
     @override
     def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> Iterable[Pack]:
-        lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
-        query, values = READ.format(ends=MANY, table="{table}"), (lows, highs)
-        if lows == highs and len(lows) == 1:
-            query, values = POINT, (lows[0],)
-        elif len(ranges) == 1:
-            query, values = READ.format(ends=ONE, table="{table}"), ranges[0]
+        table, values = _table(number, kind), list[Any](ranges[0] if len(ranges) == 1 else ())
+        if values and values[0] == values[1]:
+            query, values = POINT.format(table=table), values[:1]
+        elif values:
+            query = READ.format(ends=ONE, table=table)
+        else:
+            query, values = (
+                READ.format(ends=MANY, table=table),
+                [list(e) for e in zip(*ranges, strict=True)],
+            )
         with _gone(number):
-            packs = self._server.ask(query.format(table=_table(number, kind)), *values, number)
+            packs = self._server.ask(query, *values, number)
         if not packs:
             self._check(number)
         return packs
