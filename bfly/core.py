@@ -10,40 +10,34 @@ from __future__ import annotations
 import logging
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bfly.annotations import Annotations
 from bfly.cache import Cache
+from bfly.channels import Channels
 from bfly.connectome import Connectome
 from bfly.edits.answers import EditAnswers
 from bfly.edits.edits import Edits, opened_log
-from bfly.errors import Absent, NotAllowed, SourceChanged, SourceError
+from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
-from bfly.findings import box_of, highest, unique
+from bfly.findings import Findings
 from bfly.geometry import zyx
 from bfly.passing import passed
-from bfly.pyramids.store import pyramids_of
 from bfly.queries.data import DataQuery
 from bfly.tiles import Tiles, tile_of
-from bfly.volume import Volume
-from bfly.workers import Flights, Workers
+from bfly.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
 
     from bfly.databases.database import Database
-    from bfly.geometry import BoundingBox
     from bfly.passing import Passed
-    from bfly.queries.annotation import AnnotationQuery
-    from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
-    from bfly.queries.label import LabelQuery
-    from bfly.queries.overview import CountsQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
 
@@ -52,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["Core"]
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Core:
@@ -72,6 +64,12 @@ class Core:
         Of tiles, of keywords of channels, and of finished answers.
     edits : Edits
         What was done to the segments of channels.
+    connectome : Connectome
+        Answers requests about neurons and synapses.
+    annotations : Annotations
+        Answers requests for synapses as annotations.
+    findings : Findings
+        Answers requests for facts about labels.
     """
 
     def __init__(self, db: Database) -> None:
@@ -80,12 +78,12 @@ class Core:
         files = db.RUNTIME.FILES
         self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE)
         self.edits = Edits(opened_log(db))
-        self._connectome = Connectome(db, self.edits, self._cache)
-        self._annotations = Annotations(self._connectome, self._cache)
-        self._pyramids = pyramids_of(db.RUNTIME)
+        self.connectome = Connectome(db, self.edits, self._cache)
+        self.annotations = Annotations(self.connectome, self._cache)
         self._workers = Workers()
-        self._opening: Flights[dict[str, Any]] = Flights()
+        self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)
         self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
+        self.findings = Findings(self._channels, self._tiles)
         self._edited = EditAnswers(self.edits, self._tiles, db.RUNTIME.IMAGE.LIMIT.VALUE)
 
     @property
@@ -142,71 +140,15 @@ class Core:
         SourceError, NotAllowed
             As `find_tiles`.
         """
-        return self._on_current_files(d_query, partial(passed, codings=codings))
-
-    def get_labels(self, l_query: LabelQuery) -> str:
-        """Answer a request for facts about labels, as JSON text.
-
-        Raises
-        ------
-        BadRequest
-            The channel is an image.
-        Absent
-            As `find_box`.
-        """
-        find: dict[str, Callable[[LabelQuery], Any]] = {
-            "unique": self.find_unique,
-            "highest": self.find_highest,
-            "box": self.find_box,
-        }
-        l_query.found = find[l_query.fact](l_query)
-        return l_query.dump
+        return self._channels.on_current_files(d_query, partial(passed, codings=codings))
 
     def get_info(self, i_query: InfoQuery) -> str:
         """Answer a request for information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
-            i_query.has_neurons = self._connectome.counts(i_query)["neurons"] > 0
+            i_query.has_neurons = self.connectome.counts(i_query)["neurons"] > 0
         i_query.known = self._usable(i_query)
         return i_query.dump
-
-    def get_feature(self, f_query: FeatureQuery) -> str:
-        """Answer a request for a fact on neurons or synapses, as JSON or YAML text.
-
-        Raises
-        ------
-        Absent
-            There is no neuron or synapse with the id, or the dataset has none at all.
-        """
-        f_query.answer = self._connectome.feature(f_query)
-        return f_query.dump
-
-    def get_counts(self, c_query: CountsQuery) -> str:
-        """Answer how many neurons and synapses a dataset has, as JSON text."""
-        c_query.counts = self._connectome.counts(c_query)
-        return c_query.dump
-
-    def get_rows(self, r_query: RowsQuery) -> Iterator[bytes]:
-        """Answer a request for rows of neurons or synapses, a batch at a time.
-
-        Raises
-        ------
-        Absent
-            As `get_feature`.
-        """
-        return self._connectome.rows(r_query)
-
-    def get_annotations(self, a_query: AnnotationQuery) -> bytes:
-        """Answer a request for synapses as annotations, or for the properties of neurons.
-
-        Raises
-        ------
-        Absent
-            The dataset has no synapses, or there is no such synapse, level or cell.
-        """
-        if a_query.part in ("info", "spatial"):
-            a_query.update_source(self.update_query(a_query))
-        return self._annotations.answer(a_query)
 
     def get_edits(self, i_query: InfoQuery, msg: Mapping[str, Any] = MappingProxyType({})) -> str:
         """Answer a request about the edits of a channel, as documented JSON.
@@ -295,27 +237,7 @@ class Core:
         DatabaseError
             Its edits cannot be read.
         """
-        keywords: dict[str, Any] = self._cache.get(query.key)
-        if not keywords or not keywords["volume"].is_fresh():
-            keywords = self._opening.run(query.key, lambda: self._open(query))
-        segments = query.is_data and query.labels == "segments"
-        if segments and keywords["volume"].kind == "segmentation":
-            return {**keywords, "state": self.edits.channel(query.path).state}
-        return keywords
-
-    def _open(self, query: Query) -> dict[str, Any]:
-        known: dict[str, Any] = self._cache.get(query.key)
-        if known and known["volume"].current:
-            changed = known["volume"].look()
-            if changed is None:
-                return known
-            log.info("%s changed on disk; %s is opened anew", changed, query.path)
-        runtime = self._db.RUNTIME
-        largest = runtime.CACHE.MAX_BLOCK.VALUE
-        volume = Volume.open(query, self._files, largest, self._pyramids)
-        keywords = {**volume.keywords, runtime.CACHE.META.NAME: runtime.CACHE.META.VALUE}
-        self._cache.set(query.key, keywords)
-        return keywords
+        return self._channels.keywords(query)
 
     def find_tiles(self, d_query: DataQuery) -> Voxels:
         """Load the requested voxels.
@@ -340,7 +262,7 @@ class Core:
         NotAllowed
             A path lies outside ``allowed-paths``.
         """
-        return d_query.spread(self._on_current_files(d_query, self._tiles.gather))
+        return d_query.spread(self._channels.on_current_files(d_query, self._tiles.gather))
 
     def find_unique(self, d_query: DataQuery) -> set[Any]:
         """Find the values that occur among the requested voxels, tile by tile.
@@ -355,25 +277,7 @@ class Core:
         set
             Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
         """
-        return self._on_current_files(d_query, partial(unique, self._tiles))
-
-    def find_highest(self, d_query: DataQuery) -> int:
-        """Find the highest label among the requested voxels, as `find_unique`."""
-        return self._on_current_files(d_query, partial(highest, self._tiles))
-
-    def find_box(self, l_query: LabelQuery) -> BoundingBox:
-        """Find the smallest box around a label among the requested voxels, as `find_unique`.
-
-        Raises
-        ------
-        Absent
-            The label is not there.
-        """
-        label = l_query.label
-        found = self._on_current_files(l_query, partial(box_of, self._tiles, label=label))
-        if found is None:
-            raise Absent(f"There is no label {label} at resolution {l_query.resolution}.")
-        return found
+        return self.findings.unique(d_query)
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
         """Load the wanted part of a tile from the cache or from disk.
@@ -389,14 +293,3 @@ class Core:
             zyx, read-only; cut off at the volume's end.
         """
         return self._tiles.load(t_query)
-
-    def _on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
-        """Do work on a query that knows its source; once more if a file changes meanwhile."""
-        d_query.update_source(self.update_query(d_query))
-        try:
-            return work(d_query)
-        except SourceChanged as changed:
-            log.info("%s", changed)
-            d_query.volume.current = False
-        d_query.update_source(self.update_query(d_query))
-        return work(d_query)

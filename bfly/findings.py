@@ -3,19 +3,81 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.errors import Absent
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bfly.channels import Channels
     from bfly.queries.data import DataQuery
+    from bfly.queries.label import LabelQuery
     from bfly.tiles import Tiles
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["box_of", "highest", "unique"]
+__all__ = ["Findings", "box_of", "highest", "unique"]
+
+
+class Findings:
+    """Finds facts about requests that need not know their source, nor fit ``max-cutout-size``.
+
+    Parameters
+    ----------
+    channels : Channels
+        Tell a request what its source is like.
+    tiles : Tiles
+        Show it its voxels.
+    """
+
+    def __init__(self, channels: Channels, tiles: Tiles) -> None:
+        self._channels = channels
+        self._tiles = tiles
+
+    def answer(self, l_query: LabelQuery) -> str:
+        """Answer a request for facts about labels, as JSON text.
+
+        Raises
+        ------
+        BadRequest
+            The channel is an image.
+        Absent
+            As `box`.
+        """
+        find: dict[str, Callable[[LabelQuery], Any]] = {
+            "unique": self.unique,
+            "highest": self.highest,
+            "box": self.box,
+        }
+        l_query.found = find[l_query.fact](l_query)
+        return l_query.dump
+
+    def unique(self, d_query: DataQuery) -> set[Any]:
+        """Find the values that occur, as `unique` does."""
+        return self._channels.on_current_files(d_query, partial(unique, self._tiles))
+
+    def highest(self, d_query: DataQuery) -> int:
+        """Find the highest label, as `highest` does."""
+        return self._channels.on_current_files(d_query, partial(highest, self._tiles))
+
+    def box(self, l_query: LabelQuery) -> BoundingBox:
+        """Find the smallest box around a label.
+
+        Raises
+        ------
+        Absent
+            The label is not there.
+        """
+        look = partial(box_of, self._tiles, label=l_query.label)
+        found = self._channels.on_current_files(l_query, look)
+        if found is None:
+            raise Absent(f"There is no label {l_query.label} at resolution {l_query.resolution}.")
+        return found
 
 
 def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:

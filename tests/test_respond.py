@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.respond import Answer, accepted, preferred
+from bfly.answer import Answer
+from bfly.negotiation import accepted, preferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

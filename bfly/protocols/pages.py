@@ -18,7 +18,7 @@ from bfly.queries.finished import FinishedQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.respond import Headers
+    from bfly.answer import Headers
 
 __all__ = ["Assets", "Health", "Index", "Neuroglancer", "Neuron", "Sections"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
-    from bfly.respond import Headers
+    from bfly.answer import Headers
 
 __all__ = ["FinishedQuery"]
 

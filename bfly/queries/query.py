@@ -15,10 +15,10 @@ from bfly.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bfly.answer import Headers
     from bfly.edits.state import State
     from bfly.geometry import Zyx
     from bfly.queries.allowed import Allowed
-    from bfly.respond import Headers
 
 __all__ = ["LABELS", "Query"]
 

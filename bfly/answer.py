@@ -1,0 +1,126 @@
+"""Finished answers: bytes with their headers, packed where that is of use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import xxhash
+from isal import igzip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bfly.edits.state import State
+    from bfly.volume import Volume
+
+    Headers = Sequence[tuple[bytes, bytes]]
+
+__all__ = ["AGE", "CORS", "Answer"]
+
+CORS: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"accept-ranges, content-range, etag"),
+]
+
+PACKABLE = {
+    "application/json",
+    "application/octet-stream",
+    "application/wasm",
+    "image/svg+xml",
+}
+"""What gzip may make smaller, besides all that is text."""
+
+WORTH_PACKING = 1000
+"""Bytes: less than this is one packet anyway."""
+
+AGE = 5
+"""Seconds for which browsers and proxies may use an answer without asking: files change, but a
+viewer that moves to and fro within seconds should not ask for the same chunks again."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """Finished bytes with their headers, and what they were made from.
+
+    Parameters
+    ----------
+    body : bytes or memoryview
+        Flat, of bytes.
+    media_type : str
+        For ``Content-Type``.
+    volume : Volume, optional
+        The open channel; an answer without one holds for as long as the program runs.
+    state : State, optional
+        That of the channel's edits, if the answer depends on them. Once there are any, a browser
+        asks each time, since it should show what was just merged.
+    """
+
+    body: bytes | memoryview
+    headers: Headers
+    etag: bytes
+    volume: Volume | None
+    state: State | None = None
+
+    @classmethod
+    def make(
+        cls,
+        body: bytes | memoryview,
+        media_type: str,
+        volume: Volume | None,
+        codings: Sequence[str] = (),
+        vary: Sequence[str] = (),
+        extra: Headers = (),
+        state: State | None = None,
+        coding: str = "",
+    ) -> Answer:
+        """Make an answer.
+
+        Parameters
+        ----------
+        body, media_type, volume
+            As above.
+        codings : sequence of str
+            The content codings that the client takes (see `accepted`), for where one is of use.
+        vary : sequence of str
+            The request's headers that the answer depends on.
+        extra : sequence of (bytes, bytes)
+            Headers besides those of every answer; one of a same name counts instead.
+        state : State, optional
+            As above.
+        coding : str
+            The content coding that the body has already, if any.
+        """
+        headers = [(b"content-type", media_type.encode()), *CORS]
+        packable = media_type.startswith("text/") or media_type in PACKABLE
+        # Who is not sent deflate may be sent what any other agent is, but not the reverse.
+        vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
+        if vary:
+            headers.append((b"vary", ", ".join(vary).encode()))
+        if packable and not coding and "gzip" in codings and len(body) >= WORTH_PACKING:
+            # With the time in its header the same body would have another ETag each second.
+            packed = igzip.compress(body, 1, mtime=0)
+            if len(packed) < 0.9 * len(body):
+                body, coding = packed, "gzip"
+        if coding:
+            headers.append((b"content-encoding", coding.encode()))
+        edited = state is not None and state.position > 0
+        etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
+        headers += [
+            (b"etag", etag),
+            (b"accept-ranges", b"bytes"),
+            (b"cache-control", b"public, no-cache" if edited else b"public, max-age=%d" % AGE),
+        ]
+        if extra:
+            headers = list((dict(headers) | dict(extra)).items())
+        return cls(body, headers, etag, volume, state)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes."""
+        return len(self.body) + 1000
+
+    def is_fresh(self) -> bool:
+        """Tell, without a look at the disk, whether the answer may be given again."""
+        current = self.state is None or self.state.current
+        return current and (self.volume is None or self.volume.is_fresh())

@@ -1,0 +1,47 @@
+"""What a client takes: content codings and media types (RFC 9110, 12)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import lru_cache
+
+__all__ = ["CODINGS", "accepted", "preferred"]
+
+CODINGS = ("deflate", "gzip")
+"""The content codings (RFC 9110, 8.4.1) that an answer may have."""
+
+FAIL_ON_DEFLATE = (b"python-requests/",)
+"""How agents name themselves that say ``deflate`` and may then fail on it: CloudVolume does, whose
+reader is ``requests`` with its decoding switched off."""
+
+
+@lru_cache(maxsize=256)
+def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
+    """Tell which of `CODINGS` may be sent.
+
+    Parameters
+    ----------
+    accept, agent : bytes
+        The request's ``Accept-Encoding`` and ``User-Agent``.
+    """
+    refused = {}
+    for part in accept.lower().split(b","):
+        coding, _, quality = part.partition(b";")
+        value = quality.partition(b"=")[2].strip()
+        refused[coding.strip()] = bool(value) and value.rstrip(b"0") in (b"0.", b"")
+    gzip = refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False
+    deflate = refused.get(b"deflate") is False and not agent.startswith(FAIL_ON_DEFLATE)
+    return tuple(name for name, sent in zip(CODINGS, (deflate, gzip), strict=True) if sent)
+
+
+@lru_cache(maxsize=256)
+def preferred(accept: bytes, offered: tuple[str, ...]) -> str:
+    """Give the media type that ``Accept`` prefers of those offered; none ("") if it names none."""
+    qualities = {}
+    for part in accept.decode("latin-1").lower().split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        stated = [word[2:] for word in parameters if word.startswith("q=")]
+        with suppress(ValueError):
+            qualities[name] = float(stated[0]) if stated else 1.0
+    named = [name for name in offered if qualities.get(name)]
+    return max(named, key=lambda name: qualities[name], default="")

@@ -1,0 +1,83 @@
+"""An HTTP request, as ASGI 3 gives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import BadRequest, TooLarge
+from bfly.negotiation import accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.websocket import Receive
+
+__all__ = ["Request"]
+
+
+class Request:
+    """What was asked, and how the answer is to be sent.
+
+    Parameters
+    ----------
+    scope : mapping
+        ASGI's.
+    receive : callable
+        ASGI's.
+
+    Attributes
+    ----------
+    method, path, query_string : str
+        As they stand in the request, the path decoded.
+    headers : dict
+        Names in lower case.
+    codings : tuple of str
+        The content codings that the answer may have.
+    """
+
+    __slots__ = ("_receive", "_scope", "codings", "headers", "method", "path", "query_string")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query_string: str = scope["query_string"].decode("latin-1")
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        agent = self.headers.get(b"user-agent", b"")
+        # A range counts the bytes of the voxels, so they are not packed for it.
+        ranged = b"range" in self.headers
+        accept = self.headers.get(b"accept-encoding", b"")
+        self.codings = () if ranged else accepted(accept, agent)
+
+    @property
+    def target(self) -> str:
+        """The path as it was sent, and what stands behind it."""
+        return f"{self._scope['raw_path'].decode('latin-1')}?{self.query_string}"
+
+    @property
+    def address(self) -> str:
+        """The server's, as the client calls it: scheme, host and port."""
+        return f"{self._scope['scheme']}://{self.headers.get(b'host', b'').decode('latin-1')}"
+
+    async def body(self, largest: int) -> bytes:
+        """Read what is posted.
+
+        Raises
+        ------
+        TooLarge
+            It is, or says that it is, more than `largest` bytes; no more are kept.
+        BadRequest
+            The client went away before its end.
+        """
+        stated = self.headers.get(b"content-length", b"0")
+        body, more = bytearray(), True
+        while more:
+            if max(len(body), int(stated)) > largest:
+                raise TooLarge(f"The body takes more than the {largest} bytes that are allowed.")
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The body is not whole.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False) or len(body) > largest
+        return bytes(body)
