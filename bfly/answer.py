@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 from isal import igzip
@@ -54,6 +54,11 @@ class Answer:
     state : State, optional
         That of the channel's edits, if the answer depends on them. Once there are any, a browser
         asks each time, since it should show what was just merged.
+
+    Attributes
+    ----------
+    start, whole : dict
+        The ASGI messages that send all of it.
     """
 
     body: bytes | memoryview
@@ -61,6 +66,14 @@ class Answer:
     etag: bytes
     volume: Volume | None
     state: State | None = None
+    start: dict[str, Any] = field(init=False)
+    whole: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        length = (b"content-length", b"%d" % len(self.body))
+        headers = [*self.headers, length]
+        self.start = {"type": "http.response.start", "status": 200, "headers": headers}
+        self.whole = {"type": "http.response.body", "body": self.body}
 
     @classmethod
     def make(

@@ -123,7 +123,8 @@ class Application:
 
     async def _found(self, protocol: Protocol, path: str, request: Request) -> Answer | Begun:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
-        accept = preferred(request.headers.get(b"accept", b""), protocol.offers)
+        offers = protocol.offers
+        accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
         key = f"answer:{request.target} {accept} {' '.join(codings)}"
         known: Answer | Streamed = self._core.recall(key)

@@ -23,11 +23,19 @@ __all__ = ["preflight", "respond", "send_text"]
 
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
+_CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"range"})
+
+_NOTHING = {"type": "http.response.body", "body": b""}
+
 
 async def respond(answer: Answer, request: Request, send: Send) -> None:
     """Send an answer as the request's headers want it."""
-    etag, body = answer.etag, answer.body
-    headers, method = request.headers, request.method
+    headers = request.headers
+    if headers.keys().isdisjoint(_CONDITIONAL):
+        await send(answer.start)
+        await send(answer.whole if request.method != "HEAD" else _NOTHING)
+        return
+    etag, body, method = answer.etag, answer.body, request.method
     wanted = headers.get(b"if-match")
     if wanted is not None and not _matches(wanted, etag):
         await _send(send, 412, answer.headers, b"", method)
