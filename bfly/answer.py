@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-__all__ = ["AGE", "CORS", "Answer"]
+__all__ = ["AGE", "CORS", "Answer", "is_packable", "worth_packing"]
 
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -33,6 +33,9 @@ PACKABLE = {
 
 WORTH_PACKING = 1000
 """Bytes: less than this is one packet anyway."""
+
+WORTH = 0.9
+"""What packing has to leave at most of a body to be worth the time of both sides."""
 
 AGE = 5
 """Seconds for which browsers and proxies may use an answer without asking: files change, but a
@@ -105,15 +108,14 @@ class Answer:
             The content coding that the body has already, if any.
         """
         headers = [(b"content-type", media_type.encode()), *CORS]
-        packable = media_type.startswith("text/") or media_type in PACKABLE
+        packable = is_packable(media_type)
         # Who is not sent deflate may be sent what any other agent is, but not the reverse.
         vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
         if vary:
             headers.append((b"vary", ", ".join(vary).encode()))
         if packable and not coding and "gzip" in codings and len(body) >= WORTH_PACKING:
-            # With the time in its header the same body would have another ETag each second.
-            packed = igzip.compress(body, 1, mtime=0)
-            if len(packed) < 0.9 * len(body):
+            packed = _packed(body)
+            if len(packed) < WORTH * len(body):
                 body, coding = packed, "gzip"
         if coding:
             headers.append((b"content-encoding", coding.encode()))
@@ -137,3 +139,18 @@ class Answer:
         """Tell, without a look at the disk, whether the answer may be given again."""
         current = self.state is None or self.state.current
         return current and (self.volume is None or self.volume.is_fresh())
+
+
+def is_packable(media_type: str) -> bool:
+    """Tell whether gzip may make bodies of a media type smaller."""
+    return media_type.startswith("text/") or media_type in PACKABLE
+
+
+def worth_packing(sample: bytes | memoryview) -> bool:
+    """Tell by the beginning of a body whether gzip makes it enough smaller."""
+    return len(_packed(sample)) < WORTH * len(sample)
+
+
+def _packed(body: bytes | memoryview) -> bytes:
+    # With the time in its header the same body would have another ETag each second.
+    return bytes(igzip.compress(body, 1, mtime=0))

@@ -131,7 +131,7 @@ class Application:
         if not isinstance(known, Answer) or not known.is_fresh():
             known = await self._made(key, protocol, path, request.query_string, accept, codings)
         if isinstance(known, Streamed):
-            return await known.begin(request, self._pooled)
+            return await known.begin(request, self._in_background)
         return known
 
     async def _taken(self, protocol: Protocol, path: str, request: Request) -> Answer:
@@ -143,6 +143,10 @@ class Application:
     async def _pooled(self, work: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._core.executor, work, *arguments)
+
+    async def _in_background(self, work: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._core.background.executor, work, *arguments)
 
     async def _made(self, key: str, *asked: Any) -> Answer | Streamed:
         """Make an answer in the pool; who asks for the same meanwhile gets the same."""

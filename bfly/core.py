@@ -26,6 +26,7 @@ from bfly.findings import Findings
 from bfly.geometry import zyx
 from bfly.passing import passed
 from bfly.queries.data import DataQuery
+from bfly.slabs import Slabs
 from bfly.tiles import Tiles, tile_of
 from bfly.workers import Workers
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["Core"]
 
 log = logging.getLogger(__name__)
+
+NICENESS = 10
+"""By how much threads in the background stand back: they get a tenth of a core that all want."""
 
 
 class Core:
@@ -70,6 +74,10 @@ class Core:
         Answers requests for synapses as annotations.
     findings : Findings
         Answers requests for facts about labels.
+    slabs : Slabs
+        Streams large cutouts.
+    background : Workers
+        For what nobody waits for at once: streams.
     """
 
     def __init__(self, db: Database) -> None:
@@ -81,10 +89,13 @@ class Core:
         self.connectome = Connectome(db, self.edits, self._cache)
         self.annotations = Annotations(self.connectome, self._cache)
         self._workers = Workers()
+        self.background = Workers(niceness=NICENESS)
         self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)
-        self._tiles = Tiles(self._cache, self._workers, db.RUNTIME.IMAGE.LIMIT.VALUE)
+        limit = db.RUNTIME.IMAGE.LIMIT.VALUE
+        self._tiles = Tiles(self._cache, self._workers, self.background, limit)
         self.findings = Findings(self._channels, self._tiles)
-        self._edited = EditAnswers(self.edits, self._tiles, db.RUNTIME.IMAGE.LIMIT.VALUE)
+        self.slabs = Slabs(self._channels, self._tiles)
+        self._edited = EditAnswers(self.edits, self._tiles, limit)
 
     @property
     def executor(self) -> Executor:

@@ -65,20 +65,24 @@ class Maker:
         Returns
         -------
         Answer or Streamed
-            Rows are made only while they are sent.
+            Rows and large cutouts are made only while they are sent.
         """
         core = self._core
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
         query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
         query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
         if isinstance(query, RowsQuery):
-            return Streamed(lambda: core.connectome.rows(query), query.mime_type)
+            return Streamed(lambda _start: core.connectome.rows(query), query.mime_type)
         known: Answer | None = core.recall(key) or None
         if known and query.path:
             now = core.update_query(query)
             if known.volume is now["volume"] and known.state is now.get("state"):
                 return known
-        stored = core.get_stored(query, codings) if isinstance(query, DataQuery) else None
+        stored = None
+        if isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
+            stored = core.get_stored(query, codings)
+            if stored is None and (streamed := core.slabs.streamed(query)):
+                return streamed
         body, coding = stored or (self._body(query), "")
         answer = Answer.make(
             body,

@@ -81,3 +81,8 @@ class Request:
             body += message.get("body", b"")
             more = message.get("more_body", False) or len(body) > largest
         return bytes(body)
+
+    async def gone(self) -> None:
+        """Wait until the client is no longer there, or has all of its answer."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

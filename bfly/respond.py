@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bfly.answer import CORS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bfly.answer import Answer, Headers
     from bfly.request import Request
 
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["preflight", "respond", "send_text"]
+__all__ = ["outcome", "place_of", "preflight", "respond", "send_text"]
 
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
@@ -35,32 +35,60 @@ async def respond(answer: Answer, request: Request, send: Send) -> None:
         await send(answer.start)
         await send(answer.whole if request.method != "HEAD" else _NOTHING)
         return
-    etag, body, method = answer.etag, answer.body, request.method
-    wanted = headers.get(b"if-match")
+    body, method = answer.body, request.method
+    status, start, stop = outcome(headers, answer.etag, len(body))
+    if status in (206, 416):
+        placed = [*answer.headers, place_of(status, start, stop, len(body))]
+        await _send(send, status, placed, body[start:stop], method)
+    else:
+        bodies = {200: body, 304: None, 412: b""}
+        await _send(send, status, answer.headers, bodies[status], method)
+
+
+def outcome(headers: Mapping[bytes, bytes], etag: bytes, size: int | None) -> tuple[int, int, int]:
+    """Tell what the conditions and the range of a GET come to.
+
+    Parameters
+    ----------
+    headers : mapping
+        Of the request, names in lower case.
+    etag : bytes
+        Of the answer; b"" if it has none.
+    size : int or None
+        Its bytes; None if they are not known, and so cannot be counted.
+
+    Returns
+    -------
+    status : int
+        200, 206 (a part), 304 (not modified), 412 (not what was wanted) or 416 (no such part).
+    start, stop : int
+        The bytes to send.
+    """
+    whole = 0, size or 0
+    wanted, unwanted = headers.get(b"if-match"), headers.get(b"if-none-match")
     if wanted is not None and not _matches(wanted, etag):
-        await _send(send, 412, answer.headers, b"", method)
-        return
-    unwanted = headers.get(b"if-none-match")
+        return 412, 0, 0
     if unwanted is not None and _matches(unwanted, etag):
-        await _send(send, 304, answer.headers, None, method)
-        return
+        return 304, 0, 0
     asked = headers.get(b"range")
-    if asked is not None and headers.get(b"if-range", etag) == etag:
-        part = _range(asked, len(body))
-        if part is not None:
-            start, stop = part
-            status = 206 if start < stop else 416
-            place = b"%d-%d" % (start, stop - 1) if status == 206 else b"*"
-            extra = (b"content-range", b"bytes %s/%d" % (place, len(body)))
-            await _send(send, status, [*answer.headers, extra], body[start:stop], method)
-            return
-    await _send(send, 200, answer.headers, body, method)
+    if size is None or asked is None or headers.get(b"if-range", etag) != etag:
+        return 200, *whole
+    part = _range(asked, size)
+    if part is None:
+        return 200, *whole
+    return (206 if part[0] < part[1] else 416), *part
+
+
+def place_of(status: int, start: int, stop: int, size: int) -> tuple[bytes, bytes]:
+    """Give the header that says which part is sent, or that there is no such part."""
+    place = b"%d-%d" % (start, stop - 1) if status == 206 else b"*"
+    return b"content-range", b"bytes %s/%d" % (place, size)
 
 
 def _matches(condition: bytes, etag: bytes) -> bool:
     """Compare an ETag with a condition; a proxy may have made ours weak."""
     tags = [tag.strip().removeprefix(b"W/") for tag in condition.split(b",")]
-    return etag in tags or tags == [b"*"]
+    return (etag != b"" and etag in tags) or tags == [b"*"]
 
 
 def _range(asked: bytes, size: int) -> tuple[int, int] | None:

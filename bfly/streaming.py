@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from bfly.answer import CORS
+from bfly.answer import CORS, is_packable, worth_packing
+from bfly.encoders.encoder import packed_parts
 from bfly.errors import ButterflyError
+from bfly.respond import outcome, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from bfly.answer import Headers
     from bfly.request import Request
     from bfly.respond import Send
 
@@ -22,23 +27,34 @@ __all__ = ["Begun", "Streamed"]
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+PIECE = 256 << 10
+"""Bytes that are handed over at once. It is a copy, so that what it is from can be written over
+while it is on its way, and so small that the answers of others need not wait for it."""
+
+GZIP = 31
+"""What zlib calls a gzip file (``wbits``)."""
 
 
 @dataclass(frozen=True)
 class Streamed:
     """What is to be sent, which is made anew for every request.
 
+    It has no ETag: that would take all of it.
+
     Parameters
     ----------
     parts : callable
-        Begins to make it, and gives it part by part.
+        Begins to make it from a byte on, and gives it part by part. A part may be written over
+        when the next one is made.
     media_type : str
         For ``Content-Type``.
+    size : int, optional
+        The bytes of all of it, where that is known before; only then can a range be had.
     """
 
-    parts: Callable[[], Iterator[Part]]
+    parts: Callable[[int], Iterator[Part]]
     media_type: str
+    size: int | None = None
 
     async def begin(self, request: Request, pooled: Pooled) -> Begun:
         """Make the first part: what is wrong shows there, while there is still a status to send.
@@ -50,10 +66,28 @@ class Streamed:
         pooled : callable
             Does work in the pool.
         """
+        size = self.size
+        status, start, stop = outcome(request.headers, b"", size)
         headers = [(b"content-type", self.media_type.encode()), *CORS]
         headers.append((b"cache-control", b"no-store"))
-        parts = await pooled(self.parts)
-        return Begun(request, headers, parts, await pooled(next, parts, None), pooled)
+        if size is not None:
+            headers.append((b"accept-ranges", b"bytes"))
+            if status in (206, 416):
+                headers.append(place_of(status, start, stop, size))
+        if status not in (200, 206):
+            return Begun(request, status, headers, iter(()), None, pooled)
+        parts: Iterator[Part] = await pooled(self.parts, start)
+        first: Part | None = await pooled(next, parts, None)
+        left = None if size is None else stop - start
+        if size is not None and is_packable(self.media_type):
+            headers.append((b"vary", b"accept-encoding"))
+            if first is not None and "gzip" in request.codings and worth_packing(first[:PIECE]):
+                headers.append((b"content-encoding", b"gzip"))
+                parts, left = packed_parts(itertools.chain([first], parts), GZIP), None
+                first = await pooled(next, parts, None)
+        if left is not None:
+            headers.append((b"content-length", b"%d" % left))
+        return Begun(request, status, headers, parts, first, pooled, left)
 
 
 class Begun:
@@ -62,33 +96,48 @@ class Begun:
     def __init__(
         self,
         request: Request,
-        headers: list[tuple[bytes, bytes]],
+        status: int,
+        headers: Headers,
         parts: Iterator[Part],
         first: Part | None,
         pooled: Pooled,
+        left: int | None = None,
     ) -> None:
         self._request = request
-        self._headers = headers
+        self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._parts = parts
         self._part = first
         self._pooled = pooled
+        self._left = left
 
     async def send(self, send: Send) -> None:
-        """Send the parts, each made once the one before is sent.
+        """Send the parts, each made once the one before is sent, until the client goes away.
 
         After an error in the middle the body stays without its end, which clients notice.
         """
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        await send(self._start)
         if self._request.method != "HEAD":
+            gone = asyncio.ensure_future(self._request.gone())
             try:
-                await self._send_parts(send)
+                await self._send_parts(send, gone)
             except ButterflyError as error:
                 # The server ends the connection of an answer that is not whole.
                 log.warning("%s was broken off: %s", self._request.path, error)
                 return
+            finally:
+                gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_parts(self, send: Send) -> None:
-        while self._part is not None:
-            await send({"type": "http.response.body", "body": self._part, "more_body": True})
+    async def _send_parts(self, send: Send, gone: asyncio.Future[None]) -> None:
+        while self._part is not None and self._left != 0:
+            part = self._part[: self._left]
+            for start in range(0, len(part), PIECE):
+                if gone.done():
+                    return
+                piece = bytes(part[start : start + PIECE])
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # A client that is fast never lets `send` wait; others have to have their turn.
+                await asyncio.sleep(0)
+            if self._left is not None:
+                self._left -= len(part)
             self._part = await self._pooled(next, self._parts, None)

@@ -43,17 +43,23 @@ class Tiles:
     ----------
     cache : Cache
         Keeps the tiles.
-    workers : Workers
-        Share the tiles of one request.
+    workers, background : Workers
+        Share the tiles of one request; those of one that is streamed.
     limit : int
         The most bytes to put together at once.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        Memory for large cutouts.
     """
 
-    def __init__(self, cache: Cache, workers: Workers, limit: int) -> None:
+    def __init__(self, cache: Cache, workers: Workers, background: Workers, limit: int) -> None:
         self._cache = cache
         self._workers = workers
+        self._background = background
         self._limit = limit
-        self._blocks = Blocks()
+        self.blocks = Blocks()
         self._reading: Flights[dict[Zyx, Voxels]] = Flights()
 
     def load(self, t_query: TileQuery) -> Voxels:
@@ -141,27 +147,47 @@ class Tiles:
         return self._gather(d_query, self._limit)
 
     def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
-        shape, mip = d_query.shape, d_query.resolution
-        size = math.prod(shape) * d_query.dtype.itemsize
-        if size > limit:
-            raise TooLarge(
-                f"The cutout of {shape} voxels (depth, height, width) at resolution {mip} "
-                f"takes {size} bytes; max-cutout-size is {limit}."
-            )
-        groups = _by_unit(d_query.volume.level(mip), _tiles_of(d_query))
+        _check_size(d_query, limit)
+        groups = _by_unit(d_query.volume.level(d_query.resolution), _tiles_of(d_query))
         if sum(map(len, groups)) == 1:
             tile = self.load(tile_of(d_query, groups[0][0]))
             if tile.shape == d_query.box.shape:
                 return tile
-        voxels = self._blocks.empty(d_query.box.shape, d_query.dtype)
-        if d_query.box not in d_query.volume.level(mip).place:
+        voxels = self.blocks.empty(d_query.box.shape, d_query.dtype)
+        self._fill(d_query, groups, voxels)
+        return voxels
+
+    def check_size(self, d_query: DataQuery) -> None:
+        """Raise `TooLarge` if a request takes more memory than is allowed."""
+        _check_size(d_query, self._limit)
+
+    def fill(self, d_query: DataQuery, voxels: Voxels) -> None:
+        """Put the voxels of a request's box into an array of its shape, past the cache.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It knows its source.
+        voxels : numpy.ndarray
+            Whatever it holds is written over.
+        """
+        groups = _by_unit(d_query.volume.level(d_query.resolution), _tiles_of(d_query))
+        self._fill(d_query, groups, voxels, streamed=True)
+
+    def _fill(
+        self,
+        d_query: DataQuery,
+        groups: list[list[Zyx]],
+        voxels: Voxels,
+        streamed: bool = False,
+    ) -> None:
+        if d_query.box not in d_query.volume.level(d_query.resolution).place:
             voxels[...] = 0
 
         def room(box: BoundingBox) -> Voxels:
             return voxels[box.relative_to(d_query.box.start).slices]
 
-        self._show(d_query, groups, lambda part, box: copy_rows(part, room(box)), room)
-        return voxels
+        self._show(d_query, groups, lambda part, box: copy_rows(part, room(box)), room, streamed)
 
     def show(self, d_query: DataQuery, look: Callable[[Voxels, BoundingBox], None]) -> None:
         """Show the voxels of a request of any size, part by part, without what lies outside.
@@ -190,13 +216,14 @@ class Tiles:
         groups: list[list[Zyx]],
         look: Callable[[Voxels, BoundingBox], None],
         room: Callable[[BoundingBox], Voxels] | None = None,
+        streamed: bool = False,
     ) -> None:
         """Show the voxels of tiles; a unit not to be kept may be read right into its room."""
         size = d_query.box.size * d_query.dtype.itemsize
-        scan = size > self._cache._max_memory * SCAN
+        scan = streamed or size > self._cache._max_memory * SCAN
 
         def look_at(group: list[Zyx]) -> None:
-            if scan and self._shown_past_cache(d_query, group[0], look, room):
+            if scan and self._shown_past_cache(d_query, group[0], look, room, streamed):
                 return
             for index in group:
                 t_query = tile_of(d_query, index)
@@ -204,7 +231,7 @@ class Tiles:
                 start = d_query.tile_origin(index)
                 look(part, BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start))
 
-        self._workers.each(look_at, groups)
+        (self._background if streamed else self._workers).each(look_at, groups)
 
     def _shown_past_cache(
         self,
@@ -212,16 +239,18 @@ class Tiles:
         index: Zyx,
         look: Callable[[Voxels, BoundingBox], None],
         room: Callable[[BoundingBox], Voxels] | None,
+        partly: bool,
     ) -> bool:
-        """Show a unit without keeping it, if it is wanted whole and not cached."""
+        """Show a unit without keeping it, if it is wanted whole (or may be partly), not cached."""
         volume, mip = d_query.volume, d_query.resolution
         level = volume.level(mip)
         unit = level.unit(index)
-        box = level.unit_box(unit)
-        place = box.shift(level.origin)
+        whole = level.unit_box(unit).shift(level.origin)
+        place = whole & d_query.box
         keys = (volume.tile_key(mip, i) for i in indexes(unit))
-        if place not in d_query.box or any(len(self._cache.get(key)) for key in keys):
+        if (place != whole and not partly) or any(len(self._cache.get(key)) for key in keys):
             return False
+        box = place.relative_to(level.origin)
         if room and level.stored == mip and d_query.state is None:
             TILES_READ.inc()
             volume.source.read_into(mip, box, room(place))
@@ -240,6 +269,15 @@ def _tiles_of(d_query: DataQuery) -> BoundingBox:
     level = d_query.volume.level(d_query.resolution)
     box = d_query.box.relative_to(level.origin) & level.whole
     return box.in_tiles(level.tile) if box.size else BoundingBox.of_shape((0, 0, 0))
+
+
+def _check_size(d_query: DataQuery, limit: int) -> None:
+    size = d_query.nbytes
+    if size > limit:
+        raise TooLarge(
+            f"The cutout of {d_query.shape} voxels (depth, height, width) at resolution "
+            f"{d_query.resolution} takes {size} bytes; max-cutout-size is {limit}."
+        )
 
 
 def _by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:

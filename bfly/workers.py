@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,11 +24,14 @@ class Workers:
     ----------
     parallel : int, optional
         How many threads share one piece of work; the number of cores unless given.
+    niceness : int
+        By how much the threads stand back behind all others, as ``nice`` of Unix has it.
     """
 
-    def __init__(self, parallel: int | None = None) -> None:
+    def __init__(self, parallel: int | None = None, niceness: int = 0) -> None:
         self.parallel = parallel or os.cpu_count() or 1
-        self.executor = ThreadPoolExecutor(2 * self.parallel + 4, "bfly")
+        count = 2 * self.parallel + 4
+        self.executor = ThreadPoolExecutor(count, "bfly", _stand_back, (niceness,))
 
     def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
         """Do the same work on every item, with free threads helping the caller.
@@ -69,6 +73,12 @@ class Workers:
     def close(self) -> None:
         """Let running work end and start no more."""
         self.executor.shutdown(cancel_futures=True)
+
+
+def _stand_back(niceness: int) -> None:
+    """Lower the priority of this thread; only Linux has one for each thread."""
+    if niceness and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 class Flights(Generic[T]):

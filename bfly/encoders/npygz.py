@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from bfly.encoders.encoder import Encoder
-from bfly.encoders.npz import packed_npy
+from bfly.encoders.npz import packed_npy, packed_npy_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["Npygz"]
 
@@ -17,9 +23,14 @@ class Npygz(Encoder):
     """An npy array of shape (z, y, x), compressed (RFC 1950)."""
 
     media_type = "application/npygz"
+    streams = True
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes:
         """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
         return packed_npy(voxels)
+
+    @override
+    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[bytes]:
+        return packed_npy_parts(parts, shape)

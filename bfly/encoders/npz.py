@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from isal import isal_zlib
+from typing_extensions import override
 
-from bfly.encoders.encoder import LEVEL, Encoder, in_order
+from bfly.encoders.encoder import LEVEL, Encoder, in_order, packed_parts, raw_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-__all__ = ["Npz", "packed_npy"]
+    from bfly.geometry import Zyx
+
+__all__ = ["Npz", "packed_npy", "packed_npy_parts"]
 
 
 class Npz(Encoder):
     """An npy array of shape (1, z, y, x), compressed (RFC 1950); not numpy's own archive."""
 
     media_type = "application/octet-stream"
+    streams = True
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
@@ -27,9 +33,33 @@ class Npz(Encoder):
         """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
         return packed_npy(voxels[np.newaxis])
 
+    @override
+    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[bytes]:
+        return packed_npy_parts(parts, (1, *shape))
+
 
 def packed_npy(array: NDArray[Any]) -> bytes:
     """Give a ``.npy`` file of an array as a zlib stream."""
     file = io.BytesIO()
     np.save(file, in_order(array))
     return isal_zlib.compress(file.getbuffer(), LEVEL)
+
+
+def packed_npy_parts(parts: Iterator[NDArray[Any]], shape: tuple[int, ...]) -> Iterator[bytes]:
+    """Give as a zlib stream the ``.npy`` file of an array whose parts come one after the other."""
+
+    def file() -> Iterator[bytes | memoryview]:
+        for number, part in enumerate(parts):
+            if not number:
+                yield _npy_header(part.dtype, shape)
+            yield raw_bytes(part)
+
+    return packed_parts(file())
+
+
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype.newbyteorder("<"))
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from bfly.encoders.encoder import Encoder, raw_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["Raw"]
 
@@ -16,9 +22,15 @@ class Raw(Encoder):
     """Little-endian, x fastest, no header: also the precomputed format's ``raw`` chunk."""
 
     media_type = "application/octet-stream"
+    streams = True
+    verbatim = True
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> memoryview:
         """Lend the cutout's own memory; see `Encoder.encode`."""
         return raw_bytes(voxels)
+
+    @override
+    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[memoryview]:
+        return map(raw_bytes, parts)

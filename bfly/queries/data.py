@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +17,8 @@ from bfly.queries.allowed import OneOf, Whole
 from bfly.queries.query import Query
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import ArrayLike
 
     from bfly.encoders.encoder import Encoder
@@ -90,6 +94,9 @@ class DataQuery(Query):
         "IMAGE.VIEW": "view",
     }
 
+    axes: Zyx = (0, 1, 2)
+    """The axes (of z, y, x) that the answer's sections, rows and columns count."""
+
     plain = True
     """Whether the answer is the voxels of `box` in their order, and nothing else."""
 
@@ -104,6 +111,42 @@ class DataQuery(Query):
     def shape(self) -> Zyx:
         """The extent of the answer: depth, height, width."""
         return self.depth, self.height, self.width
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the voxels that are asked for; known after `update_source`."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def start(self) -> Zyx:
+        """The first voxel that is asked for, from the channel's first, as ``z`` to ``x`` count."""
+        (k, j, i), sections = self.off_zyx, self.sections
+        return self.z - k * sections, self.y - j, self.x - i
+
+    @property
+    def chunk(self) -> Zyx:
+        """What is read at once of the mip, as ``depth`` to ``width`` count."""
+        level, sections = self.volume.level(self.resolution), self.sections
+        z, y, x = (n * t for n, t in zip(level.per_unit, level.tile, strict=True))
+        return z * sections, y, x
+
+    def slab(self, axis: int, start: int, count: int) -> Self:
+        """Give the same request for a part of its voxels along an axis.
+
+        Parameters
+        ----------
+        axis : int
+            Of z, y, x.
+        start, count : int
+            The part, counted from the request's first voxel.
+        """
+        part = copy(self)
+        for name in ("INPUT", "RUNTIME", "OUTPUT"):
+            # They are windows onto the request that was copied.
+            part.__dict__.pop(name, None)
+        setattr(part, "zyx"[axis], (self.z, self.y, self.x)[axis] + start)
+        setattr(part, ("depth", "height", "width")[axis], count)
+        return part
 
     @property
     def sections(self) -> int:

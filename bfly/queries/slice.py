@@ -34,9 +34,10 @@ class SliceQuery(DataQuery):
     def __init__(self, plane: str = "xy", **keywords: Any) -> None:
         super().__init__(**keywords)
         self.plane = plane
+        self.axes = PLANES[plane]
         self.plain = plane == "xy"
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:
         """Give the voxels (z, y, x) as sections, rows and columns of the plane."""
-        return voxels.transpose(PLANES[self.plane])
+        return voxels.transpose(self.axes)

@@ -24,7 +24,7 @@ from bfly.encoders.views import VIEWS, render
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -151,6 +151,28 @@ class EncoderSuite:
         first = bytes(self.encoder().encode(voxels, view=view, kind=kind))
         assert bytes(self.encoder().encode(voxels, view=view, kind=kind)) == first
         np.testing.assert_array_equal(voxels, before)
+
+    @several
+    @given(spec=cutouts, step=st.integers(1, 4))
+    def test_parts_decode_to_the_cutout_too(self, spec: Spec, step: int) -> None:
+        """A format that streams writes the same voxels from parts whose memory is used again."""
+        if not self.encoder.streams:
+            return
+        voxels = self.cutout(spec)
+        memory = np.empty_like(voxels[:step])
+
+        def parts() -> Iterator[NDArray[Any]]:
+            for start in range(0, len(voxels), step):
+                part = voxels[start : start + step]
+                memory[: len(part)] = part
+                yield memory[: len(part)]
+
+        pieces = self.encoder().encode_parts(parts(), voxels.shape)
+        data = b"".join(bytes(piece) for piece in pieces)
+        expected = self.expected(voxels, "grayscale", "image")
+        np.testing.assert_array_equal(self.decode(data, expected.shape, expected.dtype), expected)
+        if self.encoder.verbatim:
+            assert data == bytes(self.encoder().encode(voxels))
 
 
 class SheetSuite(EncoderSuite):

@@ -1,0 +1,141 @@
+"""Large cutouts, read slab by slab while they are sent, in bounded memory."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.errors import SourceChanged
+from bfly.streaming import Streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bfly.channels import Channels
+    from bfly.queries.data import DataQuery
+    from bfly.streaming import Part
+    from bfly.tiles import Tiles
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["SLAB", "WHOLE", "Slabs", "slabs"]
+
+WHOLE = 32 << 20
+"""Bytes of voxels up to which a cutout is put together as a whole, and then kept as an answer."""
+
+SLAB = 128 << 20
+"""The most bytes of voxels that are held of a cutout that is sent in parts. Chunks that are deeper
+than a slab are decoded for each slab anew: the larger it is, the less often."""
+
+
+class Slabs:
+    """Streams cutouts.
+
+    Parameters
+    ----------
+    channels : Channels
+        Tell a request what its source is like.
+    tiles : Tiles
+        Read its voxels.
+    """
+
+    def __init__(self, channels: Channels, tiles: Tiles) -> None:
+        self._channels = channels
+        self._tiles = tiles
+
+    def streamed(self, d_query: DataQuery) -> Streamed | None:
+        """Give an answer that is read while it is sent.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It knows its source.
+
+        Returns
+        -------
+        Streamed or None
+            None where the cutout is small, or its format is not written in parts.
+
+        Raises
+        ------
+        TooLarge
+            The voxels take more than ``max-cutout-size``.
+        """
+        size, encoder = d_query.nbytes, d_query.encoder
+        if size <= WHOLE or not encoder.streams:
+            return None
+        self._tiles.check_size(d_query)
+        parts = partial(self._parts, d_query)
+        return Streamed(parts, d_query.mime_type, size if encoder.verbatim else None)
+
+    def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
+        """Write the answer from a byte on."""
+        shape = d_query.shape
+        z, y, x = (shape[axis] for axis in d_query.axes)
+        return d_query.encoder.encode_parts(self._voxels(d_query, start), (z, y, x))
+
+    def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:
+        """Read slabs, each into the memory of the one before, and cut off bytes at the start."""
+        memory: Voxels = np.empty(0, d_query.dtype)
+        for slab in slabs(d_query, SLAB):
+            if slab.nbytes <= start:
+                start -= slab.nbytes
+                continue
+            self._check_current(d_query)
+            shape, size = slab.box.shape, slab.box.size
+            if memory.size < size:
+                memory = self._tiles.blocks.empty((1, 1, size), d_query.dtype).reshape(-1)
+            voxels = memory[:size].reshape(shape)
+            self._tiles.fill(slab, voxels)
+            arranged = slab.arranged(slab.spread(voxels))
+            yield arranged if not start else arranged.reshape(-1).view(np.uint8)[start:]
+            start = 0
+
+    def _check_current(self, d_query: DataQuery) -> None:
+        """Never send parts of two states of a file as one cutout."""
+        if self._channels.keywords(d_query)["volume"] is not d_query.volume:
+            raise SourceChanged(f"{d_query.path} changed on disk while it was sent.")
+
+
+def slabs(d_query: DataQuery, most: int) -> Iterator[DataQuery]:
+    """Divide a request into parts that follow one another in the answer.
+
+    They are sections, or rows of one section if that is too large, as many as there is memory
+    for, and divided where chunks are where that is possible.
+
+    Parameters
+    ----------
+    d_query : DataQuery
+        It knows its source.
+    most : int
+        Bytes of the largest part; only one row may be larger.
+    """
+    yield from _divided(d_query, d_query.axes, most)
+
+
+def _divided(d_query: DataQuery, axes: Sequence[int], most: int) -> Iterator[DataQuery]:
+    axis, *inner = axes
+    count = d_query.shape[axis]
+    room = most // (d_query.nbytes // count)
+    if not room and len(inner) > 1:
+        for place in range(count):
+            yield from _divided(d_query.slab(axis, place, 1), inner, most)
+        return
+    step = _step(d_query.chunk[axis], max(1, room))
+    place = 0
+    while place < count:
+        # Up to the next chunk at first, and then from chunk to chunk.
+        stop = min(count, place + step - (d_query.start[axis] + place) % step)
+        yield d_query.slab(axis, place, stop - place)
+        place = stop
+
+
+def _step(chunk: int, room: int) -> int:
+    """Choose how many sections to take at once: whole chunks, or an even part of one."""
+    if room >= chunk:
+        return room // chunk * chunk
+    while chunk > room:
+        chunk = (chunk + 1) // 2
+    return chunk
