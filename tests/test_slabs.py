@@ -29,6 +29,8 @@ from bfly.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bfly.queries.data import DataQuery
+
 SHAPE = (40, 50, 60)
 CHUNK = (16, 16, 16)
 URL = "/api/data?experiment=exp&sample=sam&dataset=dat&channel={}&x={}&y={}&z={}"
