@@ -96,19 +96,20 @@ def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def bfly(folder: Path, config: dict[str, Any]) -> Iterator[int]:
-    """Serve a configuration with one process of Butterfly, as a user would; give the port."""
+def bfly(folder: Path, config: dict[str, Any], workers: int = 1) -> Iterator[int]:
+    """Serve a configuration with Butterfly, as a user would; give the port."""
     path = folder / "bfly.yaml"
     path.write_text(yaml.safe_dump(config))
-    with serving(folder, str(path)) as (port, _):
+    with serving(folder, str(path), workers) as (port, _):
         yield port
 
 
 @contextlib.contextmanager
-def serving(folder: Path, experiments: str) -> Iterator[tuple[int, int]]:
-    """Serve what ``-e`` names, with one process that works in `folder`; give port and process."""
+def serving(folder: Path, experiments: str, workers: int = 1) -> Iterator[tuple[int, int]]:
+    """Serve what ``-e`` names, by processes that work in `folder`; give port and the first one."""
     port = _free_port()
     command = [sys.executable, "-m", "bfly", "-e", experiments, "--host", HOST, str(port)]
+    command += ["--workers", str(workers)] * (workers > 1)
     with _running(command, folder, port) as process:
         yield port, process
 

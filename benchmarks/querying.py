@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Querying", "measure"]
 
 CLIENTS = 32
+WORKERS = 2
+"""Processes of Butterfly on the port: one a core."""
+
 BOXES = 5000
 COMPARED = 100
 """To so many of the boxes the answer is compared with the truth, before the load and after."""
@@ -104,7 +107,7 @@ def measure(path: Path, synapses: int, sqlite: Path, folder: Path, seconds: int)
     truth = _boxes(synapses)
     (folder / "paths").write_text("\n".join(truth))
     (folder / "boxes.lua").write_text(SCRIPT.format(paths=folder / "paths"))
-    with bfly(folder, config) as port:
+    with bfly(folder, config, WORKERS) as port:
         server = f"http://{HOST}:{port}"
         _compare(server, truth, set())
         _load(folder, server, quiet, max(seconds // 2, 1))

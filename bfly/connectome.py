@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from bfly.databases.engine import Engine
 from bfly.edits.merged import Merged
 from bfly.errors import Absent, BadRequest
 from bfly.tables.writing import write_rows
+from bfly.workers import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from bfly.cache import Cache
     from bfly.databases.columns import Columns
@@ -47,6 +50,12 @@ class Connectome:
         self._db = db
         self._edits = edits
         self._cache = cache
+        self._turns = Turns()
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for short questions of others, where the database is in this process."""
+        waits = isinstance(self._db, Engine) and self._db.waits
+        return nullcontext() if waits else self._turns.turn()
 
     def counts(self, query: InfoQuery) -> dict[str, int]:
         """Count the neurons and synapses of a dataset; 0 where there are none of a kind.

@@ -120,16 +120,18 @@ class Maker:
             case AnnotationQuery():
                 return self._annotations(query)
             case FeatureQuery():
-                query.answer = core.connectome.feature(query)
+                with core.connectome.turn():
+                    query.answer = core.connectome.feature(query)
+                    return query.dump.encode()
             case CountsQuery():
                 query.counts = core.connectome.counts(query)
+                return query.dump.encode()
             case _ if query.path:
                 return core.get_info(query).encode()
-            case _:
-                return core.get_groups(query).encode()
-        return query.dump.encode()
+        return core.get_groups(query).encode()
 
     def _annotations(self, query: AnnotationQuery) -> bytes:
         if query.part in ("info", "spatial"):
             query.update_source(self._core.update_query(query))
-        return self._core.annotations.answer(query)
+        with self._core.connectome.turn():
+            return self._core.annotations.answer(query)

@@ -95,6 +95,8 @@ class Postgres(PackedDatabase):
         The server cannot be reached or used.
     """
 
+    waits = True
+
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         self._server = Server(path, _runtime.DB.PORT.VALUE)
         super().__init__(str(self._server), _runtime)

@@ -33,7 +33,14 @@ class Store(Reader, Database):
 
     The abstract methods are given the path of a dataset, and may be called from any thread.
     A change is seen by readers, of this and of other processes, once it is whole.
+
+    Attributes
+    ----------
+    waits : bool
+        Whether another process finds the answers while this one waits.
     """
+
+    waits = False
 
     @abstractmethod
     def fingerprint(self, path: str) -> str:
