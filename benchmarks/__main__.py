@@ -17,8 +17,10 @@ from rich.console import Console
 from benchmarks import (
     annotating,
     connectome,
+    cutouts,
     edits,
     file_tables,
+    formats,
     large,
     many,
     protocols,
@@ -26,7 +28,6 @@ from benchmarks import (
     reading,
     serving,
     tables,
-    tiffs,
 )
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
@@ -100,11 +101,12 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
             read = reading.measure(volume.name, path, rounds=3 if quick else 11)
             tables.show_reading(read, console)
             yield "reading", read
-    with tempfile.TemporaryDirectory(dir=DATA) as folder:
-        rows = tiffs.measure(found[-1].em, Path(folder), rounds=5 if quick else 21)
-    tables.show_tiffs(rows, console)
+    voxels = formats.volume(found[-1].em)
+    paths = formats.written(DATA, voxels, console)
+    rows = list(cutouts.measure(paths, voxels, rounds=3 if quick else 9))
+    file_tables.show_cutouts(rows, console)
     for row in rows:
-        yield "tiffs", row
+        yield "cutouts", row
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
         edges = EDGES // 10 if quick else EDGES
         edited = edits.measure(

@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from benchmarks.cutouts import Cutouts
     from benchmarks.many import Many
 
-__all__ = ["show_many"]
+__all__ = ["show_cutouts", "show_many"]
 
 MIB = 1 << 20
 
 FIRST_TILE, RESIDENT, OPEN_FILES = 3.0, 400, 512
 """Seconds, MiB and files."""
+
+TIMES = {
+    ("zarr-python", ""): 2.0,
+    ("CloudVolume", "precomputed"): 1.5,
+    ("CloudVolume", "precomputed, sharded"): 5.0,
+    ("TensorStore", ""): 0.85,
+}
+"""How many times as fast as a reader Butterfly shall be, of a format or of any."""
 
 
 def show_many(rows: Sequence[Many], console: Console) -> None:
@@ -40,4 +49,24 @@ def show_many(rows: Sequence[Many], console: Console) -> None:
     }
     for what, (value, target) in figures.items():
         table.add_row(what, *judged(value, target, "≤"))
+    console.print(table)
+
+
+def show_cutouts(rows: Sequence[Cutouts], console: Console) -> None:
+    """Print the times of cutouts from every format beside those of other readers."""
+    table = Table(title="Random cutouts of uint8, ms: bfly as it comes, tiles not cached")
+    for name in ("format", "cutout", "bfly", "beside", "theirs", "× theirs", "target"):
+        left = name in ("format", "beside")
+        table.add_column(name, justify="left" if left else "right")
+    for row in rows:
+        ours = median(row.samples["bfly"])
+        for who, seconds in row.samples.items():
+            if who != "bfly":
+                theirs = median(seconds)
+                target = TIMES.get((who, row.format), TIMES.get((who, "")))
+                times = [f"{1000 * each:.2f}" for each in (ours, theirs)]
+                cutout = " × ".join(map(str, row.shape))
+                ratio = judged(theirs / ours, target)
+                table.add_row(row.format, cutout, times[0], who, times[1], *ratio)
+        table.add_section()
     console.print(table)

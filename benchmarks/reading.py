@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Read = Callable[[BoundingBox], Voxels]
     Lent = AbstractContextManager[Read]
 
-__all__ = ["Reading", "measure", "opened"]
+__all__ = ["Reading", "forget_tiles", "measure", "query_of"]
 
 BOXES = [
     BoundingBox.of_shape((256, 256, 256), (0, y, x))
@@ -99,8 +99,8 @@ def measure(data: str, path: str, rounds: int) -> Reading:
             "h5py": timed(slicing, theirs, 1),
             "fresh 1": timed(partial(_fresh, path, 1), ours, 1),
             "fresh 2": timed(partial(_fresh, path, 2), ours, 1),
-            "open 1": timed(partial(opened, path, 1), ours, 1),
-            "open 2": timed(partial(opened, path, 2), ours, 1),
+            "open 1": timed(partial(_opened, path, 1), ours, 1),
+            "open 2": timed(partial(_opened, path, 2), ours, 1),
             "h5py pair": timed(slicing, theirs, 2),
             "fresh pair": timed(partial(_fresh, path, 1), ours, 2),
         }
@@ -122,23 +122,29 @@ def _core(parallel: int) -> Iterator[Core]:
 def _fresh(path: str, parallel: int) -> Iterator[Read]:
     """Lend a core that knows nothing: its first cutout opens and indexes the file."""
     with _core(parallel) as core:
-        yield lambda box: core.find_tiles(_query(path, box))
+        yield lambda box: core.find_tiles(query_of(path, box))
 
 
 @contextlib.contextmanager
-def opened(path: str, parallel: int) -> Iterator[Read]:
+def _opened(path: str, parallel: int) -> Iterator[Read]:
     """Lend a core that has read from the file before, with no tile left in its cache."""
     with _core(parallel) as core:
-        query = _query(path, BoundingBox.of_shape((1, 1, 1)))
+        query = query_of(path, BoundingBox.of_shape((1, 1, 1)))
         core.find_tiles(query)
-        known = core.update_query(query)
-        core._cache._cache.clear()
-        core._cache._now_memory = 0
-        core._cache.set(query.key, known)
-        yield lambda box: core.find_tiles(_query(path, box))
+        forget_tiles(core, query)
+        yield lambda box: core.find_tiles(query_of(path, box))
 
 
-def _query(path: str, box: BoundingBox) -> DataQuery:
+def forget_tiles(core: Core, query: DataQuery) -> None:
+    """Empty the cache of a core but for the open channel of a query."""
+    known = core.update_query(query)
+    core._cache._cache.clear()
+    core._cache._now_memory = 0
+    core._cache.set(query.key, known)
+
+
+def query_of(path: str, box: BoundingBox) -> DataQuery:
+    """Give the request for a box of a channel, as its scan finds it."""
     (z, y, x), (depth, height, width) = box.start, box.shape
     return DataQuery(path=path, z=z, y=y, x=x, depth=depth, height=height, width=width)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmarks.querying import Querying
     from benchmarks.reading import Reading
     from benchmarks.serving import Serving
-    from benchmarks.tiffs import Tiffs
 
 __all__ = [
     "judged",
@@ -33,7 +32,6 @@ __all__ = [
     "show_querying",
     "show_reading",
     "show_serving",
-    "show_tiffs",
 ]
 
 TIMES_THE_FIRST = 10
@@ -129,19 +127,6 @@ def show_reading(row: Reading, console: Console) -> None:
         times = median(row.samples[peer]) / median(samples)
         ms = [f"{1000 * value:.1f}" for value in (median(samples), min(samples), max(samples))]
         table.add_row(words, *ms, *judged(times, target))
-    console.print(table)
-
-
-def show_tiffs(rows: Sequence[Tiffs], console: Console) -> None:
-    """Print the times of cutouts from TIFF."""
-    table = Table(title="Random cutouts from TIFF, FIB-25 or tissue, uint8: bfly with 2 threads")
-    for name in ("file", "cutout", "tifffile, ms", "bfly, ms", "× tifffile"):
-        table.add_column(name, justify="left" if name == "file" else "right")
-    for row in rows:
-        theirs, ours = (median(row.samples[name]) for name in ("tifffile", "bfly"))
-        cutout = " × ".join(map(str, row.shape))
-        ms = [f"{1000 * seconds:.2f}" for seconds in (theirs, ours)]
-        table.add_row(row.file, cutout, *ms, f"{theirs / ours:.2f}")
     console.print(table)
 
 

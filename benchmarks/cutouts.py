@@ -1,0 +1,187 @@
+"""Random cutouts from every format, through `Core.find_tiles`, beside what users would read with.
+
+All readers have their volume open. Those that keep chunks, TensorStore, CloudVolume and Butterfly
+through TensorStore, may keep 64 MiB of them, a quarter of the volume; Butterfly's tile cache is
+empty at each cutout. All are asked for the same boxes, in turns. The page cache is warm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import numpy as np
+import tensorstore as ts
+import tifffile
+import zarr
+from cloudvolume import CloudVolume
+
+from benchmarks.formats import TENSORS
+from benchmarks.measure import Samples, WrongAnswer, interleaved
+from benchmarks.reading import forget_tiles, query_of
+from bfly.core import Core
+from bfly.databases.nodb import Nodb
+from bfly.geometry import BoundingBox
+from bfly.keywords import RUNTIME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+    Lent = contextlib.AbstractContextManager["Reader"]
+
+__all__ = ["Cutouts", "measure"]
+
+SHAPES = {(64, 64, 64): 3, (1, 512, 512): 3, (256, 256, 256): 1}
+"""Of the cutouts (z, y, x), and how many rounds of each where there is one."""
+
+POOL = 64 << 20
+"""Bytes, as in `bfly.sources.store`."""
+
+
+class Reader(NamedTuple):
+    """Who reads: what gives a box, and what is done before each, which is not timed."""
+
+    read: Callable[[BoundingBox], Voxels]
+    forget: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Cutouts:
+    """Cutouts of one shape from one format.
+
+    Parameters
+    ----------
+    format : str
+        One of `benchmarks.formats.FORMATS`.
+    shape : tuple of int
+        (z, y, x), in voxels.
+    samples : Samples
+        Seconds of a cutout, by reader; one of them is ``bfly``.
+    """
+
+    format: str
+    shape: tuple[int, int, int]
+    samples: Samples
+
+
+def measure(paths: dict[str, Path], truth: Voxels, rounds: int) -> Iterator[Cutouts]:
+    """Measure the cutouts of every format and shape.
+
+    Parameters
+    ----------
+    paths : dict
+        See `benchmarks.formats.written`.
+    truth : numpy.ndarray
+        The volume that is in each of them.
+    rounds : int
+        How many samples are taken of each reader, or more, where a cutout is small.
+
+    Raises
+    ------
+    WrongAnswer
+        A reader did not give the volume's voxels.
+    """
+    for name, path in paths.items():
+        with contextlib.ExitStack() as stack:
+            readers = {who: stack.enter_context(lent) for who, lent in _readers(name, path).items()}
+            for shape, times in SHAPES.items():
+                contestants = {
+                    who: _sampling(f"{who}, {name}", reader, shape, truth)
+                    for who, reader in readers.items()
+                }
+                yield Cutouts(name, shape, interleaved(rounds * times, contestants))
+
+
+def _readers(name: str, path: Path) -> dict[str, Lent]:
+    """Give those who can read a format, as its users would."""
+    found: dict[str, Lent] = {"bfly": _bfly(path)}
+    if name in TENSORS:
+        found["TensorStore"] = _tensorstore(TENSORS[name], path)
+    if name == "hdf5":
+        found["h5py"] = _h5py(path)
+    elif name.startswith("zarr"):
+        array = zarr.open_array(path, mode="r")
+        found["zarr-python"] = contextlib.nullcontext(
+            Reader(lambda box: np.asarray(array[box.slices]))
+        )
+    elif name.startswith("precomputed"):
+        found["CloudVolume"] = _cloudvolume(path)
+    elif name == "tiff, tiled":
+        found["tifffile"] = _tifffile(path)
+    elif name == "tiff, plain":
+        mapped = tifffile.memmap(path, mode="r")
+        found["tifffile"] = contextlib.nullcontext(Reader(lambda box: np.array(mapped[box.slices])))
+    return found
+
+
+@contextlib.contextmanager
+def _bfly(path: Path) -> Iterator[Reader]:
+    core = Core(Nodb("", RUNTIME()))
+    query = query_of(str(path), BoundingBox.of_shape((1, 1, 1)))
+    core.find_tiles(query)
+
+    def read(box: BoundingBox) -> Voxels:
+        return core.find_tiles(query_of(str(path), box))
+
+    yield Reader(read, lambda: forget_tiles(core, query))
+    core._workers.close()
+    core._files.close()
+
+
+@contextlib.contextmanager
+def _h5py(path: Path) -> Iterator[Reader]:
+    # HDF5 refuses to open a file twice in a process unless both mean to lock it or not.
+    with h5py.File(path, locking=False) as file:
+        main = file["main"]
+        yield Reader(lambda box: main[box.slices])
+
+
+@contextlib.contextmanager
+def _tifffile(path: Path) -> Iterator[Reader]:
+    with tifffile.imread(path, aszarr=True) as store:
+        array = zarr.open_array(store, mode="r")
+        yield Reader(lambda box: np.asarray(array[box.slices]))
+
+
+@contextlib.contextmanager
+def _tensorstore(driver: str, path: Path) -> Iterator[Reader]:
+    spec = {"driver": driver, "kvstore": {"driver": "file", "path": f"{path}/"}}
+    context = ts.Context({"cache_pool": {"total_bytes_limit": POOL}})
+    array = ts.open(spec, read=True, recheck_cached_data="open", context=context).result()
+    if driver == "neuroglancer_precomputed":
+        array = array[..., 0]
+    if driver in ("neuroglancer_precomputed", "n5"):
+        array = array.T
+    yield Reader(lambda box: array[box.slices].read().result())
+
+
+@contextlib.contextmanager
+def _cloudvolume(path: Path) -> Iterator[Reader]:
+    array = CloudVolume(f"file://{path}", mip=0, progress=False, lru_bytes=POOL)
+    yield Reader(lambda box: np.asarray(array[box.slices[::-1]])[..., 0].T)
+
+
+def _sampling(
+    who: str, reader: Reader, shape: tuple[int, int, int], truth: Voxels
+) -> Callable[[], float]:
+    """Give what times the next of some random boxes, the same ones for all readers."""
+    random = np.random.default_rng(0)
+    room = [n - s + 1 for n, s in zip(truth.shape, shape, strict=True)]
+
+    def sample() -> float:
+        z, y, x = map(int, random.integers(0, room))
+        box = BoundingBox.of_shape(shape, (z, y, x))
+        reader.forget()
+        start = time.perf_counter()
+        voxels = reader.read(box)
+        seconds = time.perf_counter() - start
+        if not np.array_equal(voxels, truth[box.slices]):
+            raise WrongAnswer(f"{who}: the cutout {box} is not as written")
+        return seconds
+
+    return sample
