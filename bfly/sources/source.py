@@ -102,6 +102,9 @@ class Datasource(ABC):
         The mips that are stored, by their number, 0 among them; others may be missing.
     dtype : numpy.dtype
         Of the voxels as `read` gives them (see `served_dtype`).
+    reads_at_once : bool
+        Whether a box of several chunks is read faster in one go than chunk by chunk, since the
+        source decodes in threads of its own and keeps the chunks that it decoded last.
     stored_as : StoredAs or None
         What `read_encoded` gives; None if it gives nothing.
     """
@@ -116,6 +119,7 @@ class Datasource(ABC):
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
     stored_as: StoredAs | None = None
+    reads_at_once: bool = False
 
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does

@@ -89,6 +89,8 @@ class TensorSource(Datasource):
         self.store = Store(self.path, self.files)
         self._documents: dict[str, bytes | None] = {}
         self._due = time.monotonic() + RECHECK
+        # What comes from afar is kept on disk by the tiles of the volume.
+        self.reads_at_once = not self.store.is_remote
         if self.store.file is not None:
             self._watch(self.path)
         try:

@@ -1,0 +1,85 @@
+"""Sources that read several chunks in one go are asked so, past the tile cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import zarr
+
+from bfly.geometry import BoundingBox
+from bfly.queries.data import DataQuery
+from bfly.sources.zarr import Zarr
+from bfly.testing.volumes import padded_slice, random_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bfly.core import Core
+
+VOLUME = random_volume((16, 256, 256), "uint8")
+TILE = (8, 128, 128)
+"""Such chunks are tiles as they are."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    place = str(tmp_path / "em.zarr")
+    array = zarr.create_array(place, shape=VOLUME.shape, chunks=TILE, dtype="uint8")
+    array[:] = VOLUME
+    return place
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[BoundingBox]:
+    """The boxes that the source is asked for."""
+    boxes: list[BoundingBox] = []
+    read = Zarr.read
+
+    def noted(self: Zarr, mip: int, box: BoundingBox):
+        boxes.append(box)
+        return read(self, mip, box)
+
+    monkeypatch.setattr(Zarr, "read", noted)
+    return boxes
+
+
+def cutout(core: Core, path: str, box: BoundingBox, **more: object):
+    (z, y, x), (depth, height, width) = box.start, box.shape
+    place = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
+    return core.find_tiles(DataQuery(path=path, **place, **more))
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        BoundingBox((3, 100, 90), (12, 200, 230)),
+        BoundingBox((0, 0, 0), (16, 256, 256)),
+        BoundingBox((7, 200, 100), (40, 300, 290)),
+        BoundingBox((8, 120, 120), (9, 130, 130)),
+    ],
+)
+def test_several_tiles_are_one_read(
+    box: BoundingBox, path: str, reads: list[BoundingBox], make_core: Callable[..., Core]
+) -> None:
+    assert (cutout(make_core(), path, box) == padded_slice(VOLUME, box)).all()
+    assert reads == [box]
+
+
+def test_an_offset_is_counted(path: str, make_core: Callable[..., Core]) -> None:
+    box = BoundingBox((2, 50, 60), (12, 250, 260))
+    found = cutout(make_core(), path, box, offset=(1, 7, 30))
+    assert (found == padded_slice(VOLUME, box.relative_to((1, 7, 30)))).all()
+
+
+def test_one_tile_is_kept_and_tiles_that_are_kept_are_used(
+    path: str, reads: list[BoundingBox], make_core: Callable[..., Core]
+) -> None:
+    core = make_core()
+    for x in (0, 128):
+        cutout(core, path, BoundingBox.of_shape(TILE, (0, 0, x)))
+    reads.clear()
+    box = BoundingBox((0, 0, 60), (8, 128, 200))
+    assert (cutout(core, path, box) == VOLUME[box.slices]).all()
+    assert reads == []
