@@ -176,7 +176,7 @@ def show_connectome(row: Connectome, console: Console) -> None:
 def show_querying(rows: Sequence[Querying], console: Console) -> None:
     """Print requests a second."""
     table = Table(
-        title="Boxes of 100 to 1,000 synapses from Sqlite: 2 workers; 2 workers; wrk, 32 connections"
+        title="Boxes of 100 to 1,000 synapses from Sqlite, 2 workers: wrk, 32 connections"
     )
     for name in ("", "a second", "target", "p50 ms", "p99 ms", "written"):
         table.add_column(name, justify="right" if name else "left")
