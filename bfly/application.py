@@ -154,6 +154,7 @@ class Application:
         flight = f"{self._core.edits.changes} {key}"
         future = self._under_way.get(flight)
         if future is None:
+            self._core.ahead.hold()
             work = self._pooled(self._maker.make, key, *asked)
             future = self._under_way[flight] = asyncio.ensure_future(work)
             future.add_done_callback(lambda done: self._landed(flight, done))
@@ -161,6 +162,8 @@ class Application:
 
     def _landed(self, flight: str, done: asyncio.Future[Answer | Streamed]) -> None:
         self._under_way.pop(flight, None)
+        if not self._under_way:
+            self._core.ahead.go_on()
         if not done.cancelled():
             # Whoever asked may be gone; then nobody else takes notice of an error.
             done.exception()

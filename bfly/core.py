@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.ahead import Ahead
 from bfly.annotations import Annotations
 from bfly.cache import Cache
 from bfly.channels import Channels
@@ -76,8 +77,10 @@ class Core:
         Answers requests for facts about labels.
     slabs : Slabs
         Streams large cutouts.
+    ahead : Ahead
+        Reads what may be asked for next.
     background : Workers
-        For what nobody waits for at once: streams.
+        For what nobody waits for at once: streams, and reading ahead.
     """
 
     def __init__(self, db: Database) -> None:
@@ -95,6 +98,7 @@ class Core:
         self._tiles = Tiles(self._cache, self._workers, self.background, limit)
         self.findings = Findings(self._channels, self._tiles)
         self.slabs = Slabs(self._channels, self._tiles)
+        self.ahead = Ahead(self._tiles, self.background, self._cache._max_memory)
         self._edited = EditAnswers(self.edits, self._tiles, limit)
 
     @property

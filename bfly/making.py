@@ -96,6 +96,8 @@ class Maker:
         )
         if query.lasting:
             core.remember(key, answer)
+        if isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
+            core.ahead.note(query)
         return answer
 
     def take(

@@ -74,6 +74,27 @@ class Tiles:
             return self._read_wanted(t_query)
         return tile[t_query.crop.slices]
 
+    def load_all(self, d_query: DataQuery, may_go_on: Callable[[], bool]) -> bool:
+        """Load the tiles of a request into the cache, one after the other.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            It knows its source.
+        may_go_on : callable
+            Asked before each tile.
+
+        Returns
+        -------
+        bool
+            Whether all are loaded.
+        """
+        for index in indexes(_tiles_of(d_query)):
+            if not may_go_on():
+                return False
+            self._stored(tile_of(d_query, index))
+        return True
+
     def _stored(self, t_query: TileQuery) -> Voxels:
         """Give a tile from the cache, or read it."""
         tile: Voxels = self._cache.get(t_query.key)
