@@ -291,7 +291,7 @@ class Tiles:
         if (place != whole and not partly) or any(len(self._cache.get(key)) for key in keys):
             return False
         box = place.relative_to(level.origin)
-        if room and level.stored == mip and d_query.state is None:
+        if room and level.stored == mip and not _merges(d_query):
             TILES_READ.inc()
             volume.source.read_into(mip, box, room(place))
         else:

@@ -203,8 +203,8 @@ def test_pages_of_which_origins_may_edit(
 
 
 @contextmanager
-def deaf(server: Webserver) -> Iterator[None]:
-    """Connect, and never read."""
+def deaf(server: Webserver) -> Iterator[socket.socket]:
+    """Connect, and never answer."""
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         one.connect(("127.0.0.1", server.port))
@@ -217,7 +217,7 @@ def deaf(server: Webserver) -> Iterator[None]:
             "Sec-WebSocket-Version: 13",
         ]
         one.sendall("\r\n".join([*head, "", ""]).encode())
-        yield
+        yield one
 
 
 def test_who_takes_nothing_is_dropped_and_nobody_waits(
@@ -237,6 +237,19 @@ def test_who_takes_nothing_is_dropped_and_nobody_waits(
             pytest.fail("whoever takes nothing is still there")
         say(quick, action="save", merge=[["1", "2"]])
         assert hear(quick)["merge"] == [["1", "2"]]
+
+
+def test_who_answers_no_ping_is_dropped(server: Webserver) -> None:
+    settings = server._server.config
+    assert settings.ws_ping_interval
+    assert settings.ws_ping_timeout
+    settings.ws_ping_interval = settings.ws_ping_timeout = 0.1
+    with deaf(server) as one:
+        one.settimeout(20)
+        said = b"".join(iter(lambda: one.recv(4096), b""))
+    # The first byte of a ping, and of a close (RFC 6455, 5.2).
+    assert b"\x89" in said
+    assert said.index(b"\x89") < said.rindex(b"\x88")
 
 
 def test_the_server_says_good_bye(config: Config, tmp_path: Path) -> None:
