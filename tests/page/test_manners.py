@@ -160,21 +160,21 @@ def faults(tab: Page, axe: str) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_has_a_serious_fault(
-    tab: Page, demo_site: Site, axe: str, scheme: Any, width: int
+    tab: Page, site: Site, axe: str, scheme: Any, width: int
 ) -> None:
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 800})
-    neuron = f"/neuron?dataset={demo_site.token}"
+    neuron = f"/neuron?dataset={site.token}"
     addresses = (
         "/",
-        f"/#channel={demo_site.token}/em.h5",
-        f"/sections?channel={demo_site.token}/em.h5",
+        f"/#channel={site.token}/{site.em}",
+        f"/sections?channel={site.token}/{site.em}",
         neuron,
-        f"{neuron}&id={demo_site.busiest}",
+        f"{neuron}&id={site.busiest}",
     )
     for address in addresses:
         tab.goto("about:blank")
-        tab.goto(f"{demo_site.root}{address}")
+        tab.goto(f"{site.root}{address}")
         tab.wait_for_load_state("networkidle")
         assert faults(tab, axe) == [], address
         wider = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
