@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -23,6 +23,7 @@ from bfly.sources.zarr import Zarr
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -70,6 +71,11 @@ class Served:
         self.process.terminate()
         self.process.wait(10)
 
+    def put(self, volume: Path) -> str:
+        """Serve a folder; gives its URL."""
+        shutil.copytree(volume, self.folder / "www" / volume.name)
+        return f"{self.url}/{volume.name}"
+
     def asked(self) -> int:
         """How many chunks were asked for."""
         lines = (self.folder / "access.log").read_text().splitlines()
@@ -84,6 +90,60 @@ def served(tmp_path: Path):
     server = Served(tmp_path / "nginx")
     yield server
     server.stop()
+
+
+class Bucket:
+    """An S3 that moto plays, which can be stopped and started again."""
+
+    def __init__(self, moto: Any, client: Callable[[], Any]) -> None:
+        self._moto = moto
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.url = "s3://bucket"
+        self._client = client
+        self.start()
+        # All servers of the process hold the same buckets.
+        httpx.post(f"{self.endpoint}/moto-api/reset")
+
+    def start(self) -> None:
+        self.server = self._moto.ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def put(self, volume: Path) -> str:
+        """Upload a folder; gives its URL."""
+        client = self._client()
+        client.create_bucket(Bucket="bucket")
+        for path in volume.rglob("*"):
+            if path.is_file():
+                key = str(path.relative_to(volume.parent))
+                client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
+        return f"{self.url}/{volume.name}"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch):
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
+    s3 = Bucket(moto, lambda: boto3.client("s3"))
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield s3
+    s3.stop()
+
+
+@pytest.fixture(params=["served", "bucket"])
+def server(request: pytest.FixtureRequest):
+    """Either server: nginx over http, and S3."""
+    return request.getfixturevalue(request.param)
 
 
 def write_zarr(path: Path) -> None:
@@ -120,14 +180,37 @@ def test_the_second_read_is_from_the_disk(served: Served, tmp_path: Path, name: 
         assert (served.asked() > before) == (turn == 0)
 
 
-def test_a_server_that_stops_and_comes_back(served: Served, tmp_path, serve, make_tree) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_was_read_is_there_without_the_server(
+    server: Served | Bucket, tmp_path: Path, name: str
+) -> None:
+    source, write = FORMATS[name]
+    write(tmp_path / "volume")
+    url, times = server.put(tmp_path / "volume"), []
+    for turn in (0, 1):
+        files = Files([server.url], disk_cache=DiskCache(str(tmp_path / "cache"), 1 << 20))
+        opened = source.open(url, files=files)
+        if turn == 1:
+            server.stop()
+        start = time.perf_counter()
+        voxels = opened.read(0, opened.scales[0].box)
+        times.append(1000 * (time.perf_counter() - start))
+        assert np.array_equal(voxels, VOLUME)
+    print(f"\n{name} at {url}: first read {times[0]:.1f} ms, second {times[1]:.1f} ms")
+    server.start()
+
+
+def test_a_server_that_stops_and_comes_back(
+    server: Served | Bucket, tmp_path, serve, make_tree
+) -> None:
     voxels = random_volume((20, 300, 300), "uint8")
-    zarr.create_array(str(served.folder / "www" / "volume"), data=voxels, chunks=(20, 100, 300))
-    channel = {"name": "em", "path": f"{served.url}/volume"}
+    zarr.create_array(str(tmp_path / "volume"), data=voxels, chunks=(20, 100, 300))
+    url = server.put(tmp_path / "volume")
+    channel = {"name": "em", "path": url}
     at = {"experiment": "exp", "sample": "sam", "dataset": "dat", "channel": "em"}
     box = {"x": 0, "z": 3, "width": 32, "height": 32, "format": "raw"}
     settings = {
-        "allowed-paths": ["/", f"{served.url}/volume"],
+        "allowed-paths": ["/", url],
         "disk-cache": {"folder": str(tmp_path / "cache")},
     }
     with serve(make_tree(channel, **settings)) as client:
@@ -136,12 +219,12 @@ def test_a_server_that_stops_and_comes_back(served: Served, tmp_path, serve, mak
             return client.get("/api/data", params={**at, **box, "y": y})
 
         assert ask(0).content == voxels[3, :32, :32].tobytes()
-        served.stop()
+        server.stop()
         assert ask(0).content == voxels[3, :32, :32].tobytes()  # from memory
         away = ask(200)
         assert away.status_code == 503
-        assert f"{served.url}/volume cannot be read" in away.text
-        served.start()
+        assert f"{url} cannot be read" in away.text
+        server.start()
         assert ask(200).content == voxels[3, 200:232, :32].tobytes()
 
 
@@ -187,31 +270,3 @@ def test_urls_that_are_not_allowed(url: str) -> None:
         Zarr.open(url, files=Files(["/", "http://127.0.0.1/volumes"]))
     with pytest.raises(NotAllowed):
         Zarr.open(url, files=Files())
-
-
-def test_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moto = pytest.importorskip("moto.server", reason="moto is not installed")
-    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
-    server = moto.ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="bucket")
-        write_zarr(tmp_path / "volume")
-        for path in (tmp_path / "volume").rglob("*"):
-            if path.is_file():
-                key = f"a/{path.relative_to(tmp_path)}"
-                client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
-        cache = DiskCache(str(tmp_path / "cache"), 1 << 20)
-        source = Zarr.open("s3://bucket/a/volume", files=Files(["s3://bucket"], disk_cache=cache))
-        assert np.array_equal(source.read(0, source.scales[0].box), VOLUME)
-    finally:
-        server.stop()
