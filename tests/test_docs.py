@@ -160,6 +160,21 @@ def test_every_source_is_documented() -> None:
     assert set(headings) == set(registry.SOURCES)
 
 
+def test_every_suite_of_a_source_is_documented() -> None:
+    documented = {
+        words(name)[0]: words(suites)
+        for name, suites, *_ in rows(section(DOCS / "formats.md", "How each is checked"))
+    }
+    folder = ROOT / "tests" / "sources"
+    suites = {
+        name: re.findall(
+            r"^class (Test\w+)\(\w*Suite\)", (folder / f"test_{name}.py").read_text(), re.M
+        )
+        for name in registry.SOURCES
+    }
+    assert documented == suites
+
+
 def test_every_encoder_and_view_is_documented() -> None:
     page = DOCS / "http.md"
     assert sorted(first_words(page, "Formats of cutouts")) == sorted(registry.ENCODERS)
