@@ -143,17 +143,18 @@ def _tiles(
     here = random.permutation(np.unique(without[without > 0])).tolist()
     elsewhere = np.setdiff1d(lookup[1:], here)[: len(here)].tolist()
 
-    def ask(name: str) -> float:
+    def ask(name: str, truth: bytes) -> float:
         query = DataQuery(path=paths[name], format="raw", depth=SIDE, height=SIDE, width=SIDE)
         start = time.perf_counter()
         answer = core.get_data(query)
         took = time.perf_counter() - start
-        if bytes(answer) != (lookup[stored] if name == EDITED else without).tobytes():
+        if bytes(answer) != truth:
             raise WrongAnswer(f"the chunk of {paths[name]}")
         return took
 
     def warm(name: str) -> float:
-        return REQUESTS / sum(ask(name) for _ in range(REQUESTS))
+        truth = (lookup[stored] if name == EDITED else without).tobytes()
+        return REQUESTS / sum(ask(name, truth) for _ in range(REQUESTS))
 
     def merged(names: list[int]) -> float:
         took = 0.0
@@ -162,7 +163,7 @@ def _tiles(
             wanted = Save.parse({"merge": [list(map(str, pair))]})
             edits.append(lambda state, wanted=wanted: wanted.operations(state, "bench", None))
             lookup[np.isin(lookup, pair)] = pair[0]
-            took += ask(EDITED)
+            took += ask(EDITED, lookup[stored].tobytes())
         return MERGES / took
 
     ways = {
