@@ -49,8 +49,9 @@ __all__ = ["Core"]
 
 log = logging.getLogger(__name__)
 
-NICENESS = 10
-"""By how much threads in the background stand back: they get a tenth of a core that all want."""
+NICENESS = 5
+"""By how much threads in the background stand back: they get a third of what others do of a core
+that all want."""
 
 
 class Core:

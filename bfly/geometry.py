@@ -73,8 +73,11 @@ class BoundingBox:
 
     def __and__(self, other: BoundingBox) -> BoundingBox:
         """Give the box that lies in both; its size is 0 where there is none."""
-        start = zyx(map(max, self.start, other.start))
-        return BoundingBox(start, zyx(map(max, start, map(min, self.stop, other.stop))))
+        (a, b, c), (i, j, k) = self.start, self.stop
+        (z, y, x), (r, s, t) = other.start, other.stop
+        z, y, x = a if a > z else z, b if b > y else y, c if c > x else x
+        r, s, t = i if i < r else r, j if j < s else s, k if k < t else t
+        return BoundingBox((z, y, x), (r if r > z else z, s if s > y else y, t if t > x else x))
 
     def joined(self, other: BoundingBox) -> BoundingBox:
         """Give the smallest box around both."""

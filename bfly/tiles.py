@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from bfly.blocks import Blocks
@@ -261,15 +262,24 @@ class Tiles:
         """Show the voxels of tiles; a unit not to be kept may be read right into its room."""
         size = d_query.box.size * d_query.dtype.itemsize
         scan = streamed or size > self._cache._max_memory * SCAN
+        volume, mip = d_query.volume, d_query.resolution
+        level = volume.level(mip)
+        wanted = d_query.box.relative_to(level.origin)
+        # Tiles of which nothing was merged are in the cache as they are wanted.
+        stored = _merges(d_query) is None
 
         def look_at(group: list[Zyx]) -> None:
             if scan and self._shown_past_cache(d_query, group[0], look, room, streamed):
                 return
             for index in group:
-                t_query = tile_of(d_query, index)
-                part = self.load(t_query)
-                start = d_query.tile_origin(index)
-                look(part, BoundingBox.of_shape(zyx(part.shape), start).shift(t_query.crop.start))
+                place = wanted & level.tile_box(index)
+                tile = self._cache.get(volume.tile_key(mip, index)) if stored else None
+                if tile is not None and len(tile):
+                    start = zyx(map(operator.mul, index, level.tile))
+                    part = tile[place.relative_to(start).slices]
+                else:
+                    part = self.load(tile_of(d_query, index))
+                look(part, place.shift(level.origin))
 
         (self._background if streamed else self._workers).each(look_at, groups)
 

@@ -43,7 +43,9 @@ class TileQuery(Query):
         for attribute in Query.WORDS.values():
             setattr(self, attribute, getattr(d_query, attribute))
         self.mip = d_query.resolution
-        self.index = zyx(np.asarray(t_index).ravel().tolist())
+        if not isinstance(t_index, tuple):
+            t_index = np.asarray(t_index).ravel().tolist()
+        self.index = zyx(t_index)
         if not isinstance(crop, BoundingBox):
             start, stop = np.asarray(crop).reshape(2, 3).tolist()
             crop = BoundingBox(zyx(start), zyx(stop))
