@@ -127,9 +127,9 @@ def _fresh(path: str, parallel: int) -> Iterator[Read]:
 
 @contextlib.contextmanager
 def _opened(path: str, parallel: int) -> Iterator[Read]:
-    """Lend a core that has read from the file before, with no tile left in its cache."""
+    """Lend a core that has given a cutout of the file before, with no tile left in its cache."""
     with _core(parallel) as core:
-        query = query_of(path, BoundingBox.of_shape((1, 1, 1)))
+        query = query_of(path, BOXES[0])
         core.find_tiles(query)
         forget_tiles(core, query)
         yield lambda box: core.find_tiles(query_of(path, box))
