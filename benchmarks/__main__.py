@@ -21,6 +21,7 @@ from benchmarks import (
     edits,
     file_tables,
     formats,
+    hot,
     large,
     many,
     protocols,
@@ -92,6 +93,10 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     tables.show_serving(served, console)
     for load in served:
         yield "serving", load
+    rows = list(hot.measure(found[-1], rounds=3 if quick else 7, seconds=1 if quick else 3))
+    tables.show_hot(rows, console)
+    for row in rows:
+        yield "hot", row
     chunks = protocols.measure(found[-1], rounds=3 if quick else 5, seconds=1)
     tables.show_protocols(chunks, console)
     for chunk in chunks:

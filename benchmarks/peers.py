@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx", "serving"]
+__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx", "raw_h5py", "serving"]
 
 HOST = "127.0.0.1"
 
@@ -34,7 +34,7 @@ PLACES = os.pathsep.join(
 HOW_TO_GET = "apt-get install nginx-light wrk (macOS: brew install nginx wrk)"
 
 NGINX = """\
-worker_processes 1;
+worker_processes {workers};
 daemon off;
 {user}
 pid {folder}/pid;
@@ -68,8 +68,8 @@ def missing(*programs: str) -> str:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
-    """Serve some bytes as files with nginx, one worker; give the port.
+def nginx(folder: Path, files: dict[str, bytes], workers: int = 1) -> Iterator[int]:
+    """Serve some bytes as files with nginx; give the port.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
         Empty; nginx writes nowhere else.
     files : dict
         From a name to its bytes.
+    workers : int
+        How many processes serve.
     """
     (folder / "files").mkdir()
     for name, data in files.items():
@@ -87,9 +89,8 @@ def nginx(folder: Path, files: dict[str, bytes]) -> Iterator[int]:
     # Started by root, its worker would otherwise be nobody, who may not enter the folder.
     user = "user root;" if os.geteuid() == 0 else ""
     config = folder / "nginx.conf"
-    config.write_text(
-        NGINX.format(folder=folder, host=HOST, port=port, user=user, temporary=temporary)
-    )
+    words = {"user": user, "temporary": temporary, "workers": workers}
+    config.write_text(NGINX.format(folder=folder, host=HOST, port=port, **words))
     command = [find("nginx") or "nginx", "-p", str(folder), "-c", str(config)]
     with _running([*command, "-e", "stderr"], folder, port):
         yield port
@@ -112,6 +113,15 @@ def serving(folder: Path, experiments: str, workers: int = 1) -> Iterator[tuple[
     command += ["--workers", str(workers)] * (workers > 1)
     with _running(command, folder, port) as process:
         yield port, process
+
+
+@contextlib.contextmanager
+def raw_h5py(folder: Path, path: str) -> Iterator[int]:
+    """Serve the raw chunks of a file, read with h5py, with the server that Butterfly uses."""
+    port = _free_port()
+    command = [sys.executable, str(Path(__file__).with_name("raw_h5py.py")), path, str(port)]
+    with _running(command, folder, port):
+        yield port
 
 
 @contextlib.contextmanager
@@ -150,7 +160,7 @@ def _free_port() -> int:
 
 def machine() -> dict[str, str]:
     """Say what the figures are true for: the processor, its load, the versions that count."""
-    packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal")
+    packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal", "opencv-python-headless")
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "load before": f"{os.getloadavg()[0]:.2f}",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Volume
 
-__all__ = ["Serving", "get", "load", "measure"]
+__all__ = ["Serving", "get", "load", "measure", "requests_a_second"]
 
 CONNECTIONS = 16
 
@@ -150,12 +150,11 @@ def load(
         A request under load had no good answer.
     """
     row = Serving(what, volume.name, len(answer), {}, missing("nginx", "wrk"), first)
-    wrk = find("wrk")
-    if wrk is None:
+    if find("wrk") is None:
         return row
 
     def client(url: str) -> Callable[[], float]:
-        return lambda: _requests_a_second(wrk, url, seconds, len(answer), accept)
+        return lambda: requests_a_second(url, seconds, len(answer), accept)
 
     row.samples = interleaved(rounds, {name: client(url) for name, url in urls.items()})
     for url in urls.values():
@@ -164,10 +163,10 @@ def load(
     return row
 
 
-def _requests_a_second(wrk: str, url: str, seconds: int, nbytes: int, accept: str) -> float:
+def requests_a_second(url: str, seconds: int, nbytes: int, accept: str = "") -> float:
     """Let wrk ask for a URL, and see to it that all answers were whole."""
     header = ["-H", f"Accept: {accept}"] if accept else []
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *header, url]
+    command = [find("wrk") or "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *header, url]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     said = ran.stdout + ran.stderr
     total = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?)B read", said)
