@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 RECHECK = 60.0
 """Seconds after which the metadata of a URL are looked at again."""
+
+FOLDERS = 4096
+"""How many folders of chunks are known to be allowed."""
 
 Names = Callable[[BoundingBox], Iterable[str]]
 
@@ -88,6 +92,7 @@ class TensorSource(Datasource):
     def _open(self) -> None:
         self.store = Store(self.path, self.files)
         self._documents: dict[str, bytes | None] = {}
+        self._resolve_folder = lru_cache(FOLDERS)(self.files.resolve)
         self._due = time.monotonic() + RECHECK
         # What comes from afar is kept on disk by the tiles of the volume.
         self.reads_at_once = not self.store.is_remote
@@ -198,7 +203,10 @@ class TensorSource(Datasource):
     def _watch_allowed(self, path: str) -> None:
         """Watch a file and see to it that it may be read."""
         if path not in self._stamps:
-            self.files.resolve(path)
+            # To resolve all of a path takes longer than to read a small chunk.
+            self._resolve_folder(os.path.dirname(path))
+            if os.path.islink(path):
+                self.files.resolve(path)
             self._watch(path)
 
 
