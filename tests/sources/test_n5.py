@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorstore as ts
 
+from bfly.errors import NotAllowed
+from bfly.files import Files
 from bfly.geometry import ceil_div
 from bfly.sources.n5 import N5
 from bfly.testing.sources import SourceSuite
@@ -43,6 +45,15 @@ class TestZstd(SourceSuite):
 
     def write(self, folder, volume):
         return write_n5(folder / "a", volume, compression="zstd")
+
+
+def test_a_folder_of_chunks_may_not_lie_elsewhere(tmp_path):
+    path = write_n5(tmp_path / "allowed" / "a", random_volume((8, 40, 40), "uint8"))
+    (path / "1").rename(tmp_path / "outside")
+    (path / "1").symlink_to(tmp_path / "outside")
+    source = N5.open(str(path), files=Files([str(tmp_path / "allowed")]))
+    with pytest.raises(NotAllowed, match="a/1/0 is not in allowed-paths"):
+        source.read(0, source.scales[0].box)
 
 
 def levels(volume):
