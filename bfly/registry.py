@@ -63,6 +63,7 @@ PROTOCOLS = {
     "bossdb": "bfly.protocols.boss:BossDB",
     "browse": "bfly.protocols.browse:Browse",
     "health": "bfly.protocols.pages:Health",
+    "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",
     "metrics": "bfly.protocols.metrics:Metrics",
     "n5": "bfly.protocols.n5:N5",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bfly.answer import Headers
 
-__all__ = ["Assets", "Health", "Index", "Neuroglancer", "Neuron", "Sections"]
+__all__ = ["Assets", "Health", "Icon", "Index", "Neuroglancer", "Neuron", "Sections"]
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -125,6 +125,20 @@ class Assets(Protocol):
         file = folder / path
         headers = _secured(OF_NEUROGLANCER, b"public, max-age=31536000, immutable")
         return FinishedQuery(file.read_bytes(), MEDIA_TYPES[file.suffix], headers)
+
+
+class Icon(Protocol):
+    """``/favicon.ico``: what browsers look for beside an answer that is not a page."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("favicon.ico",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        icon = next((WEB / "assets").glob("butterfly-*.svg"), None)
+        if path or icon is None:
+            raise Absent("There is no icon but /favicon.ico, and that only beside a built page.")
+        headers = _secured(STRICT, b"public, max-age=86400")
+        return FinishedQuery(icon.read_bytes(), MEDIA_TYPES[".svg"], headers)
 
 
 class Health(Protocol):

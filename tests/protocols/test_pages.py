@@ -93,3 +93,10 @@ def test_a_page_that_is_not_built_says_how_to(client, make_tree, monkeypatch, tm
     got = client.get("/ng/?unbuilt")
     assert got.status_code == 503
     assert "'pip install .' in a checkout builds it" in got.text
+
+
+def test_browsers_find_an_icon_beside_any_answer(client) -> None:
+    got = client.get("/favicon.ico")
+    assert got.headers["content-type"] == "image/svg+xml"
+    assert b"<svg" in got.content
+    assert client.get("/favicon.ico/more").status_code == 404
