@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorstore as ts
 
+from bfly.bound import Bound
 from bfly.geometry import BoundingBox, Zyx, fit_tile, indexes
-from bfly.pyramids.bound import Bound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ class Pyramids:
 
     def __init__(self, folder: str, size: int) -> None:
         self.folder = folder
-        self._bound = Bound(folder, size)
+        self._bound = Bound(folder, size, below="c")
 
     def open(self, source: Datasource, state: str, level: Level) -> KeptMip | None:
         """Give a mip as it is kept, empty at first; None if the folder cannot be used.
