@@ -26,9 +26,10 @@ from bfly.files import Files
 from bfly.findings import Findings
 from bfly.geometry import zyx
 from bfly.passing import passed
+from bfly.planning import tile_of
 from bfly.queries.data import DataQuery
 from bfly.slabs import Slabs
-from bfly.tiles import Tiles, tile_of
+from bfly.tiles import Tiles
 from bfly.workers import Workers
 
 if TYPE_CHECKING:

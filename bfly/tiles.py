@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.blocks import Blocks
 from bfly.edits.relabelled import Relabelled
-from bfly.errors import NotAllowed, SourceChanged, SourceError, TooLarge
+from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, Zyx, copy_rows, indexes, zyx
-from bfly.level import LARGEST_STEP, Level
+from bfly.level import LARGEST_STEP
 from bfly.metrics import TILES_READ
-from bfly.queries.tile import TileQuery
+from bfly.planning import by_unit, check_size, tile_of, tiles_of
 from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from bfly.edits.state import State
     from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
+    from bfly.queries.tile import TileQuery
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Tiles", "tile_of"]
+__all__ = ["Tiles"]
 
 SCAN = 1 / 128
 """A cutout of more than this part of the cache is read past it: who copies a volume must not
@@ -90,7 +91,7 @@ class Tiles:
         bool
             Whether all are loaded.
         """
-        for index in indexes(_tiles_of(d_query)):
+        for index in indexes(tiles_of(d_query)):
             if not may_go_on():
                 return False
             self._stored(tile_of(d_query, index))
@@ -176,7 +177,7 @@ class Tiles:
         have to be worked out tile by tile.
         """
         volume, mip = d_query.volume, d_query.resolution
-        level, tiles = volume.level(mip), _tiles_of(d_query)
+        level, tiles = volume.level(mip), tiles_of(d_query)
         size = d_query.box.size * d_query.dtype.itemsize
         stored = level.stored == mip and volume.source.reads_at_once
         if not stored or tiles.size < 2 or size > self._limit or _merges(d_query):
@@ -188,8 +189,8 @@ class Tiles:
         return volume.source.read(mip, d_query.box.relative_to(level.origin))
 
     def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
-        _check_size(d_query, limit)
-        groups = _by_unit(d_query.volume.level(d_query.resolution), _tiles_of(d_query))
+        check_size(d_query, limit)
+        groups = by_unit(d_query.volume.level(d_query.resolution), tiles_of(d_query))
         if sum(map(len, groups)) == 1:
             tile = self.load(tile_of(d_query, groups[0][0]))
             if tile.shape == d_query.box.shape:
@@ -200,7 +201,7 @@ class Tiles:
 
     def check_size(self, d_query: DataQuery) -> None:
         """Raise `TooLarge` if a request takes more memory than is allowed."""
-        _check_size(d_query, self._limit)
+        check_size(d_query, self._limit)
 
     def fill(self, d_query: DataQuery, voxels: Voxels) -> None:
         """Put the voxels of a request's box into an array of its shape, past the cache.
@@ -212,7 +213,7 @@ class Tiles:
         voxels : numpy.ndarray
             Whatever it holds is written over.
         """
-        groups = _by_unit(d_query.volume.level(d_query.resolution), _tiles_of(d_query))
+        groups = by_unit(d_query.volume.level(d_query.resolution), tiles_of(d_query))
         self._fill(d_query, groups, voxels, streamed=True)
 
     def _fill(
@@ -242,14 +243,14 @@ class Tiles:
             with the box where they lie in the dataset.
         """
         level = d_query.volume.level(d_query.resolution)
-        tiles = _tiles_of(d_query)
+        tiles = tiles_of(d_query)
         step = list(level.per_unit)
         for axis in (2, 1, 0):
             while step[axis] < tiles.shape[axis] and math.prod(step) < LISTED:
                 step[axis] *= 2
         for index in indexes(tiles.in_tiles(zyx(step))):
             part = BoundingBox.of_shape((1, 1, 1), index).refined(zyx(step)) & tiles
-            self._show(d_query, _by_unit(level, part), look)
+            self._show(d_query, by_unit(level, part), look)
 
     def _show(
         self,
@@ -307,35 +308,6 @@ class Tiles:
         else:
             look(_edited(d_query, self._read_box(d_query, box)), place)
         return True
-
-
-def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
-    """Give the request for one tile that is part of a request."""
-    return TileQuery(d_query, index, d_query.part_of_tile(index))
-
-
-def _tiles_of(d_query: DataQuery) -> BoundingBox:
-    """Give the positions of the tiles that a request needs."""
-    level = d_query.volume.level(d_query.resolution)
-    box = d_query.box.relative_to(level.origin) & level.whole
-    return box.in_tiles(level.tile) if box.size else BoundingBox.of_shape((0, 0, 0))
-
-
-def _check_size(d_query: DataQuery, limit: int) -> None:
-    size = d_query.nbytes
-    if size > limit:
-        raise TooLarge(
-            f"The cutout of {d_query.shape} voxels (depth, height, width) at resolution "
-            f"{d_query.resolution} takes {size} bytes; max-cutout-size is {limit}."
-        )
-
-
-def _by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:
-    """List the positions of tiles, by what is read at once."""
-    groups: dict[Zyx, list[Zyx]] = {}
-    for index in indexes(tiles):
-        groups.setdefault(level.unit(index).start, []).append(index)
-    return list(groups.values())
 
 
 def _merges(query: Query) -> State | None:

@@ -26,6 +26,7 @@ __all__ = [
     "entries_of",
     "inside",
     "latest",
+    "partners_of",
     "ranges_of",
     "typed",
     "unplaced",
@@ -162,6 +163,19 @@ def widened(ranges: Ranges, more: Ranges) -> Ranges:
             for name, (low, high) in more.items()
         },
     }
+
+
+def partners_of(pre: Ids, post: Ids, neuron: int) -> tuple[Ids, Ids]:
+    """Give, for each synapse, the neuron after `neuron`; then likewise those before it.
+
+    Parameters
+    ----------
+    pre, post : numpy.ndarray
+        The neurons of some synapses, all that `neuron` has among them.
+    neuron : int
+        The neuron.
+    """
+    return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
 
 
 def latest(table: str, columns: Columns) -> Columns:

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.databases.blobs import Gone
-from bfly.databases.columns import KEYS, empty
+from bfly.databases.columns import KEYS, empty, partners_of
 from bfly.databases.datasets import Dataset, Datasets
 from bfly.databases.orders import key_bytes, keys_of
 from bfly.databases.tiers import TOP, tiers_of
@@ -163,8 +163,7 @@ class PackedReads(Datasets):
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
         def question(dataset: Dataset) -> tuple[Ids, Ids]:
             rows = dataset.layouts["synapse"].numbers(self._links(dataset, neuron, None))
-            pre, post, owner = rows["n1"], rows["n2"], np.uint64(neuron)
-            return post[pre == owner], pre[post == owner]
+            return partners_of(rows["n1"], rows["n2"], neuron)
 
         none = np.empty(0, np.uint64)
         return self._ask(path, question) or (none, none)

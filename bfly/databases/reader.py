@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import IDS, KEYS, among
+from bfly.databases.columns import IDS, KEYS, among, partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +93,7 @@ class Reader(ABC):
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
         """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
         found = self.synapses_of(path, neuron)
-        pre, post = found["n1"], found["n2"]
-        return post[pre == np.uint64(neuron)], pre[post == np.uint64(neuron)]
+        return partners_of(found["n1"], found["n2"], neuron)
 
     def degrees(self, path: str, neurons: Ids) -> tuple[Counts, Counts]:
         """Give of how many synapses neurons, whose ids are sorted, are before and after."""

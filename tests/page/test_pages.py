@@ -44,6 +44,16 @@ def layers(tab: Page) -> dict[str, str]:
 # The index
 
 
+def assert_thumbnail(card: Locator, coloured: bool) -> None:
+    """See a picture with something in it: EM in grey, labels in colours."""
+    picture = card.locator("img")
+    expect(picture).to_be_visible()
+    picture.evaluate("picture => picture.decode()")
+    middle = pixels(picture)[40:-10, 60:-10]
+    assert middle.std() > 20
+    assert (np.ptp(middle, axis=2).mean() > 40) == coloured
+
+
 def test_the_index_tells_what_there_is(tab: Page, demo_site: Site) -> None:
     tab.goto(demo_site.root)
     section = tab.get_by_role("region", name="Dataset demo")
@@ -58,12 +68,7 @@ def test_the_index_tells_what_there_is(tab: Page, demo_site: Site) -> None:
     lost = section.get_by_role("listitem").filter(has_text="lost.h5")
     expect(lost).to_contain_text("lost.h5 does not exist.")
     for card, coloured in ((em, False), (section.get_by_role("listitem").nth(1), True)):
-        picture = card.locator("img")
-        expect(picture).to_be_visible()
-        picture.evaluate("picture => picture.decode()")
-        middle = pixels(picture)[40:-10, 60:-10]
-        assert middle.std() > 20
-        assert (np.ptp(middle, axis=2).mean() > 40) == coloured
+        assert_thumbnail(card, coloured)
 
 
 def test_the_index_shows_real_em_and_its_bodies(tab: Page, fib25_site: Site) -> None:
@@ -76,12 +81,7 @@ def test_the_index_shows_real_em_and_its_bodies(tab: Page, fib25_site: Site) -> 
     for card, coloured in ((cards.nth(0), False), (cards.nth(1), True)):
         expect(card).to_contain_text("250 × 250 × 250")
         expect(card).to_contain_text("10 × 10 × 10 nm each")
-        picture = card.locator("img")
-        expect(picture).to_be_visible()
-        picture.evaluate("picture => picture.decode()")
-        middle = pixels(picture)[40:-10, 60:-10]
-        assert middle.std() > 20
-        assert (np.ptp(middle, axis=2).mean() > 40) == coloured
+        assert_thumbnail(card, coloured)
     tab.get_by_role("searchbox").fill("gray")
     expect(tab.locator("#found")).to_have_text("1 of 2 channels")
     expect(tab.locator(".card:visible h3")).to_have_text(["grayscale"])
