@@ -1,0 +1,25 @@
+"""The contract of a source as a test suite.
+
+Derive a class and say how the format is written; pytest then runs everything below::
+
+    class TestMyFormat(SourceSuite):
+        source = MyFormat
+        dtypes = ("uint8", "uint16")
+
+        def write(self, folder, volume):
+            path = folder / "volume.mine"
+            my_library.save(path, volume)
+            return path
+"""
+
+from __future__ import annotations
+
+from bfly.testing.sources.faults import FaultTests
+from bfly.testing.sources.reading import ReadingTests
+from bfly.testing.sources.statements import StatementTests
+
+__all__ = ["SourceSuite"]
+
+
+class SourceSuite(StatementTests, ReadingTests, FaultTests):
+    """What every source has to pass; what a derived class may set is that of `SourceTests`."""

@@ -1,0 +1,91 @@
+"""What a source does with files that are bad, changed, or not to be read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files
+from bfly.geometry import BoundingBox
+from bfly.testing.sources.base import SourceTests
+from bfly.testing.volumes import random_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+__all__ = ["FaultTests"]
+
+
+class FaultTests(SourceTests):
+    """A fault has a name, and nothing stands in its place."""
+
+    def test_missing(self, tmp_path: Path, path: Path) -> None:
+        """Name a path that is not there."""
+        missing = str(tmp_path / f"missing{path.suffix}")
+        with pytest.raises(SourceError, match="missing"):
+            self.source.open(missing)
+
+    @pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.9])
+    def test_truncated(self, path: Path, left: float) -> None:
+        """Name a file that was cut short, and put no zeros in its place."""
+        file = self.voxel_file(path)
+        os.truncate(file, int(left * file.stat().st_size))
+        with pytest.raises(SourceError) as caught:
+            self.read_all(path)
+        assert file.name in str(caught.value), "the message does not name the file"
+
+    def test_noticed_when_changed(self, path: Path, volume: NDArray[Any]) -> None:
+        """Name a file that was written again since it was read."""
+        source = self.source.open(str(path))
+        self.assert_read(source, volume, BoundingBox.of_shape(self.shape))
+        assert source.changed() is None
+        file = self.voxel_file(path)
+        file.write_bytes(file.read_bytes())
+        _touch(file)
+        changed = source.changed()
+        assert changed is not None
+        assert file.samefile(changed)
+
+    def test_opened_again_has_the_new_voxels(self, path: Path, volume: NDArray[Any]) -> None:
+        """Serve what is on the disk at the time of opening."""
+        files, whole = Files(), BoundingBox.of_shape(self.shape)
+        self.assert_read(self.source.open(str(path), files=files), volume, whole)
+        folder = next(parent for parent in (path, *path.parents) if parent.name == "allowed")
+        shutil.rmtree(folder)
+        folder.mkdir()
+        other = random_volume(self.shape, self.dtypes[0], seed=1)
+        assert self.write(folder, other) == path
+        self.assert_read(self.source.open(str(path), files=files), other, whole)
+
+    def test_outside_allowed_paths(self, tmp_path: Path, path: Path) -> None:
+        """Refuse a path outside the allowed folders, and a link to it."""
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        with pytest.raises(NotAllowed):
+            self.source.open(str(path), files=Files([str(elsewhere)]))
+        link = elsewhere / f"link{path.suffix}"
+        link.symlink_to(path)
+        with pytest.raises(NotAllowed):
+            self.source.open(str(link), files=Files([str(elsewhere)]))
+
+    def test_link_that_leaves_allowed_paths(self, tmp_path: Path, path: Path) -> None:
+        """Refuse a file that is a link out of the allowed folders."""
+        file = self.voxel_file(path)
+        outside = tmp_path / f"outside{file.suffix}"
+        file.rename(outside)
+        file.symlink_to(outside)
+        with pytest.raises(NotAllowed):
+            self.read_all(path, Files([str(tmp_path / "allowed")]))
+
+
+def _touch(file: Path) -> None:
+    """Move a file's time by a second: two writes within one tick of the clock look alike."""
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
