@@ -22,21 +22,27 @@ from benchmarks import (
     file_tables,
     formats,
     hot,
+    hot_tables,
     large,
     many,
     protocols,
     querying,
     reading,
     serving,
+    sizes,
+    streams,
     tables,
 )
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import machine
 from benchmarks.synapses import TILE, parquet
+from benchmarks.targets import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from benchmarks.data import Volume
 
 RESULTS = Path(__file__).parent / "results"
 # The data is kept between runs: the synthetic tissue takes a while to make.
@@ -75,6 +81,8 @@ def main() -> int:
     except WrongAnswer as error:
         console.print(f"A wrong answer: {error}", style="bold red")
         return 1
+    if not given.large:
+        hot_tables.show_targets(targets_of(raw), console)
     kept = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%S.json")
     kept.write_text(json.dumps(raw, indent=1) + "\n")
     console.print(f"Every answer was right. All samples: {os.path.relpath(kept)}")
@@ -94,9 +102,10 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     for load in served:
         yield "serving", load
     rows = list(hot.measure(found[-1], rounds=3 if quick else 7, seconds=1 if quick else 3))
-    tables.show_hot(rows, console)
+    hot_tables.show_hot(rows, console)
     for row in rows:
         yield "hot", row
+    yield from _larger(found[-1], quick, console)
     chunks = protocols.measure(found[-1], rounds=3 if quick else 5, seconds=1)
     tables.show_protocols(chunks, console)
     for chunk in chunks:
@@ -119,6 +128,15 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
         )
     tables.show_edits(edited, console)
     yield "edits", edited
+
+
+def _larger(volume: Volume, quick: bool, console: Console) -> Iterator[Figures]:
+    streamed = streams.measure(volume, rounds=1 if quick else 5, seconds=1 if quick else 2)
+    hot_tables.show_streams(streamed, console)
+    yield "streams", streamed
+    sized = sizes.measure(volume, rounds=3 if quick else 7)
+    hot_tables.show_sizes(sized, console)
+    yield "sizes", sized
 
 
 def _channels(quick: bool, console: Console) -> Iterator[Figures]:

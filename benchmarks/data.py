@@ -1,7 +1,7 @@
 """What is measured on: synthetic tissue, and real tissue (FIB-25) where it is there.
 
 All volumes are 256 × 512 × 512 voxels: four boxes of 256³ that share no chunk, and a whole
-tile of 512². They are gzip HDF5 in chunks of 64³.
+tile of 512². They are gzip HDF5 in chunks of 64³. Larger ones repeat them, or are sparse.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from bfly.testing.tissue import make_tissue
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["SHAPE", "Volume", "volumes"]
+__all__ = ["CHUNK", "SHAPE", "Volume", "repeated", "sparse", "volumes"]
 
 SHAPE = (256, 512, 512)
+
+CHUNK = (64, 64, 64)
 
 
 @dataclass(frozen=True)
@@ -76,5 +78,31 @@ def _write(path: str, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
     whole = np.pad(voxels, more, mode="symmetric")
     unfinished = f"{path}.tmp"
     with h5py.File(unfinished, "w") as file:
-        file.create_dataset("main", data=whole, chunks=(64, 64, 64), compression="gzip")
+        file.create_dataset("main", data=whole, chunks=CHUNK, compression="gzip")
     os.replace(unfinished, path)
+
+
+def repeated(path: str, large: Path, times: tuple[int, int, int]) -> None:
+    """Write a volume that repeats the EM of another along z, y and x, once, as it is stored."""
+    if large.exists():
+        return
+    unfinished = large.with_suffix(".tmp")
+    with h5py.File(path) as file, h5py.File(unfinished, "w") as written:
+        main = file["main"]
+        shape = tuple(n * count for n, count in zip(main.shape, times, strict=True))
+        kept = written.create_dataset("main", shape, "u1", chunks=CHUNK, compression="gzip")
+        for place in np.ndindex(*(n // side for n, side in zip(shape, CHUNK, strict=True))):
+            start = [i * side for i, side in zip(place, CHUNK, strict=True)]
+            mask, stored = main.id.read_direct_chunk(
+                tuple(n % there for n, there in zip(start, main.shape, strict=True))
+            )
+            kept.id.write_direct_chunk(tuple(start), stored, mask)
+    unfinished.rename(large)
+
+
+def sparse(path: str, large: Path, shape: tuple[int, int, int]) -> None:
+    """Write a large volume of which only the first box is there: the EM of another."""
+    with h5py.File(path) as file, h5py.File(large, "w") as written:
+        main = written.create_dataset("main", shape, "u1", chunks=CHUNK, compression="gzip")
+        voxels = file["main"][:]
+        main[tuple(slice(n) for n in voxels.shape)] = voxels

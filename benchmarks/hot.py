@@ -6,9 +6,7 @@ import contextlib
 import http.client
 import tempfile
 import time
-import zlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,11 @@ import h5py
 import imagecodecs
 import numpy as np
 
+from benchmarks.client import ask_chunks, get, places_of, under_load
+from benchmarks.data import sparse
 from benchmarks.measure import Samples, WrongAnswer, interleaved
-from benchmarks.peers import HOST, bfly, missing, nginx, raw_h5py
-from benchmarks.serving import CHUNK, get, requests_a_second
+from benchmarks.peers import HOST, bfly, config_of, missing, nginx, raw_h5py
+from benchmarks.serving import CHUNK
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.encoders.encoder import Encoder
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Volume
 
-__all__ = ["Hot", "config_of", "measure"]
+__all__ = ["Hot", "measure"]
 
-SIDE = 64
 WIDE = (256, 4096, 4096)
 TILE = 512
+CV2 = "opencv-python-headless"
 
 
 @dataclass
@@ -53,19 +53,15 @@ class Hot:
         is what is measured.
     target : float
         So many times as fast as the peer Butterfly has to be.
+    version : str
+        Whose version counts, one of `benchmarks.peers.machine`.
     """
 
     work: str
     against: str
     samples: Samples
     target: float
-
-
-def config_of(path: str, **settings: int) -> dict[str, Any]:
-    """Give the configuration that serves one file as ``e::s::d/em``."""
-    channels = [{"name": "em", "path": path}]
-    samples = [{"name": "s", "datasets": [{"name": "d", "path": "/", "channels": channels}]}]
-    return {"bfly": {"experiments": [{"name": "e", "samples": samples}], **settings}}
+    version: str
 
 
 def measure(volume: Volume, rounds: int, seconds: int) -> Iterator[Hot]:
@@ -84,8 +80,6 @@ def measure(volume: Volume, rounds: int, seconds: int) -> Iterator[Hot]:
         yield _passed(volume, Path(folder), rounds)
     with tempfile.TemporaryDirectory(prefix="bfly-bench-") as folder:
         yield _sweep(volume, Path(folder), rounds)
-    with tempfile.TemporaryDirectory(prefix="bfly-bench-") as folder:
-        yield _large(volume, Path(folder), rounds)
 
 
 def _two_workers(volume: Volume, folder: Path, rounds: int, seconds: int) -> Hot:
@@ -103,10 +97,10 @@ def _two_workers(volume: Volume, folder: Path, rounds: int, seconds: int) -> Hot
                 raise WrongAnswer(f"{url} is not the voxels of {volume.em}")
 
         def client(url: str) -> Callable[[], float]:
-            return lambda: 1 / requests_a_second(url, seconds, len(truth))
+            return lambda: 1 / under_load(url, seconds, len(truth)).rate
 
         samples = interleaved(rounds, {name: client(url) for name, url in urls.items()})
-    return Hot("warm 64³ chunk, two workers", "nginx, two workers", samples, 0.75)
+    return Hot("warm 64³ chunk, two workers", "nginx, two workers", samples, 0.75, "nginx")
 
 
 class _Cv2(Encoder):
@@ -142,14 +136,14 @@ def _png(volume: Volume, rounds: int) -> Hot:
         return sample
 
     samples = interleaved(rounds, {"bfly": encoding(DataQuery), "peer": encoding(_Cv2Query)})
-    return Hot("512² PNG tile from cached tiles", "the same with cv2's PNG", samples, 3)
+    return Hot("512² PNG tile from cached tiles", "the same with cv2's PNG", samples, 3, CV2)
 
 
 def _passed(volume: Volume, folder: Path, rounds: int) -> Hot:
     """Ask for every chunk of the file, with a cache that holds none of them so long."""
     with h5py.File(volume.em) as file:
         truth = file["main"][:]
-    places = list(np.ndindex(*(n // SIDE for n in truth.shape)))
+    places = places_of(truth)
     (folder / "bfly").mkdir()
     (folder / "peer").mkdir()
     with (
@@ -158,44 +152,18 @@ def _passed(volume: Volume, folder: Path, rounds: int) -> Hot:
     ):
 
         def chunks(port: int, deflate: bool) -> Callable[[], float]:
-            return lambda: _pass(port, deflate, places, truth)
+            return lambda: ask_chunks(port, places, truth, deflate)
 
         samples = interleaved(rounds, {"bfly": chunks(ours, True), "peer": chunks(theirs, False)})
-    return Hot("cold gzip HDF5 chunk, client takes deflate", "h5py, sent raw", samples, 8)
-
-
-def _pass(port: int, deflate: bool, places: list[Any], truth: NDArray[Any]) -> float:
-    connection = http.client.HTTPConnection(HOST, port)
-    headers = {"accept-encoding": "deflate"} if deflate else {}
-    answers = []
-    start = time.perf_counter()
-    for z, y, x in places:
-        a, b, c = x * SIDE, y * SIDE, z * SIDE
-        path = f"/pre/e::s::d/em/0/{a}-{a + SIDE}_{b}-{b + SIDE}_{c}-{c + SIDE}"
-        connection.request("GET", path, headers=headers)
-        answers.append(connection.getresponse().read())
-    elapsed = time.perf_counter() - start
-    connection.close()
-    for place, answer in zip(places, answers, strict=True):
-        box = tuple(slice(i * SIDE, (i + 1) * SIDE) for i in place)
-        if (zlib.decompress(answer) if deflate else answer) != truth[box].tobytes():
-            raise WrongAnswer(f"the chunk {place} is not the voxels of the file")
-    return elapsed / len(places)
-
-
-def _sparse(volume: Volume, path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Write a large volume of which only the first box is there."""
-    with h5py.File(volume.em) as file, h5py.File(path, "w") as large:
-        voxels: NDArray[Any] = file["main"][:]
-        main = large.create_dataset("main", shape, "u1", chunks=(SIDE,) * 3, compression="gzip")
-        main[tuple(slice(n) for n in voxels.shape)] = voxels
-    return voxels
+    return Hot("cold gzip HDF5 chunk, client takes deflate", "h5py, sent raw", samples, 8, "h5py")
 
 
 def _sweep(volume: Volume, folder: Path, rounds: int) -> Hot:
     """Look at a tile of every section, from an empty cache."""
     path = folder / "wide.h5"
-    truth = _sparse(volume, path, WIDE)
+    sparse(volume.em, path, WIDE)
+    with h5py.File(volume.em) as file:
+        truth = file["main"][:]
 
     def ours() -> float:
         with contextlib.ExitStack() as stack:
@@ -226,20 +194,4 @@ def _sweep(volume: Volume, folder: Path, rounds: int) -> Hot:
 
     samples = interleaved(rounds, {"bfly": ours, "peer": theirs})
     work = "a 512² PNG tile of each of 256 sections in turn, over HTTP"
-    return Hot(work, "h5py reading each tile, no HTTP, no PNG", samples, 20)
-
-
-def _large(volume: Volume, folder: Path, rounds: int) -> Hot:
-    """Ask for the same chunks of a volume of 1 TiB and of one of 1 GiB."""
-    paths = {"bfly": (16384, 8192, 8192), "peer": (256, 2048, 2048)}
-    with contextlib.ExitStack() as stack:
-        clients = {}
-        for name, shape in paths.items():
-            (folder / name).mkdir()
-            truth = _sparse(volume, folder / f"{name}.h5", shape)
-            config = config_of(str(folder / f"{name}.h5"), **{"max-cache-size": 1})
-            port = stack.enter_context(bfly(folder / name, config))
-            places = list(np.ndindex(*(n // SIDE for n in truth.shape)))
-            clients[name] = partial(_pass, port, False, places, truth)
-        samples = interleaved(rounds, clients)
-    return Hot("a cold chunk of 1 TiB, sparse", "of 1 GiB", samples, 1 / 1.1)
+    return Hot(work, "h5py reading each tile, no HTTP, no PNG", samples, 20, "h5py")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.celled import Celled
 from benchmarks.connectome import A_ROUND, loaded, opened, taking_turns
 from benchmarks.measure import Samples
+from benchmarks.memory import peak
 from benchmarks.questions import ask_engine, chosen
 from benchmarks.synapses import parquet, tile
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 __all__ = ["TILES", "Large", "measure"]
@@ -98,6 +99,4 @@ def measure(data: Path, folder: Path, synapses: int, rounds: int, console: Conso
 def _load(path: Path, file: Path, synapses: int) -> tuple[float, int]:
     _, seconds = loaded("Sqlite", str(file), path, synapses)
     # Unlike the figure of getrusage this one is not that of the parent process to begin with.
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return seconds, 1024 * int(found[1])
+    return seconds, peak("self")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -20,10 +19,12 @@ import tensorstore as ts
 import tifffile
 
 from benchmarks.measure import WrongAnswer
+from benchmarks.memory import below, resident
 from benchmarks.peers import HOST, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -97,10 +98,10 @@ def measure(folder: Path, channels: int, asked: int, work: Path) -> Many:
         first = time.perf_counter() - start
         for number in numbers:
             _check(port, folder.name, number)
-        pids = [pid, *_below(pid)]
-        resident = sum(map(_resident, pids))
+        pids = [pid, *below(pid)]
+        taken = sum(map(resident, pids))
         files = sum(len(os.listdir(f"/proc/{each}/fd")) for each in pids)
-    return Many(channels, asked, first, resident, files)
+    return Many(channels, asked, first, taken, files)
 
 
 def _voxels(number: int) -> Voxels:
@@ -125,19 +126,6 @@ def _check(port: int, sample: str, number: int) -> None:
         tile = answer.read()
     if tile != _voxels(number)[depth // 2].tobytes():
         raise WrongAnswer(f"the tile of {dataset}/{channel} is not as written")
-
-
-def _below(pid: int) -> list[int]:
-    """Give the children of a process, and theirs."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    children = [int(word) for word in text.split()]
-    return children + [each for child in children for each in _below(child)]
-
-
-def _resident(pid: int) -> int:
-    text = Path(f"/proc/{pid}/status").read_text()
-    (line,) = (line for line in text.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) << 10
 
 
 def _hdf5(path: Path, voxels: Voxels) -> None:

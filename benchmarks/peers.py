@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-__all__ = ["HOST", "bfly", "find", "machine", "missing", "nginx", "raw_h5py", "serving"]
+__all__ = [
+    "HOST",
+    "bfly",
+    "config_of",
+    "configured",
+    "find",
+    "machine",
+    "missing",
+    "nginx",
+    "raw_h5py",
+    "serving",
+]
 
 HOST = "127.0.0.1"
 
@@ -99,10 +110,22 @@ def nginx(folder: Path, files: dict[str, bytes], workers: int = 1) -> Iterator[i
 @contextlib.contextmanager
 def bfly(folder: Path, config: dict[str, Any], workers: int = 1) -> Iterator[int]:
     """Serve a configuration with Butterfly, as a user would; give the port."""
+    with serving(folder, configured(folder, config), workers) as (port, _):
+        yield port
+
+
+def config_of(path: str, **settings: int) -> dict[str, Any]:
+    """Give the configuration that serves one file as ``e::s::d/em``."""
+    channels = [{"name": "em", "path": path}]
+    samples = [{"name": "s", "datasets": [{"name": "d", "path": "/", "channels": channels}]}]
+    return {"bfly": {"experiments": [{"name": "e", "samples": samples}], **settings}}
+
+
+def configured(folder: Path, config: dict[str, Any]) -> str:
+    """Write a configuration for ``-e``; give its path."""
     path = folder / "bfly.yaml"
     path.write_text(yaml.safe_dump(config))
-    with serving(folder, str(path), workers) as (port, _):
-        yield port
+    return str(path)
 
 
 @contextlib.contextmanager
@@ -161,6 +184,7 @@ def _free_port() -> int:
 def machine() -> dict[str, str]:
     """Say what the figures are true for: the processor, its load, the versions that count."""
     packages = ("bfly", "uvicorn", "numpy", "h5py", "imagecodecs", "isal", "opencv-python-headless")
+    packages += ("cloud-volume", "zarr", "neuroglancer")
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "load before": f"{os.getloadavg()[0]:.2f}",

@@ -17,9 +17,10 @@ import h5py
 import imagecodecs
 import numpy as np
 
+from benchmarks.client import get
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import HOST, bfly, find, nginx
-from benchmarks.serving import get, load
+from benchmarks.serving import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

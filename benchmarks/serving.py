@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import subprocess
 import tempfile
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +12,7 @@ import h5py
 import imagecodecs
 import numpy as np
 
+from benchmarks.client import get, under_load
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.peers import HOST, bfly, find, missing, nginx
 
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Volume
 
-__all__ = ["Serving", "get", "load", "measure", "requests_a_second"]
-
-CONNECTIONS = 16
+__all__ = ["CHUNK", "Serving", "load", "measure"]
 
 TILE = "/api/data?experiment=e&sample=s&dataset=d&channel=em&z=128&y=0&x=0&height=512&width=512"
 CHUNK = "/pre/e::s::d/em/0/64-128_128-192_64-128"
@@ -111,14 +107,6 @@ def _right_tile(server: str, volume: Volume) -> bytes:
     return answer
 
 
-def get(url: str, accept: str = "") -> bytes:
-    """Ask for a URL, perhaps with a header ``Accept``."""
-    request = urllib.request.Request(url, headers={"accept": accept} if accept else {})
-    with urllib.request.urlopen(request, timeout=60) as response:
-        body: bytes = response.read()
-        return body
-
-
 def load(
     what: str,
     volume: Volume,
@@ -154,28 +142,10 @@ def load(
         return row
 
     def client(url: str) -> Callable[[], float]:
-        return lambda: requests_a_second(url, seconds, len(answer), accept)
+        return lambda: under_load(url, seconds, len(answer), accept).rate
 
     row.samples = interleaved(rounds, {name: client(url) for name, url in urls.items()})
     for url in urls.values():
         if get(url, accept) != answer:
             raise WrongAnswer(f"{url} has another answer after the load than before it")
     return row
-
-
-def requests_a_second(url: str, seconds: int, nbytes: int, accept: str = "") -> float:
-    """Let wrk ask for a URL, and see to it that all answers were whole."""
-    header = ["-H", f"Accept: {accept}"] if accept else []
-    command = [find("wrk") or "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *header, url]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
-    said = ran.stdout + ran.stderr
-    total = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?)B read", said)
-    if total is None or "Non-2xx" in said or "Socket errors" in said:
-        raise WrongAnswer(f"{url} under load:\n{said}")
-    requests = int(total[1])
-    read = float(total[4]) * 1024 ** " KMGT".index(total[5] or " ")
-    if read < 0.98 * requests * nbytes:
-        raise WrongAnswer(f"{url} under load gave {read:.0f} bytes for {requests} requests")
-    rate = re.search(r"Requests/sec: *([\d.]+)", said)
-    assert rate is not None
-    return float(rate[1])

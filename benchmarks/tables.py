@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from benchmarks.annotating import Annotating
     from benchmarks.connectome import Connectome
     from benchmarks.edits import Edited
-    from benchmarks.hot import Hot
     from benchmarks.large import Large
     from benchmarks.querying import Querying
     from benchmarks.reading import Reading
@@ -27,7 +26,6 @@ __all__ = [
     "show_annotating",
     "show_connectome",
     "show_edits",
-    "show_hot",
     "show_large",
     "show_machine",
     "show_protocols",
@@ -113,18 +111,6 @@ def show_serving(rows: Sequence[Serving], console: Console) -> None:
     console.print(table)
     for reason in {row.skipped for row in rows if row.skipped}:
         console.print(f"Skipped: {reason}", style="yellow")
-
-
-def show_hot(rows: Sequence[Hot], console: Console) -> None:
-    """Print how many times as fast as a peer each hot path is."""
-    table = Table(title="Hot paths, milliseconds each")
-    for name in ("work", "against", "bfly", "peer", "× peer", "target"):
-        table.add_column(name, justify="left" if name in ("work", "against") else "right")
-    for row in rows:
-        ours, theirs = (1000 * median(row.samples[name]) for name in ("bfly", "peer"))
-        ratio = judged(theirs / ours, round(row.target, 2))
-        table.add_row(row.work, row.against, f"{ours:.3f}", f"{theirs:.3f}", *ratio)
-    console.print(table)
 
 
 def show_reading(row: Reading, console: Console) -> None:
