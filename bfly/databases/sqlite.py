@@ -45,6 +45,11 @@ PAGE = 8192
 CACHE = 16 << 20
 """Bytes of pages that a connection keeps, besides what the system caches."""
 
+MAPPED = 1 << 40
+"""Bytes of the file that are read as memory instead of copied, or as many as SQLite allows (2 GiB).
+What another process writes makes it forget the pages of its own cache, not these. Only
+``VACUUM``, which is never run, would cut the file off below them."""
+
 LOG = 64 << 20
 """Bytes of the write-ahead log that are kept once all in it is in the file; a load makes it
 as large as the tables."""
@@ -129,6 +134,7 @@ class Sqlite(PackedDatabase):
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = {-CACHE // 1024}")
+            connection.execute(f"PRAGMA mmap_size = {MAPPED}")
             connection.execute(f"PRAGMA journal_size_limit = {LOG}")
         except sqlite3.Error:
             connection.close()
