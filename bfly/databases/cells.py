@@ -92,8 +92,9 @@ class Curve:
 
     def numbers(self, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
         """Give the Morton numbers of the cells of voxels."""
+        # `numpy.clip` takes thrice as long for the few rows of a pack.
         z, y, x = (
-            spread(np.clip((axis >> s) + HALFWAY, 0, TOP), SPREAD)
+            spread(np.minimum(np.maximum((axis >> s) + HALFWAY, 0), TOP), SPREAD)
             for axis, s in zip((z, y, x), self.shift, strict=True)
         )
         result: NDArray[np.uint64] = z << 2 | y << 1 | x

@@ -98,11 +98,10 @@ class Edit:
         if HEADS[self._kind]:
             heads = np.full(len(rows), int.from_bytes(name[:8], "big"), np.uint64)
         rows = rows[np.argsort(key_bytes(keys_of(self._kind, self._curve, rows, heads)))]
-        # A pack twice as large as a new one is divided evenly, so that the parts may grow.
-        size = 2 * SIZES[self._kind]
-        if len(rows) > size:
-            size = ceil_div(len(rows), ceil_div(len(rows), SIZES[self._kind]))
-        texts = WordList(words + self._words)
-        pieces = packs(self._kind, self._curve, layout, texts, rows, heads, True, size)
-        result = list(pieces)
-        return [(name, result[0][1]), *result[1:]] if result else []
+        texts, size = WordList(words + self._words), SIZES[self._kind]
+        if len(rows) <= 2 * size:
+            return [(name, layout.pack(rows, texts))] if len(rows) else []
+        # Divided evenly, so that the parts may grow.
+        size = ceil_div(len(rows), ceil_div(len(rows), size))
+        first, *rest = packs(self._kind, self._curve, layout, texts, rows, heads, True, size)
+        return [(name, first[1]), *rest]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import orjson
+from typing_extensions import override
+
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import INPUT
@@ -123,6 +126,13 @@ class FeatureQuery(_Entities):
         if isinstance(answer, dict):
             return {str(number): side for number, side in answer.items()}
         return list(map(str, answer)) if isinstance(answer, list) else answer
+
+    @override
+    def _text(self, answer: Any) -> str:
+        if self.format == "yaml":
+            return super()._text(answer)
+        # Thousands of ids: `json` takes as long for them as the database does.
+        return orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 class RowsQuery(_Entities):

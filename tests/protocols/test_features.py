@@ -294,4 +294,4 @@ def test_real_synapses_of_microns_by_configuration_alone(data: Path, serve) -> N
                 assert int(mine["cleft_vx"]) == int(row["cleft_vx"])
             first = truth[0]
             parent = feature(client, "synapse_parent", id=first["id"])
-            assert f'"synapse_parent_pre": {first["pre_root_id"]}' in parent.text
+            assert f'"synapse_parent_pre":{first["pre_root_id"]}' in parent.text
