@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bfly.geometry import BoundingBox
+    from bfly.loader import Loader
     from bfly.queries.data import DataQuery
-    from bfly.tiles import Tiles
     from bfly.workers import Workers
 
 __all__ = ["Ahead"]
@@ -44,8 +44,8 @@ class Ahead:
 
     Parameters
     ----------
-    tiles : Tiles
-        Read and keep the tiles.
+    loader : Loader
+        Reads and keeps the tiles.
     workers : Workers
         Those of the background.
     memory : int
@@ -57,8 +57,8 @@ class Ahead:
         The work on the guesses, once there was any.
     """
 
-    def __init__(self, tiles: Tiles, workers: Workers, memory: int) -> None:
-        self._tiles = tiles
+    def __init__(self, loader: Loader, workers: Workers, memory: int) -> None:
+        self._loader = loader
         self._workers = workers
         self._most = int(memory * PART)
         self._lock = threading.Lock()
@@ -127,7 +127,7 @@ class Ahead:
                     return
                 d_query = self._guesses.pop()
             try:
-                whole = self._tiles.load_all(d_query, lambda: not self._held)
+                whole = self._loader.load_all(d_query, lambda: not self._held)
             except ButterflyError as error:
                 # Who asks for it will be told.
                 log.debug("Reading ahead: %s", error)

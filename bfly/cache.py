@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bfly.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bfly.keywords import RUNTIME
 
 __all__ = ["Cache"]
@@ -66,6 +68,25 @@ class Cache:
             self._cache.move_to_end(key)
             CACHE_HITS.inc()
             return entry[0]
+
+    def get_many(self, keys: Collection[str]) -> list[Any]:
+        """Get several values at one go, each as `get` gives it.
+
+        Parameters
+        ----------
+        keys : collection of str
+            As given to `set`.
+        """
+        with self._lock:
+            found = [self._cache.get(key) for key in keys]
+            for key, entry in zip(keys, found, strict=True):
+                if entry is not None:
+                    self._cache.move_to_end(key)
+        values = [[] if entry is None else entry[0] for entry in found]
+        misses = found.count(None)
+        CACHE_MISSES.inc(misses)
+        CACHE_HITS.inc(len(found) - misses)
+        return values
 
     def set(self, key: str, value: Any) -> int:
         """Keep a value, in place of an older one of that key, and let go of old entries.

@@ -100,7 +100,7 @@ class Core:
         self._tiles = Tiles(self._cache, self._workers, self.background, limit)
         self.findings = Findings(self._channels, self._tiles)
         self.slabs = Slabs(self._channels, self._tiles)
-        self.ahead = Ahead(self._tiles, self.background, self._cache._max_memory)
+        self.ahead = Ahead(self._tiles.loader, self.background, self._cache._max_memory)
         self._edited = EditAnswers(self.edits, self._tiles, limit)
 
     @property
@@ -309,4 +309,4 @@ class Core:
         numpy.ndarray
             zyx, read-only; cut off at the volume's end.
         """
-        return self._tiles.load(t_query)
+        return self._tiles.loader.load(t_query)

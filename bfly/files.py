@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.disk_cache import DiskCache
 
-__all__ = ["Files", "Stamp", "is_url", "read_exactly", "stamp_of"]
+__all__ = ["Files", "Stamp", "is_url", "read_exactly", "seen_at", "stamp_of"]
 
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
@@ -31,6 +32,18 @@ def stamp_of(path: str) -> Stamp:
         return _stamp(os.stat(path))
     except OSError:
         return None
+
+
+def seen_at(path: str) -> tuple[Stamp, bool]:
+    """Give what is at a path, as `stamp_of` gives it, and whether it is a link; in one look.
+
+    The stamp of a link is its own, not that of the file where it leads.
+    """
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None, False
+    return _stamp(status), stat.S_ISLNK(status.st_mode)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bfly.channels import Channels
+    from bfly.planning import Slices
     from bfly.queries.data import DataQuery
     from bfly.queries.label import LabelQuery
     from bfly.tiles import Tiles
@@ -86,12 +87,12 @@ def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:
     inside = 0
     lock = threading.Lock()
 
-    def look(voxels: Voxels, place: BoundingBox) -> None:
+    def look(voxels: Voxels, _place: Slices) -> None:
         nonlocal inside
         values = _values(voxels)
         with lock:
             found.update(values)
-            inside += place.size
+            inside += voxels.size
 
     tiles.show(d_query, look)
     if inside < d_query.box.size:
@@ -104,7 +105,7 @@ def highest(tiles: Tiles, d_query: DataQuery) -> int:
     found = 0
     lock = threading.Lock()
 
-    def look(voxels: Voxels, _place: BoundingBox) -> None:
+    def look(voxels: Voxels, _place: Slices) -> None:
         nonlocal found
         value = int(voxels.max())
         with lock:
@@ -119,12 +120,12 @@ def box_of(tiles: Tiles, d_query: DataQuery, label: int) -> BoundingBox | None:
     found: BoundingBox | None = None
     lock = threading.Lock()
 
-    def look(voxels: Voxels, place: BoundingBox) -> None:
+    def look(voxels: Voxels, place: Slices) -> None:
         nonlocal found
         part = _box_around(voxels == label)
         if part is None:
             return
-        part = part.shift(place.start)
+        part = part.shift(zyx(along.start for along in place)).shift(d_query.box.start)
         with lock:
             found = part if found is None else found.joined(part)
 

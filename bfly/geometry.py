@@ -19,6 +19,9 @@ __all__ = ["BoundingBox", "Scale", "Zyx", "ceil_div", "copy_rows", "fit_tile", "
 
 Zyx = tuple[int, int, int]
 
+FEW = 16_384
+"""Voxels that are copied in less time than it takes to see whether their rows are whole."""
+
 
 def zyx(values: Iterable[int]) -> Zyx:
     """Give three plain integers as a z, y, x tuple.
@@ -63,13 +66,14 @@ class BoundingBox:
     @property
     def shape(self) -> Zyx:
         """The extent (z, y, x) in voxels; never negative."""
-        a, b = self.start, self.stop
-        return max(0, b[0] - a[0]), max(0, b[1] - a[1]), max(0, b[2] - a[2])
+        (a, b, c), (i, j, k) = self.start, self.stop
+        return i - a if i > a else 0, j - b if j > b else 0, k - c if k > c else 0
 
     @property
     def size(self) -> int:
         """The number of voxels."""
-        return math.prod(self.shape)
+        depth, height, width = self.shape
+        return depth * height * width
 
     def __and__(self, other: BoundingBox) -> BoundingBox:
         """Give the box that lies in both; its size is 0 where there is none."""
@@ -113,10 +117,8 @@ class BoundingBox:
         tile : tuple of int
             The shape (z, y, x) of a tile in voxels; tile (0, 0, 0) starts at voxel (0, 0, 0).
         """
-        return BoundingBox(
-            zyx(a // t for a, t in zip(self.start, tile, strict=True)),
-            zyx(ceil_div(b, t) for b, t in zip(self.stop, tile, strict=True)),
-        )
+        (a, b, c), (i, j, k), (z, y, x) = self.start, self.stop, tile
+        return BoundingBox((a // z, b // y, c // x), (-(-i // z), -(-j // y), -(-k // x)))
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
@@ -155,13 +157,13 @@ class Scale:
 def copy_rows(voxels: Voxels, target: Voxels) -> None:
     """Copy voxels to an array of the same shape (zyx), such as a part of a larger one.
 
-    A row along x moves as one item, which takes numpy half the time that its voxels one by one
-    take.
+    A row along x moves as one item where there are many: that takes numpy half the time that its
+    voxels one by one take.
     """
-    row = voxels.shape[2] * voxels.itemsize
-    strides = {voxels.itemsize, voxels.strides[2], target.strides[2]}
-    if row and voxels.dtype == target.dtype and len(strides) == 1:
-        voxels, target = voxels.view(f"V{row}"), target.view(f"V{row}")
+    if voxels.size > FEW and voxels.dtype == target.dtype:
+        row = voxels.shape[2] * voxels.itemsize
+        if {voxels.strides[2], target.strides[2]} == {voxels.itemsize}:
+            voxels, target = voxels.view(f"V{row}"), target.view(f"V{row}")
     target[...] = voxels
 
 

@@ -1,18 +1,48 @@
-"""Planning: which tiles a request needs, and whether there is room for it."""
+"""Planning: which tiles a request needs, where their voxels go, and whether there is room."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bfly.errors import TooLarge
-from bfly.geometry import BoundingBox, Zyx, indexes
+from bfly.geometry import BoundingBox, Zyx
 from bfly.queries.tile import TileQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
     from bfly.level import Level
     from bfly.queries.data import DataQuery
 
-__all__ = ["by_unit", "check_size", "tile_of", "tiles_of"]
+    Slices = tuple[slice, slice, slice]
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+    Found = tuple["Part", Voxels]
+
+__all__ = ["Part", "check_size", "parts_of", "shares", "tile_of", "tiles_of"]
+
+TOGETHER = 64
+"""So many tiles that are cached are copied in less time than it takes to wake a thread for them."""
+
+
+class Part(NamedTuple):
+    """What a request wants of a tile.
+
+    Parameters
+    ----------
+    position : tuple of int
+        The tile's position (z, y, x), counted in tiles.
+    wanted : tuple of slice
+        The voxels, from the tile's first.
+    place : tuple of slice
+        Where they go, from the first voxel of the request's box.
+    """
+
+    position: Zyx
+    wanted: Slices
+    place: Slices
 
 
 def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
@@ -27,6 +57,59 @@ def tiles_of(d_query: DataQuery) -> BoundingBox:
     return box.in_tiles(level.tile) if box.size else BoundingBox.of_shape((0, 0, 0))
 
 
+def parts_of(d_query: DataQuery, tiles: BoundingBox) -> list[Part]:
+    """List what a request wants of some of its tiles, in C order of the tiles.
+
+    What is alike for a whole row of tiles is worked out once, axis by axis.
+    """
+    if not tiles.size:
+        return []
+    level = d_query.volume.level(d_query.resolution)
+    box = d_query.box.relative_to(level.origin)
+    inside = box & level.whole
+    stretches = zip(
+        inside.start, inside.stop, level.tile, tiles.start, tiles.stop, box.start, strict=True
+    )
+    axes = [zip(*_along(*stretch), strict=True) for stretch in stretches]
+    indexes, wanted, places = (itertools.product(*three) for three in zip(*axes, strict=True))
+    return list(map(Part, indexes, wanted, places))
+
+
+def _along(
+    start: int, stop: int, tile: int, first: int, last: int, origin: int
+) -> Iterator[tuple[int, slice, slice]]:
+    """Go along an axis: a tile's position, what is wanted of it, and where that goes."""
+    for index in range(first, last):
+        begin = index * tile
+        a, b = max(start, begin), min(stop, begin + tile)
+        yield index, slice(a - begin, b - begin), slice(a - origin, b - origin)
+
+
+def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
+    """Divide the work on parts of a request into what one thread does without a break.
+
+    Parameters
+    ----------
+    level : Level
+        The mip.
+    parts : list of (Part, array)
+        Each with its tile, which is empty unless it is cached.
+
+    Returns
+    -------
+    list of list
+        Tiles that are cached, a good many of them; or some that are not and are read at once.
+    """
+    cached = [each for each in parts if len(each[1])]
+    units: dict[Zyx, list[Found]] = {}
+    if len(cached) < len(parts):
+        for each in parts:
+            if not len(each[1]):
+                units.setdefault(level.unit(each[0].position).start, []).append(each)
+    batches = [cached[i : i + TOGETHER] for i in range(0, len(cached), TOGETHER)]
+    return batches + list(units.values())
+
+
 def check_size(d_query: DataQuery, limit: int) -> None:
     """Raise `TooLarge` if the voxels of a request take more bytes than a limit."""
     size = d_query.nbytes
@@ -35,11 +118,3 @@ def check_size(d_query: DataQuery, limit: int) -> None:
             f"The cutout of {d_query.shape} voxels (depth, height, width) at resolution "
             f"{d_query.resolution} takes {size} bytes; max-cutout-size is {limit}."
         )
-
-
-def by_unit(level: Level, tiles: BoundingBox) -> list[list[Zyx]]:
-    """List the positions of tiles, by what is read at once."""
-    groups: dict[Zyx, list[Zyx]] = {}
-    for index in indexes(tiles):
-        groups.setdefault(level.unit(index).start, []).append(index)
-    return list(groups.values())

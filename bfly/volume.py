@@ -20,6 +20,7 @@ from bfly.level import Level
 from bfly.sources.store import check_reachable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from bfly.geometry import Zyx
@@ -219,4 +220,9 @@ class Volume:
 
     def tile_key(self, mip: int, index: Zyx) -> str:
         """Name a tile in the cache, for this state of the files alone."""
-        return f"{self._prefix}/{mip}/{index[0]}.{index[1]}.{index[2]}"
+        return self.tile_keys(mip, [index])[0]
+
+    def tile_keys(self, mip: int, indexes: Iterable[Zyx]) -> list[str]:
+        """Name several tiles, as `tile_key` does."""
+        prefix = f"{self._prefix}/{mip}"
+        return [f"{prefix}/{z}.{y}.{x}" for z, y, x in indexes]

@@ -11,8 +11,8 @@ import pytest
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
+from bfly.loader import Loader
 from bfly.queries.data import DataQuery
-from bfly.tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 
 
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
-    stored, read = Tiles._stored, []
+    stored, read = Loader._stored, []
 
     def interrupted(self, t_query):
         read.append(t_query.index)
@@ -117,7 +117,7 @@ def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, m
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.ahead.note(query)
-    monkeypatch.setattr(Tiles, "_stored", interrupted)
+    monkeypatch.setattr(Loader, "_stored", interrupted)
     core.ahead.go_on()
     core.ahead.job.result(30)
     assert read == [(1, 0, 0)]
@@ -134,13 +134,13 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.ahead.note(query)
-    monkeypatch.setattr(Tiles, "_stored", fail)
+    monkeypatch.setattr(Loader, "_stored", fail)
     core.ahead.go_on()
     assert core.ahead.job.result(30) is None
 
 
 def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
-    done, load_all = threading.Event(), Tiles.load_all
+    done, load_all = threading.Event(), Loader.load_all
     boxes: list[BoundingBox] = []
 
     def watched(self, d_query, may_go_on) -> bool:
@@ -150,7 +150,7 @@ def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
             done.set()
         return whole
 
-    monkeypatch.setattr(Tiles, "load_all", watched)
+    monkeypatch.setattr(Loader, "load_all", watched)
     address = "/api/data?experiment=exp&sample=sam&dataset=dat&channel=v&x=0&y=0&width=64&height=64"
     with serve(make_tree({"name": "v", "path": path})) as client:
         for z in (10, 11):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import h5py
+import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from bfly.geometry import BoundingBox
@@ -83,3 +86,25 @@ def test_one_tile_is_kept_and_tiles_that_are_kept_are_used(
     box = BoundingBox((0, 0, 60), (8, 128, 200))
     assert (cutout(core, path, box) == VOLUME[box.slices]).all()
     assert reads == []
+
+
+@pytest.mark.parametrize("suffix", ["npy", "tif", "h5"])
+def test_voxels_that_lie_as_they_are_are_read_as_asked(
+    suffix: str, tmp_path: Path, make_core: Callable[..., Core]
+) -> None:
+    volume = random_volume((20, 300, 700), "uint16")
+    path, core = tmp_path / f"em.{suffix}", make_core()
+    if suffix == "npy":
+        np.save(path, volume)
+    elif suffix == "tif":
+        tifffile.imwrite(path, volume, photometric="minisblack")
+    else:
+        with h5py.File(path, "w") as file:
+            file["main"] = volume
+    box = BoundingBox((2, 30, 40), (25, 290, 701))
+    assert (cutout(core, str(path), box) == padded_slice(volume, box)).all()
+    # What is kept is what is known of the channel, and no tile.
+    assert len(core._cache._cache) == 1
+    thin = BoundingBox((0, 0, 350), (20, 300, 351))
+    assert (cutout(core, str(path), thin) == volume[thin.slices]).all()
+    assert len(core._cache._cache) > 1

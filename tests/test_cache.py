@@ -88,3 +88,13 @@ def test_many_threads_leave_the_count_right() -> None:
     for thread in threads:
         thread.join()
     assert cache._now_memory == sum(size for _, size in cache._cache.values()) <= 50_000
+
+
+def test_several_at_once_are_as_one_after_the_other() -> None:
+    cache, values = cache_of(10_000), {key: np.arange(ord(key)) for key in "abc"}
+    for key, value in values.items():
+        cache.set(key, value)
+    a, nothing, b = cache.get_many(["a", "z", "b"])
+    assert (a is values["a"], nothing, b is values["b"]) == (True, [], True)
+    assert list(cache._cache) == ["c", "a", "b"]
+    assert cache.get_many([]) == []

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files, read_exactly, stamp_of
+from bfly.files import Files, read_exactly, seen_at, stamp_of
 
 
 def test_what_is_allowed(tmp_path):
@@ -86,3 +86,14 @@ def test_reading_to_the_last_byte(tmp_path):
         assert read_exactly(fd, 4, 6, str(path)) == b"6789"
         with pytest.raises(SourceError, match="truncated: 5 bytes are expected at 6, 4 are there"):
             read_exactly(fd, 5, 6, str(path))
+
+
+def test_a_link_is_seen_as_one(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"voxels")
+    link.symlink_to(file)
+    assert seen_at(str(file)) == (stamp_of(str(file)), False)
+    stamp, is_link = seen_at(str(link))
+    assert is_link
+    assert stamp != stamp_of(str(file))
+    assert seen_at("/nowhere") == (None, False)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.geometry import BoundingBox, Scale, Zyx, ceil_div, fit_tile, indexes, zyx
+from bfly.geometry import BoundingBox, Scale, Zyx, ceil_div, copy_rows, fit_tile, indexes, zyx
 
 point = st.tuples(*[st.integers(-50, 50)] * 3)
 extent = st.tuples(*[st.integers(1, 60)] * 3)
@@ -85,3 +85,17 @@ def test_a_large_section_is_divided_and_small_chunks_are_joined() -> None:
     assert math.prod(section) <= 1 << 20
     small = fit_tile((8, 8, 8), (999, 999, 999), 1, 128 << 10, 1 << 20)
     assert 128 << 10 <= math.prod(small) < 256 << 10
+
+
+@given(st.sampled_from(["u1", "<u8", "<f4"]), st.sampled_from([(2, 3, 5), (30, 40, 50)]), st.data())
+def test_rows_are_copied_whatever_their_number_and_order(
+    dtype: str, shape: Zyx, data: st.DataObject
+) -> None:
+    axes = data.draw(st.permutations(range(3)))
+    step = data.draw(st.sampled_from([1, 2]))
+    values = np.arange(8 * math.prod(shape)).astype(dtype).reshape([2 * n for n in shape])
+    voxels = values.transpose(axes)[: shape[0], : shape[1], : shape[2] * step : step]
+    target = np.zeros([n + 2 for n in voxels.shape], data.draw(st.sampled_from([dtype, "<u4"])))
+    copy_rows(voxels, target[1:-1, 1:-1, 1:-1])
+    assert (target[1:-1, 1:-1, 1:-1] == voxels.astype(target.dtype)).all()
+    assert np.count_nonzero(target) == np.count_nonzero(voxels.astype(target.dtype))

@@ -27,8 +27,12 @@ __all__ = ["Flat"]
 ROWS = (16, 64, 1024)
 """What is read at once, the axis that changes fastest last: long rows, since they are one read."""
 
-SPARSEST = 4
-"""Of a section no more than this many times the wanted voxels is read to save a read a row."""
+GAP = 12 << 10
+"""Bytes that are copied in the time that one more read takes: so much is read along with what is
+wanted, rather than each row alone."""
+
+SPARSEST = 32
+"""A box is read as it is where that costs no more than to copy so many times its bytes."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,12 @@ class Flat:
             return max(self.sections) + height * width * self.stored.itemsize
         return self.offset + depth * height * width * self.stored.itemsize
 
+    def reads_at_once(self, box: BoundingBox) -> bool:
+        """Tell whether a box is best read as it is, for its rows are long or lie close together."""
+        row, width = self._in_file(box.shape)[2], self._in_file(self.shape)[2]
+        size = self.stored.itemsize
+        return min(width * size, GAP + row * size) <= SPARSEST * row * size
+
     def read(self, fd: int, box: BoundingBox) -> Voxels:
         """Read a box that is not empty and lies inside the volume.
 
@@ -127,7 +137,7 @@ class Flat:
             if self.sections is not None:
                 first = self.sections[z]
             at = first + (box.start[1] * width + box.start[2]) * size
-            if span <= SPARSEST * rows * row:
+            if (width - row) * size <= GAP:
                 data = read_exactly(fd, span * size, at, self.path)
                 strides = (width * size, size)
                 voxels[k] = np.ndarray((rows, row), self.stored, data, strides=strides)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import Scale
 from bfly.sources.images import naming
@@ -82,6 +84,11 @@ class FlatFile(Datasource):
         self._stated = header.voxel_size and (header.voxel_size, "header")
         self.dtype = self._flat.dtype
         self.scales = {0: Scale(self._flat.shape, self._flat.chunk)}
+
+    @override
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        """Nothing is decoded, or all of it was before: see `Flat.reads_at_once`."""
+        return self._flat.reads_at_once(box)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         flat = self._flat

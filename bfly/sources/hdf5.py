@@ -124,6 +124,10 @@ class HDF5(Datasource):
                 return part.read_stream(box.relative_to((z, 0, 0)))
         return None
 
+    @override
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        return all(part.reads_at_once(box) for _, part in self._parts)
+
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         if len(self._parts) == 1 and self._parts[0][0] == 0:
             return self._parts[0][1].read(box)

@@ -126,6 +126,10 @@ class Hdf5Dataset:
         for name, _, _ in dataset.external or ():
             self._files.resolve(_beside(self.path, name))
 
+    def reads_at_once(self, box: BoundingBox) -> bool:
+        """Tell of a dataset without chunks what `Flat.reads_at_once` tells."""
+        return self._flat is not None and self._flat.reads_at_once(box)
+
     def read(self, box: BoundingBox) -> Voxels:
         """Read a box that lies inside the dataset; C order, `dtype`, zyx.
 

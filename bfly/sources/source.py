@@ -102,9 +102,6 @@ class Datasource(ABC):
         The mips that are stored, by their number, 0 among them; others may be missing.
     dtype : numpy.dtype
         Of the voxels as `read` gives them (see `served_dtype`).
-    reads_at_once : bool
-        Whether a box of several chunks is read faster in one go than chunk by chunk, since the
-        source decodes in threads of its own and keeps the chunks that it decoded last.
     stored_as : StoredAs or None
         What `read_encoded` gives; None if it gives nothing.
     """
@@ -119,7 +116,6 @@ class Datasource(ABC):
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
     stored_as: StoredAs | None = None
-    reads_at_once: bool = False
 
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does
@@ -231,6 +227,20 @@ class Datasource(ABC):
         """
         copy_rows(self._read_inside(mip, box), voxels)
 
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        """Tell whether a box of several chunks is best read as it is, and its chunks not kept.
+
+        A chunk that was decoded is worth keeping for whoever asks for the rest of it. That gains
+        nothing where there is nothing to decode, since the system keeps the pages of files, or
+        where a library decodes in threads of its own and keeps the chunks itself.
+
+        Parameters
+        ----------
+        mip, box
+            As `read` takes them.
+        """
+        return False
+
     @abstractmethod
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         """Read a box that is not empty and lies inside the scale; else as `read`."""
@@ -258,9 +268,14 @@ class Datasource(ABC):
 
     def _watch(self, path: str) -> None:
         """Remember the state that a file is in; call it before the file is read."""
+        if path not in self._stamps:
+            self._remember(path, stamp_of(path))
+
+    def _remember(self, path: str, stamp: Stamp) -> None:
+        """Remember the state that a file was in before it is read."""
         with self._stamps_lock:
             if path not in self._stamps:
-                self._stamps[path] = stamp_of(path)
+                self._stamps[path] = stamp
                 if len(self._stamps) > WATCHED:
                     del self._stamps[next(iter(self._stamps))]
 

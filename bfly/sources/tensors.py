@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import xxhash
 from typing_extensions import override
 
 from bfly.errors import SourceError
+from bfly.files import seen_at, stamp_of
 from bfly.geometry import BoundingBox, zyx
 from bfly.ladder import StoredLevel, ladder
 from bfly.sources.source import Datasource, served_dtype
@@ -94,8 +94,6 @@ class TensorSource(Datasource):
         self._documents: dict[str, bytes | None] = {}
         self._resolve_folder = lru_cache(FOLDERS)(self.files.resolve)
         self._due = time.monotonic() + RECHECK
-        # What comes from afar is kept on disk by the tiles of the volume.
-        self.reads_at_once = not self.store.is_remote
         if self.store.file is not None:
             self._watch(self.path)
         try:
@@ -171,6 +169,11 @@ class TensorSource(Datasource):
             volume = volume[ts.newaxis]
         return volume[ts.d[:].translate_to[0]], chunk
 
+    @override
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        """Let TensorStore read what lies here; what is afar is kept on disk tile by tile."""
+        return not self.store.is_remote
+
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         if self.store.folder is not None:
             for name in self._names[mip](box):
@@ -204,10 +207,12 @@ class TensorSource(Datasource):
         """Watch a file and see to it that it may be read."""
         if path not in self._stamps:
             # To resolve all of a path takes longer than to read a small chunk.
-            self._resolve_folder(os.path.dirname(path))
-            if os.path.islink(path):
+            self._resolve_folder(path.rpartition("/")[0])
+            stamp, is_link = seen_at(path)
+            if is_link:
                 self.files.resolve(path)
-            self._watch(path)
+                stamp = stamp_of(path)
+            self._remember(path, stamp)
 
 
 def grid_names(

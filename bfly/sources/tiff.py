@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 import tifffile
+from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import stamp_of
 from bfly.ladder import StoredLevel, ladder
+from bfly.sources.flat import Flat
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.geometry import BoundingBox
-    from bfly.sources.flat import Flat
 
 __all__ = ["Tiff", "has_sections"]
 
@@ -77,6 +78,12 @@ class Tiff(Datasource):
             self.scales = {mip: scale for mip, (_, scale) in mips.items()}
             self._levels: dict[int, Flat | Paged] = {mip: found[n] for mip, (n, _) in mips.items()}
             self._stated = voxel_size(tiff, self.path)
+
+    @override
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        """See `Flat.reads_at_once`; strips and tiles that are decoded are kept."""
+        level = self._levels[mip]
+        return isinstance(level, Flat) and level.reads_at_once(box)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         with self.files.open(self.path) as (fd, stamp):

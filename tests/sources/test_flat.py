@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.flat import ROWS, Flat
+from bfly.sources.flat import GAP, ROWS, Flat
 from bfly.testing.volumes import boxes, random_volume
 
 SHAPE = (5, 40, 133)
@@ -68,3 +68,32 @@ def test_what_is_read_at_once_is_rows_and_no_more_than_a_mebivoxel(shape, order)
     assert all(1 <= c <= n for c, n in zip(chunk, shape, strict=True))
     assert np.prod(chunk) <= np.prod(ROWS)
     assert chunk[order[2]] == min(shape[order[2]], ROWS[2])
+
+
+@pytest.mark.parametrize("width", [64, GAP, GAP + 63, GAP + 64, GAP + 65])
+def test_rows_close_together_and_far_apart(tmp_path, width):
+    volume = random_volume((2, 5, width), "uint8")
+    path = tmp_path / "voxels"
+    path.write_bytes(volume.tobytes())
+    flat = Flat(str(path), volume.shape, volume.dtype)
+    with open(path, "rb") as file:
+        for box in (
+            BoundingBox((0, 1, 0), (2, 4, 64)),
+            BoundingBox((1, 0, width - 64), (2, 5, width)),
+        ):
+            np.testing.assert_array_equal(flat.read(file.fileno(), box), volume[box.slices])
+
+
+@pytest.mark.parametrize(
+    ("row", "width", "order", "direct"),
+    [
+        (64, 1024, (0, 1, 2), True),  # the rows lie close together
+        (512, 100_000, (0, 1, 2), True),  # they are long
+        (256, 100_000, (0, 1, 2), False),
+        (1, 1024, (0, 1, 2), False),  # a section along x
+        (512, 1024, (2, 1, 0), False),  # which z is here
+    ],
+)
+def test_a_box_is_read_as_it_is_where_little_else_is_read(row, width, order, direct):
+    flat = Flat("", (1024, 1024, width), np.dtype("u1"), order=order)
+    assert flat.reads_at_once(BoundingBox.of_shape((1, 512, row), (9, 8, 0))) is direct
