@@ -29,7 +29,7 @@ docs: $(VENV)/for-docs ## build docs/_build/index.html, warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going $(ARGS) docs docs/_build
 	@echo "The documentation is docs/_build/index.html."
 
-bench: $(VENV)/for-bench ## measure the speed beside nginx, h5py, cv2 and numpy
+bench: $(VENV)/for-bench ## measure the speed beside nginx, h5py and others
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 PAGE := $(shell find web -name node_modules -prune -o -type f -print)

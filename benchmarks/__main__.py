@@ -32,6 +32,8 @@ from benchmarks import (
     sizes,
     streams,
     tables,
+    throughput,
+    users,
 )
 from benchmarks.data import volumes
 from benchmarks.measure import WrongAnswer
@@ -86,6 +88,7 @@ def main() -> int:
     kept = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%S.json")
     kept.write_text(json.dumps(raw, indent=1) + "\n")
     console.print(f"Every answer was right. All samples: {os.path.relpath(kept)}")
+    console.print(f"As plots: python -m benchmarks.report {os.path.relpath(kept)}")
     return 0
 
 
@@ -121,6 +124,10 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     file_tables.show_cutouts(rows, console)
     for row in rows:
         yield "cutouts", row
+    used = list(users.measure(paths, voxels, rounds=1 if quick else 3))
+    hot_tables.show_users(used, console)
+    for row in used:
+        yield "users", row
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
         edges = EDGES // 10 if quick else EDGES
         edited = edits.measure(
@@ -134,6 +141,9 @@ def _larger(volume: Volume, quick: bool, console: Console) -> Iterator[Figures]:
     streamed = streams.measure(volume, rounds=1 if quick else 5, seconds=1 if quick else 2)
     hot_tables.show_streams(streamed, console)
     yield "streams", streamed
+    loads = throughput.measure(volume, rounds=1 if quick else 2)
+    hot_tables.show_throughput(loads, console)
+    yield "throughput", loads
     sized = sizes.measure(volume, rounds=3 if quick else 7)
     hot_tables.show_sizes(sized, console)
     yield "sizes", sized

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.tables import judged
+from benchmarks.users import BFLY, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,8 +19,17 @@ if TYPE_CHECKING:
     from benchmarks.sizes import Sizes
     from benchmarks.streams import Streams
     from benchmarks.targets import Target
+    from benchmarks.throughput import Throughput
+    from benchmarks.users import Users
 
-__all__ = ["show_hot", "show_sizes", "show_streams", "show_targets"]
+__all__ = [
+    "show_hot",
+    "show_sizes",
+    "show_streams",
+    "show_targets",
+    "show_throughput",
+    "show_users",
+]
 
 
 def show_hot(rows: Sequence[Hot], console: Console) -> None:
@@ -73,4 +83,33 @@ def show_targets(rows: Iterable[Target], console: Console) -> None:
     for row in rows:
         verdict = judged(row.figure, row.target, "≥" if row.least else "≤")
         table.add_row(row.work, row.against, row.ours, row.theirs, *verdict)
+    console.print(table)
+
+
+def show_users(rows: Iterable[Users], console: Console) -> None:
+    """Print what clients wait for, as people run them."""
+    table = Table(title="The same client, data and machine; random cutouts of uint8, ms")
+    for name in ("client", "cutout", "without bfly", "theirs", "bfly", "bfly, one request"):
+        left = name in ("client", "without bfly")
+        table.add_column(name, justify="left" if left else "right")
+    for row in rows:
+        ms = {who: f"{1000 * median(samples):.2f}" for who, samples in row.samples.items()}
+        cutout = " × ".join(map(str, row.shape))
+        alone = ms.get(REQUEST, "—")
+        table.add_row(row.client, cutout, row.peer, ms[row.peer], ms[BFLY], alone)
+    console.print(table)
+
+
+def show_throughput(row: Throughput, console: Console) -> None:
+    """Print requests a second by the number of connections."""
+    if row.skipped:
+        console.print(f"Skipped: {row.skipped}", style="yellow")
+        return
+    table = Table(title=f"Warm 64³ chunk, requests a second by connections; {row.data}")
+    table.add_column("connections", justify="right")
+    for who in row.rates:
+        table.add_column(who, justify="right")
+    for place, connections in enumerate(row.connections):
+        rates = [f"{median(samples[place]):,.0f}" for samples in row.rates.values()]
+        table.add_row(str(connections), *rates)
     console.print(table)

@@ -27,7 +27,9 @@ __all__ = [
     "bfly",
     "config_of",
     "configured",
+    "files_over_http",
     "find",
+    "local_volume",
     "machine",
     "missing",
     "nginx",
@@ -141,9 +143,31 @@ def serving(folder: Path, experiments: str, workers: int = 1) -> Iterator[tuple[
 @contextlib.contextmanager
 def raw_h5py(folder: Path, path: str) -> Iterator[int]:
     """Serve the raw chunks of a file, read with h5py, with the server that Butterfly uses."""
+    with _script("raw_h5py.py", folder, path) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def local_volume(folder: Path, path: str) -> Iterator[int]:
+    """Serve the dataset of a file with the Python package of Neuroglancer."""
+    with _script("local_volume.py", folder, path) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _script(name: str, folder: Path, path: str) -> Iterator[int]:
     port = _free_port()
-    command = [sys.executable, str(Path(__file__).with_name("raw_h5py.py")), path, str(port)]
+    command = [sys.executable, str(Path(__file__).with_name(name)), path, str(port)]
     with _running(command, folder, port):
+        yield port
+
+
+@contextlib.contextmanager
+def files_over_http(folder: Path, root: Path) -> Iterator[int]:
+    """Serve a folder of files with Python's own ``http.server``, as it is run by hand."""
+    port = _free_port()
+    command = [sys.executable, "-m", "http.server", "--bind", HOST, "--directory", str(root)]
+    with _running([*command, str(port)], folder, port):
         yield port
 
 
