@@ -79,11 +79,12 @@ class Tiles:
 
     def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
         check_size(d_query, limit)
-        parts = self._found(d_query, tiles_of(d_query))
-        if self._is_direct(d_query, parts):
-            TILES_READ.inc(len(parts))
+        tiles = tiles_of(d_query)
+        if self._is_direct(d_query, tiles):
+            TILES_READ.inc(tiles.size)
             level = d_query.volume.level(d_query.resolution)
             return d_query.volume.source.read(level.mip, d_query.box.relative_to(level.origin))
+        parts = self._found(d_query, tiles)
         if len(parts) == 1:
             tile = self.loader.load(tile_of(d_query, parts[0][0].position))
             if tile.shape == d_query.box.shape:
@@ -98,19 +99,17 @@ class Tiles:
         cached = self.loader.cached(d_query, [part.position for part in parts])
         return list(zip(parts, cached, strict=True))
 
-    def _is_direct(self, d_query: DataQuery, parts: list[Found]) -> bool:
+    def _is_direct(self, d_query: DataQuery, tiles: BoundingBox) -> bool:
         """Tell whether a box of several tiles is best read past the cache, in one go.
 
-        That is so where the source says so, unless most of the tiles are cached, or edits or a
-        mip have to be worked out tile by tile.
+        That is so where the source says so, unless edits or a mip have to be worked out tile by
+        tile.
         """
         volume, mip = d_query.volume, d_query.resolution
         level = volume.level(mip)
-        if len(parts) < 2 or level.stored != mip or merges(d_query):
+        if tiles.size < 2 or level.stored != mip or merges(d_query):
             return False
-        cached = sum(len(tile) > 0 for _, tile in parts)
-        box = d_query.box.relative_to(level.origin)
-        return cached * 2 <= len(parts) and volume.source.reads_at_once(mip, box)
+        return volume.source.reads_at_once(mip, d_query.box.relative_to(level.origin))
 
     def fill(self, d_query: DataQuery, voxels: Voxels) -> None:
         """Put the voxels of a request's box into an array of its shape, past the cache.

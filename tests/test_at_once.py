@@ -76,16 +76,13 @@ def test_an_offset_is_counted(path: str, make_core: Callable[..., Core]) -> None
     assert (found == padded_slice(VOLUME, box.relative_to((1, 7, 30)))).all()
 
 
-def test_one_tile_is_kept_and_tiles_that_are_kept_are_used(
+def test_one_tile_is_kept(
     path: str, reads: list[BoundingBox], make_core: Callable[..., Core]
 ) -> None:
-    core = make_core()
-    for x in (0, 128):
-        cutout(core, path, BoundingBox.of_shape(TILE, (0, 0, x)))
-    reads.clear()
-    box = BoundingBox((0, 0, 60), (8, 128, 200))
-    assert (cutout(core, path, box) == VOLUME[box.slices]).all()
-    assert reads == []
+    core, box = make_core(), BoundingBox.of_shape(TILE, (0, 0, 128))
+    for _ in range(2):
+        assert (cutout(core, path, box) == VOLUME[box.slices]).all()
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize("suffix", ["npy", "tif", "h5"])
