@@ -96,7 +96,8 @@ class Maker:
         )
         if query.lasting:
             core.remember(key, answer)
-        if isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
+        # Who takes chunks as they are stored gains nothing from tiles that are decoded.
+        if not stored and isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
             core.ahead.note(query)
         return answer
 

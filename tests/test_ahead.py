@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from bfly.ahead import Ahead
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.loader import Loader
@@ -157,3 +158,16 @@ def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
             assert client.get(f"{address}&z={z}").status_code == 200
         assert done.wait(30)
     assert boxes == [BoundingBox((75, 0, 0), (76, 64, 64))]
+
+
+def test_chunks_that_are_sent_as_stored_are_not_followed(
+    serve, make_tree, path: str, monkeypatch
+) -> None:
+    noted: list[BoundingBox] = []
+    monkeypatch.setattr(Ahead, "note", lambda _self, d_query: noted.append(d_query.box))
+    chunk = "/pre/exp::sam::dat/v/0/0-64_0-64_{}-{}"
+    with serve(make_tree({"name": "v", "path": path})) as client:
+        for coding, z in (("deflate", 0), ("identity", TILE)):
+            headers = {"accept-encoding": coding}
+            assert client.get(chunk.format(z, z + TILE), headers=headers).status_code == 200
+    assert noted == [BoundingBox.of_shape((TILE,) * 3, (TILE, 0, 0))]
