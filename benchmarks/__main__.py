@@ -76,17 +76,19 @@ def main() -> int:
     tables.show_machine(facts, console)
     raw: dict[str, Any] = {"machine": facts, "quick": given.quick}
     DATA.mkdir(parents=True, exist_ok=True)
+    kept = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%S.json")
     try:
         figures = _large(console) if given.large else _all(given.quick, console)
         for name, row in figures:
             raw.setdefault(name, []).append(asdict(row))
+            # A run that is cut off has taken minutes, too.
+            kept.write_text(json.dumps(raw, indent=1) + "\n")
     except WrongAnswer as error:
+        kept.unlink(missing_ok=True)
         console.print(f"A wrong answer: {error}", style="bold red")
         return 1
     if not given.large:
         hot_tables.show_targets(targets_of(raw), console)
-    kept = RESULTS / time.strftime("%Y-%m-%dT%H-%M-%S.json")
-    kept.write_text(json.dumps(raw, indent=1) + "\n")
     console.print(f"Every answer was right. All samples: {os.path.relpath(kept)}")
     console.print(f"As plots: python -m benchmarks.report {os.path.relpath(kept)}")
     return 0
