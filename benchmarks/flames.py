@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main() -> None:
     for name, load, cache in (("warm-chunk", _chunk, 1024), ("cold-tile", _tiles, 1)):
         path = folder / f"{name}-{given.label}.svg"
         _sample(volume, path, load, cache)
+        _entitle(path, f"{name.replace('-', ' ')}, {given.label}")
         console.print(f"{path}: {path.stat().st_size:,} bytes")
 
 
@@ -67,6 +69,12 @@ def _sample(volume: Volume, path: Path, load: Load, cache: int) -> None:
                 load(volume, port, SECONDS + 2)
             if spy.returncode:
                 raise SystemExit("py-spy could not look into the server: does it have to be root?")
+
+
+def _entitle(path: Path, title: str) -> None:
+    """Put a title in the place of py-spy's, which is its command with the paths of this machine."""
+    text = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{title}", path.read_text(), count=1)
+    path.write_text(text)
 
 
 def _chunk(volume: Volume, port: int, seconds: int) -> None:

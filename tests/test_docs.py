@@ -317,3 +317,10 @@ def test_the_house_is_whole() -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "picture", sorted(ROOT.glob("docs/performance/*.svg")), ids=lambda path: path.name
+)
+def test_no_picture_says_where_it_was_made(picture: Path) -> None:
+    assert not re.search(r"/docs/performance/|\.venv/", picture.read_text())
