@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.disk_cache import DiskCache
 
-__all__ = ["Files", "Stamp", "is_url", "read_exactly", "seen_at", "stamp_of"]
+__all__ = ["Files", "Stamp", "is_url", "read_exactly", "read_into", "seen_at", "stamp_of"]
 
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
@@ -209,17 +209,32 @@ def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
     SourceError
         The file ends too early or the disk fails; `path` names it in the message.
     """
-    try:
+    with _naming(path):
         data = os.pread(fd, size, offset)
-        while data and len(data) < size:
-            more = os.pread(fd, size - len(data), offset + len(data))
-            if not more:
-                break
-            data += more
+    if len(data) == size:
+        return data
+    # A signal, or a file system of few bytes at a time, may cut a read short.
+    whole = bytearray(size)
+    read_into(fd, memoryview(whole), offset, path)
+    return bytes(whole)
+
+
+def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
+    """Read as `read_exactly`, into memory that is there: flat, of bytes, and filled whole."""
+    size, done = len(target), 0
+    with _naming(path):
+        while done < size and (count := os.preadv(fd, [target[done:]], offset + done)):
+            done += count
+    if done < size:
+        raise SourceError(
+            f"{path} is truncated: {size} bytes are expected at {offset}, {done} are there."
+        )
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Turn what the system says of a read into an error that names the file."""
+    try:
+        yield
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) < size:
-        raise SourceError(
-            f"{path} is truncated: {size} bytes are expected at {offset}, {len(data)} are there."
-        )
-    return data

@@ -1,6 +1,6 @@
 """Voxels that lie in a file as they are, one after the other behind a header.
 
-They are read with ``pread``: a mapped file that another program cuts short would end the
+They are read with ``preadv``: a mapped file that another program cuts short would end the
 process where a read gives an error, and the page cache is the same.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.files import read_exactly
+from bfly.files import read_into
 from bfly.geometry import BoundingBox, zyx
 from bfly.sources.source import served_dtype
 
@@ -64,7 +64,7 @@ class Flat:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The voxels as `read` gives them (see `served_dtype`)."""
+        """The voxels as they are served (see `served_dtype`)."""
         return served_dtype(self.stored, self.path)
 
     @property
@@ -91,7 +91,7 @@ class Flat:
         size = self.stored.itemsize
         return min(width * size, GAP + row * size) <= SPARSEST * row * size
 
-    def read(self, fd: int, box: BoundingBox) -> Voxels:
+    def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
         """Read a box that is not empty and lies inside the volume.
 
         Parameters
@@ -100,11 +100,8 @@ class Flat:
             The open file; it is not sought in.
         box : BoundingBox
             In voxels.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``box.shape``, C order, `dtype`; it may be read-only.
+        voxels : numpy.ndarray
+            Where they are wanted: shape ``box.shape``, any strides, `dtype`.
 
         Raises
         ------
@@ -112,37 +109,36 @@ class Flat:
             The file is cut short or the disk fails.
         """
         place = BoundingBox(zyx(self._in_file(box.start)), zyx(self._in_file(box.stop)))
-        voxels = self._read(fd, place)
+        target = voxels.transpose(self.order)
         # Signed integers are taken as unsigned ones before their bytes are put in order.
-        voxels = voxels.view(f"{self.stored.byteorder}{self.dtype.str[1:]}")
-        voxels = voxels.transpose([self.order.index(axis) for axis in range(3)])
-        return np.ascontiguousarray(voxels).astype(self.dtype, copy=False)
-
-    def _in_file(self, values: Zyx) -> list[int]:
-        return [values[axis] for axis in self.order]
-
-    def _read(self, fd: int, box: BoundingBox) -> Voxels:
-        """Read a box whose axes are the file's."""
+        stored = np.dtype(f"{self.stored.byteorder}{self.dtype.str[1:]}")
         _, height, width = self._in_file(self.shape)
-        depth, rows, row = box.shape
-        size = self.stored.itemsize
-        if self.sections is None and (rows, row) == (height, width):
-            at = self.offset + box.start[0] * height * width * size
-            data = read_exactly(fd, depth * height * width * size, at, self.path)
-            return np.frombuffer(data, self.stored).reshape(box.shape)
-        voxels = np.empty(box.shape, self.stored)
-        span = (rows - 1) * width + row
-        for k, z in enumerate(range(box.start[0], box.stop[0])):
+        _, rows, row = place.shape
+        size = stored.itemsize
+        as_it_is = self.sections is None and (rows, row) == (height, width)
+        if as_it_is and stored == self.dtype and target.flags.c_contiguous:
+            at = self.offset + place.start[0] * height * width * size
+            read_into(fd, target.reshape(-1).view(np.uint8).data, at, self.path)
+            return
+        close = (width - row) * size <= GAP
+        # It is used again for each section, so that its pages are there after the first.
+        piece = np.empty((rows - 1) * width + row if close else row, stored)
+        memory = piece.view(np.uint8).data
+        spread = (
+            np.ndarray((rows, row), stored, piece, strides=(width * size, size)) if close else None
+        )
+        for k, z in enumerate(range(place.start[0], place.stop[0])):
             first = self.offset + z * height * width * size
             if self.sections is not None:
                 first = self.sections[z]
-            at = first + (box.start[1] * width + box.start[2]) * size
-            if (width - row) * size <= GAP:
-                data = read_exactly(fd, span * size, at, self.path)
-                strides = (width * size, size)
-                voxels[k] = np.ndarray((rows, row), self.stored, data, strides=strides)
+            at = first + (place.start[1] * width + place.start[2]) * size
+            if spread is not None:
+                read_into(fd, memory, at, self.path)
+                target[k] = spread
                 continue
             for j in range(rows):
-                data = read_exactly(fd, row * size, at + j * width * size, self.path)
-                voxels[k, j] = np.frombuffer(data, self.stored)
-        return voxels
+                read_into(fd, memory, at + j * width * size, self.path)
+                target[k, j] = piece
+
+    def _in_file(self, values: Zyx) -> list[int]:
+        return [values[axis] for axis in self.order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
@@ -15,8 +16,6 @@ from bfly.sources.unpacked import Unpacked, packing_of, unpacking
 
 if TYPE_CHECKING:
     from typing import Any
-
-    import numpy as np
 
     from bfly.geometry import BoundingBox
     from bfly.sources.flat import Flat
@@ -91,16 +90,23 @@ class FlatFile(Datasource):
         return self._flat.reads_at_once(box)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(mip, box, voxels)
+        return voxels
+
+    @override
+    def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
         flat = self._flat
         with self.files.open(flat.path) as (fd, stamp):
             if stamp != self._stamp:
                 raise SourceChanged(f"{flat.path} changed on disk while it was read.")
             if self._packing is None:
-                return flat.read(fd, box)
+                flat.read_into(fd, box, voxels)
+                return
             with _UNPACKED.open(
                 flat.path, fd, stamp, self._start, self._packing, flat.end
             ) as plain:
-                return flat.read(plain, box)
+                flat.read_into(plain, box, voxels)
 
 
 def head_of(path: str, size: int) -> bytes:

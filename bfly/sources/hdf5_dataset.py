@@ -142,21 +142,27 @@ class Hdf5Dataset:
         """
         if self._chunked:
             return self._read_chunks(box)
-        if self._flat:
-            return self._read_flat(self._flat, box)
-        return self._read_h5py(box)
+        if self._flat is None:
+            return self._read_h5py(box)
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(box, voxels)
+        return voxels
 
     def read_into(self, box: BoundingBox, voxels: Voxels) -> None:
         """Read as `read`, to the place (zyx, the box's shape) where the voxels are wanted."""
-        if not self._chunked:
-            voxels[...] = self.read(box)
-            return
-        for place, chunk in self._chunks_of(box, self._chunk_index()):
-            part = place & box
-            copy_rows(
-                chunk[part.relative_to(place.start).slices],
-                voxels[part.relative_to(box.start).slices],
-            )
+        if self._chunked:
+            for place, chunk in self._chunks_of(box, self._chunk_index()):
+                part = place & box
+                copy_rows(
+                    chunk[part.relative_to(place.start).slices],
+                    voxels[part.relative_to(box.start).slices],
+                )
+        elif self._flat is not None:
+            with self._files.open(self.path) as (fd, stamp):
+                self._check_unchanged(stamp)
+                self._flat.read_into(fd, box, voxels)
+        else:
+            voxels[...] = self._read_h5py(box)
 
     def read_stream(self, box: BoundingBox) -> bytes | None:
         """Give a box of voxels (C order, `dtype`) as a zlib stream, if it is one whole chunk.
@@ -194,11 +200,6 @@ class Hdf5Dataset:
         except (OSError, KeyError) as error:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
         return self._served(voxels.view(self._stored))
-
-    def _read_flat(self, flat: Flat, box: BoundingBox) -> Voxels:
-        with self._files.open(self.path) as (fd, stamp):
-            self._check_unchanged(stamp)
-            return flat.read(fd, box)
 
     def _read_chunks(self, box: BoundingBox) -> Voxels:
         if BoundingBox.of_shape(self.chunk, box.start) == box and all(

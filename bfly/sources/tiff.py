@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import tifffile
 from typing_extensions import override
 
@@ -19,8 +20,6 @@ from bfly.sources.tiff_sizes import voxel_size
 
 if TYPE_CHECKING:
     from typing import Any
-
-    import numpy as np
 
     from bfly.geometry import BoundingBox
 
@@ -86,10 +85,16 @@ class Tiff(Datasource):
         return isinstance(level, Flat) and level.reads_at_once(box)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(mip, box, voxels)
+        return voxels
+
+    @override
+    def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
         with self.files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
                 raise SourceChanged(f"{self.path} changed on disk while it was read.")
-            return self._levels[mip].read(fd, box)
+            self._levels[mip].read_into(fd, box, voxels)
 
 
 def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:

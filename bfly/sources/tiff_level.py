@@ -158,8 +158,8 @@ class Paged:
         dtype = one_value(pixel, path, labels=labels).dtype
         return cls(path, pages, key, key.decode, shape, chunk, dtype, labels)
 
-    def read(self, fd: int, box: BoundingBox) -> Voxels:
-        """Read a box that is not empty and lies inside the level; C order, `dtype`, zyx.
+    def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
+        """Read a box that is not empty and lies inside the level; as `Flat.read_into`.
 
         A strip or tile that was never written is 0.
 
@@ -168,15 +168,14 @@ class Paged:
         SourceError
             A strip or tile is damaged or missing, or the disk fails.
         """
-        result = np.zeros(box.shape, self.dtype)
+        voxels[...] = 0
         for position in indexes(box.in_tiles(self.chunk)):
-            voxels = self._segment(fd, position)
-            if voxels is None:
+            segment = self._segment(fd, position)
+            if segment is None:
                 continue
             start = zyx(p * c for p, c in zip(position, self.chunk, strict=True))
-            part = BoundingBox.of_shape(zyx(voxels.shape), start) & box
-            result[part.relative_to(box.start).slices] = voxels[part.relative_to(start).slices]
-        return result
+            part = BoundingBox.of_shape(zyx(segment.shape), start) & box
+            voxels[part.relative_to(box.start).slices] = segment[part.relative_to(start).slices]
 
     def _segment(self, fd: int, position: Zyx) -> Voxels | None:
         """Read a strip or tile, (z, y, x), None if it was never written."""
