@@ -36,8 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Cutouts", "measure"]
 
-SHAPES = {(64, 64, 64): 3, (1, 512, 512): 3, (256, 256, 256): 1}
-"""Of the cutouts (z, y, x), and how many rounds of each where there is one."""
+SHAPES = ((64, 64, 64), (1, 512, 512), (256, 256, 256))
+"""Of the cutouts (z, y, x)."""
+
+LONG = 3.0
+"""Seconds that the readers of a cutout are compared for at least, up to `MOST` rounds: of what
+takes less than a millisecond a few samples say little."""
+
+MOST = 20
+"""Times as many rounds as are asked for."""
 
 POOL = 64 << 20
 """Bytes, as in `bfly.sources.store`."""
@@ -79,7 +86,7 @@ def measure(paths: dict[str, Path], truth: Voxels, rounds: int) -> Iterator[Cuto
     truth : numpy.ndarray
         The volume that is in each of them.
     rounds : int
-        How many samples are taken of each reader, or more, where a cutout is small.
+        How many samples are taken of each reader, or more, where a cutout takes little time.
 
     Raises
     ------
@@ -89,12 +96,14 @@ def measure(paths: dict[str, Path], truth: Voxels, rounds: int) -> Iterator[Cuto
     for name, path in paths.items():
         with contextlib.ExitStack() as stack:
             readers = {who: stack.enter_context(lent) for who, lent in _readers(name, path).items()}
-            for shape, times in SHAPES.items():
+            for shape in SHAPES:
                 contestants = {
                     who: _sampling(f"{who}, {name}", reader, shape, truth)
                     for who, reader in readers.items()
                 }
-                yield Cutouts(name, shape, interleaved(rounds * times, contestants))
+                once = sum(sum(found) for found in interleaved(1, contestants).values())
+                enough = max(rounds, min(rounds * MOST, round(LONG / once)))
+                yield Cutouts(name, shape, interleaved(enough, contestants))
 
 
 def _readers(name: str, path: Path) -> dict[str, Lent]:

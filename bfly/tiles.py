@@ -80,10 +80,10 @@ class Tiles:
     def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
         check_size(d_query, limit)
         tiles = tiles_of(d_query)
-        if self._is_direct(d_query, tiles):
+        box = d_query.box.relative_to(d_query.off_zyx)
+        if tiles.size > 1 and self._is_direct(d_query, box):
             TILES_READ.inc(tiles.size)
-            level = d_query.volume.level(d_query.resolution)
-            return d_query.volume.source.read(level.mip, d_query.box.relative_to(level.origin))
+            return d_query.volume.source.read(d_query.resolution, box)
         parts = self._found(d_query, tiles)
         if len(parts) == 1:
             tile = self.loader.load(tile_of(d_query, parts[0][0].position))
@@ -99,17 +99,16 @@ class Tiles:
         cached = self.loader.cached(d_query, [part.position for part in parts])
         return list(zip(parts, cached, strict=True))
 
-    def _is_direct(self, d_query: DataQuery, tiles: BoundingBox) -> bool:
+    def _is_direct(self, d_query: DataQuery, box: BoundingBox) -> bool:
         """Tell whether a box of several tiles is best read past the cache, in one go.
 
         That is so where the source says so, unless edits or a mip have to be worked out tile by
-        tile.
+        tile. The box counts from the channel's first voxel.
         """
         volume, mip = d_query.volume, d_query.resolution
-        level = volume.level(mip)
-        if tiles.size < 2 or level.stored != mip or merges(d_query):
+        if volume.level(mip).stored != mip or merges(d_query):
             return False
-        return volume.source.reads_at_once(mip, d_query.box.relative_to(level.origin))
+        return volume.source.reads_at_once(mip, box)
 
     def fill(self, d_query: DataQuery, voxels: Voxels) -> None:
         """Put the voxels of a request's box into an array of its shape, past the cache.

@@ -269,15 +269,15 @@ class Datasource(ABC):
     def _watch(self, path: str) -> None:
         """Remember the state that a file is in; call it before the file is read."""
         if path not in self._stamps:
-            self._remember(path, stamp_of(path))
+            self._remember({path: stamp_of(path)})
 
-    def _remember(self, path: str, stamp: Stamp) -> None:
-        """Remember the state that a file was in before it is read."""
+    def _remember(self, stamps: Mapping[str, Stamp]) -> None:
+        """Remember the states that files were in before they are read."""
         with self._stamps_lock:
-            if path not in self._stamps:
-                self._stamps[path] = stamp
-                if len(self._stamps) > WATCHED:
-                    del self._stamps[next(iter(self._stamps))]
+            for path, stamp in stamps.items():
+                self._stamps.setdefault(path, stamp)
+            while len(self._stamps) > WATCHED:
+                del self._stamps[next(iter(self._stamps))]
 
     def changed(self) -> str | None:
         """Give the first of the files read so far that is not as it was, None if all are."""

@@ -175,9 +175,7 @@ class TensorSource(Datasource):
         return not self.store.is_remote
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        if self.store.folder is not None:
-            for name in self._names[mip](box):
-                self._watch_allowed(f"{self.store.folder}/{name}")
+        self._watch_chunks(mip, box)
         cache = self.files.disk_cache
         if cache is None or not self.store.is_remote:
             return self._from_store(mip, box)
@@ -203,16 +201,23 @@ class TensorSource(Datasource):
         """Name the state of the documents, so that of changed ones nothing old is found."""
         return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
-    def _watch_allowed(self, path: str) -> None:
-        """Watch a file and see to it that it may be read."""
-        if path not in self._stamps:
-            # To resolve all of a path takes longer than to read a small chunk.
-            self._resolve_folder(path.rpartition("/")[0])
-            stamp, is_link = seen_at(path)
+    def _watch_chunks(self, mip: int, box: BoundingBox) -> None:
+        """Watch the files that hold a box, and see to it that they may be read."""
+        folder = self.store.folder
+        if folder is None:
+            return
+        paths = [f"{folder}/{name}" for name in self._names[mip](box)]
+        fresh = [path for path in paths if path not in self._stamps]
+        # To resolve all of a path takes longer than to read a small chunk.
+        for below in {path[: path.rindex("/")] for path in fresh}:
+            self._resolve_folder(below)
+        stamps = {}
+        for path in fresh:
+            stamps[path], is_link = seen_at(path)
             if is_link:
                 self.files.resolve(path)
-                stamp = stamp_of(path)
-            self._remember(path, stamp)
+                stamps[path] = stamp_of(path)
+        self._remember(stamps)
 
 
 def grid_names(
