@@ -28,13 +28,14 @@ class Edits(Command):
     description = """\
 Move the edits of a label channel, in whatever database a configuration says.
 
-  bfly edits import -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL TABLE
+  bfly edits import -e FILE.yaml CHANNEL TABLE
                            merge what a table says: its columns are supervoxel and segment
-  bfly edits export -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL TABLE
+  bfly edits export -e FILE.yaml CHANNEL TABLE
                            write such a table of all that was edited
-  bfly edits log -e FILE.yaml EXP::SAMPLE::DATASET/CHANNEL
+  bfly edits log -e FILE.yaml CHANNEL
                            print the operations, one a line
 
+CHANNEL is its name, or DATASET/CHANNEL and so on where several have that name.
 TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it) as the first
 Butterfly had them. A server that runs on the same database need not be stopped.
 """
@@ -42,7 +43,7 @@ Butterfly had them. A server that runs on the same database need not be stopped.
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=("import", "export", "log"), help="what to do")
-        parser.add_argument("channel", help="whose edits, as addresses name it")
+        parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
         parser.add_argument("table", nargs="?", help="the file, for import and export")
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument(
@@ -65,18 +66,19 @@ Butterfly had them. A server that runs on the same database need not be stopped.
                 print(_line(operation))
 
 
-def _opened(experiments: str | None, token: str) -> tuple[ChannelEdits, int]:
+def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
     """Give the edits of a channel, and the largest id that its voxels can hold."""
     import numpy as np
 
     from bfly.butterfly import Butterfly
+    from bfly.commands.naming import channel_named
     from bfly.core import Core
     from bfly.errors import BadRequest
-    from bfly.protocols.protocol import by_token, channel_words
+    from bfly.protocols.protocol import channel_words
     from bfly.queries.info import InfoQuery
 
     butterfly = Butterfly(experiments)
-    found, _ = by_token(butterfly.config, token)
+    _, found = channel_named(butterfly.config, name)
     core = Core(butterfly.database())
     if not core.edits.log.durable:
         raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")

@@ -209,7 +209,7 @@ class TensorSource(Datasource):
         paths = [f"{folder}/{name}" for name in self._names[mip](box)]
         fresh = [path for path in paths if path not in self._stamps]
         # To resolve all of a path takes longer than to read a small chunk.
-        for below in {path[: path.rindex("/")] for path in fresh}:
+        for below in dict.fromkeys(path[: path.rindex("/")] for path in fresh):
             self._resolve_folder(below)
         stamps = {}
         for path in fresh:
