@@ -91,6 +91,12 @@ class Flat:
         size = self.stored.itemsize
         return min(width * size, GAP + row * size) <= SPARSEST * row * size
 
+    def read(self, fd: int, box: BoundingBox) -> Voxels:
+        """Give a box of voxels, in C order; see `read_into`."""
+        voxels = np.empty(box.shape, self.dtype)
+        self.read_into(fd, box, voxels)
+        return voxels
+
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
         """Read a box that is not empty and lies inside the volume.
 
