@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bfly.errors import TooLarge
 from bfly.geometry import BoundingBox, Zyx
@@ -17,32 +17,20 @@ if TYPE_CHECKING:
     from bfly.level import Level
     from bfly.queries.data import DataQuery
 
-    Slices = tuple[slice, slice, slice]
     Voxels = np.ndarray[Any, np.dtype[Any]]
     Found = tuple["Part", Voxels]
 
 __all__ = ["Part", "check_size", "parts_of", "shares", "tile_of", "tiles_of"]
 
+Slices = tuple[slice, slice, slice]
+
+Part = tuple[Zyx, Slices, Slices]
+"""What a request wants of a tile: the tile's position (z, y, x), counted in tiles; the voxels, from
+the tile's first; and where they go, from the first voxel of the request's box. A plain tuple, since
+thousands of them are made for a large cutout."""
+
 TOGETHER = 64
 """So many tiles that are cached are copied in less time than it takes to wake a thread for them."""
-
-
-class Part(NamedTuple):
-    """What a request wants of a tile.
-
-    Parameters
-    ----------
-    position : tuple of int
-        The tile's position (z, y, x), counted in tiles.
-    wanted : tuple of slice
-        The voxels, from the tile's first.
-    place : tuple of slice
-        Where they go, from the first voxel of the request's box.
-    """
-
-    position: Zyx
-    wanted: Slices
-    place: Slices
 
 
 def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
@@ -72,7 +60,7 @@ def parts_of(d_query: DataQuery, tiles: BoundingBox) -> list[Part]:
     )
     axes = [zip(*_along(*stretch), strict=True) for stretch in stretches]
     indexes, wanted, places = (itertools.product(*three) for three in zip(*axes, strict=True))
-    return list(map(Part, indexes, wanted, places))
+    return list(zip(indexes, wanted, places, strict=True))
 
 
 def _along(
@@ -105,7 +93,7 @@ def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
     if len(cached) < len(parts):
         for each in parts:
             if not len(each[1]):
-                units.setdefault(level.unit(each[0].position).start, []).append(each)
+                units.setdefault(level.unit(each[0][0]).start, []).append(each)
     batches = [cached[i : i + TOGETHER] for i in range(0, len(cached), TOGETHER)]
     return batches + list(units.values())
 

@@ -86,7 +86,8 @@ class Tiles:
             return d_query.volume.source.read(d_query.resolution, box)
         parts = self._found(d_query, tiles)
         if len(parts) == 1:
-            tile = self.loader.load(tile_of(d_query, parts[0][0].position))
+            (position, _, _), _ = parts[0]
+            tile = self.loader.load(tile_of(d_query, position))
             if tile.shape == d_query.box.shape:
                 return tile
         voxels = self.blocks.empty(d_query.box.shape, d_query.dtype)
@@ -96,7 +97,7 @@ class Tiles:
     def _found(self, d_query: DataQuery, tiles: BoundingBox) -> list[Found]:
         """List the parts of a request, each with its tile if that is cached as it is wanted."""
         parts = parts_of(d_query, tiles)
-        cached = self.loader.cached(d_query, [part.position for part in parts])
+        cached = self.loader.cached(d_query, [position for position, _, _ in parts])
         return list(zip(parts, cached, strict=True))
 
     def _is_direct(self, d_query: DataQuery, box: BoundingBox) -> bool:
@@ -129,7 +130,7 @@ class Tiles:
             voxels[...] = 0
 
         def put(part: Voxels, place: Slices) -> None:
-            copy_rows(part, voxels[place])
+            copy_rows(part, voxels, place)
 
         self._show(d_query, parts, put, voxels, streamed)
 
@@ -168,11 +169,11 @@ class Tiles:
         def look_at(share: list[Found]) -> None:
             if scan and self._shown_past_cache(d_query, share, look, target, streamed):
                 return
-            for part, tile in share:
+            for (position, wanted, place), tile in share:
                 if len(tile):
-                    look(tile[part.wanted], part.place)
+                    look(tile[wanted], place)
                 else:
-                    look(self.loader.load(tile_of(d_query, part.position)), part.place)
+                    look(self.loader.load(tile_of(d_query, position)), place)
 
         level = d_query.volume.level(d_query.resolution)
         (self._background if streamed else self._workers).each(look_at, shares(level, parts))
@@ -187,8 +188,8 @@ class Tiles:
     ) -> bool:
         """Show a unit without keeping it, if it is wanted whole (or may be partly), not cached."""
         volume, mip = d_query.volume, d_query.resolution
-        level, (part, tile) = volume.level(mip), share[0]
-        unit = level.unit(part.position)
+        level, ((position, _, _), tile) = volume.level(mip), share[0]
+        unit = level.unit(position)
         whole = level.unit_box(unit)
         box = whole & d_query.box.relative_to(level.origin)
         some_cached = len(tile) or len(share) < (unit & tiles_of(d_query)).size

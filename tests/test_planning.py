@@ -49,10 +49,10 @@ def test_parts_are_the_whole_request_and_nothing_else(path: str) -> None:
         tiles = tiles_of(query)
         found, times = np.zeros(box.shape, "u1"), np.zeros(box.shape, int)
         parts = parts_of(query, tiles)
-        for part in parts:
-            tile = VOLUME[level.tile_box(part.position).slices]
-            found[part.place] = tile[part.wanted]
-            times[part.place] += 1
+        for position, wanted, place in parts:
+            tile = VOLUME[level.tile_box(position).slices]
+            found[place] = tile[wanted]
+            times[place] += 1
         assert len(parts) == tiles.size
         assert (found == padded_slice(VOLUME, box)).all()
         assert times.sum() == (box & BoundingBox.of_shape(VOLUME.shape)).size

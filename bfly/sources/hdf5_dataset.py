@@ -155,7 +155,8 @@ class Hdf5Dataset:
                 part = place & box
                 copy_rows(
                     chunk[part.relative_to(place.start).slices],
-                    voxels[part.relative_to(box.start).slices],
+                    voxels,
+                    part.relative_to(box.start).slices,
                 )
         elif self._flat is not None:
             with self._files.open(self.path) as (fd, stamp):
