@@ -123,6 +123,7 @@ class Application:
 
     async def _found(self, protocol: Protocol, path: str, request: Request) -> Answer | Begun:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
+        self._core.background.make_room()
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings

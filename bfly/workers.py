@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 PATIENCE = 0.05
 """Seconds after which a piece of work is long, and others go on beside it."""
+
+
+CROWDED = 0.1
+"""Seconds after a request in which there may well be another."""
 
 
 class Workers:
@@ -36,6 +41,11 @@ class Workers:
         self.parallel = parallel or os.cpu_count() or 1
         count = 2 * self.parallel + 4
         self.executor = ThreadPoolExecutor(count, "bfly", _stand_back, (niceness,))
+        self._crowded = 0.0
+
+    def make_room(self) -> None:
+        """Let no threads help each other for a while, since somebody else needs the cores."""
+        self._crowded = monotonic() + CROWDED
 
     def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
         """Do the same work on every item, with free threads helping the caller.
@@ -52,8 +62,8 @@ class Workers:
         """
         left = deque(items)
 
-        def drain() -> None:
-            while left:
+        def drain(helping: bool) -> None:
+            while left and not (helping and self._is_crowded()):
                 try:
                     item = left.popleft()
                 except IndexError:
@@ -64,15 +74,18 @@ class Workers:
                     left.clear()
                     raise
 
-        count = min(self.parallel, len(left)) - 1
-        helpers = [self.executor.submit(drain) for _ in range(count)]
+        count = 0 if self._is_crowded() else min(self.parallel, len(left)) - 1
+        helpers = [self.executor.submit(drain, True) for _ in range(count)]
         try:
-            drain()
+            drain(False)
         finally:
             begun = [helper for helper in helpers if not helper.cancel()]
             errors = [error for helper in begun if (error := helper.exception())]
         if errors:
             raise errors[0]
+
+    def _is_crowded(self) -> bool:
+        return monotonic() < self._crowded
 
     def close(self) -> None:
         """Let running work end and start no more."""

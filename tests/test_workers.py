@@ -43,6 +43,26 @@ def test_an_error_reaches_the_caller_and_ends_the_work(parallel: int) -> None:
     workers.close()
 
 
+def test_helpers_leave_when_others_need_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bfly.workers.CROWDED", 60)
+    workers, both = Workers(2), threading.Barrier(2, timeout=30)
+    threads: list[int] = []
+
+    def work(i: int) -> None:
+        if i < 2:
+            both.wait()
+            workers.make_room()
+        threads.append(threading.get_ident())
+
+    workers.each(work, range(20))
+    assert len(threads) == 20
+    assert len([each for each in threads if each != threading.get_ident()]) == 1
+    threads.clear()
+    workers.each(lambda _: threads.append(threading.get_ident()), range(20))
+    assert threads == [threading.get_ident()] * 20
+    workers.close()
+
+
 def test_work_that_is_under_way_is_not_begun_again() -> None:
     flights: Flights[int] = Flights()
     begun, go = [], threading.Event()
