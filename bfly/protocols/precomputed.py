@@ -17,7 +17,8 @@ from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.protocols.pyramid import block_shape
-from bfly.queries.data import MOST_HALVINGS, BoxQuery, DataQuery
+from bfly.queries.cutout import MOST_HALVINGS
+from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.tree import Encoding
 

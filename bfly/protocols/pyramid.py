@@ -14,7 +14,8 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox, zyx
 from bfly.protocols.protocol import Protocol, by_token, channel_words
-from bfly.queries.data import MOST_HALVINGS, BoxQuery, DataQuery
+from bfly.queries.cutout import MOST_HALVINGS
+from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import INPUT
 from bfly.queries.allowed import Many, OneOf, Whole
-from bfly.queries.data import FAR, DataQuery
+from bfly.queries.cutout import FAR
+from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
