@@ -2,7 +2,7 @@
 
 Neurites of many shapes fill the volume without a gap, as in neuropil. Each is a union of
 supervoxels; the EM shows dark membranes between neurites and nothing between supervoxels of
-one, mitochondria, synapses with their vesicles, and noise. 8 nm per voxel look about right.
+one, mitochondria, synapses with their vesicles, and noise.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ CHUNK = 64
 
 DRAWING = 0.8
 """The part of all the time that goes by before the files are written."""
+
+NANOMETRES = 8.0
+"""The size of a voxel: synapses and mitochondria look about right so."""
 
 SLAB = 16
 """Sections that one thread makes at once."""
@@ -205,6 +208,7 @@ def _write(path: str, values: NDArray[Any], table: NDArray[Any] | None, seed: in
             compression="gzip",
             compression_opts=1,
         )
+        main.attrs["resolution"] = [NANOMETRES] * 3
         for z in range(0, len(values), CHUNK):
             layer = values[z : z + CHUNK]
             main[z : z + CHUNK] = layer if table is None else table.take(layer)
@@ -214,6 +218,8 @@ def _is_made(path: str, shape: Zyx, seed: int) -> bool:
     """Tell whether a file is what `_write` would write."""
     try:
         with h5py.File(path) as file:
-            return bool(file.attrs["seed"] == seed and file["main"].shape == tuple(shape))
+            main = file["main"]
+            sized = "resolution" in main.attrs
+            return bool(file.attrs["seed"] == seed and main.shape == tuple(shape) and sized)
     except (OSError, KeyError):
         return False

@@ -34,7 +34,7 @@ def state(client: httpx.Client, *layers: dict[str, Any]) -> str:
     """Give the address of Neuroglancer with layers over the middle section."""
     root = f"precomputed://{client.base_url}/pre/exp::sam::dat"
     words = {
-        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
+        "dimensions": {axis: [8e-9, "m"] for axis in "xyz"},
         "position": [112, 112, 28],
         "crossSectionScale": 0.4,
         "layers": [{**layer, "source": f"{root}/{layer['name']}"} for layer in layers],
