@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,13 @@ SLAB = 128 << 20
 """The most bytes of voxels that are held of a cutout that is sent in parts. Chunks that are deeper
 than a slab are decoded for each slab anew: the larger it is, the less often."""
 
+FULL = 4
+"""So many cutouts at once are sent in slabs of this size, as many more in slabs of half of it, and
+so on: clients that take what they are sent slowly, or not at all, must not use up the memory."""
+
+SMALLEST = 5
+"""How often a slab is halved at most: of more cutouts than that, no more is held than of others."""
+
 
 class Slabs:
     """Streams cutouts.
@@ -44,6 +53,8 @@ class Slabs:
     def __init__(self, channels: Channels, tiles: Tiles) -> None:
         self._channels = channels
         self._tiles = tiles
+        self._lock = threading.Lock()
+        self._under_way = 0
 
     def streamed(self, d_query: DataQuery) -> Streamed | None:
         """Give an answer that is read while it is sent.
@@ -79,19 +90,32 @@ class Slabs:
     def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:
         """Read slabs, each into the memory of the one before, and cut off bytes at the start."""
         memory: Voxels = np.empty(0, d_query.dtype)
-        for slab in slabs(d_query, SLAB):
-            if slab.nbytes <= start:
-                start -= slab.nbytes
-                continue
-            self._check_current(d_query)
-            shape, size = slab.box.shape, slab.box.size
-            if memory.size < size:
-                memory = self._tiles.blocks.empty((1, 1, size), d_query.dtype).reshape(-1)
-            voxels = memory[:size].reshape(shape)
-            self._tiles.fill(slab, voxels)
-            arranged = slab.arranged(slab.spread(voxels))
-            yield arranged if not start else arranged.reshape(-1).view(np.uint8)[start:]
-            start = 0
+        with self._room() as most:
+            for slab in slabs(d_query, most):
+                if slab.nbytes <= start:
+                    start -= slab.nbytes
+                    continue
+                self._check_current(d_query)
+                shape, size = slab.box.shape, slab.box.size
+                if memory.size < size:
+                    memory = self._tiles.blocks.empty((1, 1, size), d_query.dtype).reshape(-1)
+                voxels = memory[:size].reshape(shape)
+                self._tiles.fill(slab, voxels)
+                arranged = slab.arranged(slab.spread(voxels))
+                yield arranged if not start else arranged.reshape(-1).view(np.uint8)[start:]
+                start = 0
+
+    @contextmanager
+    def _room(self) -> Iterator[int]:
+        """Say how large the slabs of one more cutout may be, which is under way meanwhile."""
+        with self._lock:
+            most = SLAB >> min(self._under_way // FULL, SMALLEST)
+            self._under_way += 1
+        try:
+            yield most
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def _check_current(self, d_query: DataQuery) -> None:
         """Never send parts of two states of a file as one cutout."""

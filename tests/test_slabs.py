@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from bfly import slabs as module
 from bfly.geometry import BoundingBox
+from bfly.queries.data import DataQuery
 from bfly.queries.slice import PLANES, SliceQuery
 from bfly.slabs import slabs
 from bfly.tiles import Tiles
@@ -28,8 +29,6 @@ from bfly.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from bfly.queries.data import DataQuery
 
 SHAPE = (40, 50, 60)
 CHUNK = (16, 16, 16)
@@ -104,6 +103,29 @@ def test_a_channel_that_is_moved_is_streamed_from_its_place(client, make_core) -
         voxels = np.pad(file["main"][:], [(3, 0), (5, 0), (7, 0)])
     box = BoundingBox((1, 2, 3), (43, 55, 67))
     assert client.get(url("em", box)).content == cut(voxels, box).tobytes()
+
+
+def test_many_clients_that_are_slow_hold_little(client, make_core, monkeypatch) -> None:
+    monkeypatch.setattr(module, "WHOLE", 10_000)
+    monkeypatch.setattr(module, "SLAB", 60_000)
+    whole = client.get("/api/channel_metadata?experiment=exp&sample=sam&dataset=dat&channel=em")
+    core, (depth, height, width) = make_core(), SHAPE
+    box = {"depth": depth, "height": height, "width": width}
+    begun = []
+
+    def begin() -> int:
+        query = DataQuery(path=whole.json()["path"], format="raw", **box)
+        query.update_source(core.update_query(query))
+        begun.append(core.slabs.streamed(query).parts(0))
+        return len(next(begun[-1]))
+
+    held = [begin() for _ in range(40)]
+    assert held[:4] == [48_000] * 4  # the sections of a layer of chunks
+    assert held[4:8] == [24_000] * 4
+    assert max(held[20:]) <= 3_000
+    assert sum(held) < 8 * 60_000 + 40 * 3_000
+    begun.clear()
+    assert begin() == 48_000
 
 
 def test_a_small_cutout_and_a_picture_are_sent_whole(client) -> None:
