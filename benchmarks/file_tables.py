@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.cutouts import Cutouts
     from benchmarks.many import Many
 
-__all__ = ["show_cutouts", "show_many"]
+__all__ = ["cutout_target", "show_cutouts", "show_many"]
 
 MIB = 1 << 20
 
@@ -31,6 +31,11 @@ TIMES = {
     ("TensorStore", ""): 0.85,
 }
 """How many times as fast as a reader Butterfly shall be, of a format or of any."""
+
+
+def cutout_target(reader: str, form: str) -> float | None:
+    """Give how many times as fast as a reader Butterfly shall be; None if any speed will do."""
+    return TIMES.get((reader, form), TIMES.get((reader, "")))
 
 
 def show_many(rows: Sequence[Many], console: Console) -> None:
@@ -63,10 +68,9 @@ def show_cutouts(rows: Sequence[Cutouts], console: Console) -> None:
         for who, seconds in row.samples.items():
             if who != "bfly":
                 theirs = median(seconds)
-                target = TIMES.get((who, row.format), TIMES.get((who, "")))
                 times = [f"{1000 * each:.2f}" for each in (ours, theirs)]
                 cutout = " × ".join(map(str, row.shape))
-                ratio = judged(theirs / ours, target)
+                ratio = judged(theirs / ours, cutout_target(who, row.format))
                 table.add_row(row.format, cutout, times[0], who, times[1], *ratio)
         table.add_section()
     console.print(table)

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.file_tables import cutout_target
 from benchmarks.plots import plot_sizes, plot_throughput
 from benchmarks.targets import targets_of
 from benchmarks.users import BFLY, REQUEST
@@ -38,6 +39,7 @@ def main() -> None:
     for name, lines in {
         "machine": _machine(raw),
         "targets": _targets(raw),
+        "cutouts": _cutouts(raw),
         "users": _users(raw),
     }.items():
         block = "\n".join(lines)
@@ -56,6 +58,19 @@ def _targets(raw: Raw) -> Iterator[str]:
     for row in targets_of(raw):
         cells = row.work, row.against, row.ours, row.theirs, f"{row.figure:,.2f}", row.wanted
         yield _line([*cells, "✓" if row.met else "✗"])
+
+
+def _cutouts(raw: Raw) -> Iterator[str]:
+    yield from _head("format", "cutout", "Butterfly", "beside", "theirs", "figure", "target", "")
+    for row in raw["cutouts"]:
+        cutout, times = " × ".join(map(str, row["shape"])), row["samples"]
+        ms = {who: 1000 * median(seconds) for who, seconds in times.items()}
+        for who, theirs in ms.items():
+            if who != "bfly":
+                figure, target = theirs / ms["bfly"], cutout_target(who, row["format"])
+                judged = ("", "") if target is None else (f"≥ {target:g}", "✗✓"[figure >= target])
+                both = f"{ms['bfly']:.2f} ms", who, f"{theirs:.2f} ms"
+                yield _line([row["format"], cutout, *both, f"{figure:.2f}", *judged])
 
 
 def _users(raw: Raw) -> Iterator[str]:
