@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bfly import registry
+from bfly.encoders.sheet import SheetEncoder
 from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bfly.queries.data import DataQuery
+    from bfly.sources.stored import StoredAs
 
 __all__ = ["Passed", "passed"]
 
@@ -41,21 +43,29 @@ def passed(d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
     SourceError, NotAllowed
         As `Datasource.read_encoded`.
     """
-    volume, mip = d_query.volume, d_query.resolution
-    stored, level = volume.source.stored_as, volume.level(mip)
-    if stored is None or level.stored != mip or d_query.sections != 1 or not d_query.plain:
+    source, mip = d_query.volume.source, d_query.resolution
+    level = d_query.volume.level(mip)
+    if level.stored != mip or d_query.sections != 1 or not d_query.plain:
         return None
-    if stored.coding not in ("", *codings):
-        return None
-    if not isinstance(d_query.encoder, registry.load("encoders", stored.format)):
-        return None
-    grey = d_query.view == "grayscale" and d_query.shown_kind == "image"
-    if (stored.format != "raw" and not grey) or (d_query.state and d_query.state.position):
+    ways = (way for way in source.stored_as(mip) if _is_wanted(way, d_query, codings))
+    way = next(ways, None)
+    if way is None or (d_query.state and d_query.state.position):
         return None
     box = d_query.box.relative_to(level.origin)
     index = box.in_tiles(level.scale.chunk).start
     chunk = BoundingBox.of_shape((1, 1, 1), index).refined(level.scale.chunk) & level.scale.box
     if box != chunk or not box.size:
         return None
-    data = volume.source.read_encoded(mip, index)
-    return None if data is None else (data, stored.coding)
+    data = source.read_encoded(mip, index, way)
+    return None if data is None else (data, way.coding)
+
+
+def _is_wanted(way: StoredAs, d_query: DataQuery, codings: Sequence[str]) -> bool:
+    """Tell whether what is stored so is in the format that is asked for, and can be unpacked."""
+    encoder = d_query.encoder
+    if way.coding not in ("", *codings):
+        return False
+    if not isinstance(encoder, registry.load("encoders", way.format)):
+        return False
+    grey = d_query.view == "grayscale" and d_query.shown_kind == "image"
+    return grey or not isinstance(encoder, SheetEncoder)

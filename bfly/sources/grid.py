@@ -11,9 +11,12 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.images import decode, is_grey_jpeg
-from bfly.sources.source import Datasource, StoredAs
+from bfly.sources.source import Datasource
+from bfly.sources.stored import StoredAs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
@@ -27,8 +30,6 @@ class TileGrid(Datasource):
     A derived class says where a tile lies (`_tile_path`); here boxes are put together. A
     tile without a file is zeros, one that cannot be read an error.
     """
-
-    stored_as = StoredAs("jpeg", "")
 
     @abstractmethod
     def _tile_path(self, mip: int, index: Zyx) -> str | None:
@@ -64,7 +65,11 @@ class TileGrid(Datasource):
         return tile
 
     @override
-    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        return (StoredAs("jpeg", ""),)
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
         path = self._tile_path(mip, index)
         if path is None or not path.lower().endswith((".jpg", ".jpeg")):
             return None

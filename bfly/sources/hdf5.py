@@ -14,15 +14,18 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.gaps import section_gaps
 from bfly.sources.hdf5_dataset import Hdf5Dataset
-from bfly.sources.source import Datasource, StoredAs
+from bfly.sources.source import Datasource
+from bfly.sources.stored import StoredAs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
 
 __all__ = ["HDF5"]
+
+DEFLATE = StoredAs("raw", "deflate")
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -77,8 +80,6 @@ class HDF5(Datasource):
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
-        if any(part.is_deflate for _, part in self._parts):
-            self.stored_as = StoredAs("raw", "deflate")
 
     def _pointers(self) -> list[dict[str, Any]]:
         self._watch(self.path)
@@ -117,7 +118,11 @@ class HDF5(Datasource):
         return section_gaps(list(chain(*there)), self.scales[0].shape[0])
 
     @override
-    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        return (DEFLATE,) if any(part.is_deflate for _, part in self._parts) else ()
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
         box = BoundingBox.of_shape((1, 1, 1), index).refined(self.scales[mip].chunk)
         for z, part in self._parts:
             if box in BoundingBox.of_shape(part.shape, (z, 0, 0)):

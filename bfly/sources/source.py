@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -20,14 +20,15 @@ from bfly.files import Files, is_url, stamp_of
 from bfly.geometry import BoundingBox, Scale, copy_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Self
 
     from bfly.files import Stamp
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
+    from bfly.sources.stored import StoredAs
 
-__all__ = ["Datasource", "StoredAs", "kind_of", "served_dtype"]
+__all__ = ["Datasource", "kind_of", "served_dtype"]
 
 WATCHED = 65_536
 """How many of the files that were read last are watched for changes."""
@@ -67,21 +68,6 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
 
 
-class StoredAs(NamedTuple):
-    """How chunks are stored, where that is how they may be answered.
-
-    Parameters
-    ----------
-    format : str
-        The name of an encoder: the stored bytes, or what they unpack to, are the chunk in it.
-    coding : str
-        How that is packed, as HTTP names content codings; "" if it is not.
-    """
-
-    format: str
-    coding: str
-
-
 class Datasource(ABC):
     """Base of all sources.
 
@@ -102,8 +88,6 @@ class Datasource(ABC):
         The mips that are stored, by their number, 0 among them; others may be missing.
     dtype : numpy.dtype
         Of the voxels as `read` gives them (see `served_dtype`).
-    stored_as : StoredAs or None
-        What `read_encoded` gives; None if it gives nothing.
     """
 
     name: ClassVar[str]
@@ -115,7 +99,6 @@ class Datasource(ABC):
 
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
-    stored_as: StoredAs | None = None
 
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does
@@ -245,8 +228,18 @@ class Datasource(ABC):
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
         """Read a box that is not empty and lies inside the scale; else as `read`."""
 
-    def read_encoded(self, mip: int, index: Zyx) -> bytes | None:
-        """Give a chunk as it is stored, if it is stored as `stored_as` says.
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        """Give the ways in which `read_encoded` may give chunks of a mip, the best first; or none.
+
+        Parameters
+        ----------
+        mip : int
+            One of `scales`.
+        """
+        return ()
+
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
+        """Give a chunk as it is stored, if that is the chunk in one of the ways of `stored_as`.
 
         A source that overrides this reads files as `read` does, and raises what that raises.
 
@@ -256,6 +249,8 @@ class Datasource(ABC):
             One of `scales`.
         index : tuple of int
             The chunk (z, y, x), counted in `Scale.chunk`; it lies at least in part inside.
+        way : StoredAs
+            One of ``stored_as(mip)``.
 
         Returns
         -------

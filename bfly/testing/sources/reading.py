@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from bfly.databases.nodb import Nodb
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
-from bfly.sources.images import decode
 from bfly.testing.sources.base import SourceTests, random_box
+from bfly.testing.sources.unpacking import unpacked
 from bfly.testing.volumes import boxes, padded_slice, random_volume
 from bfly.volume import Volume
 
@@ -128,19 +127,13 @@ class ReadingTests(SourceTests):
         """Give no chunk as it is stored but what unpacks to the voxels that are read."""
         for mip, scale in opened.scales.items():
             for index in indexes(scale.box.in_tiles(scale.chunk)):
-                data = opened.read_encoded(mip, index)
-                if data is None:
-                    continue
-                assert opened.stored_as is not None
                 box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
-                voxels = opened.read(mip, box)
-                if opened.stored_as.coding == "deflate":
-                    data = zlib.decompress(data)
-                if opened.stored_as.format == "raw":
-                    assert data == voxels.tobytes(), f"mip {mip}, chunk {index}"
-                else:
-                    got = decode(data, opened.path, labels=opened.kind == "segmentation")
-                    np.testing.assert_array_equal(got, voxels, err_msg=f"mip {mip}, chunk {index}")
+                for way in opened.stored_as(mip):
+                    data = opened.read_encoded(mip, index, way)
+                    if data is not None:
+                        got = unpacked(data, way, box.shape, opened.dtype)
+                        where = f"mip {mip}, chunk {index}, {way}"
+                        np.testing.assert_array_equal(got, opened.read(mip, box), err_msg=where)
 
     def test_result_is_the_callers(self, opened: Datasource, volume: NDArray[Any]) -> None:
         """Read right after a caller has overwritten a result."""
