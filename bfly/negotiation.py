@@ -7,8 +7,9 @@ from functools import lru_cache
 
 __all__ = ["CODINGS", "accepted", "preferred"]
 
-CODINGS = ("deflate", "gzip")
-"""The content codings (RFC 9110, 8.4.1) that an answer may have."""
+CODINGS = ("zstd", "deflate", "gzip")
+"""The content codings (RFC 9110, 8.4.1; RFC 8878, 7.2) that an answer may have. Only gzip is made
+here; the others are those in which chunks are stored."""
 
 FAIL_ON_DEFLATE = (b"python-requests/",)
 """How agents name themselves that say ``deflate`` and may then fail on it: CloudVolume does, whose
@@ -29,9 +30,12 @@ def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
         coding, _, quality = part.partition(b";")
         value = quality.partition(b"=")[2].strip()
         refused[coding.strip()] = bool(value) and value.rstrip(b"0") in (b"0.", b"")
-    gzip = refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False
-    deflate = refused.get(b"deflate") is False and not agent.startswith(FAIL_ON_DEFLATE)
-    return tuple(name for name, sent in zip(CODINGS, (deflate, gzip), strict=True) if sent)
+    taken = {
+        "zstd": refused.get(b"zstd") is False,
+        "deflate": refused.get(b"deflate") is False and not agent.startswith(FAIL_ON_DEFLATE),
+        "gzip": refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False,
+    }
+    return tuple(name for name in CODINGS if taken[name])
 
 
 @lru_cache(maxsize=256)
