@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.store import Store
-from bfly.sources.tensors import Array, TensorSource, grid_names
+from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
     from bfly.ladder import VoxelSize

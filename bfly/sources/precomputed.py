@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.sources.arrays import Array
 from bfly.sources.store import Store
-from bfly.sources.tensors import Array, TensorSource
+from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bfly.geometry import BoundingBox, Zyx
-    from bfly.sources.tensors import Names
+    from bfly.sources.arrays import Names
 
 __all__ = ["Precomputed"]
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["StoredAs"]
+from bfly.sources.whole import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
+
+if TYPE_CHECKING:
+    from bfly.geometry import Zyx
+
+__all__ = ["Stored", "StoredAs", "Vouched", "packed_by"]
 
 
 class StoredAs(NamedTuple):
@@ -20,3 +28,60 @@ class StoredAs(NamedTuple):
 
     format: str
     coding: str
+
+
+Vouched = Callable[[bytes, "Zyx"], bytes | None]
+"""Takes the file of a chunk and its shape (z, y, x), and gives what of the file is the answer; None
+if it does not vouch for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How the chunks of an array are stored, each in a file of its own.
+
+    Parameters
+    ----------
+    ways : mapping of StoredAs to callable
+        The best first.
+    whole : bool
+        Whether chunks are stored whole where they leave the volume, and so are not what is read
+        of them; otherwise they end with it.
+    """
+
+    ways: Mapping[StoredAs, Vouched]
+    whole: bool
+
+
+def packed_by(compressor: str, itemsize: int) -> dict[StoredAs, Vouched]:
+    """Give the ways in which voxels are stored that lie in C order, little-endian, packed once.
+
+    Parameters
+    ----------
+    compressor : str
+        By its name in `COMPRESSORS`; of any other there are none.
+    itemsize : int
+        Bytes of a voxel.
+    """
+    if compressor not in COMPRESSORS:
+        return {}
+    is_whole, ways = COMPRESSORS[compressor]
+
+    def vouched(data: bytes, shape: Zyx) -> bytes | None:
+        return data if is_whole(data, math.prod(shape) * itemsize) else None
+
+    return dict.fromkeys(ways, vouched)
+
+
+def _is_raw(data: bytes, nbytes: int) -> bool:
+    return len(data) == nbytes
+
+
+COMPRESSORS: dict[str, tuple[Callable[[bytes, int], bool], tuple[StoredAs, ...]]] = {
+    "raw": (_is_raw, (StoredAs("raw", ""),)),
+    "gzip": (is_gzip, (StoredAs("raw", "gzip"),)),
+    "zlib": (unpacks_as_zlib, (StoredAs("raw", "deflate"),)),
+    "zstd": (is_zstd, (StoredAs("zstd", ""), StoredAs("raw", "zstd"))),
+    # A frame says itself how it is packed: no decoder asks the metadata.
+    "blosc": (is_blosc, (StoredAs("blosc", ""),)),
+}
+"""What vouches for data, and the ways in which they are stored."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +22,13 @@ from bfly.sources.source import Datasource, served_dtype
 from bfly.sources.store import CONTEXT, PATIENCE, Store, reason_of
 
 if TYPE_CHECKING:
-    from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
+    from collections.abc import Sequence
 
-__all__ = ["Array", "TensorSource", "grid_names"]
+    from bfly.geometry import Zyx
+    from bfly.sources.arrays import Array
+    from bfly.sources.stored import StoredAs
+
+__all__ = ["TensorSource"]
 
 log = logging.getLogger(__name__)
 
@@ -37,38 +37,6 @@ RECHECK = 60.0
 
 FOLDERS = 4096
 """How many folders of chunks are known to be allowed."""
-
-Names = Callable[[BoundingBox], Iterable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """A level of a volume, as the metadata describe it.
-
-    Parameters
-    ----------
-    spec : dict
-        TensorStore's driver and its options, without the store.
-    name : str
-        Where in the store it lies.
-    axes : tuple of int
-        Which axes of the array are z, y and x, or y and x of a single section; all others are
-        one voxel long.
-    names : callable
-        Gives the objects that hold a box of its voxels (z, y, x, the first one 0), by their
-        names in the store.
-    ratio : tuple of float, optional
-        By how much its voxels are larger than those of the first array (z, y, x).
-    place : tuple of float, optional
-        Where its first voxel lies, in its own voxels, as the format states it.
-    """
-
-    spec: dict[str, Any]
-    name: str
-    axes: tuple[int, ...]
-    names: Names
-    ratio: VoxelSize | None = None
-    place: Zyx = (0, 0, 0)
 
 
 class TensorSource(Datasource):
@@ -109,6 +77,7 @@ class TensorSource(Datasource):
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
         self._voxels = {mip: opened[name][0] for mip, (name, _) in rungs.items()}
         self._names = {mip: arrays[name].names for mip, (name, _) in rungs.items()}
+        self._stored = {mip: arrays[name].stored for mip, (name, _) in rungs.items()}
         stored = self._voxels[0].dtype.numpy_dtype
         self.dtype = served_dtype(stored, self.path)
         if any(voxels.dtype.numpy_dtype != stored for voxels in self._voxels.values()):
@@ -139,6 +108,26 @@ class TensorSource(Datasource):
         except SourceError as error:
             log.warning("%s", error)
         return None
+
+    @override
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        stored = self._stored[mip]
+        return tuple(stored.ways) if stored and self.store.folder is not None else ()
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
+        stored, scale = self._stored[mip], self.scales[mip]
+        chunk = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk)
+        box = chunk & scale.box
+        if stored is None or (stored.whole and box != chunk):
+            return None
+        self._watch_chunks(mip, box)
+        (name,) = self._names[mip](box)
+        try:
+            data = self.files.read_bytes(f"{self.store.folder}/{name}")
+        except FileNotFoundError:
+            return None
+        return stored.ways[way](data, box.shape)
 
     def _open_array(self, array: Array) -> tuple[Any, Zyx]:
         """Open an array; give it as z, y, x from 0 on, and its chunk."""
@@ -218,39 +207,3 @@ class TensorSource(Datasource):
                 self.files.resolve(path)
                 stamps[path] = stamp_of(path)
         self._remember(stamps)
-
-
-def grid_names(
-    folder: str,
-    axes: tuple[int, ...],
-    rank: int,
-    chunk: tuple[int, ...],
-    separator: str,
-    prefix: str = "",
-) -> Names:
-    """Give how the objects of a regular grid are named: by the index of a chunk.
-
-    Parameters
-    ----------
-    folder : str
-        Where the array lies in the store.
-    axes : tuple of int
-        As those of `Array`.
-    rank : int
-        How many axes it has.
-    chunk : tuple of int
-        The voxels of an object, in the array's order.
-    separator, prefix : str
-        What is between the numbers of an index, and before them.
-    """
-
-    def names(box: BoundingBox) -> Iterable[str]:
-        spans = [range(1)] * rank
-        ends = list(zip(box.start, box.stop, strict=True))[-len(axes) :]
-        for axis, (start, stop) in zip(axes, ends, strict=True):
-            spans[axis] = range(start // chunk[axis], (stop - 1) // chunk[axis] + 1)
-        for index in itertools.product(*spans):
-            name = prefix + separator.join(map(str, index))
-            yield f"{folder}/{name}" if folder else name
-
-    return names

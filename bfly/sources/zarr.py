@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.store import Store
-from bfly.sources.tensors import Array, TensorSource, grid_names
+from bfly.sources.stored import Stored
+from bfly.sources.tensors import TensorSource
 from bfly.sources.units import nanometres
+from bfly.sources.zarr_codecs import ways_of
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
@@ -133,17 +136,20 @@ def _described(
     """Describe an array to TensorStore, and where its objects lie."""
     rank = len(meta["shape"])
     if meta["zarr_format"] == 2:
+        driver, chunk, prefix = "zarr", tuple(meta["chunks"]), ""
         separator = meta.get("dimension_separator", ".")
-        names = grid_names(name, axes, rank, tuple(meta["chunks"]), separator)
-        return Array({"driver": "zarr"}, name, axes, names, ratio, place)
-    chunk = tuple(meta["chunk_grid"]["configuration"]["chunk_shape"])
-    encoding = meta.get("chunk_key_encoding", {"name": "default"})
-    is_default = encoding["name"] == "default"
-    usual = "/" if is_default else "."
-    separator = encoding.get("configuration", {}).get("separator", usual)
-    prefix = f"c{separator}" if is_default else ""
+    else:
+        driver, chunk = "zarr3", tuple(meta["chunk_grid"]["configuration"]["chunk_shape"])
+        encoding = meta.get("chunk_key_encoding", {"name": "default"})
+        is_default = encoding["name"] == "default"
+        usual = "/" if is_default else "."
+        separator = encoding.get("configuration", {}).get("separator", usual)
+        prefix = f"c{separator}" if is_default else ""
     names = grid_names(name, axes, rank, chunk, separator, prefix)
-    return Array({"driver": "zarr3"}, name, axes, names, ratio, place)
+    others = [chunk[axis] for axis in range(rank) if axis not in axes]
+    in_order = list(axes) == sorted(axes) and set(others) <= {1}
+    stored = Stored(ways_of(meta), whole=True) if in_order else None
+    return Array({"driver": driver}, name, axes, names, ratio, place, stored)
 
 
 def _axis_name(axis: Any) -> str:

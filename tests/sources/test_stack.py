@@ -9,6 +9,7 @@ from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.stack import ImageStack
+from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
@@ -38,6 +39,7 @@ class TestTiff(SourceSuite):
 class TestJpeg(SourceSuite):
     source = ImageStack
     tolerance = 8
+    given_as = frozenset({StoredAs("jpeg", "")})
 
     def write(self, folder, volume):
         for z, section in enumerate(volume):

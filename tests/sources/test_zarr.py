@@ -12,11 +12,14 @@ import zarr
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
+from bfly.sources.stored import StoredAs
 from bfly.sources.zarr import Zarr
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
 ALL = ("uint8", "uint16", "uint32", "uint64", "float32")
+
+ZSTD = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
 
 
 def array(path, volume, *, zarr_format, **options):
@@ -30,6 +33,7 @@ def array(path, volume, *, zarr_format, **options):
 class TestZarr2(SourceSuite):
     source = Zarr
     dtypes = ALL
+    given_as = ZSTD
 
     def write(self, folder, volume):
         return array(folder / "a.zarr", volume, zarr_format=2, chunks=(2, 16, 16))
@@ -38,6 +42,7 @@ class TestZarr2(SourceSuite):
 class TestZarr3(SourceSuite):
     source = Zarr
     dtypes = ALL
+    given_as = ZSTD
 
     def write(self, folder, volume):
         return array(folder / "a.zarr", volume, zarr_format=3, chunks=(2, 16, 16))

@@ -17,9 +17,10 @@ from __future__ import annotations
 from bfly.testing.sources.faults import FaultTests
 from bfly.testing.sources.reading import ReadingTests
 from bfly.testing.sources.statements import StatementTests
+from bfly.testing.sources.storing import StoringTests
 
 __all__ = ["SourceSuite"]
 
 
-class SourceSuite(StatementTests, ReadingTests, FaultTests):
+class SourceSuite(StatementTests, ReadingTests, StoringTests, FaultTests):
     """What every source has to pass; what a derived class may set is that of `SourceTests`."""

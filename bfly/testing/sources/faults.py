@@ -11,7 +11,7 @@ import pytest
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
-from bfly.testing.sources.base import SourceTests
+from bfly.testing.sources.base import SourceTests, touch
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class FaultTests(SourceTests):
         assert source.changed() is None
         file = self.voxel_file(path)
         file.write_bytes(file.read_bytes())
-        _touch(file)
+        touch(file)
         changed = source.changed()
         assert changed is not None
         assert file.samefile(changed)
@@ -83,9 +83,3 @@ class FaultTests(SourceTests):
         file.symlink_to(outside)
         with pytest.raises(NotAllowed):
             self.read_all(path, Files([str(tmp_path / "allowed")]))
-
-
-def _touch(file: Path) -> None:
-    """Move a file's time by a second: two writes within one tick of the clock look alike."""
-    status = file.stat()
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))

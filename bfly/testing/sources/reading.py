@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
-from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.geometry import BoundingBox, zyx
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.testing.sources.base import SourceTests, random_box
-from bfly.testing.sources.unpacking import unpacked
 from bfly.testing.volumes import boxes, padded_slice, random_volume
 from bfly.volume import Volume
 
@@ -122,18 +121,6 @@ class ReadingTests(SourceTests):
                 opened.read_into(mip, box, around[1:-1, 1:-1, 1:-1])
                 expected = np.pad(opened.read(mip, box), 1, constant_values=1)
                 np.testing.assert_array_equal(around, expected, err_msg=f"mip {mip}, {box}")
-
-    def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
-        """Give no chunk as it is stored but what unpacks to the voxels that are read."""
-        for mip, scale in opened.scales.items():
-            for index in indexes(scale.box.in_tiles(scale.chunk)):
-                box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
-                for way in opened.stored_as(mip):
-                    data = opened.read_encoded(mip, index, way)
-                    if data is not None:
-                        got = unpacked(data, way, box.shape, opened.dtype)
-                        where = f"mip {mip}, chunk {index}, {way}"
-                        np.testing.assert_array_equal(got, opened.read(mip, box), err_msg=where)
 
     def test_result_is_the_callers(self, opened: Datasource, volume: NDArray[Any]) -> None:
         """Read right after a caller has overwritten a result."""

@@ -1,0 +1,62 @@
+"""How the chunks of zarr arrays are packed, where what they unpack to are the voxels as served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.sources.stored import packed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.sources.stored import StoredAs, Vouched
+
+__all__ = ["ways_of"]
+
+
+def ways_of(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+    """Give the ways in which the chunks of an array are stored whose axes are z, y and x.
+
+    Parameters
+    ----------
+    meta : mapping
+        Its ``.zarray`` or ``zarr.json``.
+
+    Returns
+    -------
+    dict
+        Empty unless a chunk is its voxels in C order, little-endian, packed at most once.
+    """
+    try:
+        return _of_zarr2(meta) if meta["zarr_format"] == 2 else _of_zarr3(meta)
+    except (KeyError, TypeError, ValueError):
+        # What is wrong here TensorStore says better, or knows that it is not.
+        return {}
+
+
+def _of_zarr2(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+    if meta.get("filters") or meta["order"] != "C":
+        return {}
+    compressor = meta["compressor"]
+    return _packed(np.dtype(meta["dtype"]), compressor["id"] if compressor else "raw")
+
+
+def _of_zarr3(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+    codecs: list[Any] = [
+        {"name": each} if isinstance(each, str) else each for each in meta["codecs"]
+    ]
+    first, *rest = [codec["name"] for codec in codecs]
+    if first != "bytes" or len(rest) > 1:
+        return {}
+    endian = (codecs[0].get("configuration") or {}).get("endian", "little")
+    dtype = np.dtype(meta["data_type"]).newbyteorder(endian)
+    return _packed(dtype, rest[0] if rest else "raw")
+
+
+def _packed(dtype: np.dtype[Any], compressor: str) -> dict[StoredAs, Vouched]:
+    # What a file has for True need not be 1.
+    if dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
+        return {}
+    return packed_by(compressor, dtype.itemsize)

@@ -1,0 +1,87 @@
+"""What a source gives as it is stored."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.files import Files
+from bfly.geometry import BoundingBox, indexes
+from bfly.testing.sources.base import SourceTests, touch
+from bfly.testing.sources.unpacking import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from bfly.sources.source import Datasource
+    from bfly.sources.stored import StoredAs
+
+__all__ = ["StoringTests"]
+
+
+class StoringTests(SourceTests):
+    """What is given as it is stored is what is read, under the same conditions."""
+
+    def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
+        """Give no chunk as it is stored but what unpacks to the voxels that are read."""
+        given = set()
+        for way, mip, box, data in _given(opened):
+            got = unpacked(data, way, box.shape, opened.dtype)
+            np.testing.assert_array_equal(got, opened.read(mip, box), err_msg=f"{mip} {box} {way}")
+            given.add(way)
+        assert given == self.given_as
+
+    @pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.9, 0.99])
+    def test_nothing_cut_short_is_given(
+        self, path: Path, volume: NDArray[Any], left: float
+    ) -> None:
+        """Give of a file that was cut short none of what is not all there."""
+        file = self.voxel_file(path)
+        os.truncate(file, int(left * file.stat().st_size))
+        with suppress(SourceError):
+            opened = self.source.open(str(path))
+            for way, mip, box, data in _given(opened):
+                if mip == 0:
+                    self.assert_equal(unpacked(data, way, box.shape, opened.dtype), volume, box)
+
+    def test_a_chunk_that_was_given_is_watched(self, path: Path) -> None:
+        """Name a file that was written again since it was given."""
+        file = self.voxel_file(path)
+        source = self.source.open(str(path))
+        given = sum(1 for _ in _given(source))
+        assert source.changed() is None
+        file.write_bytes(file.read_bytes())
+        touch(file)
+        if given:
+            changed = source.changed()
+            assert changed is not None
+            assert file.samefile(changed)
+
+    def test_nothing_outside_allowed_paths_is_given(self, tmp_path: Path, path: Path) -> None:
+        """Refuse a file that is a link out of the allowed folders."""
+        file = self.voxel_file(path)
+        outside = tmp_path / f"outside{file.suffix}"
+        file.rename(outside)
+        file.symlink_to(outside)
+        if self.given_as:
+            with pytest.raises(NotAllowed):
+                list(_given(self.source.open(str(path), files=Files([str(tmp_path / "allowed")]))))
+
+
+def _given(source: Datasource) -> Iterator[tuple[StoredAs, int, BoundingBox, bytes]]:
+    """Give all chunks that a source gives as they are stored, with their mips and places."""
+    for mip, scale in source.scales.items():
+        for index in indexes(scale.box.in_tiles(scale.chunk)):
+            box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
+            for way in source.stored_as(mip):
+                data = source.read_encoded(mip, index, way)
+                if data is not None:
+                    yield way, mip, box, data
