@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,11 +15,13 @@ from bfly.errors import NotAllowed
 from bfly.files import Files
 from bfly.geometry import ceil_div
 from bfly.sources.n5 import N5
+from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
+from bfly.testing.sources.storing import StoringTests
 from bfly.testing.volumes import random_volume
 
 
-def write_n5(path, volume, block=(16, 16, 2), compression="gzip", **attributes):
+def write_n5(path, volume, block=(16, 16, 2), compression="gzip", options=None, **attributes):
     """Write a volume (z, y, x) as N5 counts it, x first."""
     dtype = volume.dtype.name
     spec = {
@@ -24,7 +29,7 @@ def write_n5(path, volume, block=(16, 16, 2), compression="gzip", **attributes):
         "kvstore": f"file://{path}/",
         "metadata": {
             **{"dimensions": volume.shape[::-1], "blockSize": block, "dataType": dtype},
-            **{"compression": {"type": compression}, **attributes},
+            **{"compression": {"type": compression, **(options or {})}, **attributes},
         },
     }
     ts.open(spec, create=True).result().write(volume.T).result()
@@ -34,6 +39,7 @@ def write_n5(path, volume, block=(16, 16, 2), compression="gzip", **attributes):
 class TestGzip(SourceSuite):
     source = N5
     dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    given_as = frozenset({StoredAs("n5", ""), StoredAs("raw", "gzip")})
 
     def write(self, folder, volume):
         return write_n5(folder / "a", volume)
@@ -42,9 +48,79 @@ class TestGzip(SourceSuite):
 class TestZstd(SourceSuite):
     source = N5
     dtypes = ("uint8", "uint64")
+    given_as = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
 
     def write(self, folder, volume):
         return write_n5(folder / "a", volume, compression="zstd")
+
+
+class Packed(StoringTests):
+    source = N5
+    compression = "gzip"
+    options: ClassVar[dict[str, Any]] = {}
+
+    def write(self, folder, volume):
+        return write_n5(folder / "a", volume, (16, 16, 2), self.compression, self.options)
+
+
+class TestPlain(Packed):
+    compression = "raw"
+    given_as = frozenset({StoredAs("raw", "")})
+
+
+class TestZlib(Packed):
+    options: ClassVar[dict[str, Any]] = {"useZlib": True}
+    given_as = frozenset({StoredAs("raw", "deflate")})
+
+
+class TestBlosc(Packed):
+    compression = "blosc"
+    options: ClassVar[dict[str, Any]] = {"cname": "lz4", "clevel": 5, "shuffle": 2}
+    given_as = frozenset({StoredAs("blosc", "")})
+
+
+class TestWideGzip(Packed):
+    """Voxels of more bytes than one are big-endian: no answer but a block."""
+
+    dtypes = ("int64",)
+    given_as = frozenset({StoredAs("n5", "")})
+
+
+class TestWidePlain(Packed):
+    compression = "raw"
+    dtypes = ("uint16",)
+
+
+def test_blocks_at_the_end_are_given_where_they_end_with_the_volume(tmp_path) -> None:
+    """TensorStore stores them whole, the N5 of Java cut off."""
+    volume = random_volume((2, 16, 40), "uint8")
+    path = write_n5(tmp_path / "a", volume)
+    source = N5.open(str(path))
+    block = StoredAs("n5", "")
+    assert block in source.stored_as(0)
+    assert source.read_encoded(0, (0, 0, 1), block) is not None
+    assert source.read_encoded(0, (0, 0, 2), block) is None
+    header = struct.pack(">HHIII", 0, 3, 8, 16, 2)
+    for mode, given in ((header, True), (b"\0\1" + header[2:] + header[-4:], False)):
+        data = mode + gzip.compress(volume[..., 32:].tobytes())
+        (path / "2" / "0" / "0").write_bytes(data)
+        got = N5.open(str(path)).read_encoded(0, (0, 0, 2), block)
+        assert got == (data if given else None)
+
+
+def test_a_block_with_other_axes_is_not_given(tmp_path) -> None:
+    spec = {
+        "driver": "n5",
+        "kvstore": f"file://{tmp_path}/a/",
+        "metadata": {
+            **{"dimensions": [32, 32, 4, 1], "blockSize": [16, 16, 2, 1], "dataType": "uint8"},
+            "compression": {"type": "gzip"},
+        },
+    }
+    ts.open(spec, create=True).result().write(np.ones((32, 32, 4, 1), "u1")).result()
+    source = N5.open(str(tmp_path / "a"))
+    assert source.read(0, source.scales[0].box).all()
+    assert source.stored_as(0) == ()
 
 
 def test_a_folder_of_chunks_may_not_lie_elsewhere(tmp_path):
