@@ -14,7 +14,9 @@ from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
 from bfly.sources.arrays import Array
+from bfly.sources.precomputed_chunks import ways_of
 from bfly.sources.store import Store
+from bfly.sources.stored import Stored
 from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
@@ -66,7 +68,10 @@ class Precomputed(TensorSource):
             x, y, z = (a / b for a, b in zip(scale["resolution"], finest, strict=True))
             spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
             place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
-            arrays[scale["key"]] = Array(spec, "", AXES, self._names_of(scale), (z, y, x), place)
+            sharded = scale.get("sharding") is not None
+            stored = None if sharded else Stored(ways_of(info, scale), whole=False)
+            names = self._names_of(scale)
+            arrays[scale["key"]] = Array(spec, "", AXES, names, (z, y, x), place, stored)
         return arrays
 
     def _names_of(self, scale: dict[str, Any]) -> Names:

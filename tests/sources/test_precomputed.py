@@ -11,6 +11,7 @@ from cloudvolume import CloudVolume
 
 from bfly.errors import SourceError
 from bfly.sources.precomputed import Precomputed
+from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
@@ -44,6 +45,7 @@ def write_tensorstore(path, volume, encoding, offset=(0, 0, 0), **scale):
 class TestRawOfCloudVolume(SourceSuite):
     source = Precomputed
     dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    given_as = frozenset({StoredAs("raw", "")})
 
     def write(self, folder, volume):
         kind = "image" if volume.dtype.kind == "f" or volume.dtype.itemsize == 1 else "segmentation"
@@ -72,6 +74,7 @@ class TestSharded(SourceSuite):
 class TestCompressedSegmentation(SourceSuite):
     source = Precomputed
     dtypes = ("uint32", "uint64")
+    given_as = frozenset({StoredAs("compressed_segmentation", "")})
 
     def write(self, folder, volume):
         return write_tensorstore(folder / "a", volume, "compressed_segmentation", **BLOCK)
@@ -80,6 +83,7 @@ class TestCompressedSegmentation(SourceSuite):
 class TestPng(SourceSuite):
     source = Precomputed
     dtypes = ("uint8", "uint16")
+    given_as = frozenset({StoredAs("png", "")})
 
     def write(self, folder, volume):
         return write_tensorstore(folder / "a", volume, "png")

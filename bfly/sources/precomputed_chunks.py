@@ -1,0 +1,123 @@
+"""How the chunks of precomputed volumes are encoded, where they are answers as they are.
+
+The format: ``src/datasource/precomputed/volume.md`` and, for labels,
+``src/sliceview/compressed_segmentation/README.md`` in the Neuroglancer repository.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from isal import isal_zlib
+
+from bfly.geometry import ceil_div
+from bfly.sources.images import is_grey_jpeg
+from bfly.sources.stored import StoredAs, packed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
+    from bfly.sources.stored import Vouched
+
+__all__ = ["ways_of"]
+
+BLOCK = [8, 8, 8]
+"""Voxels of a block of compressed_segmentation as Butterfly serves it."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+    """Give the ways in which the chunks of a scale are stored, if each has a file of its own.
+
+    Parameters
+    ----------
+    info, scale : mapping
+        The ``info``, and the one of its scales.
+    """
+    dtype = info["data_type"]
+    match scale["encoding"], dtype:
+        case "raw", _:
+            return packed_by("raw", np.dtype(dtype).itemsize)
+        case "jpeg", "uint8":
+            return {StoredAs("jpeg", ""): _jpeg}
+        case "png", "uint8" | "uint16":
+            return {StoredAs("png", ""): _vouched(_is_grey_png, dtype)}
+        case "compressed_segmentation", "uint32" | "uint64":
+            if scale["compressed_segmentation_block_size"] == BLOCK:
+                return {StoredAs("compressed_segmentation", ""): _vouched(_is_labels, dtype)}
+    return {}
+
+
+def _jpeg(data: bytes, shape: Zyx) -> bytes | None:
+    depth, height, width = shape
+    return data if is_grey_jpeg(data, (depth * height, width)) else None
+
+
+def _vouched(is_whole: Callable[[bytes, Zyx, int], bool], dtype: str) -> Vouched:
+    itemsize = np.dtype(dtype).itemsize
+    return lambda data, shape: data if is_whole(data, shape, itemsize) else None
+
+
+def _is_grey_png(data: bytes, shape: Zyx, itemsize: int) -> bool:
+    """Tell whether a file is a PNG of grey and nothing else, its checksums right.
+
+    Anything else in it, such as a gamma, may have it shown otherwise than it is read.
+    """
+    depth, height, width = shape
+    head = struct.pack(">IIBBBBB", width, depth * height, 8 * itemsize, 0, 0, 0, 0)
+    parts, at = [], len(PNG)
+    while data.startswith(PNG) and at + 12 <= len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        stop = at + 8 + size
+        if int.from_bytes(data[stop : stop + 4], "big") != isal_zlib.crc32(data[at + 4 : stop]):
+            return False
+        parts.append(data[at + 4 : at + 8])
+        at = stop + 4
+    kinds = [kind for kind, _ in itertools.groupby(parts)]
+    return kinds == [b"IHDR", b"IDAT", b"IEND"] and data[16:29] == head and at == len(data)
+
+
+def _is_labels(data: bytes, shape: Zyx, itemsize: int) -> bool:
+    """Tell whether the ids that the voxels of all blocks point at are in the data.
+
+    The format says nowhere how long its tables of ids are; they may be cut short unnoticed.
+    """
+    words = np.frombuffer(data[: len(data) & ~3], "<u4")
+    blocks = math.prod(ceil_div(n, side) for n, side in zip(shape, BLOCK, strict=True))
+    if len(words) != len(data) / 4 or len(words) <= 2 * blocks or words[0] != 1:
+        return False
+    words = words[1:]
+    heads = words[: 2 * blocks].reshape(-1, 2).astype(np.int64)
+    tables, widths, starts = heads[:, 0] & 0xFFFFFF, heads[:, 0] >> 24, heads[:, 1]
+    for bits in np.unique(widths):
+        same = widths == bits
+        last = _largest_indexes(words, starts[same], int(bits))
+        if last is None or (tables[same] + (last + 1) * (itemsize // 4)).max() > len(words):
+            return False
+    return True
+
+
+def _largest_indexes(words: NDArray[Any], starts: NDArray[Any], bits: int) -> Any:
+    """Give the largest number among the 512 of so many bits each that begin at each of `starts`.
+
+    None where they are not all there, or of no such width.
+    """
+    if bits == 0:
+        return 0
+    size = 512 * bits // 32
+    if bits not in (1, 2, 4, 8, 16, 32) or starts.max() + size > len(words):
+        return None
+    packed = words[starts[:, np.newaxis] + np.arange(size)]
+    if bits >= 8:
+        return packed.view(f"<u{bits // 8}").max(axis=1).astype(np.int64)
+    octets = packed.view(np.uint8)
+    shifted = [(octets >> shift & (1 << bits) - 1).max(axis=1) for shift in range(0, 8, bits)]
+    return np.max(shifted, axis=0).astype(np.int64)
