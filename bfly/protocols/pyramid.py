@@ -6,6 +6,7 @@ each block of an array. Nothing of it exists on disk here; a path is read as wha
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,19 +39,23 @@ BLOCK: Zyx = (64, 64, 64)
 """What clients are told to ask for, unless the tiles suggest something near it."""
 
 BLOCK_BYTES = (64 << 10, 2 << 20)
-"""The sizes between which a tile is offered as it is, if it is anything like a cube."""
+"""The sizes between which a tile or chunk is offered as it is, if it is anything like a cube."""
 
 NUMBER = "(?:0|[1-9][0-9]{0,17})"
 """A pattern for an index in a file's name, which is written in one way only."""
 
 
 def block_shape(volume: Volume, mip: int) -> Zyx:
-    """Choose the blocks (zyx) to offer: the tiles, where they are blocks of a usual size."""
-    tile = volume.level(mip).tile
-    z, y, x = tile
-    nbytes = z * y * x * volume.dtype.itemsize
-    if max(tile) <= 4 * min(tile) and BLOCK_BYTES[0] <= nbytes <= BLOCK_BYTES[1]:
-        return tile
+    """Choose the blocks (zyx) to offer: the tiles, where they are blocks of a usual size.
+
+    A chunk that may be sent as it is stored is offered whole, even if it is several tiles.
+    """
+    level = volume.level(mip)
+    is_sent = level.stored == mip and volume.source.stored_as(mip)
+    block = level.scale.chunk if is_sent else level.tile
+    nbytes = math.prod(block) * volume.dtype.itemsize
+    if max(block) <= 4 * min(block) and BLOCK_BYTES[0] <= nbytes <= BLOCK_BYTES[1]:
+        return block
     return BLOCK
 
 
