@@ -12,11 +12,15 @@ import tensorstore as ts
 import zarr
 from zarr.codecs import GzipCodec, ZstdCodec
 
+import bfly.core
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
+
+    from bfly.passing import Passed
 
 SIDE = 64
 SHAPE = (64, 100, 140)
@@ -165,3 +169,28 @@ def ask() -> Callable[..., tuple[httpx.Response, bytes]]:
             return got, b"".join(got.iter_raw())
 
     return asked
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The codings of the chunks that were sent as they are stored."""
+    sent: list[str] = []
+    passed = bfly.core.passed
+
+    def noted(*arguments: Any, **words: Any) -> Passed | None:
+        found = passed(*arguments, **words)
+        if found is not None:
+            sent.append(found[1])
+        return found
+
+    monkeypatch.setattr(bfly.core, "passed", noted)
+    return sent
+
+
+@pytest.fixture
+def url(sent: list[str], folder: Path, serve, make_tree, case) -> Iterator[str]:
+    """The address of a case's volume, at a server that has answered nothing yet."""
+    # What stands before the mip, the chunk and, in zarr 3, a c.
+    path = case.paths[0].partition("/0")[0].partition("/s0")[0]
+    with serve(make_tree({"name": "v", "path": str(folder / case.name)})) as client:
+        yield str(client.base_url).rstrip("/") + path.format(token=TOKEN, name="v")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,45 +10,12 @@ import requests.utils
 import tensorstore as ts
 import zarr
 
-import bfly.core
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from bfly.passing import Passed
-
 CODED = ["zarr2 gzip", "zarr2 zlib", "zarr2 zstd", "zarr3 gzip"]
 CODED += ["n5 gzip, voxels", "n5 zlib, voxels", "n5 zstd, voxels"]
 ENCODED = ["zarr2 plain", *CODED, "raw", "jpeg", "png", "compressed_segmentation"]
 IN_ZARR = ["zarr2 zstd as zarr", "zarr2 blosc", "zarr3 zstd"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The codings of the chunks that were sent as they are stored."""
-    sent: list[str] = []
-    passed = bfly.core.passed
-
-    def noted(*arguments: Any, **words: Any) -> Passed | None:
-        found = passed(*arguments, **words)
-        if found is not None:
-            sent.append(found[1])
-        return found
-
-    monkeypatch.setattr(bfly.core, "passed", noted)
-    return sent
-
-
-@pytest.fixture
-def url(sent: list[str], folder: Path, serve, make_tree, case) -> Iterator[str]:
-    """The address of a case's volume, at a server that has answered nothing yet."""
-    # What stands before the mip, the chunk and, in zarr 3, a c.
-    path = case.paths[0].partition("/0")[0].partition("/s0")[0]
-    with serve(make_tree({"name": "v", "path": str(folder / case.name)})) as client:
-        yield str(client.base_url).rstrip("/") + path.format(token="exp::sam::dat", name="v")
 
 
 def check(found: Any, case: Any) -> None:
