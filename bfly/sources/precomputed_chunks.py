@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,8 @@ def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[StoredAs,
     """
     dtype = info["data_type"]
     match scale["encoding"], dtype:
-        case "raw", _:
-            return packed_by("raw", np.dtype(dtype).itemsize)
+        case "raw", str() if size := re.fullmatch("(?:u?int|float)([0-9]+)", dtype):
+            return packed_by("raw", int(size[1]) // 8)
         case "jpeg", "uint8":
             return {StoredAs("jpeg", ""): _jpeg}
         case "png", "uint8" | "uint16":

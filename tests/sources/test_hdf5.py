@@ -15,7 +15,9 @@ from bfly.errors import MissingLibrary, NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5 import HDF5
+from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
+from bfly.testing.sources.storing import StoringTests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,21 @@ class TestGzip(_Suite):
 
 class TestLzf(_Suite):
     options: ClassVar[dict[str, Any]] = {"chunks": (16, 16, 16), "compression": "lzf"}
+
+
+class TestStreams(StoringTests):
+    """Gzip alone, of which a chunk is a stream of zlib."""
+
+    source = HDF5
+    dtypes = ("uint32",)
+    shape = (20, 40, 33)
+    given_as = frozenset({StoredAs("raw", "deflate")})
+
+    def write(self, folder: Path, volume: NDArray[Any]) -> Path:
+        path = folder / "volume.h5"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("main", data=volume, chunks=(8, 16, 16), compression="gzip")
+        return path
 
 
 class TestPointer(SourceSuite):

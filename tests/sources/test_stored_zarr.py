@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numcodecs
+import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
@@ -14,6 +15,7 @@ from bfly.sources.stored import StoredAs
 from bfly.sources.zarr import Zarr
 from bfly.sources.zarr_codecs import ways_of
 from bfly.testing.sources.storing import StoringTests
+from bfly.testing.sources.unpacking import unpacked
 from bfly.testing.volumes import random_volume
 
 
@@ -95,7 +97,12 @@ def test_other_axes_are_one_voxel_of_a_chunk(tmp_path) -> None:
     volume = random_volume((1, 4, 32, 32), "uint16")
     for side, given in ((1, True), (2, False)):
         path = array(tmp_path / f"{side}", volume, zarr_format=2, chunks=(side, 2, 16, 16))
-        assert bool(Zarr.open(str(path)).stored_as(0)) is given
+        source = Zarr.open(str(path))
+        for way in source.stored_as(0):
+            data = source.read_encoded(0, (1, 1, 0), way)
+            found = unpacked(data, way, (2, 16, 16), source.dtype)
+            assert np.array_equal(found, volume[0, 2:, 16:, :16])
+        assert bool(source.stored_as(0)) is given
 
 
 def test_an_archive_gives_nothing_as_stored(tmp_path) -> None:
