@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bfly.geometry import BoundingBox
@@ -12,7 +12,7 @@ from bfly.geometry import BoundingBox
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
-    from bfly.sources.stored import Stored
+    from bfly.sources.stored import Ways
 
 __all__ = ["Array", "Names", "grid_names"]
 
@@ -39,8 +39,8 @@ class Array:
         By how much its voxels are larger than those of the first array (z, y, x).
     place : tuple of float, optional
         Where its first voxel lies, in its own voxels, as the format states it.
-    stored : Stored, optional
-        How its chunks are stored, if they may be answered so.
+    stored : mapping
+        The ways in which its chunks may be given as they are stored.
     """
 
     spec: dict[str, Any]
@@ -49,7 +49,7 @@ class Array:
     names: Names
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
-    stored: Stored | None = None
+    stored: Ways = field(default_factory=dict)
 
 
 def grid_names(

@@ -18,7 +18,6 @@ from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.n5_blocks import ways_of
 from bfly.sources.store import Store
-from bfly.sources.stored import Stored
 from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class N5(TensorSource):
             self._stated = stated_size(attributes, axes)
         names = grid_names(name, axes, len(shape), tuple(attributes["blockSize"]), "/")
         place = _place(attributes)
-        stored = Stored(ways_of(attributes), whole=False) if len(shape) == 3 else None
+        stored = ways_of(attributes) if len(shape) == 3 else {}
         return Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import Vouched
+    from bfly.sources.stored import Vouched, Ways
 
 __all__ = ["ways_of"]
 
@@ -25,7 +25,7 @@ HEADER = struct.Struct(">HHIII")
 GZIP = StoredAs("raw", "gzip")
 
 
-def ways_of(attributes: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+def ways_of(attributes: Mapping[str, Any]) -> Ways:
     """Give the ways in which the blocks of a dataset with the axes x, y and z are stored.
 
     Parameters
@@ -35,7 +35,7 @@ def ways_of(attributes: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
 
     Returns
     -------
-    dict
+    mapping
         A block in gzip is one of Butterfly's own N5 dialect, which states no other compressor.
         Without its header, what a block unpacks to are the voxels as served if they are of one
         byte; of more bytes they are big-endian.

@@ -16,7 +16,6 @@ from bfly.geometry import zyx
 from bfly.sources.arrays import Array
 from bfly.sources.precomputed_chunks import ways_of
 from bfly.sources.store import Store
-from bfly.sources.stored import Stored
 from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Precomputed(TensorSource):
             spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
             place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
             sharded = scale.get("sharding") is not None
-            stored = None if sharded else Stored(ways_of(info, scale), whole=False)
+            stored = {} if sharded else ways_of(info, scale)
             names = self._names_of(scale)
             arrays[scale["key"]] = Array(spec, "", AXES, names, (z, y, x), place, stored)
         return arrays

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import Vouched
+    from bfly.sources.stored import Vouched, Ways
 
 __all__ = ["ways_of"]
 
@@ -35,7 +35,7 @@ BLOCK = [8, 8, 8]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> Ways:
     """Give the ways in which the chunks of a scale are stored, if each has a file of its own.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bfly.sources.whole import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
@@ -12,7 +11,7 @@ from bfly.sources.whole import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
 
-__all__ = ["Stored", "StoredAs", "Vouched", "packed_by"]
+__all__ = ["StoredAs", "Vouched", "Ways", "packed_by"]
 
 
 class StoredAs(NamedTuple):
@@ -31,28 +30,16 @@ class StoredAs(NamedTuple):
 
 
 Vouched = Callable[[bytes, "Zyx"], bytes | None]
-"""Takes the file of a chunk and its shape (z, y, x), and gives what of the file is the answer; None
-if it does not vouch for that."""
+"""Takes the file of a chunk and the shape (z, y, x) of what of it is inside the volume, and gives
+the part of the file that is those voxels and no others; None if it does not vouch for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """How the chunks of an array are stored, each in a file of its own.
-
-    Parameters
-    ----------
-    ways : mapping of StoredAs to callable
-        The best first.
-    whole : bool
-        Whether chunks are stored whole where they leave the volume, and so are not what is read
-        of them; otherwise they end with it.
-    """
-
-    ways: Mapping[StoredAs, Vouched]
-    whole: bool
+Ways = Mapping[StoredAs, Vouched]
+"""The ways in which the chunks of an array are stored, the best first, each chunk in a file of its
+own; none where they are no answers."""
 
 
-def packed_by(compressor: str, itemsize: int) -> dict[StoredAs, Vouched]:
+def packed_by(compressor: str, itemsize: int) -> Ways:
     """Give the ways in which voxels are stored that lie in C order, little-endian, packed once.
 
     Parameters

@@ -111,23 +111,19 @@ class TensorSource(Datasource):
 
     @override
     def stored_as(self, mip: int) -> Sequence[StoredAs]:
-        stored = self._stored[mip]
-        return tuple(stored.ways) if stored and self.store.folder is not None else ()
+        return tuple(self._stored[mip]) if self.store.folder is not None else ()
 
     @override
     def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
-        stored, scale = self._stored[mip], self.scales[mip]
-        chunk = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk)
-        box = chunk & scale.box
-        if stored is None or (stored.whole and box != chunk):
-            return None
+        scale = self.scales[mip]
+        box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
         self._watch_chunks(mip, box)
         (name,) = self._names[mip](box)
         try:
             data = self.files.read_bytes(f"{self.store.folder}/{name}")
         except FileNotFoundError:
             return None
-        return stored.ways[way](data, box.shape)
+        return self._stored[mip][way](data, box.shape)
 
     def _open_array(self, array: Array) -> tuple[Any, Zyx]:
         """Open an array; give it as z, y, x from 0 on, and its chunk."""

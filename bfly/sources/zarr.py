@@ -15,7 +15,6 @@ from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.store import Store
-from bfly.sources.stored import Stored
 from bfly.sources.tensors import TensorSource
 from bfly.sources.units import nanometres
 from bfly.sources.zarr_codecs import ways_of
@@ -148,7 +147,7 @@ def _described(
     names = grid_names(name, axes, rank, chunk, separator, prefix)
     others = [chunk[axis] for axis in range(rank) if axis not in axes]
     in_order = list(axes) == sorted(axes) and set(others) <= {1}
-    stored = Stored(ways_of(meta), whole=True) if in_order else None
+    stored = ways_of(meta) if in_order else {}
     return Array({"driver": driver}, name, axes, names, ratio, place, stored)
 
 

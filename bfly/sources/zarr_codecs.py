@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,14 +11,15 @@ import numpy as np
 from bfly.sources.stored import packed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from bfly.sources.stored import StoredAs, Vouched
+    from bfly.geometry import Zyx
+    from bfly.sources.stored import Vouched, Ways
 
 __all__ = ["ways_of"]
 
 
-def ways_of(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+def ways_of(meta: Mapping[str, Any]) -> Ways:
     """Give the ways in which the chunks of an array are stored whose axes are z, y and x.
 
     Parameters
@@ -26,7 +29,7 @@ def ways_of(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
 
     Returns
     -------
-    dict
+    mapping
         Empty unless a chunk is its voxels in C order, little-endian, packed at most once.
     """
     try:
@@ -36,14 +39,15 @@ def ways_of(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
         return {}
 
 
-def _of_zarr2(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+def _of_zarr2(meta: Mapping[str, Any]) -> Ways:
     if meta.get("filters") or meta["order"] != "C":
         return {}
     compressor = meta["compressor"]
-    return _packed(np.dtype(meta["dtype"]), compressor["id"] if compressor else "raw")
+    by = compressor["id"] if compressor else "raw"
+    return _packed(np.dtype(meta["dtype"]), by, meta["chunks"])
 
 
-def _of_zarr3(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
+def _of_zarr3(meta: Mapping[str, Any]) -> Ways:
     codecs: list[Any] = [
         {"name": each} if isinstance(each, str) else each for each in meta["codecs"]
     ]
@@ -52,11 +56,18 @@ def _of_zarr3(meta: Mapping[str, Any]) -> dict[StoredAs, Vouched]:
         return {}
     endian = (codecs[0].get("configuration") or {}).get("endian", "little")
     dtype = np.dtype(meta["data_type"]).newbyteorder(endian)
-    return _packed(dtype, rest[0] if rest else "raw")
+    chunk = meta["chunk_grid"]["configuration"]["chunk_shape"]
+    return _packed(dtype, rest[0] if rest else "raw", chunk)
 
 
-def _packed(dtype: np.dtype[Any], compressor: str) -> dict[StoredAs, Vouched]:
+def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> Ways:
     # What a file has for True need not be 1.
     if dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return {}
-    return packed_by(compressor, dtype.itemsize)
+    ways = packed_by(compressor, dtype.itemsize)
+    return {way: partial(_of_whole, vouched, math.prod(chunk)) for way, vouched in ways.items()}
+
+
+def _of_whole(vouched: Vouched, size: int, data: bytes, shape: Zyx) -> bytes | None:
+    """Pass over what leaves the volume: it is stored whole, and of that size cut short at best."""
+    return vouched(data, shape) if math.prod(shape) == size else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numcodecs
@@ -119,6 +120,17 @@ def test_a_chunk_at_the_end_or_not_there_is_not_given(tmp_path) -> None:
     for way in source.stored_as(0):
         given = [source.read_encoded(0, (0, 0, x), way) is not None for x in range(3)]
         assert given == [True, False, False]
+
+
+def test_a_chunk_at_the_end_that_was_cut_short_is_not_given(tmp_path) -> None:
+    """Of just the bytes that its voxels inside the volume would take: they are not the first."""
+    volume = random_volume((2, 16, 40), "uint8")
+    path = array(tmp_path / "a", volume, zarr_format=3, compressors=None)
+    os.truncate(path / "c" / "0" / "0" / "2", 2 * 16 * 8)
+    source = Zarr.open(str(path))
+    (way,) = source.stored_as(0)
+    assert source.read_encoded(0, (0, 0, 1), way) is not None
+    assert source.read_encoded(0, (0, 0, 2), way) is None
 
 
 def test_filtered_chunks_are_not_given(tmp_path) -> None:

@@ -81,6 +81,7 @@ def test_what_others_would_not_unpack() -> None:
         packed + skipped,
         skipped + packed,
         changed(packed, 4, packed[4] | 8),
+        changed(packed, 4, packed[4] | 1),
         VOXELS,
         b"",
     ):
