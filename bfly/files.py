@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from bfly.disk_cache import DiskCache
 
-__all__ = ["Files", "Stamp", "is_url", "read_exactly", "read_into", "seen_at", "stamp_of"]
+__all__ = [
+    "Files",
+    "Stamp",
+    "is_url",
+    "read_allowed",
+    "read_exactly",
+    "read_into",
+    "seen_at",
+    "stamp_of",
+]
 
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
@@ -130,13 +139,7 @@ class Files:
         FileNotFoundError
             There is no such file: whether that is an error is the caller's to say.
         """
-        try:
-            with open(self.resolve(path), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        return read_allowed(self.resolve(path), path)
 
     @contextmanager
     def open(self, path: str) -> Iterator[tuple[int, Stamp]]:
@@ -199,6 +202,17 @@ class Files:
         with self._lock:
             while self._handles:
                 self._close(self._handles.popitem()[1])
+
+
+def read_allowed(real: str, path: str) -> bytes:
+    """Read a whole file whose real path is known to be allowed; errors as `Files.read_bytes`."""
+    try:
+        with open(real, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:

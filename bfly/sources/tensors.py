@@ -15,7 +15,7 @@ import xxhash
 from typing_extensions import override
 
 from bfly.errors import SourceError
-from bfly.files import seen_at, stamp_of
+from bfly.files import read_allowed, seen_at, stamp_of
 from bfly.geometry import BoundingBox, zyx
 from bfly.ladder import StoredLevel, ladder
 from bfly.sources.source import Datasource, served_dtype
@@ -119,8 +119,10 @@ class TensorSource(Datasource):
         box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
         self._watch_chunks(mip, box)
         (name,) = self._names[mip](box)
+        path = f"{self.store.folder}/{name}"
         try:
-            data = self.files.read_bytes(f"{self.store.folder}/{name}")
+            # Watching it has seen that it may be read, for less than to resolve all of its path.
+            data = read_allowed(path, path)
         except FileNotFoundError:
             return None
         return self._stored[mip][way](data, box.shape)
