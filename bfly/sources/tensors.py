@@ -60,7 +60,7 @@ class TensorSource(Datasource):
     def _open(self) -> None:
         self.store = Store(self.path, self.files)
         self._documents: dict[str, bytes | None] = {}
-        self._resolve_folder = lru_cache(FOLDERS)(self.files.resolve)
+        self._allow_folder = lru_cache(FOLDERS)(self._check_folder)
         self._due = time.monotonic() + RECHECK
         if self.store.file is not None:
             self._watch(self.path)
@@ -195,9 +195,8 @@ class TensorSource(Datasource):
             return
         paths = [f"{folder}/{name}" for name in self._names[mip](box)]
         fresh = [path for path in paths if path not in self._stamps]
-        # To resolve all of a path takes longer than to read a small chunk.
         for below in dict.fromkeys(path[: path.rindex("/")] for path in fresh):
-            self._resolve_folder(below)
+            self._allow_folder(below)
         stamps = {}
         for path in fresh:
             stamps[path], is_link = seen_at(path)
@@ -205,3 +204,14 @@ class TensorSource(Datasource):
                 self.files.resolve(path)
                 stamps[path] = stamp_of(path)
         self._remember(stamps)
+
+    def _check_folder(self, path: str) -> None:
+        """Refuse a folder of chunks that is, or lies below, a link to what is not allowed.
+
+        To resolve all of a path, which is real down to the store, takes longer than to read a
+        small chunk.
+        """
+        if path != self.store.folder:
+            self._allow_folder(path[: path.rindex("/")])
+            if seen_at(path)[1]:
+                self.files.resolve(path)
