@@ -123,7 +123,6 @@ class Application:
 
     async def _found(self, protocol: Protocol, path: str, request: Request) -> Answer | Begun:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
-        self._core.background.make_room()
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
@@ -133,6 +132,8 @@ class Application:
             known = await self._made(key, protocol, path, request.query_string, accept, codings)
         if isinstance(known, Streamed):
             return await known.begin(request, self._in_background)
+        # Not so for streams: who copies a volume in large cutouts would stand in their own way.
+        self._core.background.make_room()
         return known
 
     async def _taken(self, protocol: Protocol, path: str, request: Request) -> Answer:

@@ -23,7 +23,7 @@ PATIENCE = 0.05
 
 
 CROWDED = 0.1
-"""Seconds after a request in which there may well be another."""
+"""Seconds after an answer in which there may well be another."""
 
 
 class Workers:
