@@ -26,6 +26,7 @@ from bfly.queries.slice import PLANES, SliceQuery
 from bfly.slabs import slabs
 from bfly.tiles import Tiles
 from bfly.volume import Volume
+from bfly.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +127,15 @@ def test_many_clients_that_are_slow_hold_little(client, make_core, monkeypatch) 
     assert sum(held) < 8 * 60_000 + 40 * 3_000
     begun.clear()
     assert begin() == 48_000
+
+
+def test_streams_make_room_for_others_but_not_for_each_other(client, monkeypatch) -> None:
+    made: list[Workers] = []
+    monkeypatch.setattr(Workers, "make_room", lambda self: made.append(self))
+    client.get(url("em", BoundingBox((0, 0, 0), SHAPE)))
+    assert made == []
+    client.get(url("em", BoundingBox((0, 0, 0), (10, 10, 10))))
+    assert len(made) == 1
 
 
 def test_a_small_cutout_and_a_picture_are_sent_whole(client) -> None:
