@@ -61,6 +61,12 @@ class Workers:
             In the order in which they are begun.
         """
         left = deque(items)
+        helpers: list[Future[None]] = []
+
+        def call_helpers() -> None:
+            free = min(self.parallel - 1, len(left)) - sum(not each.done() for each in helpers)
+            if free > 0 and not self._is_crowded():
+                helpers.extend(self.executor.submit(drain, True) for _ in range(free))
 
         def drain(helping: bool) -> None:
             while left and not (helping and self._is_crowded()):
@@ -68,14 +74,14 @@ class Workers:
                     item = left.popleft()
                 except IndexError:
                     return
+                if not helping:
+                    call_helpers()
                 try:
                     work(item)
                 except BaseException:
                     left.clear()
                     raise
 
-        count = 0 if self._is_crowded() else min(self.parallel, len(left)) - 1
-        helpers = [self.executor.submit(drain, True) for _ in range(count)]
         try:
             drain(False)
         finally:

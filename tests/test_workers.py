@@ -63,6 +63,25 @@ def test_helpers_leave_when_others_need_the_cores(monkeypatch: pytest.MonkeyPatc
     workers.close()
 
 
+def test_helpers_come_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, both = [0.0], threading.Barrier(2, timeout=30)
+    monkeypatch.setattr("bfly.workers.monotonic", lambda: now[0])
+    workers, alone = Workers(2), set()
+    workers.make_room()
+
+    def work(i: int) -> None:
+        if i < 5:
+            alone.add(threading.get_ident())
+        elif i == 5:
+            now[0] = 1.0
+        elif i in (7, 8):
+            both.wait()
+
+    workers.each(work, range(9))
+    assert alone == {threading.get_ident()}
+    workers.close()
+
+
 def test_work_that_is_under_way_is_not_begun_again() -> None:
     flights: Flights[int] = Flights()
     begun, go = [], threading.Event()
