@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bfly.files import read_allowed
 from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Array", "Names", "grid_names"]
 
 Names = Callable[[BoundingBox], Iterable[str]]
+
+
+def read_file(path: str, _start: Zyx) -> bytes:
+    """Read a file that holds one chunk."""
+    return read_allowed(path, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,9 @@ class Array:
         Where its first voxel lies, in its own voxels, as the format states it.
     stored : mapping
         The ways in which its chunks may be given as they are stored.
+    read : callable
+        Reads a chunk as it is stored from the file that holds it, which is known to be allowed,
+        by its first voxel (z, y, x); None, or `FileNotFoundError`, if it is not there.
     """
 
     spec: dict[str, Any]
@@ -50,6 +59,7 @@ class Array:
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
     stored: Ways = field(default_factory=dict)
+    read: Callable[[str, Zyx], bytes | None] = read_file
 
 
 def grid_names(

@@ -15,7 +15,7 @@ import xxhash
 from typing_extensions import override
 
 from bfly.errors import SourceError
-from bfly.files import read_allowed, seen_at, stamp_of
+from bfly.files import seen_at, stamp_of
 from bfly.geometry import BoundingBox, zyx
 from bfly.ladder import StoredLevel, ladder
 from bfly.sources.source import Datasource, served_dtype
@@ -78,6 +78,7 @@ class TensorSource(Datasource):
         self._voxels = {mip: opened[name][0] for mip, (name, _) in rungs.items()}
         self._names = {mip: arrays[name].names for mip, (name, _) in rungs.items()}
         self._stored = {mip: arrays[name].stored for mip, (name, _) in rungs.items()}
+        self._read_stored = {mip: arrays[name].read for mip, (name, _) in rungs.items()}
         stored = self._voxels[0].dtype.numpy_dtype
         self.dtype = served_dtype(stored, self.path)
         if any(voxels.dtype.numpy_dtype != stored for voxels in self._voxels.values()):
@@ -122,10 +123,10 @@ class TensorSource(Datasource):
         path = f"{self.store.folder}/{name}"
         try:
             # Watching it has seen that it may be read, for less than to resolve all of its path.
-            data = read_allowed(path, path)
+            data = self._read_stored[mip](path, box.start)
         except FileNotFoundError:
             return None
-        return self._stored[mip][way](data, box.shape)
+        return None if data is None else self._stored[mip][way](data, box.shape)
 
     def _open_array(self, array: Array) -> tuple[Any, Zyx]:
         """Open an array; give it as z, y, x from 0 on, and its chunk."""

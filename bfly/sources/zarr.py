@@ -6,6 +6,7 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, SourceError
@@ -18,6 +19,7 @@ from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
 from bfly.sources.units import nanometres
 from bfly.sources.zarr_codecs import ways_of
+from bfly.sources.zarr_shards import Shards, is_sharded
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
@@ -147,8 +149,13 @@ def _described(
     names = grid_names(name, axes, rank, chunk, separator, prefix)
     others = [chunk[axis] for axis in range(rank) if axis not in axes]
     in_order = list(axes) == sorted(axes) and set(others) <= {1}
-    stored = ways_of(meta) if in_order else {}
-    return Array({"driver": driver}, name, axes, names, ratio, place, stored)
+    array = Array({"driver": driver}, name, axes, names, ratio, place)
+    if not in_order or not (ways := ways_of(meta)):
+        return array
+    if not is_sharded(meta):
+        return replace(array, stored=ways)
+    shards = Shards.of(meta, axes)
+    return replace(array, stored=ways, read=shards.read) if shards else array
 
 
 def _axis_name(axis: Any) -> str:

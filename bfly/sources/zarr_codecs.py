@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.sources.stored import packed_by
+from bfly.sources.stored import StoredAs, packed_by
+from bfly.sources.zarr_shards import is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,15 +49,22 @@ def _of_zarr2(meta: Mapping[str, Any]) -> Ways:
 
 
 def _of_zarr3(meta: Mapping[str, Any]) -> Ways:
-    codecs: list[Any] = [
-        {"name": each} if isinstance(each, str) else each for each in meta["codecs"]
-    ]
+    if not is_sharded(meta):
+        chunk = meta["chunk_grid"]["configuration"]["chunk_shape"]
+        return _of_codecs(meta, meta["codecs"], chunk)
+    options = meta["codecs"][0]["configuration"]
+    ways = _of_codecs(meta, options["codecs"], options["chunk_shape"])
+    # Only what is packed tells when the index of a shard is damaged.
+    return {way: vouched for way, vouched in ways.items() if way != StoredAs("raw", "")}
+
+
+def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[int]) -> Ways:
+    codecs: list[Any] = [{"name": each} if isinstance(each, str) else each for each in listed]
     first, *rest = [codec["name"] for codec in codecs]
     if first != "bytes" or len(rest) > 1:
         return {}
     endian = (codecs[0].get("configuration") or {}).get("endian", "little")
     dtype = np.dtype(meta["data_type"]).newbyteorder(endian)
-    chunk = meta["chunk_grid"]["configuration"]["chunk_shape"]
     return _packed(dtype, rest[0] if rest else "raw", chunk)
 
 

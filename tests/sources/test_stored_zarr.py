@@ -15,6 +15,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 from bfly.sources.stored import StoredAs
 from bfly.sources.zarr import Zarr
 from bfly.sources.zarr_codecs import ways_of
+from bfly.sources.zarr_shards import Shards
 from bfly.testing.sources.storing import StoringTests
 from bfly.testing.sources.unpacking import unpacked
 from bfly.testing.volumes import random_volume
@@ -65,6 +66,32 @@ class TestZstd(Packed):
     given_as = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
 
 
+class Sharded(StoringTests):
+    source = Zarr
+    location = "end"
+
+    def write(self, folder, volume):
+        side = zarr.codecs.ShardingCodec(
+            chunk_shape=(2, 16, 16),
+            codecs=[BytesCodec(), self.codec],
+            index_location=self.location,
+        )
+        path = folder / "a"
+        whole = {"chunks": (4, 32, 48), "compressors": None, "zarr_format": 3}
+        return array(path, volume, serializer=side, **whole)
+
+
+class TestShards(Sharded):
+    codec = ZstdCodec(level=3)
+    given_as = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
+
+
+class TestShardsThatBeginWithTheirIndex(Sharded):
+    codec = GzipCodec(level=1)
+    location = "start"
+    given_as = frozenset({StoredAs("raw", "gzip")})
+
+
 class TestZlib(StoringTests):
     source = Zarr
     dtypes = ("float32",)
@@ -82,7 +109,7 @@ NOT_AS_SERVED = {
     "big-endian, 3": {"zarr_format": 3, "serializer": BytesCodec(endian="big")},
     "transposed": {"zarr_format": 3, "filters": TransposeCodec(order=(2, 1, 0))},
     "with a checksum": {"zarr_format": 3, "compressors": [ZstdCodec(), Crc32cCodec()]},
-    "sharded": {"zarr_format": 3, "shards": (4, 32, 32)},
+    "plain in shards": {"zarr_format": 3, "shards": (4, 32, 32), "compressors": None},
     "axes x, y, z": {"zarr_format": 3, "dimension_names": "xyz"},
 }
 
@@ -131,6 +158,35 @@ def test_a_chunk_at_the_end_that_was_cut_short_is_not_given(tmp_path) -> None:
     (way,) = source.stored_as(0)
     assert source.read_encoded(0, (0, 0, 1), way) is not None
     assert source.read_encoded(0, (0, 0, 2), way) is None
+
+
+@pytest.mark.parametrize("cut", [4, 16, 20, 64, 4 * 16 + 4])
+def test_the_index_of_a_shard_that_was_cut_short_is_none(tmp_path, cut) -> None:
+    """Also where what is left of it looks like one, an entry or more further on."""
+    volume = random_volume((4, 32, 32), "uint8")
+    path = array(tmp_path / "a", volume, zarr_format=3, shards=(4, 32, 32))
+    source = Zarr.open(str(path))
+    (way, _) = source.stored_as(0)
+    assert source.read_encoded(0, (1, 1, 0), way) is not None
+    file = path / "c" / "0" / "0" / "0"
+    os.truncate(file, file.stat().st_size - cut)
+    assert source.read_encoded(0, (1, 1, 0), way) is None
+
+
+INDEXES = {
+    "big-endian": [{"name": "bytes", "configuration": {"endian": "big"}}],
+    "packed": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "gzip"}],
+    "without byte order": [{"name": "bytes"}],
+}
+
+
+@pytest.mark.parametrize("case", INDEXES)
+def test_shards_with_an_index_of_another_kind_give_nothing(tmp_path, case) -> None:
+    path = array(tmp_path / "a", random_volume((4, 32, 32), "uint8"), shards=(4, 32, 32))
+    meta = json.loads((path / "zarr.json").read_text())
+    assert Shards.of(meta, (0, 1, 2))
+    meta["codecs"][0]["configuration"]["index_codecs"] = INDEXES[case]
+    assert Shards.of(meta, (0, 1, 2)) is None
 
 
 def test_filtered_chunks_are_not_given(tmp_path) -> None:

@@ -51,6 +51,7 @@ class TestZarr3(SourceSuite):
 class TestSharded(SourceSuite):
     source = Zarr
     dtypes = ("uint8", "uint64")
+    given_as = ZSTD
 
     def write(self, folder, volume):
         return array(folder / "a.zarr", volume, zarr_format=3, chunks=(2, 8, 8), shards=(4, 32, 32))

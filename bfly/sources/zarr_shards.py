@@ -1,0 +1,135 @@
+"""Chunks of zarr 3 in shards, found by the index of a shard without decoding anything.
+
+The format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.errors import SourceError
+from bfly.files import read_exactly
+from bfly.geometry import zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.geometry import Zyx
+
+__all__ = ["Shards", "is_sharded"]
+
+MISSING = 2**64 - 1
+"""The offset and the size of a chunk that was never written."""
+
+CHECKSUMS = {("bytes",): 0, ("bytes", "crc32c"): 4}
+"""How many bytes follow an index, by its codecs."""
+
+
+def is_sharded(meta: Mapping[str, Any]) -> bool:
+    """Tell whether the chunks of an array lie in shards, by its ``.zarray`` or ``zarr.json``."""
+    match meta.get("codecs"):
+        case [{"name": "sharding_indexed"}]:
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How the shards of an array are divided.
+
+    Parameters
+    ----------
+    shard, chunk : tuple of int
+        The shape (z, y, x) of a shard, and of a chunk in it, in voxels.
+    checksum : int
+        Bytes behind the index, which are not looked at: an index has to end where the file's
+        chunks do, and who unpacks a chunk sees whether it is one.
+    at_end : bool
+        Whether the index is the end of a shard, or its start.
+    """
+
+    shard: Zyx
+    chunk: Zyx
+    checksum: int
+    at_end: bool
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any], axes: tuple[int, ...]) -> Shards | None:
+        """Give those of an array with shards, None if they are not as usual.
+
+        Parameters
+        ----------
+        meta : mapping
+            Its ``zarr.json``.
+        axes : tuple of int
+            Which axes are z, y and x; all others are one voxel long.
+        """
+        try:
+            options = meta["codecs"][0]["configuration"]
+            codecs = options["index_codecs"]
+            checksum = CHECKSUMS.get(tuple(codec["name"] for codec in codecs))
+            if checksum is None or codecs[0]["configuration"]["endian"] != "little":
+                return None
+            shard = meta["chunk_grid"]["configuration"]["chunk_shape"]
+            chunk = options["chunk_shape"]
+            sides = zyx(shard[axis] for axis in axes), zyx(chunk[axis] for axis in axes)
+            return cls(*sides, checksum, options.get("index_location", "end") == "end")
+        except (KeyError, TypeError, ValueError):
+            # What is wrong here TensorStore says better, or knows that it is not.
+            return None
+
+    def read(self, path: str, start: Zyx) -> bytes | None:
+        """Give a chunk as it is stored.
+
+        Parameters
+        ----------
+        path : str
+            The file of the shard that it lies in; known to be allowed.
+        start : tuple of int
+            Its first voxel (z, y, x).
+
+        Returns
+        -------
+        bytes or None
+            None if it was never written, or the index is none.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such shard.
+        SourceError
+            The shard cannot be read.
+        """
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        try:
+            entry = self._entry(fd, path, start)
+            return None if entry is None else read_exactly(fd, entry[1], entry[0], path)
+        finally:
+            os.close(fd)
+
+    def _entry(self, fd: int, path: str, start: Zyx) -> tuple[int, int] | None:
+        """Find offset and size of a chunk in the index."""
+        counts = [n // c for n, c in zip(self.shard, self.chunk, strict=True)]
+        k, j, i = (a % n // c for a, n, c in zip(start, self.shard, self.chunk, strict=True))
+        size, nbytes = os.fstat(fd).st_size, math.prod(counts) * 16
+        first = size - nbytes - self.checksum if self.at_end else 0
+        if first < 0:
+            return None
+        stated = np.frombuffer(read_exactly(fd, nbytes, first, path), "<u8").reshape(-1, 2)
+        written = stated[stated[:, 0] != MISSING]
+        # Of a shard that was cut short other bytes stand there, which say something else.
+        end = first if self.at_end else size
+        if not len(written) or written.max() > size or written.sum(axis=1).max() != end:
+            return None
+        offset, length = map(int, stated[(k * counts[1] + j) * counts[2] + i])
+        return None if offset == MISSING else (offset, length)
