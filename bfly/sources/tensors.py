@@ -76,9 +76,7 @@ class TensorSource(Datasource):
         rungs = ladder(self.path, levels)
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
         self._voxels = {mip: opened[name][0] for mip, (name, _) in rungs.items()}
-        self._names = {mip: arrays[name].names for mip, (name, _) in rungs.items()}
-        self._stored = {mip: arrays[name].stored for mip, (name, _) in rungs.items()}
-        self._read_stored = {mip: arrays[name].read for mip, (name, _) in rungs.items()}
+        self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
         stored = self._voxels[0].dtype.numpy_dtype
         self.dtype = served_dtype(stored, self.path)
         if any(voxels.dtype.numpy_dtype != stored for voxels in self._voxels.values()):
@@ -112,21 +110,18 @@ class TensorSource(Datasource):
 
     @override
     def stored_as(self, mip: int) -> Sequence[StoredAs]:
-        return tuple(self._stored[mip]) if self.store.folder is not None else ()
+        return tuple(self._described[mip].stored) if self.store.folder is not None else ()
 
     @override
     def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
-        scale = self.scales[mip]
+        scale, array = self.scales[mip], self._described[mip]
         box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
-        self._watch_chunks(mip, box)
-        (name,) = self._names[mip](box)
-        path = f"{self.store.folder}/{name}"
+        (path,) = self._watch_chunks(mip, box)
         try:
-            # Watching it has seen that it may be read, for less than to resolve all of its path.
-            data = self._read_stored[mip](path, box.start)
+            data = array.read(path, box.start)
         except FileNotFoundError:
             return None
-        return None if data is None else self._stored[mip][way](data, box.shape)
+        return None if data is None else array.stored[way](data, box.shape)
 
     def _open_array(self, array: Array) -> tuple[Any, Zyx]:
         """Open an array; give it as z, y, x from 0 on, and its chunk."""
@@ -189,12 +184,12 @@ class TensorSource(Datasource):
         """Name the state of the documents, so that of changed ones nothing old is found."""
         return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
-    def _watch_chunks(self, mip: int, box: BoundingBox) -> None:
-        """Watch the files that hold a box, and see to it that they may be read."""
+    def _watch_chunks(self, mip: int, box: BoundingBox) -> list[str]:
+        """Watch the files that hold a box, and see to it that they may be read; give them."""
         folder = self.store.folder
         if folder is None:
-            return
-        paths = [f"{folder}/{name}" for name in self._names[mip](box)]
+            return []
+        paths = [f"{folder}/{name}" for name in self._described[mip].names(box)]
         fresh = [path for path in paths if path not in self._stamps]
         for below in dict.fromkeys(path[: path.rindex("/")] for path in fresh):
             self._allow_folder(below)
@@ -205,14 +200,15 @@ class TensorSource(Datasource):
                 self.files.resolve(path)
                 stamps[path] = stamp_of(path)
         self._remember(stamps)
+        return paths
 
     def _check_folder(self, path: str) -> None:
-        """Refuse a folder of chunks that is, or lies below, a link to what is not allowed.
+        """Refuse a folder of chunks that is, or lies below, a way out of what is allowed.
 
         To resolve all of a path, which is real down to the store, takes longer than to read a
         small chunk.
         """
         if path != self.store.folder:
             self._allow_folder(path[: path.rindex("/")])
-            if seen_at(path)[1]:
+            if path.endswith("/..") or seen_at(path)[1]:
                 self.files.resolve(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -130,6 +131,25 @@ def test_a_folder_of_chunks_may_not_lie_elsewhere(tmp_path):
     source = N5.open(str(path), files=Files([str(tmp_path / "allowed")]))
     with pytest.raises(NotAllowed, match="a/1 is not in allowed-paths"):
         source.read(0, source.scales[0].box)
+
+
+def test_names_that_lead_upwards_are_refused_where_they_lead_out(tmp_path):
+    """Whatever the metadata of a format call an array."""
+    for place in ("allowed/a", "allowed/b", "outside/c"):
+        write_n5(tmp_path / place, random_volume((8, 40, 40), "uint8"))
+    allowed = tmp_path / "allowed"
+    source = N5.open(str(allowed / "a"), files=Files([str(allowed)]))
+    array = source._described[0]
+    box = source.scales[0].box
+
+    def named(name):
+        source._described[0] = replace(array, names=lambda _: [f"{name}/0/0/0"])
+        return source.read(0, box)
+
+    assert named("../b").any()
+    for name in ("../../outside/c", "../b/../../outside/c", "0/../../../outside/c"):
+        with pytest.raises(NotAllowed, match="not in allowed-paths"):
+            named(name)
 
 
 def levels(volume):
