@@ -24,6 +24,7 @@ __all__ = [
     "read_allowed",
     "read_exactly",
     "read_into",
+    "reading",
     "seen_at",
     "stamp_of",
 ]
@@ -206,13 +207,8 @@ class Files:
 
 def read_allowed(real: str, path: str) -> bytes:
     """Read a whole file whose real path is known to be allowed; errors as `Files.read_bytes`."""
-    try:
-        with open(real, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+    with reading(path), open(real, "rb") as file:
+        return file.read()
 
 
 def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
@@ -223,7 +219,7 @@ def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
     SourceError
         The file ends too early or the disk fails; `path` names it in the message.
     """
-    with _naming(path):
+    with reading(path):
         data = os.pread(fd, size, offset)
     if len(data) == size:
         return data
@@ -236,7 +232,7 @@ def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
 def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
     """Read as `read_exactly`, into memory that is there: flat, of bytes, and filled whole."""
     size, done = len(target), 0
-    with _naming(path):
+    with reading(path):
         while done < size and (count := os.preadv(fd, [target[done:]], offset + done)):
             done += count
     if done < size:
@@ -246,9 +242,17 @@ def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
 
 
 @contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Turn what the system says of a read into an error that names the file."""
+def reading(path: str) -> Iterator[None]:
+    """Turn what the system says of a read into `SourceError`, but for `FileNotFoundError`.
+
+    Parameters
+    ----------
+    path : str
+        Names the file in the message.
+    """
     try:
         yield
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error

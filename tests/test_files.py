@@ -3,7 +3,7 @@ import os
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files, read_exactly, seen_at, stamp_of
+from bfly.files import Files, read_allowed, read_exactly, read_into, seen_at, stamp_of
 
 
 def test_what_is_allowed(tmp_path):
@@ -86,6 +86,28 @@ def test_reading_to_the_last_byte(tmp_path):
         assert read_exactly(fd, 4, 6, str(path)) == b"6789"
         with pytest.raises(SourceError, match="truncated: 5 bytes are expected at 6, 4 are there"):
             read_exactly(fd, 5, 6, str(path))
+
+
+def test_a_read_that_the_system_cuts_short_goes_on(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+    pread, preadv = os.pread, os.preadv
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 3), at))
+    monkeypatch.setattr(os, "preadv", lambda fd, to, at: preadv(fd, [to[0][:2]], at))
+    with Files().open(str(path)) as (fd, _):
+        assert read_exactly(fd, 8, 1, str(path)) == b"12345678"
+        target = bytearray(9)
+        read_into(fd, memoryview(target), 1, str(path))
+        assert target == b"123456789"
+        with pytest.raises(SourceError, match="truncated: 9 bytes are expected at 2, 8 are there"):
+            read_exactly(fd, 9, 2, str(path))
+
+
+def test_what_is_no_file_is_an_error_with_its_name(tmp_path):
+    with pytest.raises(SourceError, match=f"{tmp_path} cannot be read: Is a directory"):
+        read_allowed(str(tmp_path), str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        read_allowed(str(tmp_path / "none"), "none")
 
 
 def test_a_link_is_seen_as_one(tmp_path):

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import SourceError
-from bfly.files import read_exactly
+from bfly.files import read_exactly, reading
 from bfly.geometry import zyx
 
 if TYPE_CHECKING:
@@ -105,20 +104,12 @@ class Shards:
         SourceError
             The shard cannot be read.
         """
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
-        try:
-            entry = self._entry(fd, path, start)
-            return None if entry is None else read_exactly(fd, entry[1], entry[0], path)
-        finally:
-            os.close(fd)
+        with reading(path), open(path, "rb", buffering=0) as file:
+            entry = self._entry(file.fileno(), path, start)
+            return None if entry is None else read_exactly(file.fileno(), *entry, path)
 
     def _entry(self, fd: int, path: str, start: Zyx) -> tuple[int, int] | None:
-        """Find offset and size of a chunk in the index."""
+        """Find size and offset of a chunk in the index."""
         counts = [n // c for n, c in zip(self.shard, self.chunk, strict=True)]
         k, j, i = (a % n // c for a, n, c in zip(start, self.shard, self.chunk, strict=True))
         size, nbytes = os.fstat(fd).st_size, math.prod(counts) * 16
@@ -132,4 +123,4 @@ class Shards:
         if not len(written) or written.max() > size or written.sum(axis=1).max() != end:
             return None
         offset, length = map(int, stated[(k * counts[1] + j) * counts[2] + i])
-        return None if offset == MISSING else (offset, length)
+        return None if offset == MISSING else (length, offset)
