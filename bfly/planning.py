@@ -92,8 +92,9 @@ def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
     units: dict[Zyx, list[Found]] = {}
     if len(cached) < len(parts):
         for each in parts:
-            if not len(each[1]):
-                units.setdefault(level.unit(each[0][0]).start, []).append(each)
+            (position, _, _), tile = each
+            if not len(tile):
+                units.setdefault(level.unit(position).start, []).append(each)
     batches = [cached[i : i + TOGETHER] for i in range(0, len(cached), TOGETHER)]
     return batches + list(units.values())
 

@@ -35,8 +35,8 @@ FULL = 4
 """So many cutouts at once are sent in slabs of this size, as many more in slabs of half of it, and
 so on: clients that take what they are sent slowly, or not at all, must not use up the memory."""
 
-SMALLEST = 5
-"""How often a slab is halved at most: of more cutouts than that, no more is held than of others."""
+HALVINGS = 5
+"""How often a slab is halved at most: less than 4 MiB of it are not worth their reads."""
 
 
 class Slabs:
@@ -109,7 +109,7 @@ class Slabs:
     def _room(self) -> Iterator[int]:
         """Say how large the slabs of one more cutout may be, which is under way meanwhile."""
         with self._lock:
-            most = SLAB >> min(self._under_way // FULL, SMALLEST)
+            most = SLAB >> min(self._under_way // FULL, HALVINGS)
             self._under_way += 1
         try:
             yield most
