@@ -7,31 +7,25 @@ caches or protocols. `bfly.testing.sources` is the contract as a test suite.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bfly.errors import SourceChanged, SourceError
-from bfly.files import Files, is_url, stamp_of
+from bfly.errors import SourceError
+from bfly.files import Files
 from bfly.geometry import BoundingBox, Scale, copy_rows
+from bfly.sources.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Self
 
-    from bfly.files import Stamp
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
     from bfly.sources.stored import StoredAs
 
 __all__ = ["Datasource", "kind_of", "served_dtype"]
-
-WATCHED = 65_536
-"""How many of the files that were read last are watched for changes."""
 
 
 def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
@@ -68,7 +62,7 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
 
 
-class Datasource(ABC):
+class Datasource(Watched, ABC):
     """Base of all sources.
 
     Parameters
@@ -112,12 +106,10 @@ class Datasource(ABC):
         kind: str | None = None,
         voxel_size: tuple[float, float, float] | None = None,
     ) -> None:
-        self.path = path
+        super().__init__(path)
         self.files = files or Files()
         self._kind = kind
         self._voxel_size = voxel_size
-        self._stamps: dict[str, Stamp] = {}
-        self._stamps_lock = threading.Lock()
         self._open()
         self._read_at_first = tuple(self._stamps)
 
@@ -261,37 +253,6 @@ class Datasource(ABC):
         """
         return None
 
-    def _watch(self, path: str) -> None:
-        """Remember the state that a file is in; call it before the file is read."""
-        if path not in self._stamps:
-            self._remember({path: stamp_of(path)})
-
-    def _remember(self, stamps: Mapping[str, Stamp]) -> None:
-        """Remember the states that files were in before they are read."""
-        with self._stamps_lock:
-            for path, stamp in stamps.items():
-                self._stamps.setdefault(path, stamp)
-            while len(self._stamps) > WATCHED:
-                del self._stamps[next(iter(self._stamps))]
-
-    def changed(self) -> str | None:
-        """Give the first of the files read so far that is not as it was, None if all are."""
-        with self._stamps_lock:
-            stamps = list(self._stamps.items())
-        return next((path for path, stamp in stamps if stamp_of(path) != stamp), None)
-
-    def all_files(self) -> Iterable[str]:
-        """Give every file that voxels may be read from, also one that is not there.
-
-        Unless a source knows better, these are the files that were read to open it and, where
-        the channel is a folder, all that lie below it.
-        """
-        yield from self._read_at_first
-        for folder, folders, names in os.walk(self.path):
-            folders.sort()
-            for name in sorted(names):
-                yield os.path.join(folder, name)
-
     def listed_files(self) -> Iterable[str]:
         """Give the files that a list of the channel names, each of which has to be there.
 
@@ -305,22 +266,3 @@ class Datasource(ABC):
         Nothing unless a source can tell, from what it learned as it was opened.
         """
         return ()
-
-    def state(self) -> str | None:
-        """Give what tells this state of the channel's files from every other one.
-
-        None where nobody would notice that they changed: behind a URL.
-
-        Raises
-        ------
-        SourceChanged
-            A file is not as it was when voxels were read from it.
-        """
-        if is_url(self.path):
-            return None
-        state = hashlib.sha256()
-        for path in self.all_files():
-            state.update(f"{path}\0{stamp_of(path)}\0".encode(errors="surrogateescape"))
-        if changed := self.changed():
-            raise SourceChanged(f"{changed} changed on disk while it was read.")
-        return state.hexdigest()
