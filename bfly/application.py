@@ -11,6 +11,7 @@ from bfly.answer import Answer
 from bfly.errors import (
     Absent,
     BadRequest,
+    Busy,
     ButterflyError,
     DatabaseError,
     MissingLibrary,
@@ -45,6 +46,7 @@ STATUSES: dict[type[ButterflyError], int] = {
     BadRequest: 400,
     NotAllowed: 403,
     Absent: 404,
+    Busy: 503,
     MissingLibrary: 503,
     DatabaseError: 503,
     SourceError: 503,
@@ -98,7 +100,10 @@ class Application:
             status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
             if status >= 500:
                 log.warning("%s %s: %s", status, request.path, error)
-            await send_text(send, status, str(error), method)
+            extra = []
+            if isinstance(error, Busy):
+                extra.append((b"retry-after", b"%d" % error.retry_after))
+            await send_text(send, status, str(error), method, extra)
         except Exception:
             log.exception("500 %s", request.path)
             await send_text(send, 500, "This is a mistake in Butterfly; its log says more.", method)

@@ -8,6 +8,7 @@
     ├── Absent            nothing is there: no such page, no such chunk
     ├── NotAllowed        a path leads outside allowed-paths
     ├── ConfigError       the configuration has mistakes, one a line
+    ├── Busy              no memory, threads or files are free now: retry later
     ├── MissingLibrary    an extra has to be installed first
     ├── DatabaseError     the database cannot be used
     └── SourceError       a channel's file cannot be used
@@ -19,6 +20,7 @@
 __all__ = [
     "Absent",
     "BadRequest",
+    "Busy",
     "ButterflyError",
     "ConfigError",
     "DatabaseError",
@@ -52,6 +54,13 @@ class NotAllowed(ButterflyError):
 
 class ConfigError(ButterflyError):
     """The configuration has mistakes; the message has one line for each."""
+
+
+class Busy(ButterflyError):
+    """Memory, threads or file descriptors are all in use now; the same request may work later."""
+
+    retry_after = 2
+    """Seconds after which a client may retry, as ``Retry-After`` says it."""
 
 
 class MissingLibrary(ButterflyError):
