@@ -11,6 +11,7 @@ from isal import igzip
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bfly.budget import Grant
     from bfly.edits.state import State
     from bfly.volume import Volume
 
@@ -60,6 +61,8 @@ class Answer:
 
     Attributes
     ----------
+    grant : Grant or None
+        The memory that the body is counted with until it is sent, unless the cache counts it.
     start, whole : dict
         The ASGI messages that send all of it.
     """
@@ -69,6 +72,7 @@ class Answer:
     etag: bytes
     volume: Volume | None
     state: State | None = None
+    grant: Grant | None = field(init=False, default=None)
     start: dict[str, Any] = field(init=False)
     whole: dict[str, Any] = field(init=False)
 

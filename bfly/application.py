@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bfly import registry
+from bfly.admission import Abandoned, Ticket
 from bfly.answer import Answer
 from bfly.errors import (
     Absent,
@@ -21,13 +23,14 @@ from bfly.errors import (
 )
 from bfly.making import Maker
 from bfly.negotiation import preferred
+from bfly.queries.finished import FinishedQuery
 from bfly.request import Request
 from bfly.respond import preflight, respond, send_text
 from bfly.streaming import Begun, Streamed
 from bfly.websocket import Sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from bfly.config import Config
     from bfly.core import Core
@@ -39,7 +42,8 @@ __all__ = ["STATUSES", "Application"]
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+PROMPT = 0.05
+"""Seconds after which the server watches whether the client of an answer is still there."""
 
 STATUSES: dict[type[ButterflyError], int] = {
     TooLarge: 413,
@@ -72,7 +76,7 @@ class Application:
         for protocol in registry.find("protocols").values():
             self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
         self._sockets = Sockets(core, config)
-        self._under_way: dict[str, asyncio.Future[Answer | Streamed]] = {}
+        self._under_way: dict[str, _Flight] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI 3 has it."""
@@ -104,6 +108,8 @@ class Application:
             if isinstance(error, Busy):
                 extra.append((b"retry-after", b"%d" % error.retry_after))
             await send_text(send, status, str(error), method, extra)
+        except Abandoned:
+            log.debug("The client of %s is gone.", request.path)
         except Exception:
             log.exception("500 %s", request.path)
             await send_text(send, 500, "This is a mistake in Butterfly; its log says more.", method)
@@ -128,15 +134,20 @@ class Application:
 
     async def _found(self, protocol: Protocol, path: str, request: Request) -> Answer | Begun:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
+        if protocol.immediate:
+            query = protocol.query(path, {})
+            assert isinstance(query, FinishedQuery)
+            return Answer.make(query.body, query.mime_type, None, extra=query.headers)
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
         key = f"answer:{request.target} {accept} {' '.join(codings)}"
         known: Answer | Streamed = self._core.recall(key)
         if not isinstance(known, Answer) or not known.is_fresh():
-            known = await self._made(key, protocol, path, request.query_string, accept, codings)
+            asked = protocol, path, request.query_string, accept, codings
+            known = await self._made(request, key, *asked)
         if isinstance(known, Streamed):
-            return await known.begin(request, self._in_background)
+            return await known.begin(request, self._core.in_background)
         # Not so for streams: who copies a volume in large cutouts would stand in their own way.
         self._core.background.make_room()
         return known
@@ -145,32 +156,61 @@ class Application:
         """Answer POST."""
         body = await request.body(protocol.largest_body)
         posted = protocol, path, body, request.address, request.codings
-        return await self._pooled(self._maker.take, *posted)
+        # Never done twice: something is kept of it.
+        return await self._core.in_pool.run(Ticket(suspendable=False), self._maker.take, *posted)
 
-    async def _pooled(self, work: Callable[..., T], *arguments: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._core.executor, work, *arguments)
+    async def _made(self, request: Request, key: str, *asked: Any) -> Answer | Streamed:
+        """Make an answer in the pool; requests for the same meanwhile share it.
 
-    async def _in_background(self, work: Callable[..., T], *arguments: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._core.background.executor, work, *arguments)
-
-    async def _made(self, key: str, *asked: Any) -> Answer | Streamed:
-        """Make an answer in the pool; who asks for the same meanwhile gets the same."""
-        # Unless something was edited since: who has just done that must see it.
-        flight = f"{self._core.edits.changes} {key}"
-        future = self._under_way.get(flight)
-        if future is None:
+        Raises
+        ------
+        Abandoned
+            The client is gone.
+        """
+        # Unless something was edited since: a client that has just done that must see it.
+        name = f"{self._core.edits.changes} {key}"
+        flight = self._under_way.get(name)
+        if flight is None:
             self._core.ahead.hold()
-            work = self._pooled(self._maker.make, key, *asked)
-            future = self._under_way[flight] = asyncio.ensure_future(work)
-            future.add_done_callback(lambda done: self._landed(flight, done))
-        return await asyncio.shield(future)
+            flight = self._under_way[name] = _Flight()
+            work = self._core.in_pool.run(flight.ticket, self._maker.make, key, *asked)
+            flight.future = asyncio.ensure_future(work)
+            flight.future.add_done_callback(partial(self._landed, name, flight))
+        return await flight.land(request)
 
-    def _landed(self, flight: str, done: asyncio.Future[Answer | Streamed]) -> None:
-        self._under_way.pop(flight, None)
+    def _landed(self, name: str, flight: _Flight, done: asyncio.Future[Answer | Streamed]) -> None:
+        if self._under_way.get(name) is flight:
+            del self._under_way[name]
         if not self._under_way:
             self._core.ahead.go_on()
         if not done.cancelled():
-            # Whoever asked may be gone; then nobody else takes notice of an error.
+            # All clients may be gone; then nothing else takes notice of an error.
             done.exception()
+
+
+class _Flight:
+    """An answer that is being made, for all clients that wait for it."""
+
+    def __init__(self) -> None:
+        self.ticket = Ticket()
+        self.future: asyncio.Future[Answer | Streamed]
+        self._waiting = 0
+
+    async def land(self, request: Request) -> Answer | Streamed:
+        """Return the answer, or raise `Abandoned` once the client is gone."""
+        self._waiting += 1
+        gone = None
+        try:
+            await asyncio.wait([self.future], timeout=PROMPT)
+            if not self.future.done():
+                gone = asyncio.ensure_future(request.gone())
+                both: list[asyncio.Future[Any]] = [self.future, gone]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not self.future.done():
+                raise Abandoned
+            return self.future.result()
+        finally:
+            self._waiting -= 1
+            self.ticket.abandoned = not self._waiting and not self.future.done()
+            if gone is not None:
+                gone.cancel()

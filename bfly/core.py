@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.admission import Admission
 from bfly.ahead import Ahead
 from bfly.annotations import Annotations
+from bfly.budget import Budget
 from bfly.cache import Cache
 from bfly.channels import Channels
 from bfly.connectome import Connectome
@@ -28,13 +30,12 @@ from bfly.geometry import zyx
 from bfly.passing import passed
 from bfly.planning import tile_of
 from bfly.queries.data import DataQuery
-from bfly.slabs import Slabs
+from bfly.slabs import WHOLE, Slabs
 from bfly.tiles import Tiles
 from bfly.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
 
@@ -82,7 +83,11 @@ class Core:
     ahead : Ahead
         Reads what may be asked for next.
     background : Workers
-        For what nobody waits for at once: streams, and reading ahead.
+        For work that no client waits for at once: streams, facts about labels, and prefetching.
+    in_pool, in_background : Admission
+        Run the work of requests in threads: of most, and of those in the background.
+    budget : Budget
+        The memory of the answers under way, streams aside.
     """
 
     def __init__(self, db: Database) -> None:
@@ -99,22 +104,44 @@ class Core:
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
         self._tiles = Tiles(self._cache, self._workers, self.background, limit)
         self.findings = Findings(self._channels, self._tiles)
-        self.slabs = Slabs(self._channels, self._tiles)
+        self.budget, streams = Budget(limit), Budget(2 * limit)
+        self.in_pool = Admission(self._workers, self.budget)
+        self.in_background = Admission(self.background, streams)
+        self.slabs = Slabs(self._channels, self._tiles, streams)
         self.ahead = Ahead(self._tiles.loader, self.background, self._cache._max_memory)
         self._edited = EditAnswers(self.edits, self._tiles, limit)
-
-    @property
-    def executor(self) -> Executor:
-        """The pool for whatever may wait for a disk or take long."""
-        return self._workers.executor
 
     def recall(self, key: str) -> Any:
         """Give a finished answer that is kept, or an empty list."""
         return self._cache.get(key)
 
-    def remember(self, key: str, answer: Any) -> None:
-        """Keep a finished answer, which says its size in bytes as ``nbytes``."""
-        self._cache.set(key, answer)
+    def remember(self, key: str, answer: Any) -> bool:
+        """Keep a finished answer, which states its size in bytes as ``nbytes``, if it is small.
+
+        Returns
+        -------
+        bool
+            Whether it is kept.
+        """
+        return answer.nbytes <= WHOLE and self._cache.set(key, answer) == 0
+
+    def admit(self, d_query: DataQuery) -> None:
+        """Take the memory that the answer to a request for voxels needs.
+
+        Parameters
+        ----------
+        d_query : DataQuery
+            Its source is known.
+
+        Raises
+        ------
+        TooLarge
+            The voxels take more than ``max-cutout-size``.
+        Later
+            The memory is not free now.
+        """
+        self._tiles.check_size(d_query)
+        self.budget.take(d_query.memory)
 
     def get_data(self, d_query: DataQuery) -> bytes | memoryview:
         """Answer a request for voxels.

@@ -39,13 +39,25 @@ def downsample(
     numpy.ndarray
         The same dtype; voxel 0 stands for the block that holds `origin`.
     """
-    # TensorStore (0.1.86) gives rubbish for the mean along an axis whose voxels lie in one block
-    # and do not begin it; where in the block they lie does not matter, so they are moved.
-    starts = [
-        o if (o + n - 1) // f > o // f else o // f * f
-        for o, n, f in zip(origin, voxels.shape, factor, strict=True)
-    ]
+    axes = zip(origin, voxels.shape, factor, strict=True)
+    starts, factor = zip(*(_along(*axis) for axis in axes), strict=True)
     placed = ts.array(voxels).translate_to[starts]
     reduced = ts.downsample(placed, factor, "mean" if kind == "image" else "mode")
     result: np.ndarray[Any, np.dtype[Any]] = reduced.read().result()
     return result
+
+
+def _along(origin: int, count: int, factor: int) -> tuple[int, int]:
+    """Return an equal division of an axis whose blocks are no larger than its voxels.
+
+    TensorStore (0.1.86) takes memory (mode) or time (mean) for all voxels of a block, also for
+    those that are not there. And its mean is wrong along an axis whose voxels are all in one
+    block and do not begin it.
+    """
+    before = min(-origin % factor or factor, count)
+    if before == count:
+        return 0, count
+    if count - before <= factor:
+        factor = max(before, count - before)
+        return factor - before, factor
+    return origin, factor

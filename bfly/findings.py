@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import Absent
+from bfly.errors import Absent, TooLarge
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Findings", "box_of", "highest", "unique"]
+__all__ = ["Findings", "box_of", "check_work", "highest", "unique"]
+
+
+MOST = 16 << 30
+"""Bytes of stored voxels that one request may have read: a minute's work for a core or two."""
 
 
 class Findings:
@@ -49,7 +53,10 @@ class Findings:
             The channel is an image.
         Absent
             As `box`.
+        TooLarge
+            More voxels than `MOST` bytes would have to be read.
         """
+        self._channels.on_current_files(l_query, check_work)
         find: dict[str, Callable[[LabelQuery], Any]] = {
             "unique": self.unique,
             "highest": self.highest,
@@ -79,6 +86,18 @@ class Findings:
         if found is None:
             raise Absent(f"There is no label {l_query.label} at resolution {l_query.resolution}.")
         return found
+
+
+def check_work(d_query: DataQuery) -> None:
+    """Raise `TooLarge` if a request would have to read more voxels than `MOST` bytes."""
+    level = d_query.volume.level(d_query.resolution)
+    inside = d_query.box.relative_to(level.origin) & level.whole
+    size = level.finer(inside).size * d_query.dtype.itemsize
+    if size > MOST:
+        raise TooLarge(
+            f"At resolution {d_query.resolution}, {size} bytes of voxels would have to be read; "
+            f"at most {MOST} are. Ask for a smaller box, or at a coarser mip that is stored."
+        )
 
 
 def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:

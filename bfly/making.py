@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from bfly.admission import current
 from bfly.answer import Answer
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from bfly.queries.info import InfoQuery
 
 __all__ = ["Maker"]
+
+DATABASE, DATASETS = "the database", "all channels of a dataset"
+"""Groups of work (see `Admission`) besides the channels, which are named by their paths."""
 
 
 class Maker:
@@ -72,18 +77,22 @@ class Maker:
         query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
         query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
         if isinstance(query, RowsQuery):
-            return Streamed(lambda _start: core.connectome.rows(query), query.mime_type)
+            rows = partial(core.connectome.rows, query)
+            return Streamed(lambda _start: rows(), query.mime_type, group=DATABASE)
+        self._join(query)
         known: Answer | None = core.recall(key) or None
         if known and query.path:
             now = core.update_query(query)
             if known.volume is now["volume"] and known.state is now.get("state"):
                 return known
-        stored = None
-        if isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
-            stored = core.get_stored(query, codings)
-            if stored is None and (streamed := core.slabs.streamed(query)):
-                return streamed
-        body, coding = stored or (self._body(query), "")
+        body: bytes | memoryview
+        if isinstance(query, LabelQuery) or not isinstance(query, DataQuery):
+            body, coding = self._facts(query), ""
+        else:
+            made = self._voxels(query, codings)
+            if isinstance(made, Streamed):
+                return made
+            body, coding = made
         answer = Answer.make(
             body,
             query.mime_type,
@@ -94,12 +103,40 @@ class Maker:
             query.state,
             coding,
         )
-        if query.lasting:
-            core.remember(key, answer)
-        # Who takes chunks as they are stored gains nothing from tiles that are decoded.
-        if not stored and isinstance(query, DataQuery) and not isinstance(query, LabelQuery):
-            core.ahead.note(query)
+        ticket, kept = current(), query.lasting and core.remember(key, answer)
+        if ticket is not None and ticket.grant is not None:
+            ticket.grant.shrink(0 if kept else answer.nbytes)
+            answer.grant = ticket.grant
         return answer
+
+    def _voxels(
+        self, query: DataQuery, codings: Sequence[str]
+    ) -> tuple[bytes | memoryview, str] | Streamed:
+        """Return voxels and their content coding, as stored if that is the answer."""
+        core = self._core
+        stored = core.get_stored(query, codings)
+        query.volume.check_mip(query.resolution)
+        if stored is not None:
+            # A client that takes chunks as they are stored gains nothing from decoded tiles.
+            return stored
+        if (streamed := core.slabs.streamed(query)) is not None:
+            return streamed
+        core.admit(query)
+        body = core.get_data(query)
+        core.ahead.note(query)
+        return body, ""
+
+    def _join(self, query: DataQuery | InfoQuery) -> None:
+        """Count this work to what it may have to wait for."""
+        match query:
+            case FinishedQuery():
+                return
+            case AnnotationQuery() | CountsQuery() | FeatureQuery():
+                self._core.in_pool.join(DATABASE)
+            case DatasetQuery():
+                self._core.in_pool.join(DATASETS)
+            case _ if query.path:
+                self._core.in_pool.join(query.path)
 
     def take(
         self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
@@ -107,17 +144,16 @@ class Maker:
         """Answer what is posted; the arguments are those of `make` and of `Protocol.post`."""
         query = protocol.post(path, body, address)
         headers = [*query.headers, (b"cache-control", b"no-store")]
-        return Answer.make(self._body(query), query.mime_type, None, codings, extra=headers)
+        return Answer.make(self._facts(query), query.mime_type, None, codings, extra=headers)
 
-    def _body(self, query: DataQuery | InfoQuery) -> bytes | memoryview:
+    def _facts(self, query: LabelQuery | InfoQuery) -> bytes:
+        """Return the answer to anything but a request for voxels."""
         core = self._core
         match query:
             case FinishedQuery():
                 return query.body
             case LabelQuery():
                 return core.findings.answer(query).encode()
-            case DataQuery():
-                return core.get_data(query)
             case DatasetQuery():
                 return core.get_dataset(query).encode()
             case AnnotationQuery():

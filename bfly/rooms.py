@@ -7,6 +7,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bfly.admission import Ticket
 from bfly.errors import ButterflyError
 from bfly.queries.info import InfoQuery
 
@@ -154,10 +155,9 @@ class Rooms:
 
     async def ask(self, query: InfoQuery, message: Mapping[str, Any] | None = None) -> str:
         """Ask the core about edits, in its pool."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self.core.executor, self.core.get_edits, query, message or {}
-        )
+        # Never done twice: it may be an edit.
+        ticket = Ticket(query.path, suspendable=False)
+        return await self.core.in_pool.run(ticket, self.core.get_edits, query, message or {})
 
     @contextmanager
     def joined(self, client: Client, words: Mapping[str, Any]) -> Iterator[None]:

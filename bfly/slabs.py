@@ -15,6 +15,7 @@ from bfly.streaming import Streamed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bfly.budget import Budget
     from bfly.channels import Channels
     from bfly.queries.data import DataQuery
     from bfly.streaming import Part
@@ -32,11 +33,14 @@ SLAB = 128 << 20
 than a slab are decoded for each slab anew: the larger it is, the less often."""
 
 FULL = 4
-"""So many cutouts at once are sent in slabs of this size, as many more in slabs of half of it, and
-so on: clients that take what they are sent slowly, or not at all, must not use up the memory."""
+"""So many cutouts at once are sent in slabs of this size, as many more in slabs of half of it. All
+others are sent in the smallest: clients that are slow, or that take nothing, must hold little."""
 
 HALVINGS = 5
 """How often a slab is halved at most: less than 4 MiB of it are not worth their reads."""
+
+STREAMS = 8
+"""So many of the largest slabs fit into the memory for streams."""
 
 
 class Slabs:
@@ -48,11 +52,14 @@ class Slabs:
         Tell a request what its source is like.
     tiles : Tiles
         Read its voxels.
+    budget : Budget
+        The memory of all streams together.
     """
 
-    def __init__(self, channels: Channels, tiles: Tiles) -> None:
+    def __init__(self, channels: Channels, tiles: Tiles, budget: Budget) -> None:
         self._channels = channels
         self._tiles = tiles
+        self._budget = budget
         self._lock = threading.Lock()
         self._under_way = 0
 
@@ -79,12 +86,15 @@ class Slabs:
             return None
         self._tiles.check_size(d_query)
         parts = partial(self._parts, d_query)
-        return Streamed(parts, d_query.mime_type, size if encoder.verbatim else None)
+        whole = size if encoder.verbatim else None
+        return Streamed(parts, d_query.mime_type, whole, d_query.path)
 
     def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
         """Write the answer from a byte on."""
         shape = d_query.shape
         z, y, x = (shape[axis] for axis in d_query.axes)
+        # Before anything is begun: here the work may still be put off.
+        self._budget.take(self._most())
         return d_query.encoder.encode_parts(self._voxels(d_query, start), (z, y, x))
 
     def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:
@@ -107,15 +117,19 @@ class Slabs:
 
     @contextmanager
     def _room(self) -> Iterator[int]:
-        """Say how large the slabs of one more cutout may be, which is under way meanwhile."""
+        """Return how large the slabs of one more cutout may be, which is under way meanwhile."""
         with self._lock:
-            most = SLAB >> min(self._under_way // FULL, HALVINGS)
+            most = self._most()
             self._under_way += 1
         try:
             yield most
         finally:
             with self._lock:
                 self._under_way -= 1
+
+    def _most(self) -> int:
+        halvings = self._under_way // FULL
+        return min(SLAB, self._budget.total // STREAMS) >> (halvings if halvings < 2 else HALVINGS)
 
     def _check_current(self, d_query: DataQuery) -> None:
         """Never send parts of two states of a file as one cutout."""

@@ -6,22 +6,24 @@ import asyncio
 import itertools
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+from bfly.admission import Abandoned, Ticket
 from bfly.answer import CORS, is_packable, worth_packing
 from bfly.encoders.encoder import packed_parts
 from bfly.errors import ButterflyError
 from bfly.respond import outcome, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
+    from bfly.admission import Admission
     from bfly.answer import Headers
     from bfly.request import Request
     from bfly.respond import Send
 
     Part = bytes | memoryview
-    Pooled = Callable[..., Awaitable[Any]]
 
 __all__ = ["Begun", "Streamed"]
 
@@ -50,22 +52,28 @@ class Streamed:
         For ``Content-Type``.
     size : int, optional
         The bytes of all of it, where that is known before; only then can a range be had.
+    group : str
+        What it is counted to among all work (see `Admission`): its channel, as a rule.
     """
 
     parts: Callable[[int], Iterator[Part]]
     media_type: str
     size: int | None = None
+    group: str = ""
 
-    async def begin(self, request: Request, pooled: Pooled) -> Begun:
+    async def begin(self, request: Request, pool: Admission) -> Begun:
         """Make the first part: what is wrong shows there, while there is still a status to send.
 
         Parameters
         ----------
         request : Request
             What is answered.
-        pooled : callable
-            Does work in the pool.
+        pool : Admission
+            Makes the parts.
         """
+        # A part is never made twice: the one before it is gone by then.
+        ticket = Ticket(self.group, suspendable=False)
+        pooled = partial(pool.run, ticket)
         size = self.size
         status, start, stop = outcome(request.headers, b"", size)
         headers = [(b"content-type", self.media_type.encode()), *CORS]
@@ -75,7 +83,7 @@ class Streamed:
             if status in (206, 416):
                 headers.append(place_of(status, start, stop, size))
         if status not in (200, 206):
-            return Begun(request, status, headers, iter(()), None, pooled)
+            return Begun(request, status, headers, iter(()), None, pool, ticket)
         parts: Iterator[Part] = await pooled(self.parts, start)
         first: Part | None = await pooled(next, parts, None)
         left = None if size is None else stop - start
@@ -87,7 +95,7 @@ class Streamed:
                 first = await pooled(next, parts, None)
         if left is not None:
             headers.append((b"content-length", b"%d" % left))
-        return Begun(request, status, headers, parts, first, pooled, left)
+        return Begun(request, status, headers, parts, first, pool, ticket, left)
 
 
 class Begun:
@@ -100,14 +108,16 @@ class Begun:
         headers: Headers,
         parts: Iterator[Part],
         first: Part | None,
-        pooled: Pooled,
+        pool: Admission,
+        ticket: Ticket,
         left: int | None = None,
     ) -> None:
         self._request = request
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._parts = parts
         self._part = first
-        self._pooled = pooled
+        self._pool = pool
+        self._ticket = ticket
         self._left = left
 
     async def send(self, send: Send) -> None:
@@ -118,8 +128,11 @@ class Begun:
         await send(self._start)
         if self._request.method != "HEAD":
             gone = asyncio.ensure_future(self._request.gone())
+            gone.add_done_callback(lambda _: self._abandon())
             try:
                 await self._send_parts(send, gone)
+            except Abandoned:
+                return
             except ButterflyError as error:
                 # The server ends the connection of an answer that is not whole.
                 log.warning("%s was broken off: %s", self._request.path, error)
@@ -127,6 +140,9 @@ class Begun:
             finally:
                 gone.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+    def _abandon(self) -> None:
+        self._ticket.abandoned = True
 
     async def _send_parts(self, send: Send, gone: asyncio.Future[None]) -> None:
         while self._part is not None and self._left != 0:
@@ -140,4 +156,4 @@ class Begun:
                 await asyncio.sleep(0)
             if self._left is not None:
                 self._left -= len(part)
-            self._part = await self._pooled(next, self._parts, None)
+            self._part = await self._pool.run(self._ticket, next, self._parts, None)

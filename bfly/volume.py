@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bfly import registry
-from bfly.errors import SourceError
+from bfly.errors import Absent, SourceError
 from bfly.files import Files, is_url
 from bfly.geometry import fit_tile
 from bfly.ladder import factor_at, stored_for
@@ -70,6 +70,8 @@ class Volume:
         Nanometres (z, y, x) at mip 0, assumed where nobody says.
     levels : int
         How many mips are offered: down to one chunk a section.
+    coarsest : int
+        The last mip that there is: a section is one voxel there, so that nothing is left to halve.
     current : bool
         False once a file was found to have changed; then the channel is opened anew.
     """
@@ -106,6 +108,8 @@ class Volume:
         self._pyramids = pyramids
         self._kept: dict[int, KeptMip | None] = {}
         self._keeping = threading.Lock()
+        rows_and_columns = self._scales[0].shape[1:]
+        self.coarsest = max((max(rows_and_columns) - 1).bit_length(), *self._scales)
         self.levels = self._count_levels()
 
     @classmethod
@@ -174,7 +178,7 @@ class Volume:
         return changed
 
     def level(self, mip: int) -> Level:
-        """Give a mip, stored or computed: any number of halvings."""
+        """Return a mip, stored or computed, however coarse (see `check_mip`)."""
         level = self._known_levels.get(mip)
         if level is None:
             stored = stored_for(mip, self._scales)
@@ -183,6 +187,20 @@ class Volume:
             level = Level.make(mip, stored, scale, tile, factor, self._offset)
             self._known_levels[mip] = level
         return level
+
+    def check_mip(self, mip: int) -> None:
+        """Check that voxels of a mip may be asked for; the one rule of all protocols.
+
+        Raises
+        ------
+        Absent
+            The mip is coarser than `coarsest`.
+        """
+        if mip > self.coarsest:
+            raise Absent(
+                f"There is no mip {mip} of {self.source.path}; there are 0 to {self.coarsest}, "
+                "where a section is one voxel."
+            )
 
     def kept(self, mip: int) -> KeptMip | None:
         """Give a computed mip as it is kept on disk; None if it is stored, or is not kept.

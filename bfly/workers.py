@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from bfly.admission import Abandoned, Later, check_wanted, current
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -39,19 +41,22 @@ class Workers:
 
     def __init__(self, parallel: int | None = None, niceness: int = 0) -> None:
         self.parallel = parallel or os.cpu_count() or 1
-        count = 2 * self.parallel + 4
-        self.executor = ThreadPoolExecutor(count, "bfly", _stand_back, (niceness,))
+        self.threads = 2 * self.parallel + 4
+        self.executor = ThreadPoolExecutor(self.threads, "bfly", _stand_back, (niceness,))
+        # In a pool of their own: helpers on a disk that hangs take no thread from other requests.
+        self._helpers = ThreadPoolExecutor(self.parallel, "bfly-help", _stand_back, (niceness,))
         self._crowded = 0.0
 
     def make_room(self) -> None:
-        """Let no threads help each other for a while, since somebody else needs the cores."""
+        """Let no threads help each other for a while, since other requests need the cores."""
         self._crowded = monotonic() + CROWDED
 
     def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
         """Do the same work on every item, with free threads helping the caller.
 
-        The caller works too and waits only for helpers that have begun, so that work
-        may call this again from within the pool.
+        The caller works too and waits only for helpers that have begun, so that work may call
+        this again from within the pool. Between two items it stops if no client wants the answer
+        any more.
 
         Parameters
         ----------
@@ -59,43 +64,96 @@ class Workers:
             Called once with each item; what it returns is dropped.
         items : iterable
             In the order in which they are begun.
+
+        Raises
+        ------
+        Abandoned
+            The ticket of the work in this thread was abandoned.
         """
-        left = deque(items)
-        helpers: list[Future[None]] = []
+        _Shared(self, work, deque(items)).do()
 
-        def call_helpers() -> None:
-            free = min(self.parallel - 1, len(left)) - sum(not each.done() for each in helpers)
-            if free > 0 and not self._is_crowded():
-                helpers.extend(self.executor.submit(drain, True) for _ in range(free))
-
-        def drain(helping: bool) -> None:
-            while left and not (helping and self._is_crowded()):
-                try:
-                    item = left.popleft()
-                except IndexError:
-                    return
-                if not helping:
-                    call_helpers()
-                try:
-                    work(item)
-                except BaseException:
-                    left.clear()
-                    raise
-
+    def _call(self, help_out: Callable[[], None]) -> Future[None] | None:
+        """Have a thread help, if the system has one."""
         try:
-            drain(False)
-        finally:
-            begun = [helper for helper in helpers if not helper.cancel()]
-            errors = [error for helper in begun if (error := helper.exception())]
-        if errors:
-            raise errors[0]
+            return self._helpers.submit(help_out)
+        except RuntimeError:
+            return None
 
-    def _is_crowded(self) -> bool:
+    def is_crowded(self) -> bool:
+        """Return whether other work needs the cores more than helpers do."""
         return monotonic() < self._crowded
 
     def close(self) -> None:
         """Let running work end and start no more."""
         self.executor.shutdown(cancel_futures=True)
+        self._helpers.shutdown(cancel_futures=True)
+
+
+class _Shared(Generic[T]):
+    """Work that several threads share.
+
+    Methods rather than functions in one another: those would keep each other, and with them the
+    voxels that the work writes to, until the garbage collector runs.
+    """
+
+    def __init__(self, workers: Workers, work: Callable[[T], object], left: deque[T]) -> None:
+        self._workers = workers
+        self._work: Callable[[T], object] | None = work
+        self._left = left
+        self._ticket = current()
+        self._begun: list[Future[None]] = []
+
+    def do(self) -> None:
+        """Do all of it; an error of any thread ends it."""
+        try:
+            self._drain(False)
+            self._await_helpers()
+        finally:
+            # A helper that was never begun stays in the queue for a while, and this with it.
+            self._left.clear()
+            self._await_helpers(quiet=True)
+            self._work = None
+
+    def _drain(self, helping: bool) -> None:
+        work, left = self._work, self._left
+        while left and work is not None and not (helping and self._workers.is_crowded()):
+            try:
+                item = left.popleft()
+            except IndexError:
+                return
+            try:
+                check_wanted()
+                if not helping:
+                    self._call_helpers()
+                work(item)
+            except BaseException:
+                left.clear()
+                raise
+
+    def _call_helpers(self) -> None:
+        busy = sum(not helper.done() for helper in self._begun)
+        free = min(self._workers.parallel - 1, len(self._left)) - busy
+        if free > 0 and not self._workers.is_crowded():
+            calls = (self._workers._call(self._help) for _ in range(free))
+            self._begun.extend(helper for helper in calls if helper is not None)
+
+    def _help(self) -> None:
+        if self._ticket is None:
+            self._drain(True)
+        else:
+            self._ticket.run(self._drain, True)
+
+    def _await_helpers(self, quiet: bool = False) -> None:
+        """Wait for helpers that have begun, and raise the first error of theirs."""
+        helpers, self._begun = self._begun, []
+        errors = [h.exception() for h in helpers if not h.cancel()]
+        error = next(filter(None, errors), None)
+        try:
+            if error is not None and not quiet:
+                raise error
+        finally:
+            # What is raised must not be kept by its own traceback, which holds the voxels as well.
+            del helpers, errors, error
 
 
 def _stand_back(niceness: int) -> None:
@@ -126,33 +184,62 @@ class Turns:
 
 
 class Flights(Generic[T]):
-    """Work by name: who asks for what is under way waits for it instead."""
+    """Single flight: calls with the same key at the same time share one execution.
+
+    A request that may be suspended (see `Ticket`) does not wait in its thread: it is done again
+    once the flight has landed, when the result is in a cache.
+    """
 
     def __init__(self) -> None:
         self._flying: dict[str, Future[T]] = {}
         self._lock = threading.Lock()
 
     def run(self, key: str, work: Callable[[], T]) -> T:
-        """Give the result of `work`, or of the same work begun by another thread.
+        """Return the result of `work`, or of the same work begun by another thread.
 
         Parameters
         ----------
         key : str
             Names the work.
         work : callable
-            Its error, too, reaches all who wait.
+            Its error, too, reaches all callers that wait.
+
+        Raises
+        ------
+        Later
+            The same work is under way, and the work in this thread may be suspended.
         """
-        with self._lock:
-            future: Future[T] | None = self._flying.get(key)
-            first = future is None
-            if future is None:
-                future = self._flying[key] = Future()
-        if first:
+        while True:
+            with self._lock:
+                first = key not in self._flying
+                future = Future() if first else self._flying[key]
+                self._flying[key] = future
+            if first:
+                self._fly(key, future, work)
+            elif (ticket := current()) is not None and ticket.may_suspend():
+                raise Later(future)
             try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
+                return future.result()
+            except (Abandoned, Later):
+                # Of the request that had begun the work; others do it themselves.
+                if first:
+                    raise
             finally:
-                with self._lock:
-                    del self._flying[key]
-        return future.result()
+                # An error must not be kept by its own traceback, which holds the voxels as well.
+                del future
+
+    def _fly(self, key: str, future: Future[T], work: Callable[[], T]) -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            self._land(key)
+            future.set_exception(error)
+        else:
+            self._land(key)
+            future.set_result(result)
+        finally:
+            del future
+
+    def _land(self, key: str) -> None:
+        with self._lock:
+            del self._flying[key]

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from bfly.downsample import downsample
@@ -51,3 +53,34 @@ def test_mode_agrees_with_scipy() -> None:
     grouped = voxels.reshape(1, 16, 4, 16, 4).transpose(0, 1, 3, 2, 4).reshape(1, 16, 16, 16)
     expected = stats.mode(grouped, axis=-1).mode
     assert np.array_equal(downsample(voxels, (0, 0, 0), (1, 4, 4), "segmentation"), expected)
+
+
+FACTORS = st.tuples(*[st.sampled_from([1 << k for k in range(8)])] * 3)
+
+
+@given(
+    shape=st.tuples(*[st.integers(1, 9)] * 3),
+    origin=st.tuples(*[st.integers(0, 300)] * 3),
+    factor=FACTORS,
+    kind=st.sampled_from(["image", "segmentation"]),
+)
+def test_blocks_may_be_larger_than_the_voxels(shape, origin, factor, kind) -> None:
+    voxels = np.random.default_rng(sum(shape)).integers(0, 4, shape).astype(np.uint16)
+    found = downsample(voxels, origin, factor, kind)
+    for place, expected, block in blocks(voxels, origin, factor):
+        assert found.shape == expected
+        values, counts = np.unique(block, return_counts=True)
+        mode = values[counts == counts.max()].min()
+        assert found[place] == (np.rint(block.mean()) if kind == "image" else mode)
+
+
+@pytest.mark.parametrize("kind", ["image", "segmentation"])
+def test_a_block_takes_no_more_memory_or_time_than_its_voxels(kind) -> None:
+    voxels = np.random.default_rng(4).integers(0, 4, (2, 5, 7)).astype(np.uint32)
+    values, counts = np.unique(voxels, return_counts=True)
+    expected = np.rint(voxels.mean()) if kind == "image" else values[counts.argmax()]
+    assert downsample(voxels, (1, 2, 3), (1 << 29, 1 << 31, 1 << 31), kind).tolist() == [
+        [[expected]]
+    ]
+    across = downsample(voxels, (0, (1 << 31) - 1, 0), (1 << 29, 1 << 31, 1 << 31), kind)
+    assert across.shape == (1, 2, 1)

@@ -1,5 +1,8 @@
+import gc
 import threading
+import weakref
 
+import numpy as np
 import pytest
 
 from bfly.workers import Flights, Workers
@@ -110,3 +113,31 @@ def test_an_error_reaches_all_who_wait() -> None:
     with pytest.raises(KeyError):
         flights.run("a", lambda: {}["x"])
     assert flights.run("a", lambda: 1) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_what_work_writes_to_goes_with_it_before_any_collection(parallel: int, fails: bool) -> None:
+    workers, flights = Workers(parallel), Flights[None]()
+
+    def read() -> weakref.ref[object]:
+        voxels = np.zeros(1000)
+
+        def work(i: int) -> None:
+            voxels[i] = i
+            if fails and i == 500:
+                raise ValueError("five hundred")
+
+        try:
+            flights.run("voxels", lambda: workers.each(work, range(1000)))
+        except ValueError:
+            assert fails
+        return weakref.ref(voxels)
+
+    gc.disable()
+    try:
+        kept = [read() for _ in range(20)]
+        workers.close()
+        assert [each() for each in kept] == [None] * 20
+    finally:
+        gc.enable()

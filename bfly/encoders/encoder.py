@@ -6,6 +6,7 @@ threads may use one at once. `bfly.testing.encoders` is the contract as a test s
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -70,6 +71,10 @@ class Encoder(ABC):
         BadRequest
             There is no such view, or the cutout is too large for the format.
         """
+
+    def memory(self, shape: Zyx, dtype: np.dtype[Any], view: str, kind: str) -> int:
+        """Return the most bytes that encoding takes besides the voxels."""
+        return 2 * math.prod(shape) * dtype.itemsize
 
     def encode_parts(
         self, parts: Iterator[NDArray[Any]], shape: Zyx

@@ -21,6 +21,7 @@ class Metrics(Protocol):
     """``/metrics``."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("metrics",)
+    immediate = True
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:

@@ -145,6 +145,7 @@ class Health(Protocol):
     """``/healthz``: that the server answers."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("healthz",)
+    immediate = True
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:

@@ -41,6 +41,9 @@ class Protocol(ABC):
     offers: ClassVar[tuple[str, ...]] = ()
     """The media types among which the header ``Accept`` chooses, if it does."""
 
+    immediate: ClassVar[bool] = False
+    """Whether the protocol answers by itself, in the event loop: however busy all threads are."""
+
     largest_body: ClassVar[int] = 0
     """Bytes of what may be posted; 0 if nothing can be."""
 

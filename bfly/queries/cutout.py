@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_HALVINGS", "CutoutQuery"]
 
 MOST_HALVINGS = 31
-"""The coarsest mip that can be asked for; no volume has more to halve."""
+"""The highest mip that a request may name; what a volume has is checked once it is known."""
 
 FAR = 2**53
 """The highest coordinate: as far as the numbers of JSON are exact."""
@@ -92,6 +92,16 @@ class CutoutQuery(Query):
     def nbytes(self) -> int:
         """The bytes of the voxels that are asked for; known after `update_source`."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def memory(self) -> int:
+        """The most bytes that it takes to make the answer; known after `update_source`."""
+        nbytes = self.nbytes
+        voxels = self.box.size * self.dtype.itemsize
+        copied = nbytes if self.sections > 1 or not self.plain else 0
+        z, y, x = (self.shape[axis] for axis in self.axes)
+        encoded = self.encoder.memory((z, y, x), self.dtype, self.view, self.shown_kind)
+        return voxels + copied + encoded
 
     @property
     def start(self) -> Zyx:

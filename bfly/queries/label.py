@@ -57,8 +57,11 @@ class LabelQuery(BoxQuery):
         ------
         BadRequest
             It is an image.
+        Absent
+            There is no such mip.
         """
         super().update_source(keywords)
+        self.volume.check_mip(self.resolution)
         if self.volume.kind != "segmentation":
             raise BadRequest(f"{self.path} is an image; only a segmentation has labels.")
         if self._all:

@@ -1,0 +1,176 @@
+"""What one channel, or one client, does to others: nothing that they would notice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import h5py
+import httpx
+import numpy as np
+import pytest
+
+from bfly.sources.hdf5 import HDF5
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+AT = "experiment=exp&sample=sam&dataset=dat"
+SIDE = 64
+
+
+@pytest.fixture
+def tree(tmp_path: Path, make_tree):
+    """Six channels, of which the names begin with what a test does to them."""
+    channels = []
+    for name in ("hung-0", "hung-1", "hung-2", "labels", "em"):
+        path = tmp_path / f"{name}.h5"
+        dtype = "u8" if name == "labels" else "u1"
+        voxels = np.random.default_rng(0).integers(1, 9, (SIDE, SIDE, SIDE)).astype(dtype)
+        with h5py.File(path, "w") as file:
+            file.create_dataset("main", data=voxels, chunks=(8, 32, 32), compression="gzip")
+        channels.append({"name": name, "path": str(path)})
+    return make_tree(*channels)
+
+
+class Disk:
+    """A disk that hangs for the channels that are called so, until it is mended."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+        self.mended = threading.Event()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk, read = Disk(), HDF5.read
+
+    def hanging(self: HDF5, mip, box):
+        disk.reads.append(self.path)
+        if "hung" in self.path:
+            assert disk.mended.wait(60)
+        return read(self, mip, box)
+
+    monkeypatch.setattr(HDF5, "read", hanging)
+    yield disk
+    disk.mended.set()
+
+
+def cutout(channel: str, z: int = 0, **more: object) -> str:
+    words = {"x": 0, "y": 0, "z": z, "width": 32, "height": 32, "format": "raw"} | more
+    rest = "&".join(f"{name}={value}" for name, value in words.items())
+    return f"/api/data?{AT}&channel={channel}&{rest}"
+
+
+@contextmanager
+def asking(client: httpx.Client, *urls: str) -> Iterator[list[httpx.Response]]:
+    """Ask for addresses at once, each over a connection of its own, and do not wait."""
+    answers: list[httpx.Response] = []
+
+    def ask(url: str) -> None:
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            answers.append(own.get(url))
+
+    threads = [threading.Thread(target=ask, args=(url,)) for url in urls]
+    for thread in threads:
+        thread.start()
+    yield answers
+    for thread in threads:
+        thread.join(60)
+    assert len(answers) == len(urls)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_channels_that_hang_stop_no_other(tree, serve, disk: Disk) -> None:
+    hung = [cutout(f"hung-{i % 3}", z=8 * (i % 8)) for i in range(60)]
+    with serve(tree) as client, asking(client, *hung) as answers:
+        until(lambda: len({path for path in disk.reads if "hung" in path}) == 3)
+        client.timeout = 10
+        assert client.get("/healthz").json() == {"status": "ok"}
+        assert client.get("/metrics").status_code == 200
+        for z in range(SIDE):
+            assert client.get(cutout("em", z)).status_code == 200
+        assert not answers
+        disk.mended.set()
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_work_for_clients_that_are_gone_is_dropped(tree, serve, disk: Disk) -> None:
+    with serve(tree) as client:
+        impatient = httpx.Client(base_url=client.base_url, timeout=0.3)
+        for i in range(30):
+            with pytest.raises(httpx.ReadTimeout):
+                # Each wants a section through all chunks of two layers.
+                impatient.get(cutout("hung-0", z=i, width=SIDE, height=SIDE))
+            if i == 4:
+                impatient.timeout = httpx.Timeout(0.06)
+        impatient.close()
+        time.sleep(0.3)
+        begun = len(disk.reads)
+        assert begun <= 8
+        disk.mended.set()
+        assert client.get(cutout("em")).status_code == 200
+        time.sleep(0.2)
+        # What was read when its client went is finished; nothing is begun.
+        assert len([path for path in disk.reads if "hung" in path]) <= begun
+
+
+def test_an_answer_that_others_wait_for_is_made_though_one_client_goes(
+    tree, serve, disk: Disk
+) -> None:
+    url = cutout("hung-0")
+    with serve(tree) as client, asking(client, url) as answers:
+        until(lambda: bool(disk.reads))
+        with pytest.raises(httpx.ReadTimeout):
+            client.get(url, timeout=0.2)
+        time.sleep(0.2)
+        disk.mended.set()
+    assert answers[0].status_code == 200
+    assert len(disk.reads) == 1
+
+
+def test_without_memory_a_request_waits_and_is_then_told_to_come_back(
+    tree, serve, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfly.budget.PATIENCE", 0.3)
+    config = tree.replace(max_cutout_size=1)
+    whole = {"width": SIDE, "height": SIDE, "depth": SIDE, "format": "tif"}
+    with serve(config) as client, asking(client, cutout("hung-0", **whole)):
+        until(lambda: bool(disk.reads))
+        refused = [client.get(cutout(name, **whole)) for name in ("em", "hung-1")]
+        small = client.get(cutout("em"))
+        disk.mended.set()
+        assert [answer.status_code for answer in refused] == [503, 503]
+        assert refused[0].headers["retry-after"] == "2"
+        assert "bytes of memory, and of 1048576 for all answers" in refused[0].text
+        assert small.status_code == 200
+        until(lambda: client.get(cutout("em", **whole)).status_code == 200)
+
+
+@pytest.mark.parametrize("fact", ["unique", "highest", "box"])
+def test_facts_about_labels_read_a_bounded_number_of_voxels(
+    fact: str, tree, serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = SIDE**3 * 8
+    url = {
+        "unique": f"/v1/ids/exp/sam::dat/labels/0/0:{SIDE}/0:{SIDE}/0:{SIDE}/",
+        "highest": "/v1/reserve/exp/sam::dat/labels/3",
+        "box": "/v1/boundingbox/exp/sam::dat/labels/0/3/",
+    }[fact]
+    with serve(tree) as client:
+        monkeypatch.setattr("bfly.findings.MOST", size - 1)
+        refused = client.get(url)
+        monkeypatch.setattr("bfly.findings.MOST", size)
+        answered = client.get(url)
+    assert refused.status_code == 413, refused.text
+    assert f"{size} bytes of voxels would have to be read; at most {size - 1}" in refused.text
+    assert answered.status_code == 200, answered.text
