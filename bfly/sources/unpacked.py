@@ -17,8 +17,10 @@ from typing import IO, TYPE_CHECKING
 
 from isal import igzip
 
-from bfly.errors import SourceError
+from bfly.admission import check_wanted
+from bfly.errors import Busy, SourceError
 from bfly.sources.images import naming
+from bfly.workers import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +63,8 @@ class Unpacked:
         self.limit = limit
         self._files: OrderedDict[tuple[str, int, Stamp], _Temporary] = OrderedDict()
         self._lock = threading.Lock()
-        self._unpacking = threading.Lock()
+        self._unpacking: Flights[_Temporary] = Flights()
+        self._written = 0
 
     @contextmanager
     def open(
@@ -84,6 +87,8 @@ class Unpacked:
         ------
         SourceError
             It is damaged, holds less, or would not fit.
+        Busy
+            It does not fit beside those that are being unpacked now.
         """
         if size > self.limit:
             raise SourceError(
@@ -91,17 +96,18 @@ class Unpacked:
                 f"read alone; up to {self.limit} are unpacked. Store it without compression."
             )
         key = (path, start, stamp)
-        found = self._find(key)
-        if found is None:
-            # One at a time, for what is being written has to fit as well.
-            with self._unpacking:
-                found = self._find(key)
-                if found is None:
-                    self._make_room(size)
+
+        def unpack() -> _Temporary:
+            found = self._find(key)
+            if found is None:
+                with self._room(path, size):
                     found = _Temporary(path, fd, start, packing, size)
-                    with self._lock:
-                        self._files[key] = found
-        # It stays on the disk for as long as somebody holds it.
+                with self._lock:
+                    self._files[key] = found
+            return found
+
+        found = self._find(key) or self._unpacking.run(f"{key}", unpack)
+        # It stays on the disk as long as there is a reference to it.
         yield found.fd
 
     def _find(self, key: tuple[str, int, Stamp]) -> _Temporary | None:
@@ -111,10 +117,26 @@ class Unpacked:
                 self._files.move_to_end(key)
             return found
 
-    def _make_room(self, size: int) -> None:
+    @contextmanager
+    def _room(self, path: str, size: int) -> Iterator[None]:
+        """Make room for a file that is being written meanwhile, of a size in bytes."""
         with self._lock:
-            while self._files and sum(f.size for f in self._files.values()) + size > self.limit:
+            while self._files and self._taken() + size > self.limit:
                 self._files.popitem(last=False)
+            if self._taken() + size > self.limit:
+                raise Busy(
+                    f"{path} has {size} bytes to be unpacked, and of {self.limit} for all files "
+                    f"{self._written} are being written; it may be asked for again in some seconds."
+                )
+            self._written += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._written -= size
+
+    def _taken(self) -> int:
+        return self._written + sum(file.size for file in self._files.values())
 
 
 class _Temporary:
@@ -141,6 +163,7 @@ class _Temporary:
             packed.seek(start)
             with unpacking(packed, packing) as plain:
                 while left and (piece := plain.read(min(PIECE, left))):
+                    check_wanted()
                     file.write(piece)
                     left -= len(piece)
                 # Only past the last byte is the checksum looked at.

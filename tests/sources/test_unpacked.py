@@ -3,11 +3,13 @@ import gc
 import gzip
 import os
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bfly.errors import SourceError
+from bfly.admission import Abandoned, Ticket, check_wanted
+from bfly.errors import Busy, SourceError
 from bfly.files import Files
 from bfly.sources import unpacked
 from bfly.sources.unpacked import Unpacked, packing_of
@@ -93,6 +95,42 @@ def test_one_that_is_too_large(files, made):
     with pytest.raises(SourceError, match=r"a holds 3000000 bytes in one piece of gzip.*up to 99 "):
         read(Unpacked(limit=99), files / "a")
     assert made == []
+
+
+def test_several_are_unpacked_at_once_as_far_as_they_fit(files, monkeypatch):
+    temporary, both = Unpacked(limit=2 * SIZE), threading.Barrier(3, timeout=20)
+    fill = unpacked._Temporary._fill
+
+    def slow(self, *rest):
+        both.wait()
+        both.wait()
+        return fill(self, *rest)
+
+    monkeypatch.setattr(unpacked._Temporary, "_fill", slow)
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(read, temporary, files / name) for name in "ab"]
+        both.wait()
+        with pytest.raises(Busy, match=r"c has 3000000 bytes .* 6000000 are being written"):
+            read(temporary, files / "c")
+        both.wait()
+        assert [each.result(20) for each in found] == [DATA["a"], DATA["b"]]
+    monkeypatch.undo()
+    assert read(temporary, files / "c") == DATA["c"]
+
+
+def test_nothing_is_unpacked_for_a_client_that_is_gone(files, tmp_path, monkeypatch):
+    ticket, wanted = Ticket(), []
+
+    def check():
+        wanted.append(1)
+        ticket.abandoned = len(wanted) > 1
+        check_wanted()
+
+    monkeypatch.setattr(unpacked, "PIECE", 1000)
+    monkeypatch.setattr(unpacked, "check_wanted", check)
+    with pytest.raises(Abandoned):
+        ticket.run(read, Unpacked(), files / "a")
+    assert len(wanted) == 2
 
 
 def test_a_full_disk(files, monkeypatch):
