@@ -12,7 +12,7 @@ from bfly import registry, rh_config
 from bfly.config import Config
 from bfly.disk_cache import DiskCache
 from bfly.errors import ButterflyError, ConfigError
-from bfly.files import Files
+from bfly.files import Files, is_url
 from bfly.keywords import MIB, RUNTIME
 from bfly.report import report
 from bfly.scan import scan
@@ -151,4 +151,5 @@ def _refusal(channel: Channel, files: Files) -> str | None:
         files.resolve(channel.path)
     except ButterflyError as error:
         return str(error)
-    return None if os.path.exists(channel.path) else f"{channel.path} does not exist."
+    there = is_url(channel.path) or os.path.exists(channel.path)
+    return None if there else f"{channel.path} does not exist."
