@@ -56,6 +56,11 @@ NICENESS = 5
 that all want."""
 
 
+LEAST = 128 << 20
+"""Bytes of memory that answers may take together, however small the largest of them may be: with
+less, the tiles of a few viewers would wait for each other."""
+
+
 class Core:
     """Answers queries; works with a server around it or without.
 
@@ -104,7 +109,8 @@ class Core:
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
         self._tiles = Tiles(self._cache, self._workers, self.background, limit)
         self.findings = Findings(self._channels, self._tiles)
-        self.budget, streams = Budget(limit), Budget(2 * limit)
+        total = max(limit, LEAST)
+        self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)
         self.in_background = Admission(self.background, streams)
         self.slabs = Slabs(self._channels, self._tiles, streams)

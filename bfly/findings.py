@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from bfly.queries.label import LabelQuery
     from bfly.tiles import Tiles
 
+    Values = np.ndarray[Any, np.dtype[Any]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Findings", "box_of", "check_work", "highest", "unique"]
 
+
+MOST_VALUES = 1 << 20
+"""Values that are listed in one answer. They take some 200 bytes each until they are text."""
+
+SOME = 1 << 20
+"""Values of tiles that are gathered before they are merged with those that are known."""
 
 MOST = 16 << 30
 """Bytes of stored voxels that one request may have read: a minute's work for a core or two."""
@@ -54,11 +61,12 @@ class Findings:
         Absent
             As `box`.
         TooLarge
-            More voxels than `MOST` bytes would have to be read.
+            More voxels than `MOST` bytes would have to be read, or there are more than
+            `MOST_VALUES` labels to be listed.
         """
         self._channels.on_current_files(l_query, check_work)
         find: dict[str, Callable[[LabelQuery], Any]] = {
-            "unique": self.unique,
+            "unique": self._listed,
             "highest": self.highest,
             "box": self.box,
         }
@@ -66,8 +74,18 @@ class Findings:
         return l_query.dump
 
     def unique(self, d_query: DataQuery) -> set[Any]:
-        """Find the values that occur, as `unique` does."""
-        return self._channels.on_current_files(d_query, partial(unique, self._tiles))
+        """Find the values that occur, as Python numbers."""
+        found = self._channels.on_current_files(d_query, partial(unique, self._tiles))
+        return set(found.tolist())
+
+    def _listed(self, d_query: DataQuery) -> set[Any]:
+        found = self._channels.on_current_files(d_query, partial(unique, self._tiles))
+        if len(found) > MOST_VALUES:
+            raise TooLarge(
+                f"There are {len(found)} values at resolution {d_query.resolution}; at most "
+                f"{MOST_VALUES} are listed. Ask for a smaller box."
+            )
+        return set(found.tolist())
 
     def highest(self, d_query: DataQuery) -> int:
         """Find the highest label, as `highest` does."""
@@ -100,23 +118,31 @@ def check_work(d_query: DataQuery) -> None:
         )
 
 
-def unique(tiles: Tiles, d_query: DataQuery) -> set[Any]:
-    """Find the values that occur in a request; 0 is one if a part lies outside the volume."""
-    found: set[Any] = set()
-    inside = 0
+def unique(tiles: Tiles, d_query: DataQuery) -> Values:
+    """Find the values that occur in a request; 0 is one if a part lies outside the volume.
+
+    Returns
+    -------
+    numpy.ndarray
+        One axis, ascending, of the dtype of the voxels.
+    """
+    found = [np.empty(0, d_query.dtype)]
+    inside = fresh = 0
     lock = threading.Lock()
 
     def look(voxels: Voxels, _place: Slices) -> None:
-        nonlocal inside
+        nonlocal inside, fresh
         values = _values(voxels)
         with lock:
-            found.update(values)
-            inside += voxels.size
+            found.append(values)
+            inside, fresh = inside + voxels.size, fresh + len(values)
+            if fresh > max(SOME, len(found[0])):
+                found[:], fresh = [np.unique(np.concatenate(found))], 0
 
     tiles.show(d_query, look)
     if inside < d_query.box.size:
-        found.add(0)
-    return found
+        found.append(np.zeros(1, d_query.dtype))
+    return np.unique(np.concatenate(found))
 
 
 def highest(tiles: Tiles, d_query: DataQuery) -> int:
@@ -152,14 +178,13 @@ def box_of(tiles: Tiles, d_query: DataQuery, label: int) -> BoundingBox | None:
     return found
 
 
-def _values(voxels: Voxels) -> list[Any]:
+def _values(voxels: Voxels) -> Values:
     """Find the values that occur; labels come in runs, of which one voxel each is enough."""
     flat = voxels.ravel()
     starts = np.empty(flat.size, bool)
     starts[0] = True
     np.not_equal(flat[1:], flat[:-1], out=starts[1:])
-    values: list[Any] = np.unique(flat[starts]).tolist()
-    return values
+    return np.unique(flat[starts])
 
 
 def _box_around(hit: np.ndarray[Any, np.dtype[np.bool_]]) -> BoundingBox | None:

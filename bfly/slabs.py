@@ -94,7 +94,7 @@ class Slabs:
         shape = d_query.shape
         z, y, x = (shape[axis] for axis in d_query.axes)
         # Before anything is begun: here the work may still be put off.
-        self._budget.take(self._most())
+        self._budget.take(self._most() + d_query.chunk_bytes)
         return d_query.encoder.encode_parts(self._voxels(d_query, start), (z, y, x))
 
     def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:

@@ -26,12 +26,13 @@ SIDE = 64
 def tree(tmp_path: Path, make_tree):
     """Six channels, of which the names begin with what a test does to them."""
     channels = []
-    for name in ("hung-0", "hung-1", "hung-2", "labels", "em"):
+    for name in ("hung-0", "hung-1", "hung-2", "labels", "em", "tiny"):
         path = tmp_path / f"{name}.h5"
         dtype = "u8" if name == "labels" else "u1"
-        voxels = np.random.default_rng(0).integers(1, 9, (SIDE, SIDE, SIDE)).astype(dtype)
+        shape = (4, 32, 32) if name == "tiny" else (SIDE, SIDE, SIDE)
+        voxels = np.random.default_rng(0).integers(1, 9, shape).astype(dtype)
         with h5py.File(path, "w") as file:
-            file.create_dataset("main", data=voxels, chunks=(8, 32, 32), compression="gzip")
+            file.create_dataset("main", data=voxels, chunks=(4, 32, 32), compression="gzip")
         channels.append({"name": name, "path": str(path)})
     return make_tree(*channels)
 
@@ -140,12 +141,13 @@ def test_without_memory_a_request_waits_and_is_then_told_to_come_back(
     tree, serve, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bfly.budget.PATIENCE", 0.3)
+    monkeypatch.setattr("bfly.core.LEAST", 0)
     config = tree.replace(max_cutout_size=1)
     whole = {"width": SIDE, "height": SIDE, "depth": SIDE, "format": "tif"}
     with serve(config) as client, asking(client, cutout("hung-0", **whole)):
         until(lambda: bool(disk.reads))
         refused = [client.get(cutout(name, **whole)) for name in ("em", "hung-1")]
-        small = client.get(cutout("em"))
+        small = client.get(cutout("tiny"))
         disk.mended.set()
         assert [answer.status_code for answer in refused] == [503, 503]
         assert refused[0].headers["retry-after"] == "2"

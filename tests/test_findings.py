@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import h5py
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from bfly.downsample import downsample
-from bfly.errors import Absent, BadRequest
+from bfly.errors import Absent, BadRequest, TooLarge
+from bfly.protocols.boss_answers import IdsQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.label import LabelQuery
 
@@ -101,3 +103,23 @@ def test_a_label_that_is_not_there(path: str, make_core: Callable[..., Core], la
 def test_an_image_has_no_labels(path: str, make_core: Callable[..., Core]) -> None:
     with pytest.raises(BadRequest, match="is an image; only a segmentation has labels"):
         make_core().findings.answer(LabelQuery("unique", path=path, kind="image"))
+
+
+def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monkeypatch) -> None:
+    monkeypatch.setattr("bfly.findings.SOME", 1000)
+    volume = np.random.default_rng(5).integers(0, 2**63, (20, 70, 70)).astype("u8")
+    volume[:, 30:] = volume[0, 0]
+    path = str(tmp_path / "ids.npy")
+    np.save(path, volume)
+    box = {"z": 0, "y": 0, "x": 0, "depth": 20, "height": 70, "width": 70}
+    core = make_core(block=4096)
+    assert core.find_unique(DataQuery(path=path, **box)) == set(np.unique(volume).tolist())
+    distinct = len(np.unique(volume))
+    monkeypatch.setattr("bfly.findings.MOST_VALUES", distinct)
+    ids = IdsQuery(path=path, kind="segmentation", **box)
+    assert len(json.loads(core.findings.answer(ids))["ids"]) == distinct
+    monkeypatch.setattr("bfly.findings.MOST_VALUES", distinct - 1)
+    with pytest.raises(
+        TooLarge, match=f"{distinct} values at resolution 0; at most {distinct - 1} are listed"
+    ):
+        core.findings.answer(IdsQuery(path=path, kind="segmentation", **box))

@@ -106,5 +106,5 @@ class EditAnswers:
                 (z, y, x), (depth, height, width) = whole.start, whole.shape
                 box = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
                 found = unique(self._tiles, DataQuery(**words, **box))
-                self._labels[volume] = np.array(sorted(found), np.uint64)
+                self._labels[volume] = found.astype(np.uint64)
             return self._labels[volume]

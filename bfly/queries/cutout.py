@@ -7,8 +7,6 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from bfly import registry
 from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.keywords import INPUT
@@ -18,10 +16,11 @@ from bfly.queries.query import Query
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+
     from bfly.encoders.encoder import Encoder
     from bfly.queries.allowed import Allowed
 
-    Numbers = np.ndarray[Any, np.dtype[np.int64]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["MOST_HALVINGS", "CutoutQuery"]
@@ -101,7 +100,17 @@ class CutoutQuery(Query):
         copied = nbytes if self.sections > 1 or not self.plain else 0
         z, y, x = (self.shape[axis] for axis in self.axes)
         encoded = self.encoder.memory((z, y, x), self.dtype, self.view, self.shown_kind)
-        return voxels + copied + encoded
+        return voxels + copied + encoded + self.chunk_bytes
+
+    @property
+    def chunk_bytes(self) -> int:
+        """The bytes of what is read at once, which may be far more than is asked for."""
+        level = self.volume.level(self.resolution)
+        shape = (
+            min(count * side, most)
+            for count, side, most in zip(level.per_unit, level.tile, level.whole.shape, strict=True)
+        )
+        return math.prod(shape) * self.dtype.itemsize
 
     @property
     def start(self) -> Zyx:
@@ -156,8 +165,9 @@ class CutoutQuery(Query):
         sections = self.sections
         if sections == 1:
             return voxels
-        asked = np.arange(self.z, self.z + self.depth)
-        return voxels[asked // sections - self.z // sections]
+        first = self.z % sections
+        repeated: Voxels = voxels.repeat(sections, axis=0)
+        return repeated[first : first + self.depth]
 
     @property
     def tile_zyx(self) -> Zyx:
