@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from bfly.databases.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from bfly.databases.orders import Pack
 
-__all__ = ["EVERYTHING", "Blobs", "Gone"]
+    Page = Callable[[bytes, bytes, int], list[Pack]]
+
+__all__ = ["EVERYTHING", "Blobs", "Gone", "pages"]
 
 EVERYTHING = [(b"", b"\xff" * 24)]
 """The range of all keys."""
@@ -83,7 +85,8 @@ class Blobs(Engine):
     ) -> Iterator[Pack]:
         """Give the packs of `_read` in the order of their keys, few in memory at once.
 
-        The ranges ascend. The packs need not all be from one state: of one that is divided
+        No transaction, lock or connection is held between two packs, however long the caller
+        takes. The ranges ascend. The packs need not all be from one state: of one that is divided
         meanwhile the upper part may come once more, as a pack with a key of its own. Other
         methods may be called meanwhile, and each step from another thread. Raises `Gone` like
         `_read`.
@@ -105,3 +108,28 @@ class Blobs(Engine):
     def _folder(self) -> str | None:
         """Where temporary files of a load are made; None for the system's place."""
         return None
+
+
+def pages(page: Page, ranges: list[tuple[bytes, bytes]], most: int) -> Iterator[Pack]:
+    """Yield the packs of ranges, fetched by key in pages that do not depend on each other.
+
+    Parameters
+    ----------
+    page : callable
+        Returns the packs from a key (the pack it belongs to) to another, at most so many.
+    ranges : list of (bytes, bytes)
+        Ascending.
+    most : int
+        The packs of a page; two at least.
+    """
+    last = b""
+    for low, high in ranges:
+        while True:
+            packs = page(max(low, last), high, most)
+            # The first may be the last of those before.
+            new = [pack for pack in packs if pack[0] > last]
+            yield from new
+            if new:
+                last = new[-1][0]
+            if len(packs) < most:
+                break

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly.databases.blobs import EVERYTHING, Gone
+from bfly.databases.blobs import EVERYTHING, Gone, pages
 from bfly.databases.build import Build
 from bfly.databases.columns import KEYS, latest, ranges_of, typed, widened
 from bfly.databases.datasets import Dataset, table_name
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bfly.databases.spool import NewFile
     from bfly.databases.store import Progress
 
-__all__ = ["EVERYTHING", "KINDS", "Gone", "Pack", "PackedDatabase", "table_name"]
+__all__ = ["EVERYTHING", "KINDS", "Gone", "Pack", "PackedDatabase", "pages", "table_name"]
 
 MANY = 20_000
 """From how many rows on a dataset may be packed anew rather than edited."""

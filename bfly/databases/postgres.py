@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg.errors import UndefinedTable
 from typing_extensions import override
 
-from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, table_name
+from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, pages, table_name
 from bfly.databases.postgres_edits import PostgresLog
-from bfly.databases.server import Server
+from bfly.databases.server import EDITS, Server
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ where key <= $1 and exists (select from bfly.sets where number = $2) order by ke
 INLINE = 8160
 """Bytes of the longest row that fits a page: packs of that size are read without a detour."""
 
-SCAN = RANGE.format(low="$1", high="$2") + " order by key"
+SCAN = RANGE.format(low="$1", high="$2") + " order by key limit $3"
+
+PAGE_OF_PACKS = 64
+"""How many packs are fetched at once when many are wanted; two at least."""
 
 LEFT_OVER = f"""
 select tablename from pg_tables
@@ -99,6 +102,7 @@ class Postgres(PackedDatabase):
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         self._server = Server(path, _runtime.DB.PORT.VALUE)
+        self._edits = Server(path, _runtime.DB.PORT.VALUE, EDITS)
         super().__init__(str(self._server), _runtime)
         # Whoever may not make a schema, or a table, can use what is there.
         if self._server.ask("select to_regclass('bfly.sets')") == [(None,)]:
@@ -119,7 +123,7 @@ class Postgres(PackedDatabase):
 
     @override
     def edit_log(self) -> EditLog:
-        return PostgresLog(self._server)
+        return PostgresLog(self._edits)
 
     def _sweep(self) -> None:
         """Drop the tables of sets that are gone, but for those that are being read."""
@@ -179,13 +183,13 @@ class Postgres(PackedDatabase):
         self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING
     ) -> Iterator[Pack]:
         self._check(number)
-        query, last = SCAN.format(table=_table(number, kind)), b""
-        with _gone(number):
-            for key, blob in self._server.go_through(query, ranges):
-                # The first of a range may be the last of the one before.
-                if key > last:
-                    yield key, blob
-                    last = key
+        query = SCAN.format(table=_table(number, kind))
+
+        def page(low: bytes, high: bytes, most: int) -> list[Pack]:
+            with _gone(number):
+                return self._server.ask(query, low, high, most)
+
+        yield from pages(page, ranges, PAGE_OF_PACKS)
 
     def _check(self, number: int) -> None:
         if not self._server.ask("select from bfly.sets where number = $1", number):

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
-import weakref
-from collections import deque
-from contextlib import contextmanager, nullcontext, suppress
-from itertools import count
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from typing_extensions import override
 
+from bfly.databases.postgres_connections import WAIT, Limits, Pool, Pulse
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from psycopg import Connection, Cursor
 
     Row = tuple[Any, ...]
 
-__all__ = ["Pool", "Server"]
+__all__ = ["EDITS", "TABLES", "Server", "Use"]
 
-WAIT = 10
-"""Seconds until a server counts as not reachable."""
+ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Seconds, seconds and number of the probes by which TCP notices that a peer is gone."""
 
-QUESTIONS, SESSIONS = 16, 16
-"""The most connections for questions, and for what may take long."""
+UNSENT = {"tcp_user_timeout": 1000 * WAIT}
+"""Milliseconds after which data that a peer does not confirm break a connection; of Linux alone."""
 
-AT_ONCE = 64
-"""Rows that come in one message when all are asked for."""
-
-LOCK = f"select pg_advisory_xact_lock({int.from_bytes(b'bfly', 'big')})".encode()
-"""Held by the one who writes, of all that are connected to the same database."""
-
-SETTINGS = b"""
-set idle_in_transaction_session_timeout = 0;
-set jit = off; set enable_seqscan = off; set enable_bitmapscan = off;
-set plan_cache_mode = force_generic_plan
-"""
-"""A load may compute for long. All questions are for keys: the best plan is known."""
+LOCK = b"select pg_advisory_xact_lock($1)"
 
 SHOWN = "host", "hostaddr", "port", "user", "dbname", "service"
 """What messages have of an address."""
@@ -52,64 +41,34 @@ URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@]*")
 """An address whose password ends where it should, so that no other part has a piece of it."""
 
 
-class Pool:
-    """Connections that wait to be used again.
-
-    Unlike psycopg's own pool it connects in the thread that asks, so that this one is told at
-    once why it cannot, and the first call after any outage works.
+@dataclass(frozen=True)
+class Use:
+    """What connections are for.
 
     Parameters
     ----------
-    address : str
-        What libpq understands.
-    most : int
-        How many connections there may be.
+    asking, writing : int
+        How many connections there may be for questions, and for changes.
+    questions, changes : Limits
+        Of these connections.
+    lock : str
+        Names the lock that one writer of all processes holds.
     """
 
-    def __init__(self, address: str, most: int) -> None:
-        self._address, self._most = address, most
-        self._idle: deque[Connection[Row]] = deque()
-        self._room = threading.BoundedSemaphore(most)
-        weakref.finalize(self, _close, self._idle)
+    asking: int
+    writing: int
+    questions: Limits
+    changes: Limits
+    lock: bytes
 
-    @contextmanager
-    def connection(self, check: bool = False) -> Iterator[Connection[Row]]:
-        """Lend a connection in autocommit mode; one that was checked is not broken."""
-        if not self._room.acquire(timeout=WAIT):
-            raise psycopg.OperationalError(f"{self._most} connections are busy for {WAIT} s")
-        try:
-            connection = self._waiting(check) or self.new()
-            try:
-                yield connection
-            finally:
-                if connection.info.transaction_status == TransactionStatus.IDLE:
-                    self._idle.append(connection)
-                else:
-                    connection.close()
-        finally:
-            self._room.release()
 
-    def _waiting(self, check: bool) -> Connection[Row] | None:
-        with suppress(IndexError):
-            while True:
-                connection = self._idle.pop()
-                try:
-                    if check:
-                        connection.execute("")
-                except psycopg.OperationalError:
-                    connection.close()
-                else:
-                    return connection
-        return None
+TABLES = Use(16, 4, Limits(20, 20, 20), Limits(0, 600, 0), b"bfly")
+"""A question is for keys, so that more than 20 s mean a server in trouble. A load computes for
+minutes, and another one waits for it."""
 
-    def new(self) -> Connection[Row]:
-        """Give a connection in autocommit mode that nobody else gets."""
-        connection = psycopg.connect(
-            self._address, autocommit=True, cursor_factory=psycopg.RawCursor
-        )
-        connection.server_cursor_factory = psycopg.RawServerCursor
-        connection.execute(SETTINGS)
-        return connection
+EDITS = Use(4, 2, Limits(20, 20, 20), Limits(30, 20, 30), b"edit")
+"""Readers of tables and loads are never in the way of an edit, which takes milliseconds: whoever
+waits longer than 20 s is told so."""
 
 
 class Server:
@@ -124,21 +83,25 @@ class Server:
         A URL, pairs, or a folder; see `bfly.databases.postgres.Postgres`.
     port : int or None
         Instead of the one in `address`.
+    use : Use
+        What the connections are for; those of another use are never waited for.
     """
 
-    def __init__(self, address: str, port: int | None) -> None:
+    def __init__(self, address: str, port: int | None, use: Use = TABLES) -> None:
         given = _parsed(address, port)
         shown = make_conninfo("", **{key: given[key] for key in SHOWN if key in given})
         self._name = f"PostgreSQL ({shown})"
+        self._use = use
         self._own = threading.local()
         self._writing = threading.Lock()
-        self._cursors = map("cursor_{}".format, count())
         where = make_conninfo("", **given)
-        self._questions, self._sessions = Pool(where, QUESTIONS), Pool(where, SESSIONS)
+        pulse = Pulse(where)
+        self._questions = Pool(where, use.asking, use.questions, pulse)
+        self._changes = Pool(where, use.writing, use.changes, pulse)
 
     def connect(self) -> Connection[Row]:
-        """Give a connection to keep, in autocommit mode."""
-        return self._sessions.new()
+        """Return a connection to keep, in autocommit mode."""
+        return self._questions.new()
 
     @override
     def __str__(self) -> str:
@@ -147,16 +110,22 @@ class Server:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Give errors of psycopg as `DatabaseError`."""
+        """Turn errors of psycopg into `DatabaseError`."""
         try:
             yield
         except psycopg.Error as error:
-            reason = error.diag.message_primary or " ".join(str(error).split())
-            raise DatabaseError(f"{self}: {reason}") from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: psycopg.Error) -> DatabaseError:
+        reason = error.diag.message_primary or " ".join(str(error).split())
+        if isinstance(error, QueryCanceled):
+            reason += f" after {self._use.questions.statement} s"
+        return DatabaseError(f"{self}: {reason}")
 
     def ask(self, query: str, *values: Any) -> list[Row]:
         """Ask a question; a second time if the connection turns out to be broken."""
-        with self.errors():
+        # The context manager of `errors` would take longer than all else here.
+        try:
             if own := self._transacting():
                 return _rows(own, query, values)
             with self._questions.connection() as connection:
@@ -167,35 +136,37 @@ class Server:
                         raise
             with self._questions.connection(check=True) as connection:
                 return _rows(connection, query, values)
-
-    def go_through(self, query: str, each: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
-        """Give the rows of a question asked with some values after others, one by one."""
-        own = self._transacting()
-        with (
-            self.errors(),
-            nullcontext(own) if own else self._sessions.connection(check=True) as connection,
-            nullcontext() if own else connection.transaction(),
-        ):
-            for values in each:
-                with connection.cursor(next(self._cursors)) as cursor:
-                    cursor.itersize = AT_ONCE
-                    yield from cursor.execute(query.encode(), values, binary=True)
+        except psycopg.Error as error:
+            raise self._explained(error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make one transaction of all that this thread asks and does; one writes at a time."""
-        with (
-            self._writing,
-            self.errors(),
-            self._sessions.connection(check=True) as connection,
-            connection.transaction(),
-        ):
-            connection.execute(LOCK)
-            self._own.connection = connection
-            try:
-                yield
-            finally:
-                self._own.connection = None
+        if not self._writing.acquire(timeout=self._use.changes.lock):
+            raise self._late()
+        try:
+            with (
+                self.errors(),
+                self._changes.connection(check=True) as connection,
+                connection.transaction(),
+            ):
+                try:
+                    connection.execute(LOCK, (int.from_bytes(self._use.lock, "big"),))
+                except LockNotAvailable as error:
+                    raise self._late() from error
+                self._own.connection = connection
+                try:
+                    yield
+                finally:
+                    self._own.connection = None
+        finally:
+            self._writing.release()
+
+    def _late(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self}: another writer has not been done for {self._use.changes.lock} s; nothing "
+            "was written."
+        )
 
     @contextmanager
     def writing(self) -> Iterator[Cursor[Row]]:
@@ -214,7 +185,7 @@ class Server:
         """Change something in a transaction of its own, unless somebody is in the way."""
         with (
             self.errors(),
-            self._sessions.connection(check=True) as connection,
+            self._changes.connection(check=True) as connection,
             connection.transaction(),
         ):
             connection.execute("set local lock_timeout = 1")
@@ -238,12 +209,8 @@ def _parsed(address: str, port: int | None) -> dict[str, Any]:
             "password are written %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
             "the folder with the server's socket."
         ) from None
-    return {"connect_timeout": WAIT, "fallback_application_name": "bfly", **given, **more}
-
-
-def _close(connections: deque[Connection[Row]]) -> None:
-    while connections:
-        connections.pop().close()
+    waits = {"connect_timeout": WAIT, **ALIVE, **(UNSENT if sys.platform == "linux" else {})}
+    return {**waits, "fallback_application_name": "bfly", **given, **more}
 
 
 def _rows(connection: Connection[Row], query: str, values: Sequence[Any]) -> list[Row]:

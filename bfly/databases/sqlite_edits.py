@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from bfly.databases.sqlite_file import SqliteFile
 from bfly.edits.sql_log import SqlLog
-from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
+    import sqlite3
     from contextlib import AbstractContextManager
 
-    from bfly.databases.sqlite import Sqlite
-
 __all__ = ["SqliteLog"]
+
+PATIENCE = 30
+"""Seconds to wait for another writer: an edit takes milliseconds, and while a load takes
+minutes no thread should wait for it."""
 
 LOOK = 0.1
 """Seconds between two looks whether another process has written; one takes microseconds."""
@@ -28,29 +30,32 @@ class SqliteLog(SqlLog):
 
     Parameters
     ----------
-    database : Sqlite
-        The database.
+    path : str
+        The file of a database. Its pages are not read as memory, so that a file that is cut
+        is an error.
     """
 
-    def __init__(self, database: Sqlite) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
-        self._database = database
+        self._file = SqliteFile(path, PATIENCE)
         self._watching: sqlite3.Connection | None = None
         self._seen: int | None = None
         self._closing = threading.Event()
 
     @override
     def _transaction(self) -> AbstractContextManager[None]:
-        return self._database._transaction()
+        return self._file.transaction()
 
     @override
     def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._database._connected() as connection:
+        with self._file.connected() as connection:
+            # What no other process sees is no edit.
+            self._file.check()
             return connection.execute(query, _numbered(values)).fetchall()
 
     @override
     def _change(self, query: str, *values: Any) -> None:
-        with self._database._connected() as connection:
+        with self._file.connected() as connection:
             connection.execute(query, _numbered(values))
 
     @override
@@ -61,12 +66,11 @@ class SqliteLog(SqlLog):
     def wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         try:
-            while self._version() == self._seen and time.monotonic() < until:
-                if self._closing.wait(LOOK):
-                    return
-            self._seen = self._version()
-        except sqlite3.Error as error:
-            raise DatabaseError(f"{self._database.path}: {error}") from error
+            with self._file.errors():
+                while self._version() == self._seen and time.monotonic() < until:
+                    if self._closing.wait(LOOK):
+                        return
+                self._seen = self._version()
         finally:
             if self._closing.is_set() and self._watching:
                 self._watching.close()
@@ -75,7 +79,8 @@ class SqliteLog(SqlLog):
     def _version(self) -> int:
         """Give a number that another one's commit changes, as the connection that asks sees it."""
         if self._watching is None:
-            self._watching = sqlite3.connect(self._database.path, check_same_thread=False)
+            self._watching = self._file.new()
+        self._file.check()
         version: int = self._watching.execute("PRAGMA data_version").fetchone()[0]
         return version
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -75,6 +76,21 @@ class Server:
 
     def stop(self, mode: str) -> None:
         self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    @contextlib.contextmanager
+    def silent(self, accepting: bool = False) -> Iterator[None]:
+        """Halt all its processes, or all sessions while it goes on to take new ones."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
+        processes = [*([] if accepting else [first]), *children]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
 
 @contextlib.contextmanager

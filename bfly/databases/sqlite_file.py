@@ -1,0 +1,290 @@
+"""A SQLite file: connections to it, its one writer, and whether it still is the file it was.
+
+A file that is deleted or replaced while it is open is read and written as before, but gone when it
+is closed: no other process sees what is committed there. SQLite does not look, so transactions do.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bfly.databases.blobs import Gone
+from bfly.errors import Busy, DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SqliteFile"]
+
+CACHE = 16 << 20
+"""Bytes of pages that a connection keeps, besides what the system caches."""
+
+LOG = 64 << 20
+"""Bytes of the write-ahead log that are kept once all in it is in the file; a load makes it
+as large as the tables."""
+
+READ = "SELECT count(*) FROM sqlite_schema"
+"""Makes a connection open the write-ahead log."""
+
+
+class SqliteFile:
+    """Connections to one SQLite file, for any number of threads.
+
+    Parameters
+    ----------
+    path : str
+        The file, which has to exist; see `create`.
+    patience : int
+        Seconds to wait for another writer.
+    mapped : int
+        Bytes of the file that are read as memory; 0 reads it with calls, which take longer but
+        make an error of a page that is gone, where memory ends the process.
+    """
+
+    def __init__(self, path: str, patience: int, mapped: int = 0) -> None:
+        self.path = path
+        self._place = os.path.abspath(path)
+        self._patience, self._mapped = patience, mapped
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._state = _State(path, self._place)
+        self._opening = threading.Lock()
+        self._writing = threading.Lock()
+        self._mine = threading.local()
+        weakref.finalize(self, _close, self._idle)
+
+    def create(self) -> None:
+        """Make an empty file and its folder, unless they are there.
+
+        Raises
+        ------
+        DatabaseError
+            The folder cannot be made.
+        """
+        try:
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"The folder of {self.path} cannot be made: {error}") from error
+        try:
+            # A file that is there must not be opened: to close it would drop the locks on it.
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o644))
+        except OSError:
+            return  # It is there; SQLite says of all else why it cannot be opened.
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        with self._opening:
+            _close(self._idle)
+            self._state.forget()
+
+    def check(self) -> None:
+        """Raise an error unless the file is the one that was opened.
+
+        Raises
+        ------
+        DatabaseError
+            It, or its log, was deleted, replaced or cut.
+        """
+        self._state.check()
+
+    def new(self) -> sqlite3.Connection:
+        """Return a new connection in autocommit mode to the file that was opened first.
+
+        Raises
+        ------
+        DatabaseError
+            There is another file now.
+        sqlite3.Error
+            It cannot be opened.
+        """
+        before = _identity(self._place)
+        connection = sqlite3.connect(
+            f"{Path(self._place).as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = {-CACHE // 1024}")
+            connection.execute(f"PRAGMA mmap_size = {self._mapped}")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG}")
+            connection.execute(READ).fetchone()
+            with self._opening:
+                self._state.opened(before)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def remember(self) -> None:
+        """Take the file as it is now for the one that was opened; its log exists from now on."""
+        self._state.forget()
+        self._state.opened(_identity(self._place))
+
+    def take(self) -> sqlite3.Connection:
+        """Return the connection of this thread's transaction, an idle one or a new one."""
+        mine: sqlite3.Connection | None = getattr(self._mine, "connection", None)
+        if mine:
+            return mine
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.new()
+
+    def give(self, connection: sqlite3.Connection) -> None:
+        """Take a connection back, for the next thread that needs one."""
+        if connection is not getattr(self._mine, "connection", None):
+            self._idle.append(connection)
+
+    @contextmanager
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; what SQLite raises becomes `DatabaseError`, or `Gone`."""
+        with self.errors():
+            connection = self.take()
+            try:
+                yield connection
+            finally:
+                self.give(connection)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn errors of SQLite into `DatabaseError`, or `Gone`."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+
+    def explained(self, error: sqlite3.Error) -> Exception:
+        """Return an error that names the file."""
+        if str(error).startswith("no such table"):
+            return Gone(str(error))
+        if str(error).startswith("unable to open") and (reason := _no_file_free()):
+            return Busy(f"{self.path} cannot be opened now: {reason}.")
+        return DatabaseError(f"{self.path}: {error}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make one transaction of all that this thread does; one writes at a time.
+
+        Raises
+        ------
+        DatabaseError
+            Another writer takes too long, or the file is not the one that was opened: then what
+            was written is not kept.
+        """
+        if not self._writing.acquire(timeout=self._patience):
+            raise self._late()
+        try:
+            with self.connected() as connection:
+                self.check()
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    raise (self._late() if "locked" in str(error) else error) from error
+                self._mine.connection = connection
+                try:
+                    yield
+                    self.check()
+                    connection.execute("COMMIT")
+                finally:
+                    self._mine.connection = None
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                # Not before this may anyone be told that it is durable.
+                self.check()
+        finally:
+            self._writing.release()
+
+    def _late(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self.path}: another writer has not been done for {self._patience} s; nothing was "
+            "written."
+        )
+
+
+class _State:
+    """Which files a database was when it was opened, by their devices and inodes."""
+
+    def __init__(self, name: str, place: str) -> None:
+        self._name, self._place = name, place
+        real = os.path.realpath(place)
+        self._beside = f"{real}-wal", f"{real}-shm"
+        self._files: list[tuple[int, int] | None] = []
+        self._size = 0
+        self._looking = threading.Lock()
+
+    def opened(self, before: tuple[int, int] | None) -> None:
+        """Note the files of the first connection, or check that another one has the same.
+
+        Parameters
+        ----------
+        before : tuple of int
+            What the file was before the connection was made.
+        """
+        with self._looking:
+            files = self._now()
+            if not self._files:
+                self._files = [before, *files[1:]]
+            self._compare(files)
+
+    def forget(self) -> None:
+        """Forget the files: there is no connection any more."""
+        with self._looking:
+            self._files, self._size = [], 0
+
+    def check(self) -> None:
+        with self._looking:
+            if self._files:
+                self._compare(self._now())
+
+    def _now(self) -> list[tuple[int, int] | None]:
+        try:
+            status = os.stat(self._place)
+        except OSError as error:
+            raise self._error(f"is gone ({error.strerror})") from error
+        # The log is never written back into fewer pages than there are, and VACUUM never run.
+        if status.st_size < self._size:
+            raise self._error(f"was cut from {self._size} to {status.st_size} bytes")
+        self._size = status.st_size
+        return [(status.st_dev, status.st_ino), *map(_identity, self._beside)]
+
+    def _compare(self, files: list[tuple[int, int] | None]) -> None:
+        for old, new, ending in zip(self._files, files, ("", "-wal", "-shm"), strict=True):
+            if old != new:
+                raise self._error("was replaced" if new else "was deleted or moved", ending)
+
+    def _error(self, what: str, ending: str = "") -> DatabaseError:
+        return DatabaseError(
+            f"{self._name}{ending} {what} while Butterfly had it open, so that nothing that is "
+            "written is kept. End Butterfly, see that the right file is there, and start it again."
+        )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _no_file_free() -> str | None:
+    """Return why no file can be opened in this process at all, which SQLite does not say."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _close(connections: deque[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
