@@ -13,6 +13,7 @@ from bfly.databases.columns import KEYS, concatenated, empty, latest, typed, unp
 from bfly.databases.engine import Engine
 from bfly.databases.sorted import SortedSynapses, SortedTable
 from bfly.databases.store import amended, numbered
+from bfly.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +89,8 @@ class Nodb(Engine):
         somas = latest("neuron", concatenated("neuron", neurons))
         # Both sort for seconds, and numpy sorts beside other threads.
         with ThreadPoolExecutor(1) as pool:
-            more = pool.submit(unplaced, rows, somas["neuron"])
+            with starting():
+                more = pool.submit(unplaced, rows, somas["neuron"])
             sorted_rows = SortedSynapses("synapse", rows)
         placed = concatenated("neuron", [more.result(), somas])
         tables = {

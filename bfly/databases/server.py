@@ -14,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from typing_extensions import override
 
-from bfly.databases.postgres_connections import WAIT, Limits, Pool, Pulse
+from bfly.databases.postgres_connections import WAIT, Limits, Pool
+from bfly.databases.postgres_pulse import Pulse
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:

@@ -1,8 +1,4 @@
-"""A SQLite file: connections to it, its one writer, and whether it still is the file it was.
-
-A file that is deleted or replaced while it is open is read and written as before, but gone when it
-is closed: no other process sees what is committed there. SQLite does not look, so transactions do.
-"""
+"""A SQLite file: connections to it, and the one writer of all threads."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bfly.databases.blobs import Gone
+from bfly.databases.sqlite_state import FileState, identity
 from bfly.errors import Busy, DatabaseError
 
 if TYPE_CHECKING:
@@ -53,7 +50,7 @@ class SqliteFile:
         self._place = os.path.abspath(path)
         self._patience, self._mapped = patience, mapped
         self._idle: deque[sqlite3.Connection] = deque()
-        self._state = _State(path, self._place)
+        self._state = FileState(path, self._place)
         self._opening = threading.Lock()
         self._writing = threading.Lock()
         self._mine = threading.local()
@@ -103,7 +100,7 @@ class SqliteFile:
         sqlite3.Error
             It cannot be opened.
         """
-        before = _identity(self._place)
+        before = identity(self._place)
         connection = sqlite3.connect(
             f"{Path(self._place).as_uri()}?mode=rw",
             uri=True,
@@ -127,7 +124,7 @@ class SqliteFile:
     def remember(self) -> None:
         """Take the file as it is now for the one that was opened; its log exists from now on."""
         self._state.forget()
-        self._state.opened(_identity(self._place))
+        self._state.opened(identity(self._place))
 
     def take(self) -> sqlite3.Connection:
         """Return the connection of this thread's transaction, an idle one or a new one."""
@@ -208,72 +205,6 @@ class SqliteFile:
             f"{self.path}: another writer has not been done for {self._patience} s; nothing was "
             "written."
         )
-
-
-class _State:
-    """Which files a database was when it was opened, by their devices and inodes."""
-
-    def __init__(self, name: str, place: str) -> None:
-        self._name, self._place = name, place
-        real = os.path.realpath(place)
-        self._beside = f"{real}-wal", f"{real}-shm"
-        self._files: list[tuple[int, int] | None] = []
-        self._size = 0
-        self._looking = threading.Lock()
-
-    def opened(self, before: tuple[int, int] | None) -> None:
-        """Note the files of the first connection, or check that another one has the same.
-
-        Parameters
-        ----------
-        before : tuple of int
-            What the file was before the connection was made.
-        """
-        with self._looking:
-            files = self._now()
-            if not self._files:
-                self._files = [before, *files[1:]]
-            self._compare(files)
-
-    def forget(self) -> None:
-        """Forget the files: there is no connection any more."""
-        with self._looking:
-            self._files, self._size = [], 0
-
-    def check(self) -> None:
-        with self._looking:
-            if self._files:
-                self._compare(self._now())
-
-    def _now(self) -> list[tuple[int, int] | None]:
-        try:
-            status = os.stat(self._place)
-        except OSError as error:
-            raise self._error(f"is gone ({error.strerror})") from error
-        # The log is never written back into fewer pages than there are, and VACUUM never run.
-        if status.st_size < self._size:
-            raise self._error(f"was cut from {self._size} to {status.st_size} bytes")
-        self._size = status.st_size
-        return [(status.st_dev, status.st_ino), *map(_identity, self._beside)]
-
-    def _compare(self, files: list[tuple[int, int] | None]) -> None:
-        for old, new, ending in zip(self._files, files, ("", "-wal", "-shm"), strict=True):
-            if old != new:
-                raise self._error("was replaced" if new else "was deleted or moved", ending)
-
-    def _error(self, what: str, ending: str = "") -> DatabaseError:
-        return DatabaseError(
-            f"{self._name}{ending} {what} while Butterfly had it open, so that nothing that is "
-            "written is kept. End Butterfly, see that the right file is there, and start it again."
-        )
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _no_file_free() -> str | None:

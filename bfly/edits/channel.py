@@ -10,7 +10,8 @@ import numpy as np
 
 from bfly.edits.merge_table import operations_of
 from bfly.edits.replay import Replay
-from bfly.errors import BadRequest, DatabaseError
+from bfly.errors import BadRequest, Busy, DatabaseError
+from bfly.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -154,9 +155,15 @@ class ChannelEdits:
             or (self._keeper and self._keeper.is_alive())
         ):
             return
-        self._snapshot = state.position
-        self._keeper = threading.Thread(target=self._keep_now, args=(state,), daemon=True)
-        self._keeper.start()
+        keeper = threading.Thread(target=self._keep_now, args=(state,), daemon=True)
+        try:
+            with starting():
+                keeper.start()
+        except Busy as error:
+            # The edit is durable without a snapshot, which the next edit may keep.
+            log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)
+            return
+        self._snapshot, self._keeper = state.position, keeper
 
     def _keep_now(self, state: State) -> None:
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bfly import registry
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import ButterflyError
+from bfly.threads import starting
 
 if TYPE_CHECKING:
     from bfly.databases.database import Database
@@ -55,16 +56,20 @@ class Edits:
         ------
         DatabaseError
             The log cannot be read.
+        Busy
+            No thread can be started that hears of other processes' edits.
         """
         found = self._channels.get(path)
         if found is not None:
             return found
         with self._opening:
             if self.log.durable and self._listener is None and not self._closed.is_set():
-                self._listener = threading.Thread(
+                listener = threading.Thread(
                     target=_listen, args=(weakref.ref(self), self.log, self._closed), daemon=True
                 )
-                self._listener.start()
+                with starting():
+                    listener.start()
+                self._listener = listener
             if path not in self._channels:
                 channel = ChannelEdits(path, self.log)
                 channel.listen(self._count)
@@ -100,6 +105,8 @@ def _listen(
                 break
             listening.catch_up()
             del listening
+            if failed:
+                log.warning("Edits of other processes are heard of again")
             failed = False
         except ButterflyError as error:
             if not failed:

@@ -1,0 +1,30 @@
+"""Starting threads where the system may have none left."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bfly.errors import Busy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["starting"]
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Raise `Busy` where the body starts a thread, or fills a pool, and the system has none.
+
+    Raises
+    ------
+    Busy
+        The limit of processes or of memory is reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        raise Busy(f"No thread can be started now: {error}.") from error
