@@ -144,7 +144,7 @@ def do(task: Task, piece: Piece) -> Filled:
     total = sum(box.size for box in tiles.values())
     stores = {mip: store for mip in piece.mips if (store := volume.kept(mip))}
     unusable = Filled(failed=total, error=f"{task.folder} cannot be written to")
-    if len(stores) < len(piece.mips):
+    if len(stores) < len(piece.mips) or not all(store.usable for store in stores.values()):
         return unusable
     wanted = [(mip, index) for mip, store in stores.items() for index in store.missing(tiles[mip])]
     result = Filled(there=total - len(wanted))

@@ -13,17 +13,19 @@ import logging
 import os
 import threading
 from collections import deque
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import tensorstore as ts
 
 from bfly.bound import Bound
-from bfly.geometry import BoundingBox, Zyx, fit_tile, indexes
+from bfly.geometry import indexes
+from bfly.pyramids.array import array_spec, context, shard_shape
+from bfly.pyramids.pause import Pause
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bfly.geometry import BoundingBox, Zyx
     from bfly.keywords import RUNTIME
     from bfly.level import Level
     from bfly.sources.source import Datasource
@@ -36,9 +38,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 """Of how voxels are computed and kept: a change of it makes all that was kept unknown."""
-
-SHARD = 16 << 20
-"""Bytes of voxels in a shard: each tile that is added has its whole shard written anew."""
 
 DAMAGED = ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "OUT_OF_RANGE")
 """How TensorStore's messages begin where bytes are not what was written."""
@@ -62,8 +61,8 @@ class Pyramids:
         self.folder = folder
         self._bound = Bound(folder, size, below="c")
 
-    def open(self, source: Datasource, state: str, level: Level) -> KeptMip | None:
-        """Give a mip as it is kept, empty at first; None if the folder cannot be used.
+    def open(self, source: Datasource, state: str, level: Level) -> KeptMip:
+        """Return a mip as it is kept, empty at first.
 
         Parameters
         ----------
@@ -81,14 +80,7 @@ class Pyramids:
         digest = hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()[:32]
         folder = os.path.join(self.folder, digest[:2], digest)
         told = {"path": source.path, "mip": level.mip, "factor": level.factor}
-        try:
-            os.makedirs(folder, exist_ok=True)
-            spec = _spec(folder, level, source.dtype, told)
-            store = ts.open(spec, create=True, open=True, context=_context()).result()
-        except (OSError, ValueError) as error:
-            log.warning("Computed mips of %s are not kept: %s", source.path, error)
-            return None
-        return KeptMip(store, folder, level, self._bound)
+        return KeptMip(array_spec(folder, level, source.dtype, told), folder, level, self._bound)
 
 
 def pyramids_of(runtime: RUNTIME) -> Pyramids | None:
@@ -100,25 +92,48 @@ def pyramids_of(runtime: RUNTIME) -> Pyramids | None:
 class KeptMip:
     """One computed mip on disk; safe to use from any thread.
 
+    While its folder cannot be used nothing is kept, and it is tried again now and then.
+
     Parameters
     ----------
-    store : tensorstore.TensorStore
-        The array.
+    spec : dict
+        The array, as TensorStore takes it.
     folder : str
-        Where it lies.
+        Where it is.
     level : Level
         The mip.
     bound : Bound
         Is told what is written.
     """
 
-    def __init__(self, store: ts.TensorStore, folder: str, level: Level, bound: Bound) -> None:
-        self._store = store
+    def __init__(self, spec: dict[str, Any], folder: str, level: Level, bound: Bound) -> None:
+        self._spec = spec
         self._folder = folder
         self._level = level
         self._bound = bound
         self._pending: deque[Any] = deque()
-        self._failed = threading.Event()
+        self._pause = Pause()
+        self._opening = threading.Lock()
+        self._opened: ts.TensorStore | None = None
+        self._store()
+
+    def _store(self) -> ts.TensorStore | None:
+        """Return the open array; None while the folder cannot be used."""
+        if self._opened is None and self._pause.over:
+            with self._opening:
+                if self._opened is None and self._pause.over:
+                    self._open()
+        return self._opened
+
+    def _open(self) -> None:
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            opening = ts.open(self._spec, create=True, open=True, context=context())
+            self._opened = opening.result()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+        else:
+            self._succeed()
 
     def read(self, box: BoundingBox) -> Voxels | None:
         """Give a box of the mip, or None unless all its tiles are kept.
@@ -128,12 +143,14 @@ class KeptMip:
         box : BoundingBox
             Counted from the channel's first voxel, inside the mip.
         """
+        if (store := self._store()) is None:
+            return None
         try:
-            voxels: Voxels = self._store[box.slices].read().result()
+            voxels: Voxels = store[box.slices].read().result()
         except ValueError as error:
             if str(error).startswith(DAMAGED):
                 log.warning("Tiles that were kept are damaged and computed again: %s", error)
-                self._drop(box)
+                self._drop(box, store.dtype.numpy_dtype)
             elif not str(error).startswith("NOT_FOUND"):
                 log.warning("Tiles that were kept cannot be read: %s", error)
             return None
@@ -149,10 +166,11 @@ class KeptMip:
         voxels : numpy.ndarray
             Not to be changed any more.
         """
-        level = self._level
-        if self._failed.is_set() or box != level.unit_box(box.in_tiles(level.tile)):
+        level, store = self._level, self._store()
+        whole = box == level.unit_box(box.in_tiles(level.tile))
+        if store is None or not whole or not self._pause.over:
             return
-        written = self._store[box.slices].write(voxels)
+        written = store[box.slices].write(voxels)
         self._pending.append(written)
         written.add_done_callback(self._look)
         self._bound.add(voxels.nbytes)
@@ -165,9 +183,14 @@ class KeptMip:
             self._finish_one()
 
     @property
+    def usable(self) -> bool:
+        """Whether the folder can be used, or is to be tried again now."""
+        return self._store() is not None and self._pause.over
+
+    @property
     def works(self) -> bool:
-        """Whether nothing failed to be written."""
-        return not self._failed.is_set()
+        """Whether the folder could be used when it was last tried."""
+        return not self._pause.failing
 
     def missing(self, tiles: BoundingBox) -> list[Zyx]:
         """Give the positions of the tiles that are not kept; what lies outside the mip is left out.
@@ -175,8 +198,10 @@ class KeptMip:
         Nothing is decoded: the indexes of the shards tell.
         """
         boxes = {index: self._level.tile_box(index) for index in indexes(tiles & self._level.tiles)}
+        if (store := self._store()) is None:
+            return list(boxes)
         asked = {
-            index: self._store[box.slices].storage_statistics(query_not_stored=True)
+            index: store[box.slices].storage_statistics(query_not_stored=True)
             for index, box in boxes.items()
         }
         return [index for index, answer in asked.items() if _not_stored(answer)]
@@ -190,13 +215,22 @@ class KeptMip:
 
     def _look(self, written: Any) -> None:
         error = written.exception()
-        if error is not None and not self._failed.is_set():
-            self._failed.set()
-            log.warning("No more computed mips are kept in %s: %s", self._folder, error)
+        if error is None:
+            self._succeed()
+        else:
+            self._fail(error)
 
-    def _drop(self, box: BoundingBox) -> None:
+    def _fail(self, error: Exception) -> None:
+        if self._pause.failed():
+            log.warning("Computed mips are not kept in %s for now: %s", self._folder, error)
+
+    def _succeed(self) -> None:
+        if self._pause.worked():
+            log.info("Computed mips are kept in %s again", self._folder)
+
+    def _drop(self, box: BoundingBox, dtype: np.dtype[Any]) -> None:
         """Remove the shards of a box: they cannot be added to while they are damaged."""
-        for index in indexes(box.in_tiles(_shard(self._level, self._store.dtype.numpy_dtype))):
+        for index in indexes(box.in_tiles(shard_shape(self._level, dtype))):
             try:
                 os.unlink(os.path.join(self._folder, "c", *map(str, index)))
             except OSError as error:
@@ -208,50 +242,3 @@ def _not_stored(answer: Any) -> bool:
         return bool(answer.result().not_stored)
     except ValueError:  # A damaged shard.
         return True
-
-
-def _shard(level: Level, dtype: np.dtype[Any]) -> Zyx:
-    """Give the shape of a shard, a multiple of the tile."""
-    return fit_tile(level.tile, level.whole.shape, dtype.itemsize, SHARD, 1 << 62)
-
-
-@cache
-def _context() -> ts.Context:
-    """Give what all stores share: the cache of tiles is the core's, none is held here.
-
-    Nothing waits until a disk confirms that it wrote; what a power failure spoils is noticed by
-    its checksum.
-    """
-    return ts.Context({"cache_pool": {"total_bytes_limit": 0}, "file_io_sync": False})
-
-
-def _spec(folder: str, level: Level, dtype: np.dtype[Any], told: dict[str, Any]) -> dict[str, Any]:
-    little = {"name": "bytes", "configuration": {"endian": "little"}}
-    tiles = [
-        little if dtype.itemsize > 1 else {"name": "bytes"},
-        {"name": "zstd", "configuration": {"level": 1}},
-        {"name": "crc32c"},
-    ]
-    sharding = {
-        "chunk_shape": level.tile,
-        "codecs": tiles,
-        "index_codecs": [little, {"name": "crc32c"}],
-    }
-    grid = {"chunk_shape": _shard(level, dtype)}
-    metadata = {
-        "shape": level.whole.shape,
-        "data_type": dtype.name,
-        "fill_value": 0,
-        "chunk_grid": {"name": "regular", "configuration": grid},
-        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-        "dimension_names": ["z", "y", "x"],
-        "attributes": {"bfly": told},
-    }
-    return {
-        "driver": "zarr3",
-        "kvstore": {"driver": "file", "path": folder + "/"},
-        "metadata": metadata,
-        # A tile of zeros is written like any other: what is not there was not computed.
-        "store_data_equal_to_fill_value": True,
-        "fill_missing_data_reads": False,
-    }

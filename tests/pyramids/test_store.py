@@ -5,7 +5,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -15,14 +17,17 @@ import pytest
 from bfly.errors import SourceError
 from bfly.geometry import indexes
 from bfly.level import Level
+from bfly.pyramids.pause import Pause
 from bfly.queries.data import BoxQuery
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bfly.core import Core
+    from bfly.geometry import BoundingBox
+    from bfly.pyramids.store import KeptMip
     from bfly.volume import Volume
 
 SHAPE = (17, 100, 90)
@@ -212,6 +217,117 @@ def test_a_folder_that_cannot_be_used_is_told_and_nothing_else_happens(
     store_folder.write_text("a file")
     assert whole(make_core(), write_channel(random_volume(SHAPE, "uint8")), 1).any()
     assert "not kept" in caplog.text
+
+
+class Disk:
+    """A file system of 2 MiB, which a file may fill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        with suppress(OSError), open(self._filler, "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    def clear(self) -> None:
+        self._filler.unlink()
+
+
+@pytest.fixture
+def disk(store_folder: Path) -> Iterator[Disk]:
+    store_folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(store_folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system")
+    yield Disk(store_folder)
+    subprocess.run(["umount", "-l", str(store_folder)], check=True)
+
+
+@pytest.fixture
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bfly.pyramids.pause.FIRST", 0.3)
+    monkeypatch.setattr("bfly.pyramids.pause.LONGEST", 0.3)
+
+
+def kept_when_tried_again(kept: KeptMip, box: BoundingBox, voxels: np.ndarray) -> bool:
+    """Hand over a tile until it is kept, as clients that look again and again do."""
+    for _ in range(50):
+        kept.keep(box, voxels)
+        kept.flush()
+        if (read := kept.read(box)) is not None:
+            return np.array_equal(read, voxels)
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_a_disk_that_was_full_is_tried_again(
+    make_core: Callable[..., Core],
+    write_channel: Callable[..., str],
+    disk: Disk,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    volume = opened(make_core(), write_channel(random_volume((16, 256, 256), "uint8"))).volume
+    kept, box = volume.kept(1), volume.level(1).tile_box((0, 0, 0))
+    assert kept is not None
+    voxels = np.full(box.shape, 7, "u1")
+    disk.fill()
+    for _ in range(10):
+        kept.keep(box, random_volume(box.shape, "uint8"))
+        kept.flush()
+        assert not kept.works
+        assert kept.read(box) is None
+        time.sleep(0.1)
+    assert caplog.text.count("not kept") == 1
+    assert "No space left on device" in caplog.text
+    assert not [file for file in chunks(disk.folder) if file.name != "filler"]
+    disk.clear()
+    assert kept_when_tried_again(kept, box, voxels)
+    assert kept.works
+    assert caplog.text.count("are kept in") == 1
+
+
+@pytest.mark.usefixtures("_short_pauses")
+def test_a_folder_that_could_not_be_used_is_tried_again(
+    make_core: Callable[..., Core],
+    write_channel: Callable[..., str],
+    store_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store_folder.write_text("a file")
+    volume = opened(make_core(), write_channel(random_volume(SHAPE, "uint8"))).volume
+    kept, box = volume.kept(1), volume.level(1).tile_box((0, 0, 0))
+    assert kept is not None
+    assert not kept.works
+    assert kept.read(box) is None
+    assert kept.missing(volume.level(1).tiles) == list(indexes(volume.level(1).tiles))
+    time.sleep(0.5)
+    assert kept.read(box) is None
+    assert caplog.text.count("not kept") == 1
+    store_folder.unlink()
+    assert kept_when_tried_again(kept, box, np.full(box.shape, 7, "u1"))
+    assert kept.works
+
+
+def test_each_failure_doubles_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("bfly.pyramids.pause.monotonic", lambda: now)
+    pause = Pause()
+    assert pause.over
+    assert not pause.worked()
+    for number, seconds in enumerate([10, 20, 40, 80, 160, 320, 600, 600]):
+        assert pause.failed() == (number == 0)
+        assert not pause.failed()  # of an attempt that began at the same time
+        now += seconds - 1
+        assert not pause.over
+        now += 1
+        assert pause.over
+    assert pause.worked()
+    assert not pause.failing
+    assert pause.failed()
 
 
 def test_a_whole_mip_of_one_channel_is_one_folder_with_few_files(
