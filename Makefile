@@ -3,12 +3,15 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+# All that is installed has the versions of this file, what builds it as well.
+LOCK := constraints.txt
+LOCKED := --constraint $(LOCK) --build-constraint $(LOCK)
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help demo test lint docs bench
+.PHONY: help demo test lint docs bench lock
 
 help: ## show this list
 	@awk -F ': |## ' '/^[a-z]+: .*## / {printf "  make %-7s%s\n", $$1, $$3}' $(MAKEFILE_LIST)
@@ -32,15 +35,23 @@ docs: $(VENV)/for-docs ## build docs/_build/index.html, warnings are errors
 bench: $(VENV)/for-bench ## measure the speed beside nginx, h5py and others
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+lock: $(VENV)/for-lock ## renew the versions in constraints.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(OLDEST) --all-extras \
+		$(addprefix --group ,install lock test lint docs bench) --no-annotate \
+		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+
+# ome-zarr refuses 3.11.0.
+OLDEST := 3.11.1
+
 PAGE := $(shell find web -name node_modules -prune -o -type f -print)
 
 # All but demo need the dependency group of their name in pyproject.toml as well.
-$(VENV)/for-%: pyproject.toml hatch_build.py $(PAGE) | $(VENV)/made
+$(VENV)/for-%: pyproject.toml $(LOCK) hatch_build.py $(PAGE) | $(VENV)/made
 	@echo "Installing into $(VENV) what 'make $*' needs, and building the page if it changed"
-	@$(PIP) install --editable '.[all]' $(addprefix --group ,$(filter-out demo,$*))
+	@$(PIP) install $(LOCKED) --editable '.[all]' $(addprefix --group ,$(filter-out demo,$*))
 	@touch $@
 
-# Dependency groups need pip 25.1. Debian has ensurepip, without which a Python cannot make an
+# Dependency groups need pip 25.1, constraints of what builds pip 25.3. Debian has ensurepip, without which a Python cannot make an
 # environment, in a package of its own.
 $(VENV)/made:
 	@for python in python3.13 python3.12 python3.11 python3; do \
@@ -55,5 +66,5 @@ $(VENV)/made:
 	fi >&2; \
 	echo "Making $(VENV) with $$($$found --version)"; \
 	$$found -m venv $(VENV)
-	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --constraint $(LOCK) --upgrade pip
 	@touch $@

@@ -9,6 +9,10 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 BROUGHT_ALONG = {"watchfiles": "uvicorn", "pydantic-core": "pydantic"}
@@ -47,6 +51,41 @@ def test_all_that_is_imported_is_a_dependency() -> None:
         for name in names
     }
     assert needed - stated == suites | extras
+
+
+def locked() -> list[Requirement]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
+
+
+def asked_for() -> list[Requirement]:
+    """Give all that is asked for anywhere, but for the project itself and its own groups."""
+    extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    lists = [PROJECT["project"]["dependencies"], *extras.values(), *groups.values()]
+    texts = [text for texts in lists for text in texts if isinstance(text, str)]
+    return [found for found in map(Requirement, texts) if found.name != "bfly"]
+
+
+@pytest.mark.parametrize("python", ["3.11.7", "3.12.1", "3.13.0", "3.14.0"])
+def test_each_python_gets_one_version_of_all_that_is_asked_for(python: str) -> None:
+    here = {**default_environment(), "python_full_version": python, "python_version": python[:4]}
+    versions: dict[str, str] = {}
+    for pin in locked():
+        if pin.marker is None or pin.marker.evaluate(here):
+            (exact,) = pin.specifier
+            assert exact.operator == "=="
+            assert pin.name not in versions
+            versions[pin.name] = exact.version
+    for wanted in asked_for():
+        assert wanted.specifier.contains(versions[plain(wanted.name)]), wanted
+
+
+def test_the_lock_names_no_index_and_what_is_shipped_is_not_locked() -> None:
+    assert not re.search(r"://|--", (ROOT / "constraints.txt").read_text())
+    shipped = PROJECT["project"]
+    for texts in (shipped["dependencies"], *shipped["optional-dependencies"].values()):
+        assert not [text for text in texts if "==" in text]
+    assert "constraints.txt" not in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
 
 
 def test_the_types_are_shipped() -> None:
