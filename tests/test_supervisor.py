@@ -77,12 +77,12 @@ def test_workers_share_a_port_and_their_counts(folder: Path) -> None:
 
 def children(pid: int) -> list[int]:
     """Give the workers of a command: those of its processes that serve, or are about to."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child)
-        for child in found
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # It may end just now.
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
 
 
 def served(url: str, count: int) -> int:
