@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bfly.admission import Abandoned, Ticket
 from bfly.answer import CORS, is_packable, worth_packing
-from bfly.encoders.encoder import packed_parts
+from bfly.encoders.encoder import GZIP, packed_parts
 from bfly.errors import ButterflyError
 from bfly.respond import outcome, place_of
 
@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 PIECE = 256 << 10
 """Bytes that are handed over at once. It is a copy, so that what it is from can be written over
 while it is on its way, and so small that the answers of others need not wait for it."""
-
-GZIP = 31
-"""What zlib calls a gzip file (``wbits``)."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,18 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from isal import igzip
+from typing_extensions import override
 
-from bfly.encoders.encoder import LEVEL, Encoder
+from bfly.encoders.encoder import GZIP, packed_parts
+from bfly.encoders.packed import PackedEncoder
+from bfly.encoders.strips import strips
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["N5Block"]
 
@@ -19,18 +25,32 @@ DEFAULT_MODE = 0
 """A block of as many voxels as its shape says."""
 
 
-class N5Block(Encoder):
+class N5Block(PackedEncoder):
     """Mode, number of axes, width, height, depth, voxels: https://github.com/saalfeldlab/n5."""
 
     media_type = "application/x-n5"
 
-    def encode(
-        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
-        """Write the cutout as a block; see `Encoder.encode`."""
-        depth, height, width = voxels.shape
-        header = struct.pack(">HHIII", DEFAULT_MODE, voxels.ndim, width, height, depth)
-        swapped = np.ascontiguousarray(voxels, voxels.dtype.newbyteorder(">"))
-        # Without a time in it: the same voxels are the same bytes.
-        packed: bytes = igzip.compress(swapped.reshape(-1).view(np.uint8), LEVEL, mtime=0)
-        return header + packed
+    @override
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[bytes]:
+        # Its gzip header has no time: the same voxels are the same bytes.
+        packed = packed_parts(_swapped(parts), GZIP)
+        first = next(packed)
+        depth, height, width = shape
+        yield struct.pack(">HHIII", DEFAULT_MODE, len(shape), width, height, depth)
+        yield first
+        yield from packed
+
+
+def _swapped(parts: Iterable[NDArray[Any]]) -> Iterator[memoryview]:
+    """Yield voxels as big-endian bytes in C order."""
+    for part in parts:
+        for box in strips(part.shape):
+            voxels = np.ascontiguousarray(part[box], part.dtype.newbyteorder(">"))
+            yield voxels.reshape(-1).view(np.uint8).data

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from bfly.encoders.encoder import Encoder
-from bfly.encoders.npz import packed_npy, packed_npy_parts
+from bfly.encoders.npz import packed_npy_parts
+from bfly.encoders.packed import PackedEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["Npygz"]
 
 
-class Npygz(Encoder):
+class Npygz(PackedEncoder):
     """An npy array of shape (z, y, x), compressed (RFC 1950)."""
 
     media_type = "application/npygz"
-    streams = True
-
-    def encode(
-        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
-        """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
-        return packed_npy(voxels)
 
     @override
-    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[bytes]:
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[bytes]:
         return packed_npy_parts(parts, shape)

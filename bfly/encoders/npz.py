@@ -6,10 +6,10 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from isal import isal_zlib
 from typing_extensions import override
 
-from bfly.encoders.encoder import LEVEL, Encoder, in_order, packed_parts, raw_bytes
+from bfly.encoders.encoder import packed_parts, raw_parts
+from bfly.encoders.packed import PackedEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,41 +18,34 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["Npz", "packed_npy", "packed_npy_parts"]
+__all__ = ["Npz", "packed_npy_parts"]
 
 
-class Npz(Encoder):
+class Npz(PackedEncoder):
     """An npy array of shape (1, z, y, x), compressed (RFC 1950); not numpy's own archive."""
 
     media_type = "application/octet-stream"
-    streams = True
-
-    def encode(
-        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
-        """Compress the cutout and its shape and dtype; see `Encoder.encode`."""
-        return packed_npy(voxels[np.newaxis])
 
     @override
-    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[bytes]:
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[bytes]:
         return packed_npy_parts(parts, (1, *shape))
 
 
-def packed_npy(array: NDArray[Any]) -> bytes:
-    """Give a ``.npy`` file of an array as a zlib stream."""
-    file = io.BytesIO()
-    np.save(file, in_order(array))
-    return isal_zlib.compress(file.getbuffer(), LEVEL)
-
-
 def packed_npy_parts(parts: Iterator[NDArray[Any]], shape: tuple[int, ...]) -> Iterator[bytes]:
-    """Give as a zlib stream the ``.npy`` file of an array whose parts come one after the other."""
+    """Yield as a zlib stream the ``.npy`` file of an array whose parts come one by one."""
 
     def file() -> Iterator[bytes | memoryview]:
         for number, part in enumerate(parts):
             if not number:
                 yield _npy_header(part.dtype, shape)
-            yield raw_bytes(part)
+            yield from raw_parts([part])
 
     return packed_parts(file())
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from bfly.encoders.encoder import Encoder, raw_bytes
+from bfly.encoders.encoder import Encoder, raw_bytes, raw_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
@@ -32,5 +33,24 @@ class Raw(Encoder):
         return raw_bytes(voxels)
 
     @override
-    def encode_parts(self, parts: Iterator[NDArray[Any]], shape: Zyx) -> Iterator[memoryview]:
-        return map(raw_bytes, parts)
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[memoryview]:
+        return raw_parts(parts)
+
+    @override
+    def memory(
+        self,
+        shape: Zyx,
+        dtype: np.dtype[Any],
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+        part: int | None = None,
+    ) -> int:
+        return 0

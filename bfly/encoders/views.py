@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.encoders.strips import strips
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["VIEWS", "colormap", "grayscale", "render", "rgb"]
+__all__ = ["VIEWS", "check_view", "colormap", "grayscale", "pixel_bytes", "render", "rgb"]
+
+BLOCK = 1 << 16
+"""Voxels that are turned into pixels at once. Their temporary arrays, up to 32 bytes a voxel, stay
+in the cache of a core: larger blocks take more memory and are slower."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio, made odd: the multiplier of Fibonacci hashing (Knuth,
@@ -50,9 +55,21 @@ def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray
     BadRequest
         There is no such view.
     """
+    check_view(view)
+    return VIEWS[view](voxels, kind, bits)
+
+
+def check_view(view: str) -> None:
+    """Raise `BadRequest` unless there is a view of that name."""
     if view not in VIEWS:
         raise BadRequest(f"The view {view} is not in {list(VIEWS)}.")
-    return VIEWS[view](voxels, kind, bits)
+
+
+def pixel_bytes(dtype: np.dtype[Any], view: str, kind: str, bits: int = 8) -> int:
+    """Return the bytes of a pixel that `render` makes; the parameters are its own."""
+    if view != "grayscale" or kind == "segmentation":
+        return 3
+    return 1 if dtype.kind == "f" else min(dtype.itemsize, bits // 8)
 
 
 def grayscale(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
@@ -71,6 +88,10 @@ def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     tile, process and version. The table of 32,768 colours keeps them all far from black
     and makes one lookup of what is otherwise a conversion from hue to colour.
     """
+    return _in_blocks(_colours, voxels, np.dtype(np.uint8), 3)
+
+
+def _colours(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
     ids = _integers(voxels).astype(np.uint64, copy=False)
     index = ids >> np.uint64(32)
     index *= GOLDEN
@@ -78,8 +99,7 @@ def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     index *= GOLDEN
     index >>= np.uint64(48)
     index |= np.minimum(ids, 1)  # odd for all but id 0, which alone gets to the black entry 0
-    colours: NDArray[np.uint8] = PALETTE.take(index.view(np.int64), axis=0)
-    return colours
+    pixels[...] = PALETTE.take(index.view(np.int64), axis=0)
 
 
 def rgb(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
@@ -87,21 +107,54 @@ def rgb(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
 
     Parameters and result are those of `render`.
     """
-    if kind == "segmentation":
-        low = _integers(voxels).astype("<u4")[..., np.newaxis].view(np.uint8)
-        return np.stack([low[..., 0], low[..., 1], low[..., 2]], axis=-1)
-    return np.stack([_grey(voxels, 8)] * 3, axis=-1)
+    work = _low_bytes if kind == "segmentation" else _equal_bytes
+    return _in_blocks(work, voxels, np.dtype(np.uint8), 3)
+
+
+def _low_bytes(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
+    low = _integers(voxels).astype("<u4", order="C")[..., np.newaxis].view(np.uint8)
+    for channel in range(3):
+        pixels[..., channel] = low[..., channel]
+
+
+def _equal_bytes(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
+    grey = _grey(voxels, 8)
+    for channel in range(3):
+        pixels[..., channel] = grey
 
 
 def _grey(voxels: NDArray[Any], bits: int) -> NDArray[Any]:
     """Give grey levels of 8 bits, or of up to `bits` where the voxels have as many."""
     if voxels.dtype.kind == "f":
-        levels = np.clip(np.nan_to_num(voxels), 0, 1)
-        return np.asarray(np.rint(levels * 255), np.uint8)
+        return _in_blocks(_levels, voxels, np.dtype(np.uint8))
     stored = 8 * voxels.dtype.itemsize
     if stored <= bits:
         return voxels
-    return np.asarray(voxels >> (stored - bits), f"u{bits // 8}")
+
+    def highest(block: NDArray[Any], pixels: NDArray[Any]) -> None:
+        pixels[...] = block >> (stored - bits)
+
+    return _in_blocks(highest, voxels, np.dtype(f"u{bits // 8}"))
+
+
+def _levels(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
+    levels = np.fmax(voxels, 0)  # 0 for NaN too
+    np.fmin(levels, 1, out=levels)
+    levels *= 255
+    pixels[...] = np.rint(levels, out=levels)
+
+
+def _in_blocks(
+    work: Callable[[NDArray[Any], NDArray[Any]], None],
+    voxels: NDArray[Any],
+    dtype: np.dtype[Any],
+    *channels: int,
+) -> NDArray[Any]:
+    """Do work on each block of voxels, which it is given with the place of its pixels."""
+    pixels = np.empty((*voxels.shape, *channels), dtype)
+    for block in strips(voxels.shape, BLOCK):
+        work(voxels[block], pixels[block])
+    return pixels
 
 
 def _integers(voxels: NDArray[Any]) -> NDArray[Any]:
