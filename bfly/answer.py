@@ -35,6 +35,9 @@ PACKABLE = {
 WORTH_PACKING = 1000
 """Bytes: less than this is one packet anyway."""
 
+MOST_PACKED = 32 << 20
+"""Bytes: a larger body is sent as it is, since packing needs up to as much memory again."""
+
 WORTH = 0.9
 """What packing has to leave at most of a body to be worth the time of both sides."""
 
@@ -117,7 +120,8 @@ class Answer:
         vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
         if vary:
             headers.append((b"vary", ", ".join(vary).encode()))
-        if packable and not coding and "gzip" in codings and len(body) >= WORTH_PACKING:
+        sized = WORTH_PACKING <= len(body) <= MOST_PACKED
+        if packable and not coding and "gzip" in codings and sized:
             packed = _packed(body)
             if len(packed) < WORTH * len(body):
                 body, coding = packed, "gzip"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.errors import SourceChanged
+from bfly.geometry import zyx
 from bfly.streaming import Streamed
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.budget import Budget
     from bfly.channels import Channels
+    from bfly.geometry import Zyx
     from bfly.queries.data import DataQuery
     from bfly.streaming import Part
     from bfly.tiles import Tiles
@@ -80,28 +82,35 @@ class Slabs:
         ------
         TooLarge
             The voxels take more than ``max-cutout-size``.
+        BadRequest
+            The cutout is large, and its format does not hold it.
         """
         size, encoder = d_query.nbytes, d_query.encoder
-        if size <= WHOLE or not encoder.streams:
+        if size <= WHOLE:
             return None
         self._tiles.check_size(d_query)
+        shown = {"view": d_query.view, "kind": d_query.shown_kind}
+        encoder.check(_arranged_shape(d_query), d_query.dtype, **shown)
+        if not encoder.streams:
+            return None
         parts = partial(self._parts, d_query)
         whole = size if encoder.verbatim else None
         return Streamed(parts, d_query.mime_type, whole, d_query.path)
 
     def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
         """Write the answer from a byte on."""
-        shape = d_query.shape
-        z, y, x = (shape[axis] for axis in d_query.axes)
         # Before anything is begun: here the work may still be put off.
         self._budget.take(self._most() + d_query.chunk_bytes)
-        return d_query.encoder.encode_parts(self._voxels(d_query, start), (z, y, x))
+        voxels, shape = self._voxels(d_query, start), _arranged_shape(d_query)
+        view, kind = d_query.view, d_query.shown_kind
+        return d_query.encoder.encode_parts(voxels, shape, view=view, kind=kind)
 
     def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:
         """Read slabs, each into the memory of the one before, and cut off bytes at the start."""
         memory: Voxels = np.empty(0, d_query.dtype)
         with self._room() as most:
-            for slab in slabs(d_query, most):
+            order = slabs(d_query, most)
+            for slab in reversed([*order]) if d_query.encoder.upwards else order:
                 if slab.nbytes <= start:
                     start -= slab.nbytes
                     continue
@@ -135,6 +144,12 @@ class Slabs:
         """Never send parts of two states of a file as one cutout."""
         if self._channels.keywords(d_query)["volume"] is not d_query.volume:
             raise SourceChanged(f"{d_query.path} changed on disk while it was sent.")
+
+
+def _arranged_shape(d_query: DataQuery) -> Zyx:
+    """Return the shape of the voxels as they are encoded."""
+    shape = d_query.shape
+    return zyx(shape[axis] for axis in d_query.axes)
 
 
 def slabs(d_query: DataQuery, most: int) -> Iterator[DataQuery]:

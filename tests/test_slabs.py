@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import io
 import logging
 import re
 import socket
+import struct
 import sys
 import threading
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import httpx
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly import slabs as module
+from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.queries.slice import PLANES, SliceQuery
@@ -29,7 +35,7 @@ from bfly.volume import Volume
 from bfly.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SHAPE = (40, 50, 60)
 CHUNK = (16, 16, 16)
@@ -138,9 +144,88 @@ def test_streams_make_room_for_others_but_not_for_each_other(client, monkeypatch
     assert len(made) == 1
 
 
-def test_a_small_cutout_and_a_picture_are_sent_whole(client) -> None:
+def test_a_small_cutout_and_formats_that_need_all_voxels_are_sent_whole(client) -> None:
     assert "etag" in client.get(url("em", BoundingBox((0, 0, 0), (10, 10, 10)))).headers
-    assert "etag" in client.get(url("em", BoundingBox((3, 5, 7), (43, 55, 67)), "png")).headers
+    for file in ("hdf5", "zstd", "blosc"):
+        assert "etag" in client.get(url("em", BoundingBox((3, 5, 7), (43, 55, 67)), file)).headers
+
+
+DECODED: dict[str, Callable[[bytes], np.ndarray]] = {
+    "png": imagecodecs.png_decode,
+    "bmp": imagecodecs.bmp_decode,
+    "tiff": lambda data: tifffile.imread(io.BytesIO(data)),
+}
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+@pytest.mark.parametrize("file", DECODED)
+@pytest.mark.parametrize("channel", ["seg", "em"])
+def test_a_large_picture_is_streamed(client, monkeypatch, channel, file, view) -> None:
+    """It has the pixels that it has where it is made as a whole."""
+    address = url(channel, BOXES[2], file) + f"&view={view}"
+    streamed = client.get(address)
+    monkeypatch.setattr(module, "WHOLE", 1 << 30)
+    whole = client.get(f"{address}&whole=")
+    assert ("etag" in whole.headers, "etag" in streamed.headers) == (True, False)
+    assert streamed.headers["content-type"] == whole.headers["content-type"]
+    found = DECODED[file](streamed.content)
+    assert found.any()
+    np.testing.assert_array_equal(found, DECODED[file](whole.content))
+
+
+@pytest.mark.parametrize("file", ["jpeg", "webp"])
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_a_large_lossy_picture_is_streamed(client, monkeypatch, file, view) -> None:
+    decode = {"jpeg": imagecodecs.jpeg8_decode, "webp": imagecodecs.webp_decode}[file]
+    address = url("em", BOXES[1], file) + f"&view={view}"
+    streamed = client.get(address)
+    monkeypatch.setattr(module, "WHOLE", 1 << 30)
+    whole = client.get(f"{address}&whole=")
+    assert ("etag" in whole.headers, "etag" in streamed.headers) == (True, False)
+    np.testing.assert_array_equal(decode(streamed.content), decode(whole.content))
+
+
+def test_a_block_of_n5_is_streamed(client, volume) -> None:
+    got = client.get(url("seg", BOXES[0], "n5")).content
+    assert struct.unpack(">HHIII", got[:16]) == (0, 3, *SHAPE[::-1])
+    assert gzip.decompress(got[16:]) == volume.astype(">u4").tobytes()
+
+
+@pytest.mark.parametrize("plane", list(PLANES))
+@pytest.mark.parametrize("file", ["png", "bmp"])
+def test_a_section_of_any_plane_is_streamed(client, make_core, monkeypatch, plane, file) -> None:
+    monkeypatch.setattr(module, "WHOLE", 10_000)
+    monkeypatch.setattr(module, "SLAB", 20_000)
+    whole = client.get("/api/channel_metadata?experiment=exp&sample=sam&dataset=dat&channel=seg")
+    core, (depth, height, width) = make_core(), SHAPE
+    box = {"depth": depth, "height": height, "width": width}
+    query = SliceQuery(plane, path=whole.json()["path"], format=file, view="colormap", **box)
+    query.update_source(core.update_query(query))
+    streamed = b"".join(map(bytes, core.slabs.streamed(query).parts(0)))
+    decode = DECODED[file]
+    np.testing.assert_array_equal(decode(streamed), decode(core.get_data(query)))
+
+
+@pytest.mark.parametrize(
+    ("file", "box", "message"),
+    [
+        ("jpeg", BoundingBox((0, 0, 0), (1, 70_000, 2)), "a side of image/jpeg has at most 65500"),
+        ("webp", BoundingBox((0, 0, 0), (1, 2, 70_000)), "a side of image/webp has at most 16383"),
+        ("tiff", BoundingBox((0, 0, 0), (70_000, 1, 2)), "image/tiff has at most 65535"),
+        ("compressed_segmentation", BOXES[1], "The voxels are uint8"),
+    ],
+)
+def test_what_a_format_does_not_hold_is_refused_before_anything_is_read(
+    client, file, box, message, monkeypatch
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(Tiles, "gather", read)
+    monkeypatch.setattr(Tiles, "fill", read)
+    got = client.get(url("em", box, file))
+    assert got.status_code == 400
+    assert message in got.text
 
 
 @pytest.mark.parametrize("mip", [1, 2])

@@ -77,7 +77,9 @@ class Bmp(StripEncoder):
         height, width, *channels = sheet.shape
         pixel = 3 if channels else 1
         shape = (1, height, width)
-        return b"".join([_header(shape, pixel, self._largest(shape, pixel)), _upwards(sheet, width)])
+        return b"".join(
+            [_header(shape, pixel, self._largest(shape, pixel)), _upwards(sheet, width)]
+        )
 
     def _largest(self, shape: Zyx, pixel: int) -> int:
         depth, height, width = shape

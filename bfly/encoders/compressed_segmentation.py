@@ -5,21 +5,38 @@ The format: ``src/sliceview/compressed_segmentation/README.md`` in the Neuroglan
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import compressed_segmentation
 import numpy as np
+from typing_extensions import override
 
 from bfly.encoders.encoder import Encoder, in_order
+from bfly.encoders.strips import strips, trimmed
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bfly.geometry import Zyx
+
+    Words = NDArray[np.uint32]
+
 __all__ = ["BLOCK", "CompressedSegmentation"]
 
 BLOCK = (8, 8, 8)
 """Voxels of a block; what Neuroglancer itself writes."""
+
+TOGETHER = 4096
+"""Blocks that the library packs at once: its memory grows by doubling, and is then copied."""
+
+ADDRESSED = 2**24
+"""Words of 32 bits in which the tables of a file have to be: their places have 24 bits."""
+
+SMALL = 64 << 20
+"""Bytes of a file up to which it may be larger than the voxels, as it is for thin cutouts: blocks
+are stored whole."""
 
 
 class CompressedSegmentation(Encoder):
@@ -29,14 +46,94 @@ class CompressedSegmentation(Encoder):
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
+    ) -> bytes | memoryview:
         """Write labels (z, y, x); see `Encoder.encode`."""
-        if voxels.dtype not in (np.uint32, np.uint64):
+        self.check(voxels.shape, voxels.dtype)
+        grid = _grid(voxels.shape)
+        if math.prod(grid) <= TOGETHER:
+            return _packed(voxels)
+        return _in_strips(voxels, grid)
+
+    @override
+    def check(
+        self, shape: Zyx, dtype: np.dtype[Any], *, view: str = "grayscale", kind: str = "image"
+    ) -> None:
+        if dtype not in (np.uint32, np.uint64):
             raise BadRequest(
-                f"The voxels are {voxels.dtype}; compressed_segmentation holds uint32 and uint64."
+                f"The voxels are {dtype}; compressed_segmentation holds uint32 and uint64."
             )
-        labels = in_order(voxels)
-        if not labels.flags.writeable:
-            # The library wants to be able to write, though it does not; cached tiles forbid it.
-            labels = labels.copy()
+        blocks = math.prod(_grid(shape))
+        if 2 * blocks > ADDRESSED:
+            raise BadRequest(
+                f"The cutout of {shape} voxels (depth, height, width) has {blocks} blocks; "
+                f"compressed_segmentation holds at most {ADDRESSED // 2}."
+            )
+
+    @override
+    def memory(
+        self,
+        shape: Zyx,
+        dtype: np.dtype[Any],
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+        part: int | None = None,
+    ) -> int:
+        blocks = math.prod(_grid(shape))
+        work = 3 * _worst(dtype) * min(blocks, TOGETHER)
+        return work + (_largest(shape, dtype) if blocks > TOGETHER else 0)
+
+
+def _grid(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how many blocks there are along each axis."""
+    return tuple(-(-n // b) for n, b in zip(shape, BLOCK, strict=True))
+
+
+def _worst(dtype: np.dtype[Any]) -> int:
+    """Return the most bytes of a block: its header, 16 bits and an id for each voxel."""
+    return 8 + math.prod(BLOCK) * (2 + dtype.itemsize)
+
+
+def _largest(shape: Zyx, dtype: np.dtype[Any]) -> int:
+    """Return the most bytes that are written of a cutout."""
+    worst = 4 + math.prod(_grid(shape)) * _worst(dtype)
+    return max(math.prod(shape) * dtype.itemsize, min(worst, SMALL))
+
+
+def _packed(voxels: NDArray[Any]) -> bytes:
+    labels = in_order(voxels)
+    if not labels.flags.writeable:
+        # The library wants to be able to write, though it does not; cached tiles forbid it.
+        labels = labels.copy()
+    try:
         return bytes(compressed_segmentation.compress(labels.T, BLOCK, order="F"))
+    except OverflowError as error:
+        raise _too_varied(voxels) from error
+
+
+def _in_strips(voxels: NDArray[Any], grid: tuple[int, ...]) -> bytes | memoryview:
+    """Pack strips of blocks, and join them: all headers first, each with places in the whole."""
+    whole = np.empty(_largest(voxels.shape, voxels.dtype) // 4, "<u4")
+    whole[0] = 1  # where the only channel begins
+    channel = whole[1:]
+    begun, size = 0, 2 * math.prod(grid)
+    for box in strips(grid, TOGETHER):
+        place = tuple(slice(8 * along.start, 8 * along.stop) for along in box)
+        headers = 2 * math.prod(along.stop - along.start for along in box)
+        packed = np.frombuffer(_packed(voxels[place]), "<u4")[1:]
+        tables, values = packed[:headers:2], packed[1:headers:2]
+        moved, content = size - headers, packed[headers:]
+        if size + len(content) > len(channel) or (tables % ADDRESSED).max() + moved >= ADDRESSED:
+            raise _too_varied(voxels)
+        channel[begun : begun + headers : 2] = tables + moved  # above 24 bits is something else
+        channel[begun + 1 : begun + headers : 2] = values + moved
+        channel[size : size + len(content)] = content
+        begun, size = begun + headers, size + len(content)
+    return trimmed(whole.view(np.uint8).data, 4 * (1 + size))
+
+
+def _too_varied(voxels: NDArray[Any]) -> BadRequest:
+    return BadRequest(
+        f"The cutout of {voxels.shape} voxels (depth, height, width) is too large and varied for "
+        "compressed_segmentation."
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from isal import isal_zlib
 
-from bfly.encoders.strips import STRIP, strips
+from bfly.encoders.strips import strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -217,7 +217,7 @@ def raw_parts(parts: Iterable[NDArray[Any]]) -> Iterator[memoryview]:
         if part.flags.c_contiguous and part.dtype == part.dtype.newbyteorder("<"):
             yield raw_bytes(part)
         else:
-            yield from (raw_bytes(part[box]) for box in strips(part.shape, STRIP))
+            yield from (raw_bytes(part[box]) for box in strips(part.shape, PIECE // part.itemsize))
 
 
 def deflated(size: int) -> int:

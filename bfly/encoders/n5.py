@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
-from bfly.encoders.encoder import GZIP, packed_parts
+from bfly.encoders.encoder import GZIP, PIECE, packed_parts
 from bfly.encoders.packed import PackedEncoder
 from bfly.encoders.strips import strips
 
@@ -51,6 +51,6 @@ class N5Block(PackedEncoder):
 def _swapped(parts: Iterable[NDArray[Any]]) -> Iterator[memoryview]:
     """Yield voxels as big-endian bytes in C order."""
     for part in parts:
-        for box in strips(part.shape):
+        for box in strips(part.shape, PIECE // part.itemsize):
             voxels = np.ascontiguousarray(part[box], part.dtype.newbyteorder(">"))
             yield voxels.reshape(-1).view(np.uint8).data

@@ -55,5 +55,5 @@ class PackedEncoder(Encoder):
         part: int | None = None,
     ) -> int:
         size = math.prod(shape) * dtype.itemsize
-        piece = deflated(min(size, PIECE))
-        return piece if part is not None else piece + deflated(size)
+        work = 4 * min(size, PIECE)
+        return work if part is not None else work + deflated(size)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["SheetEncoder", "StripEncoder", "pixel_strips", "sheet_of"]
+__all__ = ["WORK", "SheetEncoder", "StripEncoder", "pixel_strips", "sheet_of"]
 
-WORK = 16
+WORK = 24
 """Bytes for each voxel of a strip: its pixels, what a format makes of them, and them packed."""
 
 
@@ -75,9 +75,7 @@ class StripEncoder(SheetEncoder):
             return super().encode(voxels, view=view, kind=kind)
         self.check(voxels.shape, voxels.dtype, view=view, kind=kind)
         most = self._largest(voxels.shape, pixel_bytes(voxels.dtype, view, kind, self.grey_bits))
-        return joined(
-            self.encode_parts(iter([voxels]), voxels.shape, view=view, kind=kind), most
-        )
+        return joined(self.encode_parts(iter([voxels]), voxels.shape, view=view, kind=kind), most)
 
     @override
     @abstractmethod

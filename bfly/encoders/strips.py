@@ -10,7 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["STRIP", "joined", "strips"]
+    from numpy.typing import NDArray
+
+__all__ = ["SMALL", "STRIP", "fill", "joined", "strips", "trimmed"]
 
 STRIP = 1 << 20
 """Voxels that an encoder works on at once. All temporary arrays of a strip together take a few
@@ -61,9 +63,22 @@ def joined(parts: Iterable[bytes | memoryview], most: int) -> bytes | memoryview
         return b"".join(parts)
     # The system provides pages of memory only for what is written.
     whole = np.empty(most, np.uint8)
+    return trimmed(whole.data, fill(whole, parts))
+
+
+def fill(buffer: NDArray[np.uint8], parts: Iterable[bytes | memoryview]) -> int:
+    """Write flat bytes one after the other into a buffer; return how many."""
     size = 0
     for part in parts:
-        whole[size : size + len(part)] = np.frombuffer(part, np.uint8)
+        buffer[size : size + len(part)] = np.frombuffer(part, np.uint8)
         size += len(part)
-    # An answer may be kept for long, and should not keep memory that it does not use.
-    return whole[:size].data if 2 * size > most else whole[:size].tobytes()
+    return size
+
+
+def trimmed(buffer: memoryview, size: int) -> bytes | memoryview:
+    """Return the beginning of a buffer that nothing else uses.
+
+    It is a copy where most of the buffer is not used: answers are kept, and should not keep much
+    more memory than they say. Buffer and copy are never larger than the buffer could be alone.
+    """
+    return buffer[:size] if 2 * size > len(buffer) else bytes(buffer[:size])

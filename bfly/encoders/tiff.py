@@ -2,37 +2,185 @@
 
 from __future__ import annotations
 
-import io
+import math
+import struct
 from typing import TYPE_CHECKING, Any
 
-import tifffile
+import numpy as np
+from typing_extensions import override
 
-from bfly.encoders.encoder import Encoder, in_order
-from bfly.encoders.views import render
+from bfly.encoders.encoder import Encoder, raw_parts
+from bfly.encoders.sheet import WORK, pixel_strips
+from bfly.encoders.strips import STRIP, joined
+from bfly.encoders.views import check_view
+from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["Tiff"]
 
+MOST_PAGES = 65_535
+"""Pages of a file: libtiff before 4.5 counts them in 16 bits."""
+
+SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
+"""Types of the values of tags."""
+
+STRIP_OFFSETS = 273
+
+ONE = struct.pack("<II", 1, 1)
+"""The resolution, a fraction that says nothing."""
+
+BITS_RGB = struct.pack("<HHHH", 8, 8, 8, 0)
+
 
 class Tiff(Encoder):
-    """Uncompressed pages; ``grayscale`` keeps the dtype, also of labels, other views are RGB."""
+    """Uncompressed pages; ``grayscale`` keeps the dtype, also of labels, other views are RGB.
+
+    All directories come first and then the pixels of all pages, so that a file can be written as
+    its pixels come. From 4 GiB on it is a BigTIFF. The format:
+    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    """
 
     media_type = "image/tiff"
+    streams = True
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> memoryview:
+    ) -> bytes | memoryview:
         """Write a cutout (z, y, x) as z pages; see `Encoder.encode`."""
-        pages = voxels if view == "grayscale" else render(voxels, view, kind)
-        file = io.BytesIO()
-        with tifffile.TiffWriter(file) as tiff:
-            for page in pages:
-                tiff.write(
-                    in_order(page),
-                    photometric="minisblack" if page.ndim == 2 else "rgb",
-                    metadata=None,
-                    software=False,
-                )
-        return file.getbuffer()
+        shape = voxels.shape
+        self.check(shape, voxels.dtype, view=view, kind=kind)
+        size = _Layout(shape, voxels.dtype, view != "grayscale").size
+        return joined(self.encode_parts(iter([voxels]), shape, view=view, kind=kind), size)
+
+    @override
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[bytes | memoryview]:
+        for number, part in enumerate(parts):
+            if not number:
+                yield _Layout(shape, part.dtype, view != "grayscale").head()
+            yield from raw_parts(
+                [part] if view == "grayscale" else pixel_strips([part], view, kind, 8)
+            )
+
+    @override
+    def check(
+        self, shape: Zyx, dtype: np.dtype[Any], *, view: str = "grayscale", kind: str = "image"
+    ) -> None:
+        check_view(view)
+        if shape[0] > MOST_PAGES:
+            raise BadRequest(
+                f"The cutout with depth {shape[0]} makes as many pages: {self.media_type} has at "
+                f"most {MOST_PAGES}."
+            )
+
+    @override
+    def memory(
+        self,
+        shape: Zyx,
+        dtype: np.dtype[Any],
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+        part: int | None = None,
+    ) -> int:
+        layout = _Layout(shape, dtype, view != "grayscale")
+        work = WORK * min(math.prod(shape), STRIP) * layout.colour + 3 * layout.start
+        return work if part is not None else work + layout.size
+
+
+class _Layout:
+    """Where the parts of a file are.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the cutout (z, y, x).
+    dtype : numpy.dtype
+        Of its voxels.
+    colour : bool
+        Whether they are shown as RGB.
+    """
+
+    def __init__(self, shape: Zyx, dtype: np.dtype[Any], colour: bool) -> None:
+        self.pages, self._height, self._width = shape
+        self.colour = colour
+        self._dtype = np.dtype("u1") if colour else dtype
+        self._page = self._height * self._width * (3 if colour else dtype.itemsize)
+        # 32 bits hold all offsets, unless the largest file with such a layout needs more.
+        self._big = self.pages * (self._page + 400) >= 2**32
+
+    @property
+    def start(self) -> int:
+        """Where the pixels begin."""
+        return self._first + self.pages * self._directory.itemsize
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return self.start + self.pages * self._page
+
+    def head(self) -> bytes:
+        """Return all that is before the pixels."""
+        tags = self._tags()
+        directories = np.zeros(self.pages, self._directory)
+        directories["count"] = len(tags)
+        for number, (tag, kind, count, value) in enumerate(tags):
+            entry = directories["entries"][:, number]
+            entry["tag"], entry["type"], entry["count"], entry["value"] = tag, kind, count, value
+            if tag == STRIP_OFFSETS:
+                entry["value"] = self.start + self._page * np.arange(self.pages)
+        places = self._first + self._directory.itemsize * np.arange(1, self.pages + 1)
+        directories["next"] = places
+        directories["next"][-1] = 0
+        if self._big:
+            header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, self._first)
+        else:
+            header = struct.pack("<2sHI", b"II", 42, self._first) + BITS_RGB + ONE
+        return header + directories.tobytes()
+
+    @property
+    def _first(self) -> int:
+        """Where the first directory is: behind the header and the values that it points to."""
+        return 16 if self._big else 8 + len(BITS_RGB) + len(ONE)
+
+    @property
+    def _directory(self) -> np.dtype[Any]:
+        count, value = ("<u8", "<u8") if self._big else ("<u2", "<u4")
+        entry = np.dtype([("tag", "<u2"), ("type", "<u2"), ("count", value), ("value", value)])
+        entries = ("entries", entry, (len(self._tags()),))
+        return np.dtype([("count", count), entries, ("next", value)])
+
+    def _tags(self) -> list[tuple[int, int, int, int]]:
+        """List tag, type, count and value, or where it is; all but the pixels' place."""
+        dtype = self._dtype
+        bits, resolution = 8, 8 + len(BITS_RGB)
+        if self._big:
+            bits, resolution = (int.from_bytes(value, "little") for value in (BITS_RGB, ONE))
+        samples, photometric = (3, 2) if self.colour else (1, 1)
+        return [
+            (256, LONG, 1, self._width),
+            (257, LONG, 1, self._height),
+            (258, SHORT, samples, bits if self.colour else 8 * dtype.itemsize),
+            (259, SHORT, 1, 1),  # not compressed
+            (262, SHORT, 1, photometric),
+            (STRIP_OFFSETS, LONG8 if self._big else LONG, 1, 0),
+            (277, SHORT, 1, samples),
+            (278, LONG, 1, self._height),  # one strip
+            (279, LONG8 if self._big else LONG, 1, self._page),
+            (282, RATIONAL, 1, resolution),
+            (283, RATIONAL, 1, resolution),
+            (296, SHORT, 1, 1),  # of no unit
+            *([(339, SHORT, 1, 3)] if dtype.kind == "f" else []),
+        ]

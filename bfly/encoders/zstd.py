@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
+import numpy as np
+from typing_extensions import override
 
 from bfly.encoders.encoder import Encoder, raw_bytes
+from bfly.encoders.strips import SMALL, trimmed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["ZSTD_LEVEL", "Zstd"]
 
@@ -26,8 +32,29 @@ class Zstd(Encoder):
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
+    ) -> bytes | memoryview:
         """Compress the cutout; see `Encoder.encode`."""
+        size = voxels.nbytes
+        # The library copies a frame out of its own memory, but not out of an array.
+        out = None if size <= SMALL else np.empty(_largest(size), np.uint8)
         # Any buffer will do, whatever its stub says.
-        data = imagecodecs.zstd_encode(raw_bytes(voxels), level=ZSTD_LEVEL)  # type: ignore[arg-type]
-        return bytes(data)
+        data = imagecodecs.zstd_encode(raw_bytes(voxels), level=ZSTD_LEVEL, out=out)  # type: ignore[arg-type]
+        return bytes(data) if out is None else trimmed(out.data, len(data))
+
+    @override
+    def memory(
+        self,
+        shape: Zyx,
+        dtype: np.dtype[Any],
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+        part: int | None = None,
+    ) -> int:
+        size = math.prod(shape) * dtype.itemsize
+        return (2 if size <= SMALL else 1) * _largest(size)
+
+
+def _largest(size: int) -> int:
+    """Return what ``ZSTD_compressBound`` says, rounded up."""
+    return size + (size >> 8) + 128

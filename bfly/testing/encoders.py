@@ -13,6 +13,7 @@ say how another program reads its files::
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,8 +21,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bfly.encoders.strips import STRIP
 from bfly.encoders.views import VIEWS, render
 from bfly.errors import BadRequest
+from bfly.testing.memory import SLACK, Case, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.encoders.encoder import Encoder
+    from bfly.geometry import Zyx
 
 __all__ = ["DTYPES", "EncoderSuite", "SheetSuite", "cutouts"]
 
@@ -54,6 +58,20 @@ cutouts: st.SearchStrategy[Spec] = st.tuples(
     st.integers(0, 2**32 - 1),
 )
 """Shape (z, y, x), dtype and seed for `EncoderSuite.cutout`."""
+
+LARGE = ((1, 1100, 1000), (1, 1, STRIP + 9), (STRIP + 9, 1, 1), (3, 700, 601))
+"""Shapes of more voxels than an encoder works on at once."""
+
+HEAVY = (1, 2048, 2048)
+"""The shape of cutouts whose memory is measured: large beside what a process takes anyway."""
+
+MEASURED = (
+    ("u1", "colormap"),
+    ("u1", "grayscale"),
+    ("u8", "colormap"),
+    ("u8", "rgb"),
+    ("f4", "rgb"),
+)
 
 views = st.sampled_from(list(VIEWS))
 kinds = st.sampled_from(["image", "segmentation"])
@@ -117,8 +135,14 @@ class EncoderSuite:
     def test_a_file_decodes_to_the_cutout(self, spec: Spec, view: str, kind: str) -> None:
         """Another program finds every voxel or pixel in its place."""
         voxels = self.cutout(spec)
-        expected = self.expected(voxels, view, kind)
         data = bytes(self.encoder().encode(voxels, view=view, kind=kind))
+        self.assert_decodes(data, voxels, view, kind)
+
+    def assert_decodes(
+        self, data: bytes, voxels: NDArray[Any], view: str = "grayscale", kind: str = "image"
+    ) -> None:
+        """Check that another program finds what a file of these voxels has to hold."""
+        expected = self.expected(voxels, view, kind)
         found = self.decode(data, expected.shape, expected.dtype)
         assert found.shape == expected.shape
         assert found.dtype == expected.dtype
@@ -126,6 +150,22 @@ class EncoderSuite:
             np.testing.assert_allclose(found.astype(int), expected, rtol=0, atol=self.tolerance)
         else:
             np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("shape", LARGE, ids=str)
+    @pytest.mark.parametrize(("dtype", "view"), MEASURED)
+    def test_a_large_file_decodes_to_the_cutout(self, shape: Zyx, dtype: str, view: str) -> None:
+        """What is worked on strip by strip is the same."""
+        voxels = self.cutout((shape, dtype, 1))
+        self.skip_unless_held(voxels.shape, voxels.dtype)
+        data = bytes(self.encoder().encode(voxels, view=view))
+        self.assert_decodes(data, voxels, view)
+
+    def skip_unless_held(self, shape: Zyx, dtype: np.dtype[Any]) -> None:
+        """Skip a test of a cutout that the format does not hold."""
+        try:
+            self.encoder().check(shape, dtype)
+        except BadRequest as error:
+            pytest.skip(str(error))
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     @several
@@ -153,26 +193,78 @@ class EncoderSuite:
         np.testing.assert_array_equal(voxels, before)
 
     @several
-    @given(spec=cutouts, step=st.integers(1, 4))
-    def test_parts_decode_to_the_cutout_too(self, spec: Spec, step: int) -> None:
+    @given(
+        spec=cutouts, sections=st.integers(1, 4), rows=st.integers(1, 20), view=views, kind=kinds
+    )
+    def test_parts_decode_to_the_cutout_too(
+        self, spec: Spec, sections: int, rows: int, view: str, kind: str
+    ) -> None:
         """A format that streams writes the same voxels from parts whose memory is used again."""
-        if not self.encoder.streams:
-            return
+        self.skip_unless_it_streams()
         voxels = self.cutout(spec)
-        memory = np.empty_like(voxels[:step])
-
-        def parts() -> Iterator[NDArray[Any]]:
-            for start in range(0, len(voxels), step):
-                part = voxels[start : start + step]
-                memory[: len(part)] = part
-                yield memory[: len(part)]
-
-        pieces = self.encoder().encode_parts(parts(), voxels.shape)
-        data = b"".join(bytes(piece) for piece in pieces)
-        expected = self.expected(voxels, "grayscale", "image")
-        np.testing.assert_array_equal(self.decode(data, expected.shape, expected.dtype), expected)
+        data = self.from_parts(voxels, sections, rows, view, kind)
+        self.assert_decodes(data, voxels, view, kind)
         if self.encoder.verbatim:
             assert data == bytes(self.encoder().encode(voxels))
+
+    @pytest.mark.parametrize("rows", [1, 40, 1001])
+    def test_large_parts_decode_to_the_cutout_too(self, rows: int) -> None:
+        """Parts and strips need not begin at the same rows."""
+        self.skip_unless_it_streams()
+        voxels = self.cutout(((2, 1001, 1100), "u2", 1))
+        self.assert_decodes(self.from_parts(voxels, 1, rows), voxels)
+
+    def from_parts(
+        self,
+        voxels: NDArray[Any],
+        sections: int,
+        rows: int,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> bytes:
+        """Write a file from so many sections at once, or where it is fewer, rows of a section."""
+        depth, height, _ = voxels.shape
+        step = sections if rows >= height else 1
+        places = [
+            (slice(z, z + step), slice(y, y + rows))
+            for z in range(0, depth, step)
+            for y in range(0, height, rows)
+        ]
+        memory = np.empty_like(voxels[:step, :rows])
+
+        def parts() -> Iterator[NDArray[Any]]:
+            for place in reversed(places) if self.encoder.upwards else places:
+                part = voxels[place]
+                lent = memory.reshape(-1)[: part.size].reshape(part.shape)
+                lent[...] = part
+                yield lent
+
+        pieces = self.encoder().encode_parts(parts(), voxels.shape, view=view, kind=kind)
+        return b"".join(bytes(piece) for piece in pieces)
+
+    def skip_unless_it_streams(self) -> None:
+        """Skip a test of what only some formats do."""
+        if not self.encoder.streams:
+            pytest.skip(f"{self.encoder.__name__} is not written in parts.")
+
+    def test_what_does_not_fit_is_said_before_there_are_voxels(self) -> None:
+        """A cutout that `encode` writes passes `check`."""
+        voxels = self.cutout(((2, 3, 4), "u1", 1))
+        self.encoder().check(voxels.shape, voxels.dtype)
+        assert self.encoder().encode(voxels)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory")
+    @pytest.mark.parametrize("part", [None, 4 << 20], ids=["whole", "parts"])
+    def test_no_more_memory_than_stated(self, part: int | None) -> None:
+        """A server admits requests by what `memory` says."""
+        if part is not None:
+            self.skip_unless_it_streams()
+        encoder = self.encoder()
+        cases = [Case(HEAVY, dtype, view, "image", part) for dtype, view in MEASURED]
+        for case, peak in zip(cases, measured(self.encoder, cases), strict=True):
+            dtype = np.dtype(case.dtype)
+            stated = encoder.memory(case.shape, dtype, view=case.view, part=part)
+            assert peak <= stated + SLACK, case
 
 
 class SheetSuite(EncoderSuite):

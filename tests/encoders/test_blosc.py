@@ -1,3 +1,5 @@
+import pickle
+
 import blosc
 import numpy as np
 import pytest
@@ -29,3 +31,14 @@ class TestBloscArray(EncoderSuite):
 def test_more_than_a_frame_holds_is_refused(encoder) -> None:
     with pytest.raises(BadRequest, match="Blosc holds at most"):
         encoder().encode(np.broadcast_to(np.uint8(0), (1, 1, LARGEST + 1)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4), (3, 300, 400)])
+@pytest.mark.parametrize("dtype", ["u1", "u8", "f4"])
+def test_a_pickle_is_the_one_that_python_makes(shape, dtype) -> None:
+    voxels = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    pickled = blosc.decompress(BloscArray().encode(voxels))
+    found = pickle.loads(pickled)
+    assert found.dtype == voxels.dtype
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, voxels[np.newaxis])

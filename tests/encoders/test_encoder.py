@@ -20,3 +20,13 @@ def test_short_names(name, same):
 
 def test_raw_bytes_are_little_endian():
     assert bytes(raw_bytes(np.array([0x0102], ">u2"))) == b"\x02\x01"
+
+
+def test_an_encoder_that_says_nothing_is_taken_to_need_four_times_the_voxels():
+    class Plain(Encoder):
+        def encode(self, voxels, *, view="grayscale", kind="image"):
+            return b""
+
+    assert Plain().memory((2, 3, 4), np.dtype("u2")) == 4 * 48
+    assert Plain().memory((2, 3, 4), np.dtype("u2"), part=10) == 40
+    assert Plain().check((2, 3, 4), np.dtype("u2")) is None

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.encoders.views import VIEWS, colormap, grayscale, render, rgb
+from bfly.encoders.views import VIEWS, colormap, grayscale, pixel_bytes, render, rgb
 from bfly.errors import BadRequest
 
 
@@ -113,3 +113,20 @@ def test_rgb_of_narrow_ids(dtype):
 @pytest.mark.parametrize(("dtype", "value"), [("u1", 0x12), ("u2", 0x1234), ("f4", 18 / 255)])
 def test_rgb_of_an_image_is_grey(dtype, value):
     assert rgb(of(value, dtype=dtype), "image").tolist() == [[[[0x12] * 3]]]
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+@pytest.mark.parametrize("kind", ["image", "segmentation"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u8", "f4"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_blocks_have_the_pixels_of_their_voxels(view, kind, dtype, bits):
+    """More voxels than are worked on at once, in any order in memory."""
+    rng = np.random.default_rng(0)
+    voxels = rng.random((2, 300, 250)) * 2**16 if dtype != "f4" else rng.random((2, 300, 250))
+    voxels = voxels.astype(dtype)
+    pixels = render(voxels, view, kind, bits)
+    rows = np.stack([render(voxels[:, [y]], view, kind, bits)[:, 0] for y in range(300)], axis=1)
+    assert np.array_equal(pixels, rows)
+    turned = render(voxels.T, view, kind, bits)
+    assert np.array_equal(turned.transpose(2, 1, 0, *range(3, turned.ndim)), pixels)
+    assert pixels.nbytes == voxels.size * pixel_bytes(voxels.dtype, view, kind, bits)

@@ -1,0 +1,96 @@
+"""What a cutout of the largest size takes in each format, view and dtype, as it is served.
+
+The largest size takes minutes and gigabytes: ``BFLY_TEST_LARGE=1`` runs it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from bfly.encoders.blosc import BloscArray
+from bfly.encoders.encoder import Encoder
+from bfly.encoders.views import VIEWS
+from bfly.errors import BadRequest
+from bfly.registry import ENCODERS, load
+from bfly.slabs import SLAB
+from bfly.testing.memory import SLACK, Case, measured
+
+LIMIT = 512 << 20
+"""Bytes: ``max-cutout-size`` unless the configuration says otherwise."""
+
+SIDES = {"u1": 22_000, "u2": 16_000, "u4": 11_500, "u8": 8_192, "f4": 11_500}
+
+NAMES = [name for name in ENCODERS if name not in ("jpg", "tif")]
+
+large = pytest.mark.skipif(
+    os.environ.get("BFLY_TEST_LARGE") != "1", reason="BFLY_TEST_LARGE is not 1"
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory")
+
+
+def check_peaks(encoder: type[Encoder], shape: tuple[int, int, int], dtype: str, view: str) -> None:
+    """Serve one section as large as the limit allows."""
+    made, kind = encoder(), "segmentation" if dtype in ("u4", "u8") else "image"
+    try:
+        made.check(shape, np.dtype(dtype), view=view, kind=kind)
+    except BadRequest as error:
+        pytest.skip(str(error))
+    part = SLAB if encoder.streams else None
+    cases = [Case(shape, dtype, view, kind, part, smooth) for smooth in (False, True)]
+    stated = made.memory(shape, np.dtype(dtype), view=view, kind=kind, part=part)
+    voxels = math.prod(shape) * np.dtype(dtype).itemsize if part is None else part
+    for case in cases:
+        try:
+            (peak,) = measured(encoder, [case])
+        except RuntimeError as error:
+            assert "BadRequest" in str(error)
+            peak = 0
+        print(
+            f"{encoder.__name__} {view} {dtype} {case.smooth=} {peak >> 20} of {stated >> 20} MiB"
+        )
+        assert peak <= stated + SLACK
+        assert voxels + peak <= 2 * LIMIT + SLACK
+
+
+@large
+@pytest.mark.parametrize("dtype", SIDES)
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_of_the_largest_size(name: str, view: str, dtype: str) -> None:
+    check_peaks(load("encoders", name), (1, SIDES[dtype], SIDES[dtype]), dtype, view)
+
+
+@large
+@pytest.mark.parametrize("dtype", ["u1", "u8"])
+@pytest.mark.parametrize("shape", [(1, 1, LIMIT), (LIMIT, 1, 1), (1, LIMIT, 1), (4, 1, LIMIT // 4)])
+@pytest.mark.parametrize("name", [*NAMES, "blosc array"])
+def test_a_line_of_the_largest_size(name: str, shape: tuple[int, int, int], dtype: str) -> None:
+    encoder = BloscArray if name == "blosc array" else load("encoders", name)
+    longest, size = max(shape), np.dtype(dtype).itemsize
+    short = tuple(n // size if n == longest else n for n in shape)
+    check_peaks(encoder, short, dtype, "colormap")
+
+
+@large
+@pytest.mark.parametrize("dtype", ["u1", "u8"])
+def test_a_pickled_section_of_the_largest_size(dtype: str) -> None:
+    check_peaks(BloscArray, (1, SIDES[dtype], SIDES[dtype]), dtype, "grayscale")
+
+
+def test_colours_of_a_section_take_little_beside_the_file() -> None:
+    """16 Mi voxels in strips: three bytes a voxel and a strip, where it was 24 and more."""
+    for name in ("png", "jpeg", "bmp", "tiff", "webp"):
+        (peak,) = measured(load("encoders", name), [Case((1, 4096, 4096), "u1", "colormap")])
+        assert peak < 140 << 20, name
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "bmp", "tiff", "zip", "npz", "npygz", "n5", "raw"])
+def test_a_stream_holds_a_strip(name: str) -> None:
+    case = Case((1, 4096, 4096), "u4", "colormap", "segmentation", part=4 << 20)
+    assert measured(load("encoders", name), [case])[0] < 40 << 20
