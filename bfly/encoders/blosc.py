@@ -6,18 +6,18 @@ import itertools
 import math
 import pickle
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import imagecodecs
 import numpy as np
 from typing_extensions import override
 
 from bfly.encoders.encoder import Encoder, in_order, raw_parts
-from bfly.encoders.strips import fill
+from bfly.encoders.strips import SMALL, fill, written
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,9 @@ BLOSC_LEVEL = 1
 
 LARGEST = 2**31 - 1024
 """Bytes of voxels that one frame holds: it counts 31 bits, its header and a pickle's included."""
+
+OVERHEAD = 16
+"""Bytes that a frame is larger than what does not get smaller."""
 
 MARK = b"voxels" * 100
 """What stands for the voxels in a pickle that has none yet."""
@@ -46,7 +49,7 @@ class Blosc(Encoder):
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
+    ) -> bytes | memoryview:
         """Compress the cutout; see `Encoder.encode`."""
         self.check(voxels.shape, voxels.dtype)
         return _frame(in_order(voxels), voxels.dtype.itemsize, "zstd")
@@ -70,7 +73,7 @@ class Blosc(Encoder):
         part: int | None = None,
     ) -> int:
         size = math.prod(shape) * dtype.itemsize
-        return size + 1024
+        return 2 * size + OVERHEAD if size <= SMALL else size + OVERHEAD
 
 
 class BloscArray(Blosc):
@@ -85,7 +88,7 @@ class BloscArray(Blosc):
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
+    ) -> bytes | memoryview:
         """Pickle and compress the cutout; see `Encoder.encode`."""
         self.check(voxels.shape, voxels.dtype)
         return next(self.encode_parts(iter([voxels]), voxels.shape))
@@ -98,11 +101,12 @@ class BloscArray(Blosc):
         *,
         view: str = "grayscale",
         kind: str = "image",
-    ) -> Iterator[bytes]:
+    ) -> Iterator[bytes | memoryview]:
         first = next(parts)
         before, after = _pickle_around((1, *shape), first.dtype)
         size = math.prod(shape) * first.itemsize
-        file = itertools.chain([before], raw_parts(itertools.chain([first], parts)), [after])
+        voxels = raw_parts(itertools.chain([first], parts))
+        file: Iterable[bytes | memoryview] = itertools.chain([before], voxels, [after])
         pickled = np.empty(len(before) + size + len(after), np.uint8)
         fill(pickled, file)
         yield _frame(pickled, first.itemsize, "lz4")
@@ -138,19 +142,22 @@ class _Unfilled:
 
     @override
     def __reduce__(self) -> Any:
-        make, arguments, (version, _, dtype, fortran, _) = np.empty(0, self._dtype).__reduce__()
+        make, arguments, state = cast("Any", np.empty(0, self._dtype).__reduce__())
+        version, _, dtype, fortran, _ = state
         return make, arguments, (version, self._shape, dtype, fortran, MARK)
 
 
-def _frame(data: Any, itemsize: int, compressor: str) -> bytes:
+def _frame(data: Any, itemsize: int, compressor: str) -> bytes | memoryview:
     """Compress bytes or an array by one thread; the server shares out its threads itself."""
-    return bytes(
-        imagecodecs.blosc_encode(
+    return written(
+        lambda out: imagecodecs.blosc_encode(
             data,
             level=BLOSC_LEVEL,
             compressor=compressor,
             shuffle=1,
             typesize=itemsize,
             numthreads=1,
-        )
+            out=out,
+        ),
+        memoryview(data).nbytes + OVERHEAD,
     )

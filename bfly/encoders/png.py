@@ -66,6 +66,7 @@ class Png(StripEncoder):
             rows = _bytes_of(sheet)
             if not place:
                 yield _start(sheet, width, depth * height)
+            content: bytes | NDArray[np.uint8]
             if width > STRIP:
                 content = bytes([NONE] * (place % width == 0)) + rows.tobytes()
             else:

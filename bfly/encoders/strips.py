@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["SMALL", "STRIP", "fill", "joined", "strips", "trimmed"]
+__all__ = ["SMALL", "STRIP", "fill", "joined", "strips", "trimmed", "written"]
 
 STRIP = 1 << 20
 """Voxels that an encoder works on at once. All temporary arrays of a strip together take a few
@@ -73,6 +73,23 @@ def fill(buffer: NDArray[np.uint8], parts: Iterable[bytes | memoryview]) -> int:
         buffer[size : size + len(part)] = np.frombuffer(part, np.uint8)
         size += len(part)
     return size
+
+
+def written(encode: Callable[[Any], Any], most: int) -> bytes | memoryview:
+    """Return what a library writes, which would make a copy of what is in its own memory.
+
+    Parameters
+    ----------
+    encode : callable
+        Writes into the array that it is given, of uint8, or into memory of its own for None. The
+        result is what was written.
+    most : int
+        Bytes that are written at most.
+    """
+    if most <= SMALL:
+        return bytes(encode(None))
+    whole = np.empty(most, np.uint8)
+    return trimmed(whole.data, len(encode(whole)))
 
 
 def trimmed(buffer: memoryview, size: int) -> bytes | memoryview:

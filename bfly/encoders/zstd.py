@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
-import numpy as np
 from typing_extensions import override
 
 from bfly.encoders.encoder import Encoder, raw_bytes
-from bfly.encoders.strips import SMALL, trimmed
+from bfly.encoders.strips import SMALL, written
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
@@ -34,12 +34,12 @@ class Zstd(Encoder):
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes | memoryview:
         """Compress the cutout; see `Encoder.encode`."""
-        size = voxels.nbytes
-        # The library copies a frame out of its own memory, but not out of an array.
-        out = None if size <= SMALL else np.empty(_largest(size), np.uint8)
         # Any buffer will do, whatever its stub says.
-        data = imagecodecs.zstd_encode(raw_bytes(voxels), level=ZSTD_LEVEL, out=out)  # type: ignore[arg-type]
-        return bytes(data) if out is None else trimmed(out.data, len(data))
+        data: Any = raw_bytes(voxels)
+        return written(
+            lambda out: imagecodecs.zstd_encode(data, level=ZSTD_LEVEL, out=out),
+            _largest(voxels.nbytes),
+        )
 
     @override
     def memory(
@@ -51,8 +51,8 @@ class Zstd(Encoder):
         kind: str = "image",
         part: int | None = None,
     ) -> int:
-        size = math.prod(shape) * dtype.itemsize
-        return (2 if size <= SMALL else 1) * _largest(size)
+        size = _largest(math.prod(shape) * dtype.itemsize)
+        return 2 * size if size <= SMALL else size
 
 
 def _largest(size: int) -> int:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 
 
 def check_peaks(encoder: type[Encoder], shape: tuple[int, int, int], dtype: str, view: str) -> None:
-    """Serve one section as large as the limit allows."""
+    """Encode a cutout as it is served: whole, or in slabs, of which one is held besides."""
     made, kind = encoder(), "segmentation" if dtype in ("u4", "u8") else "image"
     try:
         made.check(shape, np.dtype(dtype), view=view, kind=kind)
@@ -44,13 +44,14 @@ def check_peaks(encoder: type[Encoder], shape: tuple[int, int, int], dtype: str,
     part = SLAB if encoder.streams else None
     cases = [Case(shape, dtype, view, kind, part, smooth) for smooth in (False, True)]
     stated = made.memory(shape, np.dtype(dtype), view=view, kind=kind, part=part)
-    voxels = math.prod(shape) * np.dtype(dtype).itemsize if part is None else part
+    voxels = math.prod(shape) * np.dtype(dtype).itemsize if part is None else 0
     for case in cases:
         try:
             (peak,) = measured(encoder, [case])
         except RuntimeError as error:
-            assert "BadRequest" in str(error)
-            peak = 0
+            if "bfly.errors.BadRequest" not in str(error):
+                raise
+            peak = 0  # labels that are too varied for a format
         print(
             f"{encoder.__name__} {view} {dtype} {case.smooth=} {peak >> 20} of {stated >> 20} MiB"
         )

@@ -18,7 +18,7 @@ def test_rows_are_divided_only_where_one_is_too_large():
     assert [*strips((2, 5, 10), 20)] == [
         (slice(z, z + 1), slice(y, min(5, y + 2)), slice(0, 10)) for z in (0, 1) for y in (0, 2, 4)
     ]
-    assert [*strips((1, 2, 10), 7)][0] == (slice(0, 1), slice(0, 1), slice(0, 7))
+    assert next(strips((1, 2, 10), 7)) == (slice(0, 1), slice(0, 1), slice(0, 7))
 
 
 @pytest.mark.parametrize("most", [10, SMALL + 10])
