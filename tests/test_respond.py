@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.answer import Answer
+from bfly.answer import MOST_PACKED, Answer
 from bfly.negotiation import accepted, preferred
 
 if TYPE_CHECKING:
@@ -119,6 +119,15 @@ def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
     assert (b"content-encoding", b"gzip") in first.headers
     assert first.etag == second.etag
     assert bytes(first.body) == bytes(second.body)
+
+
+def test_a_body_is_packed_only_where_that_takes_little_memory() -> None:
+    made = [
+        Answer.make(bytes(size), "application/octet-stream", None, codings=("gzip",))
+        for size in (MOST_PACKED, MOST_PACKED + 1)
+    ]
+    assert [len(answer.body) < 1 << 20 for answer in made] == [True, False]
+    assert (b"content-encoding", b"gzip") not in made[1].headers
 
 
 @pytest.mark.parametrize(

@@ -388,6 +388,26 @@ def test_memory_is_bounded(process, make_tree, tmp_path) -> None:
         assert _memory(pid, "VmHWM") - idle < 220 << 20
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory of a process")
+@pytest.mark.parametrize("file", ["png", "jpeg", "bmp", "tiff"])
+def test_memory_of_colours_is_bounded(process, make_tree, tmp_path, file: str) -> None:
+    """64 MiB of voxels outside the volume, which are not even read, in colours."""
+    path, side = tmp_path / "v.h5", 8192
+    with h5py.File(path, "w") as file_of_ones:
+        file_of_ones.create_dataset("main", data=np.ones((1, 64, 64), "u1"), chunks=(1, 64, 64))
+    box = BoundingBox((0, 0, 0), (1, side, side))
+    with process(make_tree({"name": "v", "path": str(path)})) as client:
+        client.get(url("v", BoundingBox((0, 0, 0), (1, 64, 64)), file) + "&view=colormap")
+        pid = _listener(client.base_url.port)
+        idle = _memory(pid, "VmRSS")
+        address, size = url("v", box, file) + "&view=colormap", 0
+        with client.stream("GET", address, timeout=600) as got:
+            assert got.status_code == 200
+            size = sum(map(len, got.iter_raw()))
+        assert size
+        assert _memory(pid, "VmHWM") - idle < 2 * side**2 + (32 << 20)
+
+
 def _memory(pid: int, name: str) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) << 10

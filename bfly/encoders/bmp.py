@@ -110,6 +110,7 @@ def _upwards(sheet: NDArray[Any], width: int | None) -> memoryview:
     pixel = 3 if channels else 1
     padding = 0 if width is None else _stride(width * pixel) - width * pixel
     rows = np.zeros((height, columns * pixel + padding), np.uint8)
-    pixels = sheet[::-1, :, ::-1] if channels else sheet[::-1]
-    rows[:, : columns * pixel].reshape(height, columns, *channels)[...] = pixels
+    for channel in range(pixel):
+        place = slice(pixel - 1 - channel, columns * pixel, pixel)
+        rows[:, place] = sheet[::-1, :, channel] if channels else sheet[::-1]
     return rows.reshape(-1).data

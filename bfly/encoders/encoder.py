@@ -26,6 +26,7 @@ __all__ = [
     "GZIP",
     "LEVEL",
     "PIECE",
+    "UNSTATED",
     "Encoder",
     "deflated",
     "in_order",
@@ -43,8 +44,8 @@ GZIP = 31
 """What zlib calls a gzip file (``wbits``)."""
 
 UNSTATED = 4
-"""Times the voxels that an encoder is taken to need if it does not say so itself: their pixels as
-RGB, and a file as large as the voxels."""
+"""Times the voxels, or pixels, that an encoder is taken to need if it does not say so itself: what
+it makes of them, the file, and a copy of each."""
 
 PIECE = 1 << 20
 """Bytes of a stream that are compressed at once, so that what comes of it takes little memory."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
-from bfly.encoders.encoder import Encoder
+from bfly.encoders.encoder import UNSTATED, Encoder
 from bfly.encoders.strips import STRIP, joined, strips
 from bfly.encoders.views import check_view, pixel_bytes, render
 from bfly.errors import BadRequest
@@ -55,6 +55,19 @@ class SheetEncoder(Encoder):
                 f"of {width} x {depth * height} pixels: a side of {self.media_type} has at "
                 f"most {self.max_side}."
             )
+
+    @override
+    def memory(
+        self,
+        shape: Zyx,
+        dtype: np.dtype[Any],
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+        part: int | None = None,
+    ) -> int:
+        """Take a sheet to need four times its pixels; see `Encoder.memory`."""
+        return UNSTATED * math.prod(shape) * pixel_bytes(dtype, view, kind, self.grey_bits)
 
     @abstractmethod
     def _encode_sheet(self, sheet: NDArray[Any]) -> bytes | memoryview:

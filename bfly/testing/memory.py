@@ -115,14 +115,15 @@ def _voxels(case: Case) -> NDArray[Any]:
     """Make voxels block by block, so that they alone take memory."""
     voxels = np.empty(math.prod(case.shape), case.dtype)
     rng = np.random.default_rng(0)
-    for start in range(0, len(voxels), 1 << 20):
-        block = voxels[start : start + (1 << 20)]
-        if case.smooth:
-            block[:] = (start + np.arange(len(block))) // 1000 % 200
-        elif block.dtype.kind == "f":
-            block[:] = rng.random(len(block), np.float32)
-        else:
-            block.view(np.uint8)[:] = rng.integers(0, 256, block.nbytes, np.uint8)
+    block = np.arange(1 << 20) // 1000 % 200
+    if case.smooth:
+        made = block.astype(case.dtype)
+    elif voxels.dtype.kind == "f":
+        made = rng.random(len(block), np.float32)
+    else:
+        made = rng.integers(0, 256, len(block) * voxels.itemsize, np.uint8).view(case.dtype)
+    for start in range(0, len(voxels), len(made)):
+        voxels[start : start + len(made)] = made[: len(voxels) - start]
     return voxels.reshape(case.shape)
 
 
