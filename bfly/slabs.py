@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.errors import SourceChanged
-from bfly.geometry import zyx
 from bfly.streaming import Streamed
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from bfly.budget import Budget
     from bfly.channels import Channels
-    from bfly.geometry import Zyx
     from bfly.queries.data import DataQuery
     from bfly.streaming import Part
     from bfly.tiles import Tiles
@@ -90,7 +88,7 @@ class Slabs:
             return None
         self._tiles.check_size(d_query)
         shown = {"view": d_query.view, "kind": d_query.shown_kind}
-        encoder.check(_arranged_shape(d_query), d_query.dtype, **shown)
+        encoder.check(d_query.arranged_shape, d_query.dtype, **shown)
         if not encoder.streams:
             return None
         parts = partial(self._parts, d_query)
@@ -100,8 +98,8 @@ class Slabs:
     def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
         """Write the answer from a byte on."""
         # Before anything is begun: here the work may still be put off.
-        self._budget.take(self._most() + d_query.chunk_bytes)
-        voxels, shape = self._voxels(d_query, start), _arranged_shape(d_query)
+        self._budget.take(d_query.memory_in_parts(self._most()))
+        voxels, shape = self._voxels(d_query, start), d_query.arranged_shape
         view, kind = d_query.view, d_query.shown_kind
         return d_query.encoder.encode_parts(voxels, shape, view=view, kind=kind)
 
@@ -144,12 +142,6 @@ class Slabs:
         """Never send parts of two states of a file as one cutout."""
         if self._channels.keywords(d_query)["volume"] is not d_query.volume:
             raise SourceChanged(f"{d_query.path} changed on disk while it was sent.")
-
-
-def _arranged_shape(d_query: DataQuery) -> Zyx:
-    """Return the shape of the voxels as they are encoded."""
-    shape = d_query.shape
-    return zyx(shape[axis] for axis in d_query.axes)
 
 
 def slabs(d_query: DataQuery, most: int) -> Iterator[DataQuery]:

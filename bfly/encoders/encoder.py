@@ -95,10 +95,6 @@ class Encoder(ABC):
             There is no such view, or the cutout is too large for the format.
         """
 
-    def memory(self, shape: Zyx, dtype: np.dtype[Any], view: str, kind: str) -> int:
-        """Return the most bytes that encoding takes besides the voxels."""
-        return 2 * math.prod(shape) * dtype.itemsize
-
     def encode_parts(
         self,
         parts: Iterator[NDArray[Any]],

@@ -172,11 +172,10 @@ class CutoutQuery(BoxQuery):
         if self._labels.size and self.volume.kind != "segmentation":
             raise BadRequest(f"{self.path} is an image; only a segmentation has labels to filter.")
 
-    @property
     @override
-    def memory(self) -> int:
+    def _memory(self, voxels: int, copied: int, part: int | None = None) -> int:
         widened = 2 if self.dtype.name in WIDER and self.format != "jpeg" else 1
-        return super().memory * widened
+        return super()._memory(voxels, copied, part) * widened
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:

@@ -95,12 +95,22 @@ class CutoutQuery(Query):
     @property
     def memory(self) -> int:
         """The most bytes that it takes to make the answer; known after `update_source`."""
-        nbytes = self.nbytes
-        voxels = self.box.size * self.dtype.itemsize
-        copied = nbytes if self.sections > 1 or not self.plain else 0
-        z, y, x = (self.shape[axis] for axis in self.axes)
-        encoded = self.encoder.memory((z, y, x), self.dtype, self.view, self.shown_kind)
-        return voxels + copied + encoded + self.chunk_bytes
+        return self._memory(self.box.size * self.dtype.itemsize, self.nbytes)
+
+    def memory_in_parts(self, most: int) -> int:
+        """Return as `memory`, for an answer that is written in parts of so many bytes at most."""
+        return self._memory(most, most, most)
+
+    def _memory(self, voxels: int, copied: int, part: int | None = None) -> int:
+        shown = {"view": self.view, "kind": self.shown_kind}
+        encoding = self.encoder.memory(self.arranged_shape, self.dtype, part=part, **shown)
+        copied = copied if self.sections > 1 or not self.plain else 0
+        return voxels + copied + self.chunk_bytes + encoding
+
+    @property
+    def arranged_shape(self) -> Zyx:
+        """The extent of the answer as it is encoded: sections, rows and columns of the plane."""
+        return zyx(self.shape[axis] for axis in self.axes)
 
     @property
     def chunk_bytes(self) -> int:
