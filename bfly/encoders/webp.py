@@ -84,7 +84,15 @@ class WebP(SheetEncoder):
 
     def _encode_sheet(self, sheet: NDArray[Any]) -> bytes:
         method = SMALL if sheet.size <= 3 * STRIP else LARGE
-        packed = imagecodecs.webp_encode(sheet, level=QUALITY, method=method, lossless=False)
+        try:
+            packed = imagecodecs.webp_encode(sheet, level=QUALITY, method=method, lossless=False)
+        except imagecodecs.WebpError as error:
+            # The modes of all blocks have to fit into 512 KiB.
+            height, width, _ = sheet.shape
+            raise BadRequest(
+                f"The sheet of {width} x {height} pixels is too large and varied for "
+                f"{self.media_type}: {error}."
+            ) from error
         return bytes(packed)
 
     @override
