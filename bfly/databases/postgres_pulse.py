@@ -17,11 +17,11 @@ from psycopg.conninfo import make_conninfo
 
 __all__ = ["QUIET", "Pulse", "Silent"]
 
-QUIET = 1.0
+QUIET = 2.0
 """Seconds without an answer after which a thread tests whether the server is silent: a usual
 question takes milliseconds."""
 
-PROBE = 2
+PROBE = 3
 """Seconds that the test waits for a new connection, which takes some 10 ms."""
 
 RETRY = 1.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ROW = {"__id": 7, "n1": 1, "n2": 2, "z": 0, "y": 0, "x": 0}
 
-SOON = 15
+SOON = 30
 """Seconds: far above what is waited for, far below what a hanging thread would take."""
 
 
