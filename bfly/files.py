@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import Busy, NotAllowed, SourceError
+from bfly.opening import as_error, open_folder, open_regular, trail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bfly.disk_cache import DiskCache
+
+T = TypeVar("T")
 
 __all__ = [
     "Files",
     "Stamp",
     "is_url",
-    "read_allowed",
     "read_exactly",
     "read_into",
     "reading",
+    "regular",
     "seen_at",
     "stamp_of",
 ]
@@ -32,15 +37,21 @@ __all__ = [
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
 
-Stamp = tuple[int, int, int] | None
-"""Modification time in ns, size and inode; None for a file that is not there."""
+HANDLES = 256
+"""Files that stay open while no thread reads from them; more gain little."""
+
+Stamp = tuple[int, int, int, int] | None
+"""Modification time in ns, size, inode and time of change in ns; None for a file that is not there.
+
+A program that writes into a file may set its modification time back, but not its time of change.
+"""
 
 
 def stamp_of(path: str) -> Stamp:
     """Give what tells one state of a file from another, or None where there is no file."""
     try:
         return _stamp(os.stat(path))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -51,13 +62,13 @@ def seen_at(path: str) -> tuple[Stamp, bool]:
     """
     try:
         status = os.lstat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None, False
     return _stamp(status), stat.S_ISLNK(status.st_mode)
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def is_url(path: str) -> bool:
@@ -77,11 +88,12 @@ def _check_url(url: str) -> None:
 class _Handle:
     """An open file and how many callers are reading from it."""
 
-    __slots__ = ("fd", "stamp", "users")
+    __slots__ = ("fd", "path", "stamp", "users")
 
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.stamp = _stamp(os.fstat(self.fd))
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+        self.stamp = _stamp(os.fstat(fd))
         self.users = 0
 
 
@@ -92,23 +104,30 @@ class Files:
     ----------
     allowed : iterable of str
         The folders and the beginnings of URLs that may be read from, as in ``allowed-paths``.
-    limit : int
-        How many files stay open while nobody reads from them.
+    limit : int, optional
+        How many files stay open while no thread reads from them. By default `HANDLES`, or a
+        quarter of the descriptors that the process may have, if those are fewer.
     disk_cache : DiskCache, optional
         Keeps what is read from URLs.
+
+    Attributes
+    ----------
+    all_allowed : bool
+        Whether every file may be read, so that it does not matter where a path leads.
     """
 
     def __init__(
         self,
         allowed: Iterable[str] = ("/",),
-        limit: int = 256,
+        limit: int | None = None,
         disk_cache: DiskCache | None = None,
     ) -> None:
         self.disk_cache = disk_cache
         self.allowed = [
             each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
         ]
-        self.limit = limit
+        self.all_allowed = "/" in self.allowed
+        self.limit = _handles() if limit is None else limit
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -120,13 +139,73 @@ class Files:
         NotAllowed
             The real path lies outside every allowed folder, or no allowed URL begins the URL.
         """
-        real = path if is_url(path) else os.path.realpath(path)
         if is_url(path):
             _check_url(path)
+            self._check(path, path)
+            return path
+        try:
+            real = os.path.realpath(path)
+        except ValueError:
+            raise NotAllowed(f"The path {path!r} is not one of a file.") from None
+        self._check(path, real)
+        return real
+
+    def _check(self, path: str, real: str) -> None:
+        """Raise `NotAllowed` unless the real path, or the URL, is allowed."""
+        if self._folder_of(real) is None:
+            raise NotAllowed(f"The path {path} is not in allowed-paths {self.allowed}.")
+
+    def _folder_of(self, real: str) -> str | None:
+        """Return the entry of ``allowed-paths`` that a real path, or a URL, lies below."""
         for folder in self.allowed:
             if real == folder or real.startswith(folder.rstrip("/") + "/"):
-                return real
-        raise NotAllowed(f"The path {path} is not in allowed-paths {self.allowed}.")
+                return folder
+        return None
+
+    def trail(self, path: str) -> tuple[str, list[str]]:
+        """Resolve a path, and find the folders that decide where it leads.
+
+        Returns
+        -------
+        real : str
+            As `resolve`.
+        folders : list of str
+            While none of them changes, the path leads to `real`. Those above an allowed folder
+            are left out.
+
+        Raises
+        ------
+        NotAllowed
+            As `resolve`.
+        SourceError
+            Links lead in a circle.
+        """
+        with reading(path):
+            real, folders = trail_of(path)
+        self._check(path, real)
+        above = {folder[: end + 1] for folder in self.allowed for end in _ends(folder)}
+        return real, [folder for folder in folders if folder.rstrip("/") + "/" not in above]
+
+    def file(self, path: str) -> IO[bytes]:
+        """Open a file that is needed once; the caller closes it.
+
+        Raises
+        ------
+        NotAllowed, SourceError, FileNotFoundError
+            As `read_bytes`.
+        Busy
+            No file descriptor is left.
+        """
+        return _named(self._opened(path, open_regular), path)
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """Lend an open folder, for `os.scandir`; errors as `file`."""
+        fd = self._opened(path, open_folder)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def read_bytes(self, path: str) -> bytes:
         """Read a whole file that is needed once, without keeping it open.
@@ -139,8 +218,36 @@ class Files:
             The file cannot be read; the message holds the system's reason.
         FileNotFoundError
             There is no such file: whether that is an error is the caller's to say.
+        Busy
+            No file descriptor is left.
         """
-        return read_allowed(self.resolve(path), path)
+        with self.file(path) as file, reading(path):
+            return file.read()
+
+    def spared(self, work: Callable[[], T]) -> T:
+        """Do work that opens files; if it lacks descriptors, close idle files and do it again.
+
+        Raises
+        ------
+        Busy
+            No file descriptor is left, not even then.
+        """
+        try:
+            return work()
+        except Busy:
+            self.close()
+            return work()
+
+    def _opened(self, path: str, opened: Callable[..., int]) -> int:
+        check = partial(self._check, path) if not self.all_allowed else None
+        try:
+            with reading(path):
+                return self.spared(partial(opened, path, check))
+        except (OSError, SourceError):
+            # Whether there is a file outside the allowed folders is not told either.
+            if not self.all_allowed:
+                self.resolve(path)
+            raise
 
     @contextmanager
     def open(self, path: str) -> Iterator[tuple[int, Stamp]]:
@@ -165,19 +272,24 @@ class Files:
             self._release(handle)
 
     def _acquire(self, path: str) -> _Handle:
-        # Also a link that leads elsewhere by now shows in the stamp, so a path is resolved
-        # and checked only when its file is opened.
+        # Also a link that leads elsewhere by now shows in the stamp, so a path is checked only
+        # when its file is opened.
         stamp = stamp_of(path)
         with self._lock:
-            handle = self._handles.pop(path, None)
-            if handle is not None and handle.stamp != stamp:
-                self._close(handle)
-                handle = None
-            if handle is None:
-                try:
-                    handle = _Handle(self.resolve(path))
-                except OSError as error:
-                    raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+            handle = self._handles.get(path)
+            if handle is not None and handle.stamp == stamp:
+                self._handles.move_to_end(path)
+                handle.users += 1
+                return handle
+        # Outside the lock: a disk that hangs holds up only the threads that read from it.
+        try:
+            handle = _Handle(path, self._opened(path, open_regular))
+        except FileNotFoundError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        with self._lock:
+            replaced = self._handles.pop(path, None)
+            if replaced is not None:
+                self._close(replaced)
             self._handles[path] = handle
             handle.users += 1
             self._shrink()
@@ -186,7 +298,7 @@ class Files:
     def _release(self, handle: _Handle) -> None:
         with self._lock:
             handle.users -= 1
-            if handle.users == 0 and handle not in self._handles.values():
+            if handle.users == 0 and self._handles.get(handle.path) is not handle:
                 os.close(handle.fd)
 
     def _shrink(self) -> None:
@@ -205,10 +317,15 @@ class Files:
                 self._close(self._handles.popitem()[1])
 
 
-def read_allowed(real: str, path: str) -> bytes:
-    """Read a whole file whose real path is known to be allowed; errors as `Files.read_bytes`."""
-    with reading(path), open(real, "rb") as file:
-        return file.read()
+def _ends(path: str) -> Iterator[int]:
+    """Yield the place of each slash of a path."""
+    return (place for place, letter in enumerate(path) if letter == "/")
+
+
+def _handles() -> int:
+    """Return how many files may stay open, by the limit of the process (``ulimit -n``)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return HANDLES if limit == resource.RLIM_INFINITY else min(HANDLES, max(1, limit // 4))
 
 
 def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
@@ -241,9 +358,29 @@ def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
         )
 
 
+def regular(path: str) -> IO[bytes]:
+    """Open a file to see what it is, wherever it is; to read voxels there is `Files`.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened or is not a regular file.
+    Busy
+        No file descriptor is left: that does not say that it is of no known format.
+    """
+    return _named(open_regular(path), path)
+
+
+def _named(fd: int, path: str) -> IO[bytes]:
+    """Return the file of a descriptor, which it then owns, with the name by which it is known."""
+    return open(path, "rb", opener=lambda *_: fd)
+
+
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Turn what the system says of a read into `SourceError`, but for `FileNotFoundError`.
+    """Turn what the system says of a read into an error, but for `FileNotFoundError`.
+
+    It is `SourceError`, or `Busy` where there is no file descriptor left.
 
     Parameters
     ----------
@@ -255,4 +392,4 @@ def reading(path: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        raise as_error(error, path) from error

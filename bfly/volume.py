@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from bfly import registry
@@ -128,11 +128,24 @@ class Volume:
             No source recognises the path, or the one that does cannot use it.
         NotAllowed
             The path lies outside the allowed folders.
+        Busy
+            No file descriptor is left.
         """
         files = files or Files()
+        return files.spared(partial(cls._open, query, files, largest_tile, pyramids))
+
+    @classmethod
+    def _open(
+        cls, query: Query, files: Files, largest_tile: int, pyramids: Pyramids | None
+    ) -> Volume:
         real = files.resolve(query.path)
-        if not is_url(real) and not os.path.exists(real):
-            raise SourceError(f"{query.path} does not exist.")
+        if not is_url(real):
+            if not os.path.exists(real):
+                raise SourceError(f"{query.path} does not exist.")
+            if not os.path.isdir(real):
+                # Whatever cannot be opened is of no format, but that is not what is wrong.
+                with files.open(query.path):
+                    pass
         for source in registry.find("sources").values():
             if source.guess_can_open(query.path):
                 opened = source.open(
@@ -144,6 +157,9 @@ class Volume:
                 return cls(opened, query.key, *place, pyramids)
         if is_url(real):
             check_reachable(real, files)
+        elif os.path.isdir(real):
+            with files.folder(query.path):
+                pass
         raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
 
     @property

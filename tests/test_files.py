@@ -3,7 +3,7 @@ import os
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files, read_allowed, read_exactly, read_into, seen_at, stamp_of
+from bfly.files import Files, read_exactly, read_into, seen_at, stamp_of
 
 
 def test_what_is_allowed(tmp_path):
@@ -105,9 +105,9 @@ def test_a_read_that_the_system_cuts_short_goes_on(tmp_path, monkeypatch):
 
 def test_what_is_no_file_is_an_error_with_its_name(tmp_path):
     with pytest.raises(SourceError, match=f"{tmp_path} cannot be read: Is a directory"):
-        read_allowed(str(tmp_path), str(tmp_path))
+        Files().read_bytes(str(tmp_path))
     with pytest.raises(FileNotFoundError):
-        read_allowed(str(tmp_path / "none"), "none")
+        Files().read_bytes(str(tmp_path / "none"))
 
 
 def test_a_link_is_seen_as_one(tmp_path):

@@ -103,10 +103,12 @@ def _is_something_else(path: str) -> bool:
 
     from pydantic_core import from_json
 
-    if not path.endswith(".json"):
-        return zipfile.is_zipfile(path)
+    from bfly.files import regular
+
     try:
-        with open(path, "rb") as file:
+        with regular(path) as file:
+            if not path.endswith(".json"):
+                return zipfile.is_zipfile(file)
             from_json(file.read(GLANCE), allow_partial=os.path.getsize(path) > GLANCE)
     except (OSError, ValueError):
         return False

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from bfly.doctor.finding import Finding
+from bfly.errors import NotAllowed, SourceError
 from bfly.files import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bfly.doctor.subject import Subject
+    from bfly.files import Files
 
 __all__ = ["damage", "files"]
 
@@ -34,7 +37,7 @@ def files(subject: Subject) -> Iterator[Finding]:
     looks: tuple[tuple[str, Iterable[str], Callable[[str], bool]], ...] = (
         ("not there", islice(subject.source.listed_files(), LOOKED_AT), _is_missing),
         ("empty", there, _is_empty),
-        ("cut short", there, _is_cut),
+        ("cut short", there, partial(_is_cut, subject.source.files)),
     )
     for what, paths, look in looks:
         looked_at = list(paths)
@@ -69,16 +72,16 @@ def _is_empty(path: str) -> bool:
     return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
-def _is_cut(path: str) -> bool:
+def _is_cut(files: Files, path: str) -> bool:
     end = ENDS.get(os.path.splitext(path)[1].lower())
     if end is None:
         return False
     try:
-        with open(path, "rb") as file:
+        with files.file(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL))
             return size > 0 and end not in file.read()
-    except OSError:
+    except (OSError, NotAllowed, SourceError):
         return False
 
 

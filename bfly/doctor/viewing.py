@@ -67,7 +67,7 @@ def packing(subject: Subject) -> Iterator[Finding]:
     path = subject.source.path
     if not os.path.isfile(path):
         return
-    with open(path, "rb") as file:
+    with subject.source.files.file(path) as file:
         found = packing_of(file.read(4))
     if found:
         yield Finding(

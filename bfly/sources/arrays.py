@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bfly.files import read_allowed
 from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
+    from bfly.files import Files
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
     from bfly.sources.stored import Ways
@@ -20,9 +20,9 @@ __all__ = ["Array", "Names", "grid_names"]
 Names = Callable[[BoundingBox], Iterable[str]]
 
 
-def read_file(path: str, _start: Zyx) -> bytes:
+def read_file(files: Files, path: str, _start: Zyx) -> bytes:
     """Read a file that holds one chunk."""
-    return read_allowed(path, path)
+    return files.read_bytes(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Array:
     stored : mapping
         The ways in which its chunks may be given as they are stored.
     read : callable
-        Reads a chunk as it is stored from the file that holds it, which is known to be allowed,
-        by its first voxel (z, y, x); None, or `FileNotFoundError`, if it is not there.
+        Reads a chunk as it is stored, by the way to files, the file that holds it, and its first
+        voxel (z, y, x); None, or `FileNotFoundError`, if it is not there.
     """
 
     spec: dict[str, Any]
@@ -59,7 +59,7 @@ class Array:
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
     stored: Ways = field(default_factory=dict)
-    read: Callable[[str, Zyx], bytes | None] = read_file
+    read: Callable[[Files, str, Zyx], bytes | None] = read_file
 
 
 def grid_names(

@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from typing_extensions import override
 
 from bfly.errors import SourceError
+from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.gaps import section_gaps
 from bfly.sources.grid import TileGrid
@@ -56,7 +57,7 @@ class BossGrid(TileGrid):
         if not path.endswith(".json"):
             return False
         try:
-            with open(path, "rb") as file:
+            with regular(path) as file:
                 head = from_json(file.read(GLANCE), allow_partial=True)
                 file.seek(max(0, os.fstat(file.fileno()).st_size - GLANCE))
                 tail = file.read(GLANCE)

@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from bfly.errors import SourceChanged, SourceError
+from bfly.errors import Busy, SourceChanged, SourceError
+from bfly.files import regular
 from bfly.geometry import Scale
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
@@ -65,9 +66,8 @@ class FlatFile(Datasource):
 
     def _open(self) -> None:
         self._watch(self.path)
-        real = self.files.resolve(self.path)
         try:
-            with open(real, "rb") as file:
+            with self.files.file(self.path) as file:
                 packing = packing_of(file.read(4))
                 file.seek(0)
                 with naming(self.path):
@@ -112,10 +112,12 @@ class FlatFile(Datasource):
 def head_of(path: str, size: int) -> bytes:
     """Give the first bytes of a file, decompressed; nothing where that does not go."""
     try:
-        with open(path, "rb") as file:
+        with regular(path) as file:
             packing = packing_of(file.read(4))
             file.seek(0)
             return unpacking(file, packing).read(size)
+    except Busy:
+        raise
     except Exception:  # whatever the decompressors raise on files of other formats
         return b""
 

@@ -11,6 +11,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import SourceError
+from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.gaps import section_gaps
 from bfly.sources.hdf5_dataset import Hdf5Dataset
@@ -49,11 +50,10 @@ class HDF5(Datasource):
         """Tell by the HDF5 signature, or by the keys of a JSON pointer."""
         try:
             if path.endswith(".json"):
-                if os.path.getsize(path) > POINTER_LIMIT:
-                    return False
-                with open(path, "rb") as file:
-                    return _is_pointer(json.load(file))
-            with open(path, "rb") as file:
+                with regular(path) as file:
+                    data = file.read(POINTER_LIMIT + 1)
+                return len(data) <= POINTER_LIMIT and _is_pointer(json.loads(data))
+            with regular(path) as file:
                 # A user block of 512 bytes times a power of two may come first.
                 starts = [0] + [512 << i for i in range(8)]
                 return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
@@ -68,8 +68,8 @@ class HDF5(Datasource):
         next_z = 0
         for pointer in pointers:
             filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
-            self._watch(filename)
-            part = Hdf5Dataset(self.files, filename, pointer.get("dataset-path"))
+            name = pointer.get("dataset-path")
+            part = Hdf5Dataset(self.files, filename, name, self._watch)
             z = pointer.get("z-offset", next_z)
             next_z = z + part.shape[0]
             self._parts.append((z, part))

@@ -3,7 +3,8 @@
 h5py holds one lock for the process, so two callers get no more than one of them would.
 The places of the chunks are therefore asked for once; after that the bytes are read with
 ``pread`` and decoded by libdeflate and its kin, all outside that lock. What this does not
-cover (other filters, virtual and external layouts, user blocks) is read through h5py.
+cover (other filters, user blocks) is read through h5py; for virtual datasets and external storage
+see `bfly.sources.hdf5_elsewhere`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import math
 import threading
 from contextlib import suppress
-from os.path import dirname, join
 from typing import TYPE_CHECKING
 
 import h5py
@@ -23,11 +23,12 @@ from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
+from bfly.sources.hdf5_elsewhere import elsewhere
+from bfly.sources.hdf5_file import find, open_h5
 from bfly.sources.source import served_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from bfly.files import Files
@@ -37,19 +38,6 @@ if TYPE_CHECKING:
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Hdf5Dataset"]
-
-
-def open_h5(files: Files, path: str) -> AbstractContextManager[Any]:
-    """Open a file with h5py, for a short while; errors carry the path and h5py's reason."""
-    real = files.resolve(path)
-    try:
-        try:
-            return h5py.File(real, "r", locking=False)  # type: ignore[no-any-return]
-        except OSError:
-            # The program around us may have it open with locks; then so must we.
-            return h5py.File(real, "r")  # type: ignore[no-any-return]
-    except OSError as error:
-        raise SourceError(f"{path} cannot be opened as HDF5: {error}.") from error
 
 
 class Hdf5Dataset:
@@ -63,9 +51,13 @@ class Hdf5Dataset:
         The HDF5 file.
     name : str, optional
         The dataset's path in the file; ``main`` or else the first with three axes.
+    watch : callable
+        Is called with the path of each file of the dataset before the file is opened.
 
     Attributes
     ----------
+    path, name : str
+        The file that holds the dataset, to which links may lead, and its path there.
     shape, chunk : tuple of int
         Of the dataset and of what is read at once (z, y, x), in voxels.
     dtype : numpy.dtype
@@ -76,18 +68,24 @@ class Hdf5Dataset:
         Whether `read_stream` may give something.
     """
 
-    def __init__(self, files: Files, path: str, name: str | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, files: Files, path: str, name: str | None, watch: Callable[[str], None]
+    ) -> None:
         self._files = files
-        self._stamp = stamp_of(path)
         self._lock = threading.Lock()
         self._index: ChunkIndex | None = None
-        with open_h5(files, path) as file:
-            dataset = _find(file, path, name)
-            self._check_elsewhere(dataset)
-            self.name: str = dataset.name
+        place = find(files, path, name, watch)
+        self.path, self.name = place
+        with open_h5(files, self.path) as (file, self._stamp):
+            dataset = file[self.name]
+            self._elsewhere = elsewhere(files, place, dataset, watch)
+            if dataset.ndim != 3 or 0 in dataset.shape:
+                raise SourceError(
+                    f"{self.path}: the dataset {self.name} has the shape {dataset.shape}; "
+                    "allowed are three axes (z, y, x), none empty."
+                )
             self.shape = zyx(dataset.shape)
-            self.dtype = served_dtype(dataset.dtype, path)
+            self.dtype = served_dtype(dataset.dtype, self.path)
             self.voxel_size = _voxel_size(dataset)
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
@@ -95,15 +93,15 @@ class Hdf5Dataset:
             self._filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
             self._check_filters()
             layout = plist.get_layout()
-            plain = file.userblock_size == 0 and plist.get_external_count() == 0
+            plain = file.userblock_size == 0 and self._elsewhere is None
             self._chunked = plain and layout == h5py.h5d.CHUNKED and self._filters in PIPELINES
             offset = dataset.id.get_offset() if plain else None
             self._flat: Flat | None = None
             if offset is not None and layout == h5py.h5d.CONTIGUOUS:
-                self._flat = Flat(path, self.shape, self._stored, offset)
+                self._flat = Flat(self.path, self.shape, self._stored, offset)
             whole_stream = self._chunked and self._filters == (Filter.DEFLATE,)
             self.is_deflate = whole_stream and self._stored == self.dtype
-            self.chunk = zyx(dataset.chunks or Flat(path, self.shape, self._stored).chunk)
+            self.chunk = zyx(dataset.chunks or Flat(self.path, self.shape, self._stored).chunk)
 
     def _check_filters(self) -> None:
         """Refuse a dataset whose filters the library cannot undo, not even with plug-ins."""
@@ -115,16 +113,6 @@ class Hdf5Dataset:
                 f"{self.path}: {self.name} is packed with the HDF5 filters {missing}, which are "
                 "not here; pip install 'bfly[filters]' has the usual ones."
             )
-
-    def _check_elsewhere(self, dataset: Any) -> None:
-        """Refuse a dataset that brings in files from outside the allowed folders."""
-        self._files.resolve(dataset.file.filename)
-        if dataset.is_virtual:
-            for source in dataset.virtual_sources():
-                if source.file_name != ".":
-                    self._files.resolve(_beside(self.path, source.file_name))
-        for name, _, _ in dataset.external or ():
-            self._files.resolve(_beside(self.path, name))
 
     def reads_at_once(self, box: BoundingBox) -> bool:
         """Tell of a dataset without chunks what `Flat.reads_at_once` tells."""
@@ -194,10 +182,14 @@ class Hdf5Dataset:
         return np.ascontiguousarray(stored).astype(self.dtype, copy=False)
 
     def _read_h5py(self, box: BoundingBox) -> Voxels:
-        self._check_unchanged(stamp_of(self.path))
         try:
-            with open_h5(self._files, self.path) as file:
-                voxels = file[self.name][box.slices]
+            if self._elsewhere is not None:
+                self._check_unchanged(stamp_of(self.path))
+                voxels = self._elsewhere.read(box.slices)
+            else:
+                with open_h5(self._files, self.path) as (file, stamp):
+                    self._check_unchanged(stamp)
+                    voxels = file[self.name][box.slices]
         except (OSError, KeyError) as error:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
         return self._served(voxels.view(self._stored))
@@ -242,41 +234,14 @@ class Hdf5Dataset:
     def _chunk_index(self) -> ChunkIndex:
         with self._lock:
             if self._index is None:
-                self._check_unchanged(stamp_of(self.path))
-                with open_h5(self._files, self.path) as file:
+                with open_h5(self._files, self.path) as (file, stamp):
+                    self._check_unchanged(stamp)
                     self._index = ChunkIndex(file[self.name], self.shape, self.chunk)
             return self._index
 
     def _check_unchanged(self, stamp: Any) -> None:
         if stamp != self._stamp:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
-
-
-def _beside(path: str, name: str) -> str:
-    return join(dirname(path), name)
-
-
-def _find(file: Any, path: str, name: str | None) -> Any:
-    """Find the dataset to serve: the one named, else ``main``, else the first volume."""
-    if name is not None:
-        if not isinstance(file.get(name), h5py.Dataset):
-            raise SourceError(f"{path} has no dataset {name}; it has {_dataset_names(file)}.")
-        found = file[name]
-    elif isinstance(file.get("main"), h5py.Dataset):
-        found = file["main"]
-    else:
-        volumes = (file[n] for n in _dataset_names(file))
-        found = next((d for d in volumes if d.ndim == 3), None)
-        if found is None:
-            raise SourceError(
-                f"{path} has no dataset with three axes; it has {_dataset_names(file)}."
-            )
-    if found.ndim != 3 or 0 in found.shape:
-        raise SourceError(
-            f"{path}: the dataset {found.name} has the shape {found.shape}; "
-            "allowed are three axes (z, y, x), none empty."
-        )
-    return found
 
 
 def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
@@ -287,14 +252,3 @@ def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
         if found or holder.name == "/":
             return found
         holder = holder.parent
-
-
-def _dataset_names(file: Any) -> list[str]:
-    names: list[str] = []
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            names.append(name)
-
-    file.visititems(note)
-    return sorted(names)

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from bfly.errors import SourceError
+from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.grid import TileGrid
 from bfly.sources.images import EXTENSIONS, decode, naming
@@ -51,7 +52,7 @@ class Mojo(TileGrid):
         """Tell by the root of the XML, or without XML by the folder of the finest tiles."""
         for description in _descriptions(path):
             try:
-                with open(description, "rb") as file:
+                with regular(description) as file:
                     # Without zeros UTF-16, as written on Windows, has the same letters.
                     if ROOT.encode() in file.read(4096).replace(b"\0", b""):
                         return True

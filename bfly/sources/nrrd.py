@@ -84,7 +84,9 @@ class Nrrd(FlatFile):
             )
         if skip < 0:
             # The voxels end where the file ends.
-            start, skip = os.path.getsize(path) - math.prod(shape) * stored.itemsize, 0
+            with self.files.open(path) as (fd, _):
+                size = os.fstat(fd).st_size
+            start, skip = size - math.prod(shape) * stored.itemsize, 0
         # Of packed voxels, bytes are skipped in what they are unpacked to.
         flat = Flat(path, shape, stored, skip if packing else start + skip)
         return Header(flat, _voxel_size(fields, axes), packing, start)

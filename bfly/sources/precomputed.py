@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, SourceError
@@ -76,6 +77,7 @@ class Precomputed(TensorSource):
     def _names_of(self, scale: dict[str, Any]) -> Names:
         """Say which files hold a box: those named after it, or any of the shards."""
         key = scale["key"]
+        self.store.check(key)
         if self.store.folder is not None:
             self._check_packed(f"{self.store.folder}/{key}")
         if scale.get("sharding") is not None:
@@ -102,20 +104,22 @@ class Precomputed(TensorSource):
         """Watch all shards: which one holds a chunk only their indexes say."""
 
         def names(_box: BoundingBox) -> Iterable[str]:
-            folder = f"{self.store.folder}/{key}"
-            if os.path.isdir(folder):
-                yield from (f"{key}/{file}" for file in sorted(os.listdir(folder)))
+            # One that is not there is watched as well, and so is the folder of the shards.
+            yield f"{key}/0.shard"
+            with suppress(OSError):
+                for file in sorted(os.listdir(f"{self.store.folder}/{key}")):
+                    yield f"{key}/{file}"
 
         return names
 
     def _check_packed(self, folder: str) -> None:
         """Refuse what would look like a volume without chunks."""
         try:
-            with os.scandir(self.files.resolve(folder)) as listing:
+            with self.files.folder(folder) as fd, os.scandir(fd) as listing:
                 first = next(
                     (entry.name for entry in listing if entry.name[0] in "-0123456789"), ""
                 )
-        except OSError:
+        except (OSError, SourceError):
             return
         if first.endswith(PACKED):
             raise SourceError(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from natsort import natsorted
 from typing_extensions import override
 
-from bfly.errors import SourceError
+from bfly.errors import Busy, SourceError
+from bfly.files import reading, regular
 from bfly.geometry import Scale
+from bfly.opening import as_error
 from bfly.sources.gaps import name_gaps
 from bfly.sources.grid import TileGrid, by
 from bfly.sources.images import EXTENSIONS, header, is_image
@@ -41,15 +43,20 @@ class ImageStack(TileGrid):
             return not Mojo.guess_can_open(path) and any(
                 _starts_as_image(os.path.join(path, name)) for name in _image_names(path)
             )
-        except (OSError, ValueError):
+        except OSError as error:
+            if isinstance(short := as_error(error, path), Busy):
+                raise short from error
+            return False
+        except ValueError:
             return False
 
     def _open(self) -> None:
         self._watch(self.path)
         try:
-            names = _image_names(self.files.resolve(self.path))
-        except OSError as error:
-            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
+            with self.files.folder(self.path) as folder, reading(self.path):
+                names = _image_names(folder)
+        except FileNotFoundError:
+            raise SourceError(f"{self.path} does not exist.") from None
         # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
         self._names = natsorted(sorted(names))
         if not self._names:
@@ -92,8 +99,11 @@ class ImageStack(TileGrid):
             raise SourceError(f"{path} has {shape[0]} pages; in a stack one file is one section.")
 
 
-def _image_names(folder: str) -> list[str]:
-    """Give the names that are images'; files beginning with a dot are not."""
+def _image_names(folder: str | int) -> list[str]:
+    """Give the names that are images' in a folder, by its path or open.
+
+    Files beginning with a dot are none.
+    """
     with os.scandir(folder) as entries:
         return [
             entry.name
@@ -106,9 +116,7 @@ def _image_names(folder: str) -> list[str]:
 
 def _starts_as_image(path: str) -> bool:
     try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
+        with regular(path) as file:
             return is_image(file.read(8))
     except OSError:
         return False

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import tensorstore as ts
 
-from bfly.errors import SourceError
+from bfly.errors import NotAllowed, SourceError
 from bfly.files import is_url
+from bfly.opening import fd_path, with_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bfly.errors import ButterflyError
     from bfly.files import Files
 
-__all__ = ["CONTEXT", "PATIENCE", "Store", "check_reachable", "reason_of"]
+__all__ = ["CONTEXT", "PATIENCE", "Store", "check_name", "check_reachable", "failure"]
 
 PATIENCE = 30.0
 """Seconds after which a read that has not come back has failed."""
@@ -71,19 +76,41 @@ class Store:
         elif os.path.isdir(real):
             self.folder = real
             self._spec = {"driver": "file", "path": real + "/"}
-        elif zipfile.is_zipfile(real):
-            self.file = real
-            base = {"driver": "file", "path": real}
-            self._spec = {"driver": "zip", "base": base, "path": ""}
-        elif os.path.exists(real):
-            raise SourceError(f"{path} is neither a folder nor a zip archive.")
         else:
-            raise SourceError(f"{path} does not exist.")
+            try:
+                with files.file(path) as file:
+                    is_archive = zipfile.is_zipfile(file)
+            except FileNotFoundError:
+                raise SourceError(f"{path} does not exist.") from None
+            if not is_archive:
+                raise SourceError(f"{path} is neither a folder nor a zip archive.")
+            self.file = real
+            self._spec = _archive(real)
 
     def spec(self, name: str = "") -> dict[str, Any]:
-        """Give TensorStore's description of the objects below a name."""
-        below = f"{name}/" if name else ""
-        return {**self._spec, "path": self._spec["path"] + below}
+        """Give TensorStore's description of the objects below a name.
+
+        Raises
+        ------
+        NotAllowed
+            The name is not that of something in the store.
+        """
+        self.check(name)
+        return _below(self._spec, name)
+
+    def check(self, name: str) -> None:
+        """Raise `NotAllowed` unless a name, as data say it, is that of something in the store."""
+        if name:
+            check_name(name, self.path)
+        if name and self.is_remote:
+            self._files.resolve(f"{self.path.rstrip('/')}/{name}")
+
+    @contextmanager
+    def checked(self, name: str = "") -> Iterator[dict[str, Any]]:
+        """Lend a description of an archive as `spec`, of the very file that was checked."""
+        self.check(name)
+        with self._files.open(self.file or self.path) as (fd, _):
+            yield _below(_archive(fd_path(fd)), name)
 
     def read(self, name: str) -> bytes | None:
         """Give the bytes of an object, None where there is none.
@@ -93,16 +120,23 @@ class Store:
         NotAllowed, SourceError
             It may not or cannot be read.
         """
+        self.check(name)
         if self.folder is not None:
             try:
                 return self._files.read_bytes(f"{self.folder}/{name}")
             except FileNotFoundError:
                 return None
+        if self.file is not None:
+            with self.checked() as spec:
+                return self._read(spec, name)
+        return self._read(self._spec, name)
+
+    def _read(self, spec: dict[str, Any], name: str) -> bytes | None:
         try:
-            store = ts.KvStore.open(self._spec, context=CONTEXT).result(PATIENCE)
+            store = ts.KvStore.open(spec, context=CONTEXT).result(PATIENCE)
             found = store.read(name).result(PATIENCE)
         except Exception as error:
-            raise SourceError(f"{self.path}: {name} cannot be read: {reason_of(error)}") from error
+            raise failure(f"{self.path}: {name} cannot be read", error) from error
         return found.value if found.state == "value" else None
 
     @property
@@ -135,6 +169,35 @@ def check_reachable(url: str, files: Files) -> None:
     Store(url, files).read("info")
 
 
+def check_name(name: str, where: str) -> None:
+    """Raise `NotAllowed` unless a name that data say leads down from where it is said.
+
+    Parameters
+    ----------
+    name : str
+        The key of a scale, or the path of an array.
+    where : str
+        Names the data in the message.
+    """
+    steps = name.split("/")
+    odd = {"%", "\\", *map(chr, range(32)), "\x7f"} & set(name)
+    if odd or {"", ".", ".."} & set(steps) or is_url(name):
+        raise NotAllowed(
+            f"{where}: the name {name!r:.100} is not allowed; allowed are names joined by '/', "
+            "none of them empty, '.' or '..', without '%' and '\\'."
+        )
+
+
+def _archive(path: str) -> dict[str, Any]:
+    """Give the description of what is in a zip archive."""
+    return {"driver": "zip", "base": {"driver": "file", "path": path}, "path": ""}
+
+
+def _below(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """Give the description of what is below a name in what another describes."""
+    return {**spec, "path": f"{spec['path']}{name}/"} if name else spec
+
+
 def _remote(url: str) -> dict[str, Any]:
     """Give the description of what lies below a URL."""
     parts = urlsplit(url)
@@ -151,9 +214,12 @@ def _remote(url: str) -> dict[str, Any]:
     return {"driver": "s3", **bucket, **{key: value for key, value in more.items() if value}}
 
 
-def reason_of(error: BaseException) -> str:
-    """Give TensorStore's reason in one line, without what it adds for its own developers."""
+def failure(what: str, error: BaseException) -> ButterflyError:
+    """Return the error for what TensorStore raised: `SourceError`, `Busy` without descriptors.
+
+    The reason is one line, without what TensorStore adds for its own developers.
+    """
     if isinstance(error, TimeoutError):
-        return f"no answer within {PATIENCE:g} s."
+        return SourceError(f"{what}: no answer within {PATIENCE:g} s.")
     text = str(error).partition(" [tensorstore_spec=")[0].partition(" [source locations=")[0]
-    return " ".join(text.split())
+    return with_reason(f"{what}: {' '.join(text.split())}")

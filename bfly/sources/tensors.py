@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-import tensorstore as ts
 import xxhash
 from typing_extensions import override
 
-from bfly.errors import SourceError
-from bfly.files import seen_at, stamp_of
-from bfly.geometry import BoundingBox, zyx
+from bfly.errors import SourceChanged, SourceError
+from bfly.files import reading, stamp_of
+from bfly.geometry import BoundingBox
 from bfly.ladder import StoredLevel, ladder
+from bfly.sources.described import Described, Memory
+from bfly.sources.guard import Guard
 from bfly.sources.source import Datasource, served_dtype
-from bfly.sources.store import CONTEXT, PATIENCE, Store, reason_of
+from bfly.sources.store import PATIENCE, Store, failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bfly.sources.arrays import Array
     from bfly.sources.stored import StoredAs
 
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
 __all__ = ["TensorSource"]
 
 log = logging.getLogger(__name__)
@@ -35,8 +38,8 @@ log = logging.getLogger(__name__)
 RECHECK = 60.0
 """Seconds after which the metadata of a URL are looked at again."""
 
-FOLDERS = 4096
-"""How many folders of chunks are known to be allowed."""
+COPIED = 256 << 20
+"""Bytes of files that are read into memory for one box, in folders that change all the time."""
 
 
 class TensorSource(Datasource):
@@ -60,7 +63,6 @@ class TensorSource(Datasource):
     def _open(self) -> None:
         self.store = Store(self.path, self.files)
         self._documents: dict[str, bytes | None] = {}
-        self._allow_folder = lru_cache(FOLDERS)(self._check_folder)
         self._due = time.monotonic() + RECHECK
         if self.store.file is not None:
             self._watch(self.path)
@@ -68,27 +70,28 @@ class TensorSource(Datasource):
             arrays = self._arrays()
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
-        opened = {name: self._open_array(array) for name, array in arrays.items()}
+        documents = Memory(self._documents)
+        described = {name: Described(array, documents, self.path) for name, array in arrays.items()}
         levels = {
-            name: StoredLevel(zyx(voxels.shape), chunk, arrays[name].ratio, arrays[name].place)
-            for name, (voxels, chunk) in opened.items()
+            name: StoredLevel(each.shape, each.chunk, each.array.ratio, each.array.place)
+            for name, each in described.items()
         }
         rungs = ladder(self.path, levels)
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
-        self._voxels = {mip: opened[name][0] for mip, (name, _) in rungs.items()}
+        self._levels = {mip: described[name] for mip, (name, _) in rungs.items()}
         self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
-        stored = self._voxels[0].dtype.numpy_dtype
+        stored = self._levels[0].dtype
         self.dtype = served_dtype(stored, self.path)
-        if any(voxels.dtype.numpy_dtype != stored for voxels in self._voxels.values()):
+        if any(each.dtype != stored for each in self._levels.values()):
             raise SourceError(f"{self.path} has mips of different dtypes.")
+        self._reading = self._anew()
 
     def document(self, name: str) -> dict[str, Any] | None:
         """Read a JSON document of the store and watch it."""
         if self.store.folder is not None:
             self._watch(f"{self.store.folder}/{name}")
         data = self.store.read(name)
-        if self.store.is_remote:
-            self._documents[name] = data
+        self._documents[name] = data
         return self.store.parsed(name, data)
 
     @override
@@ -118,65 +121,77 @@ class TensorSource(Datasource):
         box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
         (path,) = self._watch_chunks(mip, box)
         try:
-            data = array.read(path, box.start)
+            data = array.read(self.files, path, box.start)
         except FileNotFoundError:
             return None
         return None if data is None else array.stored[way](data, box.shape)
-
-    def _open_array(self, array: Array) -> tuple[Any, Zyx]:
-        """Open an array; give it as z, y, x from 0 on, and its chunk."""
-        spec = {
-            **array.spec,
-            "kvstore": self.store.spec(array.name),
-            "recheck_cached_data": "open",
-            "recheck_cached_metadata": "open",
-        }
-        try:
-            opened = ts.open(spec, read=True, open=True, context=CONTEXT).result(PATIENCE)
-        except Exception as error:
-            raise SourceError(f"{self.path} cannot be opened: {reason_of(error)}") from error
-        read_chunk = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
-        chunk = zyx([1, 1, *(read_chunk[axis] or 1 for axis in array.axes)][-3:])
-        others = [axis for axis in range(opened.rank) if axis not in array.axes]
-        if any(opened.shape[axis] != 1 for axis in others) or 0 in opened.shape:
-            raise SourceError(
-                f"{self.path}: {array.name or 'the array'} has the shape {opened.shape}; allowed "
-                "are z, y and x, none empty, and other axes of one voxel."
-            )
-        index = [0 if axis in others else slice(None) for axis in range(opened.rank)]
-        for axis in others:
-            index[axis] = opened.domain.origin[axis]
-        kept = sorted(array.axes)
-        volume = opened[tuple(index)].transpose([kept.index(axis) for axis in array.axes])
-        if len(array.axes) == 2:
-            volume = volume[ts.newaxis]
-        return volume[ts.d[:].translate_to[0]], chunk
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
         """Let TensorStore read what lies here; what is afar is kept on disk tile by tile."""
         return not self.store.is_remote
 
-    def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        self._watch_chunks(mip, box)
+    def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
+        paths = self._watch_chunks(mip, box)
         cache = self.files.disk_cache
         if cache is None or not self.store.is_remote:
-            return self._from_store(mip, box)
+            return self.files.spared(partial(self._from_store, mip, box, paths))
         key = f"{self.path} {self._version} {mip} {box.start} {box.stop}"
         packed = cache.get(key)
         if packed is None:
-            voxels = self._from_store(mip, box)
+            voxels = self._from_store(mip, box, paths)
             cache.set(key, bytes(imagecodecs.zstd_encode(voxels.tobytes(), level=1)))
             return voxels
         size = box.size * self.dtype.itemsize
         data = bytearray(imagecodecs.zstd_decode(packed, out=size))
         return np.frombuffer(data, self.dtype).reshape(box.shape)
 
-    def _from_store(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
+    def _from_store(self, mip: int, box: BoundingBox, paths: list[str]) -> Voxels:
+        reading = self._reading
+        volume = reading.volumes.get(mip)
+        if volume is None:
+            volume = self._levels[mip].open(self.store.spec(self._described[mip].name))
+            reading.volumes[mip] = volume
+        if reading.guard is None:
+            return self._voxels(volume, box)
+        folders = reading.guard.before(paths)
+        if folders is None:
+            return self._from_copies(mip, box)
+        voxels = self._voxels(volume, box)
+        if reading.guard.holds(folders):
+            return voxels
+        # TensorStore may keep what it read, which then has to be read again.
+        self._reading = self._anew()
+        return self._from_copies(mip, box)
+
+    def _from_copies(self, mip: int, box: BoundingBox) -> Voxels:
+        """Read a box from files that are opened here, or from copies of them in memory.
+
+        That takes longer, and is right whatever happens in the folders meanwhile.
+        """
+        array, level = self._described[mip], self._levels[mip]
+        if self.store.file is not None:
+            with self.store.checked(array.name) as spec:
+                return self._voxels(level.open(spec), box)
+        copies, left = Memory({}), COPIED
+        for each in array.names(box):
+            path = f"{self.store.folder}/{each}"
+            try:
+                with self.files.file(path) as file, reading(path):
+                    data = file.read(left + 1)
+            except FileNotFoundError:
+                continue
+            left -= len(data)
+            if left < 0:
+                raise SourceChanged(f"{path} is in a folder that changes while it is read.")
+            copies.add(each, data)
+        return self._voxels(level.open(copies.spec(array.name), copies.context), box)
+
+    def _voxels(self, volume: Any, box: BoundingBox) -> Voxels:
         try:
-            voxels = self._voxels[mip][box.slices].read().result(PATIENCE)
+            voxels = volume[box.slices].read().result(PATIENCE)
         except Exception as error:
-            raise SourceError(f"{self.path} cannot be read: {reason_of(error)}") from error
+            raise failure(f"{self.path} cannot be read", error) from error
         return np.ascontiguousarray(voxels).view(self.dtype)
 
     @cached_property
@@ -185,30 +200,23 @@ class TensorSource(Datasource):
         return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
     def _watch_chunks(self, mip: int, box: BoundingBox) -> list[str]:
-        """Watch the files that hold a box, and see to it that they may be read; give them."""
-        folder = self.store.folder
-        if folder is None:
+        """Watch the files that hold a box; give them."""
+        if self.store.is_remote:
             return []
-        paths = [f"{folder}/{name}" for name in self._described[mip].names(box)]
-        fresh = [path for path in paths if path not in self._stamps]
-        for below in dict.fromkeys(path[: path.rindex("/")] for path in fresh):
-            self._allow_folder(below)
-        stamps = {}
-        for path in fresh:
-            stamps[path], is_link = seen_at(path)
-            if is_link:
-                self.files.resolve(path)
-                stamps[path] = stamp_of(path)
-        self._remember(stamps)
+        if self.store.folder is None:
+            return [self.store.file or self.path]
+        paths = [f"{self.store.folder}/{name}" for name in self._described[mip].names(box)]
+        self._remember({path: stamp_of(path) for path in paths if path not in self._stamps})
         return paths
 
-    def _check_folder(self, path: str) -> None:
-        """Refuse a folder of chunks that is, or lies below, a way out of what is allowed.
+    def _anew(self) -> _Reading:
+        """Begin to read: nothing that TensorStore kept of earlier reads is taken as it is."""
+        needed = not (self.store.is_remote or self.files.all_allowed)
+        return _Reading(Guard(self.files) if needed else None, {})
 
-        To resolve all of a path, which is real down to the store, takes longer than to read a
-        small chunk.
-        """
-        if path != self.store.folder:
-            self._allow_folder(path[: path.rindex("/")])
-            if path.endswith("/..") or seen_at(path)[1]:
-                self.files.resolve(path)
+
+class _Reading(NamedTuple):
+    """Arrays that are open, by mip, and what sees to it that only allowed files are read."""
+
+    guard: Guard | None
+    volumes: dict[int, Any]

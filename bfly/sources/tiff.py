@@ -8,8 +8,8 @@ import numpy as np
 import tifffile
 from typing_extensions import override
 
-from bfly.errors import SourceChanged, SourceError
-from bfly.files import stamp_of
+from bfly.errors import Busy, SourceChanged, SourceError
+from bfly.files import regular, stamp_of
 from bfly.ladder import StoredLevel, ladder
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming
@@ -45,7 +45,7 @@ class Tiff(Datasource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by the first bytes."""
         try:
-            with open(path, "rb") as file:
+            with regular(path) as file:
                 return file.read(4) in MAGICS
         except OSError:
             return False
@@ -53,9 +53,8 @@ class Tiff(Datasource):
     def _open(self) -> None:
         self._watch(self.path)
         self._stamp = stamp_of(self.path)
-        real = self.files.resolve(self.path)
         try:
-            with open(real, "rb") as file, naming(self.path):
+            with self.files.file(self.path) as file, naming(self.path):
                 self._read_structure(file)
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
@@ -115,7 +114,9 @@ def has_sections(path: str) -> bool:
     if not Tiff.guess_can_open(path):
         return False
     try:
-        with tifffile.TiffFile(path, _multifile=False) as tiff:
+        with regular(path) as file, tifffile.TiffFile(file, _multifile=False) as tiff:
             return bool(tiff.series) and sections_of(tiff.series[0]) > 1
+    except Busy:
+        raise
     except Exception:  # whatever tifffile raises on damage: opening the file says what it is
         return False

@@ -14,6 +14,7 @@ from typing_extensions import override
 from bfly.cache import Cache
 from bfly.downsample import downsample
 from bfly.errors import SourceError
+from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.keywords import RUNTIME
 from bfly.sources.gaps import section_gaps
@@ -61,7 +62,7 @@ class TileSpecs(Datasource):
         if not path.endswith(".json"):
             return False
         try:
-            with open(path, "rb") as file:
+            with regular(path) as file:
                 found = from_json(file.read(GLANCE), allow_partial=True)
         except (OSError, ValueError):
             return False

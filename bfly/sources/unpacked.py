@@ -19,6 +19,7 @@ from isal import igzip
 
 from bfly.admission import check_wanted
 from bfly.errors import Busy, SourceError
+from bfly.opening import fd_path
 from bfly.sources.images import naming
 from bfly.workers import Flights
 
@@ -159,7 +160,7 @@ class _Temporary:
     def _fill(self, file: IO[bytes], path: str, fd: int, start: int, packing: str) -> None:
         left = self.size
         # A file of its own, for the position of the one that was lent is not ours to move.
-        with open(f"/proc/self/fd/{fd}", "rb") as packed, naming(path):
+        with open(fd_path(fd), "rb") as packed, naming(path):
             packed.seek(start)
             with unpacking(packed, packing) as plain:
                 while left and (piece := plain.read(min(PIECE, left))):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.files import read_exactly, reading
+from bfly.files import read_exactly
 from bfly.geometry import zyx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bfly.files import Files
     from bfly.geometry import Zyx
 
 __all__ = ["Shards", "is_sharded"]
@@ -82,13 +83,15 @@ class Shards:
             # What is wrong here TensorStore says better, or knows that it is not.
             return None
 
-    def read(self, path: str, start: Zyx) -> bytes | None:
+    def read(self, files: Files, path: str, start: Zyx) -> bytes | None:
         """Give a chunk as it is stored.
 
         Parameters
         ----------
+        files : Files
+            The way to the file.
         path : str
-            The file of the shard that it lies in; known to be allowed.
+            The file of the shard that it lies in.
         start : tuple of int
             Its first voxel (z, y, x).
 
@@ -104,7 +107,7 @@ class Shards:
         SourceError
             The shard cannot be read.
         """
-        with reading(path), open(path, "rb", buffering=0) as file:
+        with files.file(path) as file:
             entry = self._entry(file.fileno(), path, start)
             return None if entry is None else read_exactly(file.fileno(), *entry, path)
 

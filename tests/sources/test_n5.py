@@ -15,6 +15,7 @@ import tensorstore as ts
 from bfly.errors import NotAllowed
 from bfly.files import Files
 from bfly.geometry import ceil_div
+from bfly.sources import guard
 from bfly.sources.n5 import N5
 from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
@@ -129,12 +130,14 @@ def test_a_folder_of_chunks_may_not_lie_elsewhere(tmp_path):
     (path / "1").rename(tmp_path / "outside")
     (path / "1").symlink_to(tmp_path / "outside")
     source = N5.open(str(path), files=Files([str(tmp_path / "allowed")]))
-    with pytest.raises(NotAllowed, match="a/1 is not in allowed-paths"):
+    with pytest.raises(NotAllowed, match=r"a/1/\S+ is not in allowed-paths"):
         source.read(0, source.scales[0].box)
 
 
-def test_names_that_lead_upwards_are_refused_where_they_lead_out(tmp_path):
+def test_names_that_lead_upwards_are_refused_where_they_lead_out(tmp_path, monkeypatch):
     """Whatever the metadata of a format call an array."""
+    # TensorStore reads from the first time on, though the folders are new.
+    monkeypatch.setattr(guard, "TICK", 0)
     for place in ("allowed/a", "allowed/b", "outside/c"):
         write_n5(tmp_path / place, random_volume((8, 40, 40), "uint8"))
     allowed = tmp_path / "allowed"

@@ -1,0 +1,109 @@
+"""Arrays as TensorStore opens them: from metadata that were read before, on any store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorstore as ts
+
+from bfly.errors import SourceError
+from bfly.geometry import zyx
+from bfly.sources.store import CONTEXT, PATIENCE, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bfly.geometry import Zyx
+    from bfly.sources.arrays import Array
+
+__all__ = ["Described", "Memory"]
+
+
+class Memory:
+    """Objects in memory, as a store for TensorStore.
+
+    Parameters
+    ----------
+    objects : mapping
+        From the name of each to its bytes; None for one that is not there.
+    """
+
+    def __init__(self, objects: Mapping[str, bytes | None]) -> None:
+        self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+        self._store = ts.KvStore.open({"driver": "memory"}, context=self.context).result()
+        for name, data in objects.items():
+            if data is not None:
+                self.add(name, data)
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add an object."""
+        self._store[name] = data
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """Return TensorStore's description of the objects below a name."""
+        return {"driver": "memory", "path": f"{name}/" if name else ""}
+
+
+class Described:
+    """An array whose metadata are read and checked; TensorStore does not read them again.
+
+    Parameters
+    ----------
+    array : Array
+        Its place in the store, and what its axes are.
+    documents : Memory
+        The metadata.
+    path : str
+        Names the channel in messages.
+
+    Raises
+    ------
+    SourceError
+        TensorStore cannot use the metadata.
+    """
+
+    def __init__(self, array: Array, documents: Memory, path: str) -> None:
+        self.array = array
+        self.path = path
+        stated = {**array.spec, "kvstore": documents.spec(array.name)}
+        opened = self._opened(stated, documents.context, assume_metadata=False)
+        self._spec = opened.spec().to_json()
+        self._spec.pop("transform", None)
+        read_chunk = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
+        self.chunk: Zyx = zyx([1, 1, *(read_chunk[axis] or 1 for axis in array.axes)][-3:])
+        self._others = [axis for axis in range(opened.rank) if axis not in array.axes]
+        if any(opened.shape[axis] != 1 for axis in self._others) or 0 in opened.shape:
+            raise SourceError(
+                f"{path}: {array.name or 'the array'} has the shape {opened.shape}; allowed "
+                "are z, y and x, none empty, and other axes of one voxel."
+            )
+        volume = self._volume(opened)
+        self.shape: Zyx = zyx(volume.shape)
+        self.dtype = volume.dtype.numpy_dtype
+
+    def open(self, store: dict[str, Any], context: ts.Context = CONTEXT) -> ts.TensorStore:
+        """Open the array on a store, as z, y, x from 0 on; `store` has what is below its name."""
+        spec = {**self._spec, "kvstore": store}
+        return self._volume(self._opened(spec, context, assume_metadata=True))
+
+    def _opened(
+        self, spec: dict[str, Any], context: ts.Context, *, assume_metadata: bool
+    ) -> ts.TensorStore:
+        spec = {**spec, "recheck_cached_data": "open", "recheck_cached_metadata": "open"}
+        try:
+            return ts.open(
+                spec, read=True, open=True, assume_metadata=assume_metadata, context=context
+            ).result(PATIENCE)
+        except Exception as error:
+            raise failure(f"{self.path} cannot be opened", error) from error
+
+    def _volume(self, opened: ts.TensorStore) -> ts.TensorStore:
+        axes = self.array.axes
+        index: list[Any] = [slice(None)] * opened.rank
+        for axis in self._others:
+            index[axis] = opened.domain.origin[axis]
+        kept = sorted(axes)
+        volume = opened[tuple(index)].transpose([kept.index(axis) for axis in axes])
+        if len(axes) == 2:
+            volume = volume[ts.newaxis]
+        return volume[ts.d[:].translate_to[0]]

@@ -1,0 +1,303 @@
+"""HDF5 datasets whose voxels are in other files: virtual datasets and external storage.
+
+The library looks for those files also in the working folder, and takes one that it cannot open for
+one without voxels. Here each file is found, checked and opened before HDF5 sees it.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import h5py
+import numpy as np
+
+from bfly.errors import SourceChanged, SourceError
+from bfly.files import stamp_of
+from bfly.geometry import ceil_div
+from bfly.opening import fd_path, with_reason
+from bfly.sources.hdf5_file import Place, beside, is_unbounded, leading_to, locate, open_h5
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from bfly.files import Files, Stamp
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Elsewhere", "elsewhere"]
+
+DEPTH = 8
+"""How many virtual datasets may be sources of one another."""
+
+FILES = 10_000
+"""How many parts, of this dataset and of its sources, make a dataset at most."""
+
+
+class Elsewhere:
+    """The voxels of a dataset that are in other files; of any number of axes.
+
+    Parameters
+    ----------
+    files : Files
+        The way to the files.
+    place : Place
+        The dataset.
+    """
+
+    def __init__(self, files: Files, place: Place) -> None:
+        self.files = files
+        self.place = place
+
+    def read(self, box: Sequence[slice]) -> Voxels:
+        """Read a box that is inside the dataset.
+
+        Raises
+        ------
+        SourceError
+            A file cannot be read.
+        SourceChanged
+            A file is not as it was when the dataset was opened.
+        """
+        raise NotImplementedError
+
+
+def elsewhere(
+    files: Files,
+    place: Place,
+    dataset: Any,
+    watch: Callable[[str], None],
+    above: tuple[Place, ...] = (),
+) -> Elsewhere | None:
+    """Find the files of a dataset that is virtual or external; None for any other.
+
+    Parameters
+    ----------
+    files : Files
+        The way to files.
+    place : Place
+        The dataset.
+    dataset : h5py.Dataset
+        The same, open.
+    watch : callable
+        Is called with the path of each file before the file is opened.
+    above : tuple of Place
+        The virtual datasets that this one is a source of.
+
+    Raises
+    ------
+    SourceError
+        A file is missing or damaged, or HDF5 would not say which files it reads.
+    NotAllowed
+        A file is outside the allowed folders.
+    """
+    plist = dataset.id.get_create_plist()
+    if plist.get_layout() == h5py.h5d.VIRTUAL:
+        return _Virtual(files, place, dataset, watch, (*above, place))
+    if plist.get_external_count():
+        return _External(files, place, dataset, watch)
+    return None
+
+
+class _Axis(NamedTuple):
+    """The voxels of a selection along one axis: ``start + step * i`` for i below `length`."""
+
+    start: int
+    step: int
+    length: int
+
+
+class _Part(NamedTuple):
+    """What a virtual dataset takes from one source."""
+
+    target: list[_Axis]
+    source: list[_Axis]
+    place: Place
+    inner: Elsewhere | None
+    stamp: Stamp
+
+
+class _Virtual(Elsewhere):
+    def __init__(
+        self,
+        files: Files,
+        place: Place,
+        dataset: Any,
+        watch: Callable[[str], None],
+        above: tuple[Place, ...],
+    ) -> None:
+        super().__init__(files, place)
+        plist = dataset.id.get_create_plist()
+        count = plist.get_virtual_count()
+        self.what = f"{place.path}: {place.name}"
+        if is_unbounded(plist):
+            raise SourceError(
+                f"{self.what} is a virtual dataset without bound, whose extent depends on "
+                f"{plist.get_virtual_filename(0)!r}; allowed are those of a fixed extent."
+            )
+        if len(above) > DEPTH or count > FILES:
+            raise SourceError(
+                f"{self.what} is made of {count} parts, {len(above)} virtual datasets deep; "
+                f"allowed are {FILES} and {DEPTH}."
+            )
+        self.dtype, self.fill = dataset.dtype, dataset.fillvalue
+        self.parts = [
+            self._part(plist, number, dataset.shape, watch, above) for number in range(count)
+        ]
+
+    def _part(
+        self,
+        plist: Any,
+        number: int,
+        shape: tuple[int, ...],
+        watch: Callable[[str], None],
+        above: tuple[Place, ...],
+    ) -> _Part:
+        other, name = plist.get_virtual_filename(number), plist.get_virtual_dsetname(number)
+        if "%" in other + name or not other:
+            raise SourceError(
+                f"{self.what} has the source {other!r}, {name!r}; '%' and no name are not allowed."
+            )
+        path = self.place.path if other == "." else beside(self.place.path, other)
+        with leading_to(self.place.path, self.place.name, path):
+            found = locate(self.files, path, name, watch)
+            if found is None:
+                raise SourceError(f"{path} has no dataset {name}.")
+            if found in above:
+                raise SourceError(f"{self.what} is, by {path}, its own source.")
+            with open_h5(self.files, found.path) as (file, stamp):
+                dataset = file[found.name]
+                inner = elsewhere(self.files, found, dataset, watch, above)
+                source = self._axes(plist.get_virtual_srcspace(number), dataset.shape, path)
+            target = self._axes(plist.get_virtual_vspace(number), shape, path)
+        if [a.length for a in target if a.length != 1] != [
+            a.length for a in source if a.length != 1
+        ]:
+            raise SourceError(f"{self.what} takes voxels from {path} in another shape.")
+        return _Part(target, source, found, inner, stamp)
+
+    def _axes(self, space: Any, shape: tuple[int, ...], path: str) -> list[_Axis]:
+        """Return what a selection takes of a dataset of a shape."""
+        kind = space.get_select_type()
+        if kind == h5py.h5s.SEL_ALL:
+            return [_Axis(0, 1, n) for n in shape]
+        if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+            raise SourceError(f"{self.what} takes voxels from {path} that are no regular grid.")
+        axes = []
+        for start, stride, count, block in zip(*space.get_regular_hyperslab(), strict=True):
+            if count > 1 and block > 1 and stride != block:
+                raise SourceError(f"{self.what} takes voxels from {path} in blocks with gaps.")
+            axes.append(_Axis(start, 1 if block > 1 or count == 1 else stride, count * block))
+        ends = [axis.start + axis.step * (axis.length - 1) for axis in axes]
+        if len(ends) != len(shape) or any(e >= n for e, n in zip(ends, shape, strict=True)):
+            raise SourceError(
+                f"{self.what} takes voxels up to {ends} from {path}, which has the shape {shape}."
+            )
+        return axes
+
+    def read(self, box: Sequence[slice]) -> Voxels:
+        voxels = np.full([each.stop - each.start for each in box], self.fill, self.dtype)
+        # Where parts overlap, HDF5 shows the last one.
+        for part in self.parts:
+            self._read_part(part, box, voxels)
+        return voxels
+
+    def _read_part(self, part: _Part, box: Sequence[slice], voxels: Voxels) -> None:
+        steps = []
+        for axis, wanted in zip(part.target, box, strict=True):
+            first = max(0, ceil_div(wanted.start - axis.start, axis.step))
+            stop = min(axis.length, ceil_div(wanted.stop - axis.start, axis.step))
+            if first >= stop:
+                return
+            steps.append((first, stop))
+        place = tuple(
+            slice(
+                axis.start + axis.step * first - wanted.start,
+                axis.start + axis.step * (stop - 1) - wanted.start + 1,
+                axis.step,
+            )
+            for axis, wanted, (first, stop) in zip(part.target, box, steps, strict=True)
+        )
+        # Axes of one voxel may be others in the source.
+        long = iter([s for axis, s in zip(part.target, steps, strict=True) if axis.length != 1])
+        taken = []
+        for axis in part.source:
+            first, stop = (0, 1) if axis.length == 1 else next(long)
+            taken.append((axis.start + axis.step * first, axis.start + axis.step * (stop - 1) + 1))
+        whole = self._source(part, [slice(*each) for each in taken])
+        thinned = whole[tuple(slice(None, None, axis.step) for axis in part.source)]
+        voxels[place] = thinned.reshape(voxels[place].shape)
+
+    def _source(self, part: _Part, box: list[slice]) -> Voxels:
+        """Read a box of a source, which has to be as it was."""
+        if part.inner is not None:
+            _check_unchanged(part.place.path, stamp_of(part.place.path), part.stamp)
+            return part.inner.read(box)
+        with open_h5(self.files, part.place.path) as (file, stamp):
+            _check_unchanged(part.place.path, stamp, part.stamp)
+            dataset = file[part.place.name]
+            if dataset.is_virtual or dataset.external:
+                raise SourceChanged(f"{part.place.path} changed on disk while it was read.")
+            voxels: Voxels = dataset[tuple(box)]
+            return voxels
+
+
+class _Piece(NamedTuple):
+    """A part of a file with voxels of a dataset."""
+
+    path: str
+    offset: int
+    size: int
+    stamp: Stamp
+
+
+class _External(Elsewhere):
+    def __init__(
+        self, files: Files, place: Place, dataset: Any, watch: Callable[[str], None]
+    ) -> None:
+        super().__init__(files, place)
+        self.dtype, self.shape = dataset.dtype, dataset.shape
+        self._type, self._space = dataset.id.get_type(), dataset.id.get_space()
+        left = math.prod(dataset.shape) * dataset.dtype.itemsize
+        self.pieces = []
+        for name, offset, size in dataset.external:
+            path = beside(place.path, name)
+            watch(path)
+            with leading_to(place.path, place.name, path), files.open(path) as (_, stamp):
+                needed = min(size, left)
+                if stamp is None or stamp[1] < offset + needed:
+                    raise SourceError(f"{path} is truncated: it ends before {offset + needed}.")
+            self.pieces.append(_Piece(path, offset, needed, stamp))
+            left -= needed
+        if left:
+            raise SourceError(f"{place.path}: {place.name} names files for all but {left} bytes.")
+
+    def read(self, box: Sequence[slice]) -> Voxels:
+        with ExitStack() as stack:
+            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            for piece in self.pieces:
+                fd, stamp = stack.enter_context(self.files.open(piece.path))
+                _check_unchanged(piece.path, stamp, piece.stamp)
+                plist.set_external(fd_path(fd).encode(), piece.offset, piece.size)
+            # HDF5 takes the names of files from the dataset: here from one with checked names.
+            made = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".h5"))
+            voxels: Voxels = self.files.spared(partial(self._read, made.name, plist, tuple(box)))
+            return voxels
+
+    def _read(self, made: str, plist: Any, box: tuple[slice, ...]) -> Any:
+        try:
+            with h5py.File(made, "w", locking=False) as file:
+                h5py.h5d.create(file.id, b"voxels", self._type, self._space, plist)
+                return file["voxels"][box]
+        except OSError as error:
+            message = f"{self.place.path}: {self.place.name} cannot be read: {error}."
+            raise with_reason(message) from error
+
+
+def _check_unchanged(path: str, stamp: Stamp, known: Stamp) -> None:
+    if stamp != known:
+        raise SourceChanged(f"{path} changed on disk while it was read.")
