@@ -144,7 +144,7 @@ class Files:
             self._check(path, path)
             return path
         try:
-            real = os.path.realpath(path)
+            real, _ = trail_of(path)
         except ValueError:
             raise NotAllowed(f"The path {path!r} is not one of a file.") from None
         self._check(path, real)
@@ -177,14 +177,15 @@ class Files:
         ------
         NotAllowed
             As `resolve`.
-        SourceError
-            Links lead in a circle.
         """
-        with reading(path):
-            real, folders = trail_of(path)
+        real, folders = trail_of(path)
         self._check(path, real)
         above = {folder[: end + 1] for folder in self.allowed for end in _ends(folder)}
-        return real, [folder for folder in folders if folder.rstrip("/") + "/" not in above]
+        return real, [
+            folder
+            for folder in folders
+            if folder.rstrip("/") + "/" not in above or self._folder_of(folder) is not None
+        ]
 
     def file(self, path: str) -> IO[bytes]:
         """Open a file that is needed once; the caller closes it.

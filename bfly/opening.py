@@ -135,7 +135,7 @@ def _open_step_by_step(path: str, flags: int, check: Check | None) -> int:
     The links are resolved first. On the way along the real path no link is followed, so that a
     link that takes the place of a folder meanwhile is an error.
     """
-    real = os.path.realpath(path)
+    real, _ = trail_of(path)
     if check is not None:
         check(real)
     *folders, name = real.split("/")[1:]
@@ -152,22 +152,18 @@ def _open_step_by_step(path: str, flags: int, check: Check | None) -> int:
 
 
 def trail_of(path: str) -> tuple[str, list[str]]:
-    """Resolve a path as the system does.
+    """Resolve a path as the system does, each part in one look: links may come and go meanwhile.
 
     Returns
     -------
     real : str
-        The path without links, as `os.path.realpath` gives it.
+        The path without links. Where links lead in a circle, it ends at one of them.
     folders : list of str
         The real path of each folder in which a part of the path was looked up. While none of
         them changes, the path leads to where it leads now.
-
-    Raises
-    ------
-    OSError
-        Links lead in a circle.
     """
-    real, rest, folders, links = "/", path.split("/")[::-1], dict[str, None](), 0
+    rest = os.path.join(os.getcwd(), path).split("/")[::-1]
+    real, folders, links = "/", dict[str, None](), 0
     while rest:
         name = rest.pop()
         if name in ("", "."):
@@ -180,11 +176,11 @@ def trail_of(path: str) -> tuple[str, list[str]]:
         try:
             target = os.readlink(place)
         except OSError:
+            target = ""
+        links += bool(target)
+        if not target or links > LINKS:
             real = place
             continue
-        links += 1
-        if links > LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.startswith("/"):
             real = "/"
         rest.extend(target.split("/")[::-1])

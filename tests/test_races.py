@@ -120,12 +120,12 @@ def test_a_folder_on_the_way_to_a_file(allowed: Path) -> None:
         assert leaks(lambda: files.read_bytes(f"{place}/file") == b"secret") == 0
 
 
-@pytest.mark.parametrize("format", [Npy, HDF5])
-def test_a_volume_in_a_file(allowed: Path, format: type[Npy | HDF5]) -> None:
-    name = "v.npy" if format is Npy else "v.h5"
+@pytest.mark.parametrize("kind", [Npy, HDF5])
+def test_a_volume_in_a_file(allowed: Path, kind: type[Npy | HDF5]) -> None:
+    name = "v.npy" if kind is Npy else "v.h5"
     for path, value in ((allowed / name, INSIDE), (allowed.parent / name, OUTSIDE)):
         voxels = np.full(SHAPE, value, "u1")
-        if format is Npy:
+        if kind is Npy:
             np.save(path, voxels)
         else:
             with h5py.File(path, "w") as file:
@@ -133,7 +133,7 @@ def test_a_volume_in_a_file(allowed: Path, format: type[Npy | HDF5]) -> None:
     files = Files([str(allowed)])
 
     def read() -> bool:
-        source = format.open(str(allowed / name), files=files)
+        source = kind.open(str(allowed / name), files=files)
         return OUTSIDE in source.read(0, BoundingBox.of_shape(SHAPE))
 
     with swapped(allowed / name, allowed.parent / name):
@@ -141,19 +141,19 @@ def test_a_volume_in_a_file(allowed: Path, format: type[Npy | HDF5]) -> None:
 
 
 @pytest.mark.parametrize("what", ["chunk", "folder", "store"])
-@pytest.mark.parametrize("zip", [False, True])
-def test_chunks(allowed: Path, what: str, zip: bool) -> None:
+@pytest.mark.parametrize("archived", [False, True])
+def test_chunks(allowed: Path, what: str, archived: bool) -> None:
     """TensorStore opens the files itself, by name."""
     for folder, value in ((allowed, INSIDE), (allowed.parent, OUTSIDE)):
-        store = zarr.storage.ZipStore(folder / "v.zip", mode="w") if zip else folder / "v.zarr"
+        store = zarr.storage.ZipStore(folder / "v.zip", mode="w") if archived else folder / "v.zarr"
         array = zarr.create_array(store, shape=SHAPE, chunks=SHAPE, dtype="u1", fill_value=0)
         array[:] = value
-        if zip:
+        if archived:
             store.close()
     inside = {"chunk": "c/0/0/0", "folder": "c/0", "store": ""}[what]
-    if zip and what != "store":
+    if archived and what != "store":
         pytest.skip("an archive is one file")
-    name = "v.zip" if zip else "v.zarr"
+    name = "v.zip" if archived else "v.zarr"
     path, outside = allowed / name, allowed.parent / name
     files = Files([str(allowed)])
     source = Zarr.open(str(path), files=files)

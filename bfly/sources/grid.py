@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
 
-from bfly.errors import SourceError
+from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.images import decode, is_grey_jpeg
 from bfly.sources.source import Datasource
@@ -47,12 +49,35 @@ class TileGrid(Datasource):
             )
 
     def _read_file(self, path: str) -> bytes | None:
-        """Read a whole file and watch it, None where there is none."""
+        """Read a whole file and watch it, None where there is none.
+
+        Raises
+        ------
+        SourceChanged
+            Another folder has taken the place of the channel's since it was opened.
+        """
+        opened = self._opened
         self._watch(path)
         try:
-            return self.files.read_bytes(path)
+            data = self.files.read_bytes(path)
         except FileNotFoundError:
+            data = None
+        # Also a new folder may be half of what is served until the next look at all files.
+        if self._identity() != opened:
+            raise SourceChanged(f"{self.path} changed on disk while it was read.")
+        return data
+
+    @cached_property
+    def _opened(self) -> tuple[int, int] | None:
+        """What the channel's folder, or the list of its tiles, was when it was opened."""
+        return self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)
+        except OSError:
             return None
+        return status.st_dev, status.st_ino
 
     def _read_tile(self, path: str, need: Zyx) -> NDArray[Any] | None:
         data = self._read_file(path)

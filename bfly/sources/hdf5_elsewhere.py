@@ -274,7 +274,9 @@ class _External(Elsewhere):
             self.pieces.append(_Piece(path, offset, needed, stamp))
             left -= needed
         if left:
-            raise SourceError(f"{place.path}: {place.name} names files for all but {left} bytes.")
+            raise SourceError(
+                f"{place.path}: {place.name} names files for all but {left} of its bytes."
+            )
 
     def read(self, box: Sequence[slice]) -> Voxels:
         with ExitStack() as stack:

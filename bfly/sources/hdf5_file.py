@@ -15,7 +15,7 @@ import h5py
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import stamp_of
-from bfly.opening import fd_path, with_reason
+from bfly.opening import fd_path, trail_of, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,7 +194,7 @@ def beside(path: str, name: str) -> str:
     """
     there = os.path.join(os.path.dirname(path), name)
     if not os.path.lexists(there):
-        real = os.path.join(os.path.dirname(os.path.realpath(path)), name)
+        real = os.path.join(os.path.dirname(trail_of(path)[0]), name)
         if os.path.lexists(real):
             return real
     return there

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.stack import ImageStack
@@ -225,3 +225,18 @@ def test_fib25(fib25):
         data = (fib25 / "grayscale" / f"iso.{2600 + z}.png").read_bytes()
         got = source.read(0, BoundingBox((z, 0, 0), (z + 1, 250, 250)))
         np.testing.assert_array_equal(got[0], imagecodecs.png_decode(data))
+
+
+def test_a_folder_that_takes_the_place_of_another_is_not_mixed_with_it(tmp_path):
+    """No section of the new one is given as one of the old."""
+    for name, value in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        for z in range(4):
+            write_png(tmp_path / name, f"{z}.png", np.full((8, 8), value, "u1"))
+    source = ImageStack.open(str(tmp_path / "a"))
+    assert (source.read(0, BoundingBox((0, 0, 0), (2, 8, 8))) == 1).all()
+    (tmp_path / "a").rename(tmp_path / "old")
+    (tmp_path / "b").rename(tmp_path / "a")
+    with pytest.raises(SourceChanged, match="changed on disk"):
+        source.read(0, BoundingBox((2, 0, 0), (4, 8, 8)))
+    assert (ImageStack.open(str(tmp_path / "a")).read(0, source.scales[0].box) == 2).all()
