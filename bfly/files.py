@@ -37,6 +37,9 @@ __all__ = [
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
 
+PIECE = 1 << 20
+"""Bytes that are read at once of a file that grows while it is read."""
+
 HANDLES = 256
 """Files that stay open while no thread reads from them; more gain little."""
 
@@ -222,8 +225,12 @@ class Files:
         Busy
             No file descriptor is left.
         """
-        with self.file(path) as file, reading(path):
-            return file.read()
+        fd = self._opened(path, open_regular)
+        try:
+            with reading(path):
+                return _read_all(fd)
+        finally:
+            os.close(fd)
 
     def spared(self, work: Callable[[], T]) -> T:
         """Do work that opens files; if it lacks descriptors, close idle files and do it again.
@@ -240,15 +247,20 @@ class Files:
             return work()
 
     def _opened(self, path: str, opened: Callable[..., int]) -> int:
-        check = partial(self._check, path) if not self.all_allowed else None
+        check = None if self.all_allowed else partial(self._check, path)
         try:
-            with reading(path):
-                return self.spared(partial(opened, path, check))
-        except (OSError, SourceError):
+            try:
+                return opened(path, check)
+            except Busy:
+                self.close()
+                return opened(path, check)
+        except OSError as error:
             # Whether there is a file outside the allowed folders is not told either.
-            if not self.all_allowed:
+            if check is not None:
                 self.resolve(path)
-            raise
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise as_error(error, path) from error
 
     @contextmanager
     def open(self, path: str) -> Iterator[tuple[int, Stamp]]:
@@ -316,6 +328,14 @@ class Files:
         with self._lock:
             while self._handles:
                 self._close(self._handles.popitem()[1])
+
+
+def _read_all(fd: int) -> bytes:
+    # As a file object does it, which takes longer to make than a small file to read.
+    parts = [os.read(fd, os.fstat(fd).st_size + 1)]
+    while parts[-1]:
+        parts.append(os.read(fd, PIECE))
+    return parts[0] if len(parts) == 2 else b"".join(parts)
 
 
 def _ends(path: str) -> Iterator[int]:

@@ -76,17 +76,17 @@ def open_folder(path: str, check: Check | None = None) -> int:
 
 def _opened(path: str, flags: int, check: Check | None) -> int:
     try:
+        if check is None:
+            return _open_anywhere(path, flags)
         if not HAS_PROC:
             return _open_step_by_step(path, flags, check)
         for _ in range(TRIES):
             found = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
-                _check_kind(os.fstat(found).st_mode, flags)
-                if check is None:
-                    return os.open(fd_path(found), flags)
                 real = _place_of(found)
                 if real is not None:
                     check(real)
+                    _check_kind(os.fstat(found).st_mode, flags)
                     return os.open(fd_path(found), flags)
             finally:
                 os.close(found)
@@ -97,6 +97,22 @@ def _opened(path: str, flags: int, check: Check | None) -> int:
     except ValueError as error:
         raise OSError(errno.EINVAL, f"no file can have this name ({error})") from error
     raise SourceChanged(f"{path} changed on disk while it was opened.")
+
+
+def _open_anywhere(path: str, flags: int) -> int:
+    """Open a file that may be anywhere: in fewer calls."""
+    try:
+        fd = os.open(path, flags)
+    except OSError:
+        # A socket cannot be opened at all.
+        _check_kind(os.stat(path).st_mode, flags)
+        raise
+    try:
+        _check_kind(os.fstat(fd).st_mode, flags)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def fd_path(fd: int) -> str:
@@ -129,15 +145,14 @@ def _check_kind(mode: int, flags: int) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file")
 
 
-def _open_step_by_step(path: str, flags: int, check: Check | None) -> int:
+def _open_step_by_step(path: str, flags: int, check: Check) -> int:
     """Open a file where the system does not say where an open one is.
 
     The links are resolved first. On the way along the real path no link is followed, so that a
     link that takes the place of a folder meanwhile is an error.
     """
     real, _ = trail_of(path)
-    if check is not None:
-        check(real)
+    check(real)
     *folders, name = real.split("/")[1:]
     at = os.open("/", FOLDER)
     try:

@@ -8,12 +8,13 @@ read: whatever takes the place of a file or a folder changes the folder that it 
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from bfly.files import seen_at, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from bfly.files import Files, Stamp
 
@@ -45,8 +46,14 @@ class Guard:
         self._files = files
         self._ways: dict[str, Folders] = {}
         self._seen: set[str] = set()
+        self._links: set[str] = set()
 
-    def before(self, paths: Iterable[str]) -> Folders | None:
+    @property
+    def is_full(self) -> bool:
+        """Whether so many paths are known that a new guard should take over."""
+        return len(self._seen) + len(self._ways) > KNOWN
+
+    def before(self, paths: Sequence[str]) -> Folders | None:
         """Check where paths lead.
 
         Returns
@@ -60,26 +67,24 @@ class Guard:
         NotAllowed
             A path leads outside the allowed folders.
         """
-        paths = list(paths)
-        if len(self._seen) + len(self._ways) > KNOWN:
-            self._seen.clear()
-            self._ways.clear()
-        found: dict[str, Stamp] = {}
+        found: list[Folders] = []
         for folder in dict.fromkeys(path[: path.rindex("/")] for path in paths):
             way = self._way(folder)
             if way is None:
                 return None
-            found.update(way)
+            found.append(way)
+        # Only now: from here on, what takes the place of a file shows in its folder.
         for path in paths:
-            if path not in self._seen and not seen_at(path)[1]:
+            if path not in self._seen:
+                if seen_at(path)[1]:
+                    self._links.add(path)
                 self._seen.add(path)
-            elif path not in self._seen or path in self._ways:
+            if path in self._links:
                 way = self._way(path)
                 if way is None:
                     return None
-                self._seen.add(path)
-                found.update(way)
-        return found
+                found.append(way)
+        return found[0] if len(found) == 1 else dict(ChainMap(*map(dict, found)))
 
     def holds(self, folders: Folders) -> bool:
         """Return whether folders are as they were when the way through them was checked."""
@@ -94,7 +99,8 @@ class Guard:
             way = {folder: stamp_of(folder) for folder in (*folders, real)}
             if not all(_is_settled(stamp, now) for stamp in way.values()):
                 return None
-            self._ways[path] = way
+            # The first one counts, which is older than what was seen in the folder.
+            way = self._ways.setdefault(path, way)
         return way
 
 

@@ -148,6 +148,8 @@ class TensorSource(Datasource):
 
     def _from_store(self, mip: int, box: BoundingBox, paths: list[str]) -> Voxels:
         reading = self._reading
+        if reading.guard is not None and reading.guard.is_full:
+            reading = self._reading = self._anew()
         volume = reading.volumes.get(mip)
         if volume is None:
             volume = self._levels[mip].open(self.store.spec(self._described[mip].name))
