@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from bfly.errors import Busy, NotAllowed, SourceError
-from bfly.opening import as_error, open_folder, open_regular, trail_of
+from bfly.opening import as_error, check_kind, open_folder, open_regular, trail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +32,7 @@ __all__ = [
     "regular",
     "seen_at",
     "stamp_of",
+    "stamp_to_read",
 ]
 
 SCHEMES = ("http", "https", "s3", "gs")
@@ -56,6 +57,23 @@ def stamp_of(path: str) -> Stamp:
         return _stamp(os.stat(path))
     except (OSError, ValueError):
         return None
+
+
+def stamp_to_read(path: str) -> Stamp:
+    """Give a file's stamp as `stamp_of`, before a library opens the file by its name.
+
+    Raises
+    ------
+    SourceError
+        It is no regular file: the library might wait for it for ever.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    with reading(path):
+        check_kind(status.st_mode, os.O_RDONLY)
+    return _stamp(status)
 
 
 def seen_at(path: str) -> tuple[Stamp, bool]:

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     Check = Callable[[str], None]
 
-__all__ = ["as_error", "fd_path", "open_folder", "open_regular", "trail_of", "with_reason"]
+__all__ = [
+    "as_error",
+    "check_kind",
+    "fd_path",
+    "open_folder",
+    "open_regular",
+    "trail_of",
+    "with_reason",
+]
 
 SCARCE = (errno.EMFILE, errno.ENFILE)
 """What the system says where the process, or the machine, has no file descriptor left."""
@@ -86,7 +94,7 @@ def _opened(path: str, flags: int, check: Check | None) -> int:
                 real = _place_of(found)
                 if real is not None:
                     check(real)
-                    _check_kind(os.fstat(found).st_mode, flags)
+                    check_kind(os.fstat(found).st_mode, flags)
                     return os.open(fd_path(found), flags)
             finally:
                 os.close(found)
@@ -105,10 +113,10 @@ def _open_anywhere(path: str, flags: int) -> int:
         fd = os.open(path, flags)
     except OSError:
         # A socket cannot be opened at all.
-        _check_kind(os.stat(path).st_mode, flags)
+        check_kind(os.stat(path).st_mode, flags)
         raise
     try:
-        _check_kind(os.fstat(fd).st_mode, flags)
+        check_kind(os.fstat(fd).st_mode, flags)
     except OSError:
         os.close(fd)
         raise
@@ -133,8 +141,8 @@ def _place_of(fd: int) -> str | None:
     return place
 
 
-def _check_kind(mode: int, flags: int) -> None:
-    """Raise `OSError` for what is not of the kind that is opened."""
+def check_kind(mode: int, flags: int) -> None:
+    """Raise `OSError` unless a mode is that of a folder, if `flags` ask for one, or of a file."""
     if flags & os.O_DIRECTORY:
         if not stat.S_ISDIR(mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -160,7 +168,7 @@ def _open_step_by_step(path: str, flags: int, check: Check) -> int:
             inner = os.open(folder, FOLDER | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = inner
-        _check_kind(os.stat(name or ".", dir_fd=at, follow_symlinks=False).st_mode, flags)
+        check_kind(os.stat(name or ".", dir_fd=at, follow_symlinks=False).st_mode, flags)
         return os.open(name or ".", flags | os.O_NOFOLLOW, dir_fd=at)
     finally:
         os.close(at)

@@ -1,4 +1,7 @@
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -119,3 +122,68 @@ def test_a_link_is_seen_as_one(tmp_path):
     assert is_link
     assert stamp != stamp_of(str(file))
     assert seen_at("/nowhere") == (None, False)
+
+
+def test_a_file_written_in_place_with_its_time_set_back_is_another(tmp_path):
+    """As ``rsync --inplace -t`` writes it: size, time of modification and inode stay."""
+    path = tmp_path / "a"
+    path.write_bytes(b"before")
+    status, stamp = path.stat(), stamp_of(str(path))
+    files = Files()
+    with files.open(str(path)) as (_, opened):
+        assert opened == stamp
+    end = time.monotonic() + 10
+    while path.stat().st_ctime_ns == status.st_ctime_ns and time.monotonic() < end:
+        with path.open("r+b") as file:
+            file.write(b"behind")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stamp_of(str(path)) != stamp
+    with files.open(str(path)) as (_, opened):
+        assert opened == stamp_of(str(path))
+
+
+def test_a_file_that_hangs_does_not_hold_up_others(tmp_path, monkeypatch):
+    """As one on a server that is gone: nothing waits for it but the threads that want it."""
+    for name in ("hangs", "other"):
+        (tmp_path / name).write_bytes(b"voxels")
+    files, opened, go_on = Files(), threading.Event(), threading.Event()
+    real = os.open
+
+    def slow(path, *words, **more):
+        if str(path).endswith("hangs"):
+            opened.set()
+            assert go_on.wait(30)
+        return real(path, *words, **more)
+
+    def read(name):
+        with files.open(str(tmp_path / name)) as (fd, _):
+            return os.pread(fd, 9, 0)
+
+    monkeypatch.setattr(os, "open", slow)
+    with ThreadPoolExecutor() as pool:
+        hung = pool.submit(read, "hangs")
+        assert opened.wait(30)
+        try:
+            assert pool.submit(read, "other").result(30) == b"voxels"
+            assert not hung.done()
+        finally:
+            go_on.set()
+        assert hung.result(30) == b"voxels"
+
+
+def test_threads_that_open_one_file_at_once_leave_one_open(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"voxels")
+    files, together = Files(), threading.Barrier(8)
+    before = len(os.listdir("/proc/self/fd"))
+
+    def read(_):
+        together.wait(30)
+        with files.open(str(path)) as (fd, _stamp):
+            return os.pread(fd, 9, 0)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            assert {*pool.map(read, range(8))} == {b"voxels"}
+            files.close()
+    assert len(os.listdir("/proc/self/fd")) == before

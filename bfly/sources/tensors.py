@@ -14,7 +14,7 @@ import xxhash
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.files import reading, stamp_of
+from bfly.files import reading, stamp_to_read
 from bfly.geometry import BoundingBox
 from bfly.ladder import StoredLevel, ladder
 from bfly.sources.described import Described, Memory
@@ -208,7 +208,8 @@ class TensorSource(Datasource):
         if self.store.folder is None:
             return [self.store.file or self.path]
         paths = [f"{self.store.folder}/{name}" for name in self._described[mip].names(box)]
-        self._remember({path: stamp_of(path) for path in paths if path not in self._stamps})
+        fresh = [path for path in paths if path not in self._stamps]
+        self._remember({path: stamp_to_read(path) for path in fresh})
         return paths
 
     def _anew(self) -> _Reading:
