@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import stat
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from bfly.errors import Busy, NotAllowed, SourceError
-from bfly.opening import as_error, check_kind, open_folder, open_regular, trail_of
+from bfly.opening import as_error, open_folder, open_regular, trail_of
+from bfly.reads import named, read_all, read_exactly, read_into, reading, regular
+from bfly.stamps import Stamp, seen_at, stamp_from, stamp_of, stamp_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,58 +39,8 @@ __all__ = [
 SCHEMES = ("http", "https", "s3", "gs")
 """Of the URLs that a path can be."""
 
-PIECE = 1 << 20
-"""Bytes that are read at once of a file that grows while it is read."""
-
 HANDLES = 256
 """Files that stay open while no thread reads from them; more gain little."""
-
-Stamp = tuple[int, int, int, int] | None
-"""Modification time in ns, size, inode and time of change in ns; None for a file that is not there.
-
-A program that writes into a file may set its modification time back, but not its time of change.
-"""
-
-
-def stamp_of(path: str) -> Stamp:
-    """Give what tells one state of a file from another, or None where there is no file."""
-    try:
-        return _stamp(os.stat(path))
-    except (OSError, ValueError):
-        return None
-
-
-def stamp_to_read(path: str) -> Stamp:
-    """Give a file's stamp as `stamp_of`, before a library opens the file by its name.
-
-    Raises
-    ------
-    SourceError
-        It is no regular file: the library might wait for it for ever.
-    """
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    with reading(path):
-        check_kind(status.st_mode, os.O_RDONLY)
-    return _stamp(status)
-
-
-def seen_at(path: str) -> tuple[Stamp, bool]:
-    """Give what is at a path, as `stamp_of` gives it, and whether it is a link; in one look.
-
-    The stamp of a link is its own, not that of the file where it leads.
-    """
-    try:
-        status = os.lstat(path)
-    except (OSError, ValueError):
-        return None, False
-    return _stamp(status), stat.S_ISLNK(status.st_mode)
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def is_url(path: str) -> bool:
@@ -114,7 +65,7 @@ class _Handle:
     def __init__(self, path: str, fd: int) -> None:
         self.path = path
         self.fd = fd
-        self.stamp = _stamp(os.fstat(fd))
+        self.stamp = stamp_from(os.fstat(fd))
         self.users = 0
 
 
@@ -218,7 +169,7 @@ class Files:
         Busy
             No file descriptor is left.
         """
-        return _named(self._opened(path, open_regular), path)
+        return named(self._opened(path, open_regular), path)
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
@@ -246,7 +197,7 @@ class Files:
         fd = self._opened(path, open_regular)
         try:
             with reading(path):
-                return _read_all(fd)
+                return read_all(fd)
         finally:
             os.close(fd)
 
@@ -348,14 +299,6 @@ class Files:
                 self._close(self._handles.popitem()[1])
 
 
-def _read_all(fd: int) -> bytes:
-    # As a file object does it, which takes longer to make than a small file to read.
-    parts = [os.read(fd, os.fstat(fd).st_size + 1)]
-    while parts[-1]:
-        parts.append(os.read(fd, PIECE))
-    return parts[0] if len(parts) == 2 else b"".join(parts)
-
-
 def _ends(path: str) -> Iterator[int]:
     """Yield the place of each slash of a path."""
     return (place for place, letter in enumerate(path) if letter == "/")
@@ -365,70 +308,3 @@ def _handles() -> int:
     """Return how many files may stay open, by the limit of the process (``ulimit -n``)."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return HANDLES if limit == resource.RLIM_INFINITY else min(HANDLES, max(1, limit // 4))
-
-
-def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
-    """Read `size` bytes at `offset`, all of them.
-
-    Raises
-    ------
-    SourceError
-        The file ends too early or the disk fails; `path` names it in the message.
-    """
-    with reading(path):
-        data = os.pread(fd, size, offset)
-    if len(data) == size:
-        return data
-    # A signal, or a file system of few bytes at a time, may cut a read short.
-    whole = bytearray(size)
-    read_into(fd, memoryview(whole), offset, path)
-    return bytes(whole)
-
-
-def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
-    """Read as `read_exactly`, into memory that is there: flat, of bytes, and filled whole."""
-    size, done = len(target), 0
-    with reading(path):
-        while done < size and (count := os.preadv(fd, [target[done:]], offset + done)):
-            done += count
-    if done < size:
-        raise SourceError(
-            f"{path} is truncated: {size} bytes are expected at {offset}, {done} are there."
-        )
-
-
-def regular(path: str) -> IO[bytes]:
-    """Open a file to see what it is, wherever it is; to read voxels there is `Files`.
-
-    Raises
-    ------
-    OSError
-        It cannot be opened or is not a regular file.
-    Busy
-        No file descriptor is left: that does not say that it is of no known format.
-    """
-    return _named(open_regular(path), path)
-
-
-def _named(fd: int, path: str) -> IO[bytes]:
-    """Return the file of a descriptor, which it then owns, with the name by which it is known."""
-    return open(path, "rb", opener=lambda *_: fd)
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Turn what the system says of a read into an error, but for `FileNotFoundError`.
-
-    It is `SourceError`, or `Busy` where there is no file descriptor left.
-
-    Parameters
-    ----------
-    path : str
-        Names the file in the message.
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise as_error(error, path) from error

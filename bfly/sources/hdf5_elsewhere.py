@@ -1,4 +1,4 @@
-"""HDF5 datasets whose voxels are in other files: virtual datasets and external storage.
+"""HDF5 datasets whose voxels are in other files; here virtual ones.
 
 The library looks for those files also in the working folder, and takes one that it cannot open for
 one without voxels. Here each file is found, checked and opened before HDF5 sees it.
@@ -6,10 +6,6 @@ one without voxels. Here each file is found, checked and opened before HDF5 sees
 
 from __future__ import annotations
 
-import math
-import tempfile
-from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import h5py
@@ -18,7 +14,7 @@ import numpy as np
 from bfly.errors import SourceChanged, SourceError
 from bfly.files import stamp_of
 from bfly.geometry import ceil_div
-from bfly.opening import fd_path, with_reason
+from bfly.sources.hdf5_external import Elsewhere, External, check_unchanged
 from bfly.sources.hdf5_file import Place, beside, is_unbounded, leading_to, locate, open_h5
 
 if TYPE_CHECKING:
@@ -29,41 +25,13 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Elsewhere", "elsewhere"]
+__all__ = ["elsewhere"]
 
 DEPTH = 8
 """How many virtual datasets may be sources of one another."""
 
 FILES = 10_000
 """How many parts, of this dataset and of its sources, make a dataset at most."""
-
-
-class Elsewhere:
-    """The voxels of a dataset that are in other files; of any number of axes.
-
-    Parameters
-    ----------
-    files : Files
-        The way to the files.
-    place : Place
-        The dataset.
-    """
-
-    def __init__(self, files: Files, place: Place) -> None:
-        self.files = files
-        self.place = place
-
-    def read(self, box: Sequence[slice]) -> Voxels:
-        """Read a box that is inside the dataset.
-
-        Raises
-        ------
-        SourceError
-            A file cannot be read.
-        SourceChanged
-            A file is not as it was when the dataset was opened.
-        """
-        raise NotImplementedError
 
 
 def elsewhere(
@@ -99,7 +67,7 @@ def elsewhere(
     if plist.get_layout() == h5py.h5d.VIRTUAL:
         return _Virtual(files, place, dataset, watch, (*above, place))
     if plist.get_external_count():
-        return _External(files, place, dataset, watch)
+        return External(files, place, dataset, watch)
     return None
 
 
@@ -235,71 +203,12 @@ class _Virtual(Elsewhere):
     def _source(self, part: _Part, box: list[slice]) -> Voxels:
         """Read a box of a source, which has to be as it was."""
         if part.inner is not None:
-            _check_unchanged(part.place.path, stamp_of(part.place.path), part.stamp)
+            check_unchanged(part.place.path, stamp_of(part.place.path), part.stamp)
             return part.inner.read(box)
         with open_h5(self.files, part.place.path) as (file, stamp):
-            _check_unchanged(part.place.path, stamp, part.stamp)
+            check_unchanged(part.place.path, stamp, part.stamp)
             dataset = file[part.place.name]
             if dataset.is_virtual or dataset.external:
                 raise SourceChanged(f"{part.place.path} changed on disk while it was read.")
             voxels: Voxels = dataset[tuple(box)]
             return voxels
-
-
-class _Piece(NamedTuple):
-    """A part of a file with voxels of a dataset."""
-
-    path: str
-    offset: int
-    size: int
-    stamp: Stamp
-
-
-class _External(Elsewhere):
-    def __init__(
-        self, files: Files, place: Place, dataset: Any, watch: Callable[[str], None]
-    ) -> None:
-        super().__init__(files, place)
-        self.dtype, self.shape = dataset.dtype, dataset.shape
-        self._type, self._space = dataset.id.get_type(), dataset.id.get_space()
-        left = math.prod(dataset.shape) * dataset.dtype.itemsize
-        self.pieces = []
-        for name, offset, size in dataset.external:
-            path = beside(place.path, name)
-            watch(path)
-            with leading_to(place.path, place.name, path), files.open(path) as (_, stamp):
-                needed = min(size, left)
-                if stamp is None or stamp[1] < offset + needed:
-                    raise SourceError(f"{path} is truncated: it ends before {offset + needed}.")
-            self.pieces.append(_Piece(path, offset, needed, stamp))
-            left -= needed
-        if left:
-            raise SourceError(
-                f"{place.path}: {place.name} names files for all but {left} of its bytes."
-            )
-
-    def read(self, box: Sequence[slice]) -> Voxels:
-        with ExitStack() as stack:
-            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            for piece in self.pieces:
-                fd, stamp = stack.enter_context(self.files.open(piece.path))
-                _check_unchanged(piece.path, stamp, piece.stamp)
-                plist.set_external(fd_path(fd).encode(), piece.offset, piece.size)
-            # HDF5 takes the names of files from the dataset: here from one with checked names.
-            made = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".h5"))
-            voxels: Voxels = self.files.spared(partial(self._read, made.name, plist, tuple(box)))
-            return voxels
-
-    def _read(self, made: str, plist: Any, box: tuple[slice, ...]) -> Any:
-        try:
-            with h5py.File(made, "w", locking=False) as file:
-                h5py.h5d.create(file.id, b"voxels", self._type, self._space, plist)
-                return file["voxels"][box]
-        except OSError as error:
-            message = f"{self.place.path}: {self.place.name} cannot be read: {error}."
-            raise with_reason(message) from error
-
-
-def _check_unchanged(path: str, stamp: Stamp, known: Stamp) -> None:
-    if stamp != known:
-        raise SourceChanged(f"{path} changed on disk while it was read.")
