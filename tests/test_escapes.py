@@ -21,10 +21,14 @@ import tensorstore as ts
 import tifffile
 import zarr
 
-from bfly.errors import NotAllowed
+from bfly.errors import NotAllowed, SourceChanged
 from bfly.files import Files
+from bfly.geometry import BoundingBox
+from bfly.queries.query import Query
+from bfly.sources import guard, tensors
 from bfly.tables.reading import batches
 from bfly.tables.table_source import sources_of
+from bfly.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -477,3 +481,24 @@ def test_no_table_is_read_from_elsewhere(ground: Ground, tmp_path: Path, how: st
     assert source is not None
     with pytest.raises(NotAllowed, match="not in allowed-paths"):
         next(batches(source, files))
+
+
+CHUNKED = ("zarr2", "zarr3", "sharded", "ome", "n5", "pre", "preshards", "v.zip")
+
+
+@pytest.mark.parametrize("name", CHUNKED)
+def test_in_folders_that_change_all_the_time_the_same_is_read(
+    ground: Ground, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorStore is then given what was read here."""
+    monkeypatch.setattr(guard, "TICK", 10**18)
+    files = Files([str(ground.inside)])
+    source = Volume.open(Query(path=str(ground.inside / name)), files).source
+    box = source.scales[0].box
+    np.testing.assert_array_equal(source.read(0, box), CALM)
+    part = BoundingBox((1, 2, 3), (3, 7, 8))
+    np.testing.assert_array_equal(source.read(0, part), CALM[part.slices])
+    if name != "v.zip":
+        monkeypatch.setattr(tensors, "COPIED", 100)
+        with pytest.raises(SourceChanged, match="in a folder that changes while it is read"):
+            source.read(0, box)
