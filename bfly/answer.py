@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-__all__ = ["AGE", "CORS", "Answer", "is_packable", "worth_packing"]
+__all__ = ["AGE", "EVERY", "Answer", "is_packable", "worth_packing"]
 
-CORS: Headers = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"accept-ranges, content-range, etag"),
+EVERY: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
+"""The headers of every answer: nothing is taken for a page or a script that does not say so, and
+no page of another origin shows it without being allowed to (see `bfly.guard`)."""
 
 PACKABLE = {
     "application/json",
@@ -106,7 +108,7 @@ class Answer:
         codings : sequence of str
             The content codings that the client takes (see `accepted`), for where one is of use.
         vary : sequence of str
-            The request's headers that the answer depends on.
+            The request's headers that the answer depends on, besides ``Origin``.
         extra : sequence of (bytes, bytes)
             Headers besides those of every answer; one of a same name counts instead.
         state : State, optional
@@ -114,12 +116,11 @@ class Answer:
         coding : str
             The content coding that the body has already, if any.
         """
-        headers = [(b"content-type", media_type.encode()), *CORS]
+        headers = [(b"content-type", media_type.encode()), *EVERY]
         packable = is_packable(media_type)
         # Who is not sent deflate may be sent what any other agent is, but not the reverse.
         vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
-        if vary:
-            headers.append((b"vary", ", ".join(vary).encode()))
+        headers.append((b"vary", ", ".join([*vary, "origin"]).encode()))
         sized = WORTH_PACKING <= len(body) <= MOST_PACKED
         if packable and not coding and "gzip" in codings and sized:
             packed = _packed(body)

@@ -1,4 +1,4 @@
-"""The ASGI application: protocols in front of the core, and the table of errors."""
+"""The ASGI application: protocols in front of the core."""
 
 from __future__ import annotations
 
@@ -10,22 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bfly import registry
 from bfly.admission import Abandoned, Ticket
 from bfly.answer import Answer
-from bfly.errors import (
-    Absent,
-    BadRequest,
-    Busy,
-    ButterflyError,
-    DatabaseError,
-    MissingLibrary,
-    NotAllowed,
-    SourceError,
-    TooLarge,
-)
+from bfly.errors import Absent, Busy, ButterflyError
 from bfly.making import Maker
 from bfly.negotiation import preferred
 from bfly.queries.finished import FinishedQuery
 from bfly.request import Request
 from bfly.respond import preflight, respond, send_text
+from bfly.statuses import STATUSES, status_of
 from bfly.streaming import Begun, Streamed
 from bfly.websocket import Sockets
 
@@ -44,18 +35,6 @@ log = logging.getLogger(__name__)
 
 PROMPT = 0.05
 """Seconds after which the server watches whether the client of an answer is still there."""
-
-STATUSES: dict[type[ButterflyError], int] = {
-    TooLarge: 413,
-    BadRequest: 400,
-    NotAllowed: 403,
-    Absent: 404,
-    Busy: 503,
-    MissingLibrary: 503,
-    DatabaseError: 503,
-    SourceError: 503,
-}
-"""From an error to the status that it is answered with; the first class that fits counts."""
 
 
 class Application:
@@ -101,7 +80,7 @@ class Application:
                 await send_text(send, 405, message, method, allow)
                 return
         except ButterflyError as error:
-            status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+            status = status_of(error)
             if status >= 500:
                 log.warning("%s %s: %s", status, request.path, error)
             extra = []

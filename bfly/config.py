@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["Config", "pick"]
 
 _PORT = "a whole number from 0 to 65535"
+_HOSTS = "a list of names like bfly.lab.org, .lab.org for all names below it, or *"
+_ORIGINS = "a list of origins like https://lab.org:8080, or *"
+_IMPLIED = {"http": ":80", "https": ":443"}
 
 
 def _database(name: str) -> str:
@@ -55,6 +58,27 @@ def _address(value: Any, expanded: ValidatorFunctionWrapHandler) -> Any:
     """Leave a URL and pairs like ``host=db`` as they are; make a path absolute."""
     is_address = isinstance(value, str) and re.match(r"\w+(://| *=)", value)
     return value if is_address else expanded(value)
+
+
+def _host_name(name: str) -> str:
+    """Write a name as browsers send it: in lower case, umlauts in Punycode, no dot at the end."""
+    try:
+        labels = [
+            label if label.isascii() else label.encode("idna").decode("ascii")
+            for label in name.lower().removesuffix(".").split(".")
+        ]
+    except UnicodeError:
+        raise ValueError(_HOSTS) from None
+    plain = ".".join(labels)
+    if not re.fullmatch(r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*", plain):
+        raise ValueError(_HOSTS)
+    return plain
+
+
+def _origin(origin: str) -> str:
+    """Write an origin as browsers send it: in lower case, without the port that it implies."""
+    scheme, _, host = origin.lower().partition("://")
+    return f"{scheme}://{host.removesuffix(_IMPLIED[scheme])}" if host else origin
 
 
 Port = Annotated[int, Strict(), Field(ge=0, le=65535, description=_PORT)]
@@ -93,9 +117,19 @@ class Config(Model):
     allowed_paths: Annotated[
         tuple[PathOrUrl, ...], Field(description="a list of folders and URLs")
     ] = ("/",)
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(description=_HOSTS)
+    ] = ()
     allowed_origins: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
-        Field(description="a list of origins like https://lab.org:8080, or *"),
+        tuple[
+            Annotated[
+                str,
+                Field(pattern=r"^(\*|(?i:https?)://[a-zA-Z0-9._\[\]:-]+)$"),
+                AfterValidator(_origin),
+            ],
+            ...,
+        ],
+        Field(description=_ORIGINS),
     ] = ()
     disk_cache: Annotated[
         DiskCacheSettings | None, Field(description="a mapping with folder and size")

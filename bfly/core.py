@@ -51,6 +51,9 @@ __all__ = ["Core"]
 
 log = logging.getLogger(__name__)
 
+LONGEST_KEY = 2048
+"""Characters of a key under which an answer is kept: the longest address of a tile has some 300."""
+
 NICENESS = 5
 """By how much threads in the background stand back: they get a third of what others do of a core
 that all want."""
@@ -127,9 +130,10 @@ class Core:
         Returns
         -------
         bool
-            Whether it is kept.
+            Whether it is kept; neither large answers are, nor those with long keys.
         """
-        return answer.nbytes <= WHOLE and self._cache.set(key, answer) == 0
+        small = answer.nbytes <= WHOLE and len(key) <= LONGEST_KEY
+        return small and self._cache.set(key, answer) == 0
 
     def admit(self, d_query: DataQuery) -> None:
         """Take the memory that the answer to a request for voxels needs.

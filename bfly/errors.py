@@ -14,7 +14,7 @@
     └── SourceError       a channel's file cannot be used
         └── SourceChanged it changed on disk while it was read
 
-`bfly.application` holds the one table from these classes to HTTP statuses.
+`bfly.statuses` holds the one table from these classes to HTTP statuses.
 """
 
 __all__ = [

@@ -16,15 +16,30 @@ FAIL_ON_DEFLATE = (b"python-requests/",)
 reader is ``requests`` with its decoding switched off."""
 
 
-@lru_cache(maxsize=256)
+LONGEST_KEPT = 512
+"""Bytes of a header up to which what it means is kept; what browsers send has fewer than 200."""
+
+
 def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
-    """Tell which of `CODINGS` may be sent.
+    """Return which of `CODINGS` may be sent.
 
     Parameters
     ----------
     accept, agent : bytes
         The request's ``Accept-Encoding`` and ``User-Agent``.
     """
+    read = _accepted if len(accept) <= LONGEST_KEPT else _accepted.__wrapped__
+    return read(accept, agent.startswith(FAIL_ON_DEFLATE))
+
+
+def preferred(accept: bytes, offered: tuple[str, ...]) -> str:
+    """Return the media type that ``Accept`` prefers of those offered; "" if it names none."""
+    read = _preferred if len(accept) <= LONGEST_KEPT else _preferred.__wrapped__
+    return read(accept, offered)
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: bytes, fails_on_deflate: bool) -> tuple[str, ...]:
     refused = {}
     for part in accept.lower().split(b","):
         coding, _, quality = part.partition(b";")
@@ -32,15 +47,14 @@ def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
         refused[coding.strip()] = bool(value) and value.rstrip(b"0") in (b"0.", b"")
     taken = {
         "zstd": refused.get(b"zstd") is False,
-        "deflate": refused.get(b"deflate") is False and not agent.startswith(FAIL_ON_DEFLATE),
+        "deflate": refused.get(b"deflate") is False and not fails_on_deflate,
         "gzip": refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False,
     }
     return tuple(name for name in CODINGS if taken[name])
 
 
 @lru_cache(maxsize=256)
-def preferred(accept: bytes, offered: tuple[str, ...]) -> str:
-    """Give the media type that ``Accept`` prefers of those offered; none ("") if it names none."""
+def _preferred(accept: bytes, offered: tuple[str, ...]) -> str:
     qualities = {}
     for part in accept.decode("latin-1").lower().split(","):
         name, *parameters = (word.strip() for word in part.split(";"))

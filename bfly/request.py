@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import BadRequest, TooLarge
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from bfly.websocket import Receive
 
 __all__ = ["Request"]
+
+_LENGTH = re.compile(rb"\d{1,19}")
 
 
 class Request:
@@ -58,7 +61,9 @@ class Request:
     @property
     def address(self) -> str:
         """The server's, as the client calls it: scheme, host and port."""
-        return f"{self._scope['scheme']}://{self.headers.get(b'host', b'').decode('latin-1')}"
+        host = self.headers.get(b"host", b"").decode("latin-1")
+        # A client that does not call it by a name speaks HTTP/1.0, and knows an IPv4 address.
+        return f"{self._scope['scheme']}://{host or '{}:{}'.format(*self._scope['server'])}"
 
     async def body(self, largest: int) -> bytes:
         """Read what is posted.
@@ -68,12 +73,14 @@ class Request:
         TooLarge
             It is, or says that it is, more than `largest` bytes; no more are kept.
         BadRequest
-            The client went away before its end.
+            The client went away before its end, or says no number as its length.
         """
-        stated = self.headers.get(b"content-length", b"0")
+        stated = _LENGTH.fullmatch(self.headers.get(b"content-length", b"0"))
+        if stated is None:
+            raise BadRequest("The Content-Length is not a number of bytes.")
         body, more = bytearray(), True
         while more:
-            if max(len(body), int(stated)) > largest:
+            if max(len(body), int(stated[0])) > largest:
                 raise TooLarge(f"The body takes more than the {largest} bytes that are allowed.")
             message = await self._receive()
             if message["type"] == "http.disconnect":

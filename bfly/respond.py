@@ -1,7 +1,8 @@
-"""From an answer to an HTTP response: conditions, ranges, HEAD, CORS.
+"""From an answer to an HTTP response: conditions, ranges, HEAD, preflights.
 
 The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch
-standard (CORS), with what Chrome asks before it lets a public page reach an intranet.
+standard (CORS), with what Chrome asks before it lets a public page reach an intranet. Which pages
+may ask at all is decided before (see `bfly.guard`), which also adds what CORS takes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bfly.answer import CORS
+from bfly.answer import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
 
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-__all__ = ["outcome", "place_of", "preflight", "respond", "send_text"]
+__all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "respond", "send_text"]
 
-_RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(rb"bytes=(\d{0,19})-(\d{0,19})")
+"""One range of bytes. No body has more bytes than 19 digits can count."""
+
+_NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]{1,1000}")
+"""Names of headers (RFC 9110, 5.6.2) with commas between them."""
 
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"range"})
+
+_VARY = (b"vary", b"origin")
 
 _NOTHING = {"type": "http.response.body", "body": b""}
 
@@ -120,16 +127,31 @@ async def send_text(
 ) -> None:
     """Send a plain message, as errors are."""
     kind = (b"content-type", b"text/plain; charset=utf-8")
-    await _send(send, status, [kind, *CORS, *(extra or [])], f"{text}\n".encode(), method)
+    await _send(send, status, [kind, *EVERY, _VARY, *(extra or [])], f"{text}\n".encode(), method)
+
+
+async def refuse_handshake(
+    scope: Mapping[str, Any], send: Send, status: int, reason: str, extra: Headers = ()
+) -> None:
+    """Answer the handshake of a websocket with a status and the reason, where the server can."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "reason": reason[:100]})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *EVERY, *extra]
+    start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": f"{reason}\n".encode()})
 
 
 async def preflight(request: Request, send: Send) -> None:
-    """Tell a browser that its page may ask."""
+    """Tell a browser that its page may ask; whether it may has been checked."""
     headers = request.headers
+    names = headers.get(b"access-control-request-headers", b"")
     allowed = [
-        *CORS,
+        *EVERY,
+        _VARY,
         (b"access-control-allow-methods", b"GET, HEAD, OPTIONS, POST"),
-        (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"*")),
+        (b"access-control-allow-headers", names if _NAMES.fullmatch(names) else b"*"),
         (b"access-control-max-age", b"86400"),
     ]
     if b"access-control-request-private-network" in headers:

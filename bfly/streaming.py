@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bfly.admission import Abandoned, Ticket
-from bfly.answer import CORS, is_packable, worth_packing
+from bfly.answer import EVERY, is_packable, worth_packing
 from bfly.encoders.encoder import GZIP, packed_parts
 from bfly.errors import ButterflyError
 from bfly.respond import outcome, place_of
@@ -73,7 +73,7 @@ class Streamed:
         pooled = partial(pool.run, ticket)
         size = self.size
         status, start, stop = outcome(request.headers, b"", size)
-        headers = [(b"content-type", self.media_type.encode()), *CORS]
+        headers = [(b"content-type", self.media_type.encode()), *EVERY]
         headers.append((b"cache-control", b"no-store"))
         if size is not None:
             headers.append((b"accept-ranges", b"bytes"))
@@ -81,15 +81,16 @@ class Streamed:
                 headers.append(place_of(status, start, stop, size))
         if status not in (200, 206):
             return Begun(request, status, headers, iter(()), None, pool, ticket)
+        packable = size is not None and is_packable(self.media_type)
+        headers.append((b"vary", b"accept-encoding, origin" if packable else b"origin"))
         parts: Iterator[Part] = await pooled(self.parts, start)
         first: Part | None = await pooled(next, parts, None)
         left = None if size is None else stop - start
-        if size is not None and is_packable(self.media_type):
-            headers.append((b"vary", b"accept-encoding"))
-            if first is not None and "gzip" in request.codings and worth_packing(first[:PIECE]):
-                headers.append((b"content-encoding", b"gzip"))
-                parts, left = packed_parts(itertools.chain([first], parts), GZIP), None
-                first = await pooled(next, parts, None)
+        wanted = packable and "gzip" in request.codings
+        if wanted and first is not None and worth_packing(first[:PIECE]):
+            headers.append((b"content-encoding", b"gzip"))
+            parts, left = packed_parts(itertools.chain([first], parts), GZIP), None
+            first = await pooled(next, parts, None)
         if left is not None:
             headers.append((b"content-length", b"%d" % left))
         return Begun(request, status, headers, parts, first, pool, ticket, left)

@@ -7,13 +7,13 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-
 from bfly.application import Application
 from bfly.config import Config
 from bfly.core import Core
 from bfly.errors import ButterflyError
+from bfly.guard import Guard
 from bfly.metrics import Measured
+from bfly.serving import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
 
 __all__ = ["Webserver", "listen"]
-
-LARGEST_MESSAGE = 16 << 20
-"""Bytes of a websocket's message from which on it is not read, but the connection closed; a shorter
-one that is too long still is answered."""
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +49,8 @@ class Webserver:
         self._config = config
         self._core = Core(db)
         application = Application(self._core, config)
-        self._application = Measured(application, application.prefixes)
-        self._server: uvicorn.Server | None = None
+        self._application = Measured(Guard(application, config), application.prefixes)
+        self._server: Server | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
@@ -77,18 +73,7 @@ class Webserver:
         host = self._config.host
         listener = listen(host, wanted, self.shared)
         self.port = listener.getsockname()[1]
-        settings = uvicorn.Config(
-            self._application,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            ws_max_size=LARGEST_MESSAGE,
-        )
-        self._server = uvicorn.Server(settings)
+        self._server = Server(self._application)
         level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:

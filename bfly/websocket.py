@@ -12,10 +12,13 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bfly.errors import Absent, BadRequest, ButterflyError, NotAllowed
+from bfly.descriptors import most_connections
+from bfly.errors import Absent, Busy, ButterflyError
 from bfly.protocols.protocol import by_token, channel_words
 from bfly.queries.info import InfoQuery
+from bfly.respond import refuse_handshake
 from bfly.rooms import Client, Rooms
+from bfly.statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -48,24 +51,34 @@ class Sockets:
     core : Core
         Knows the edits.
     config : Config
-        What is served, and pages of which origins may edit.
+        What is served.
     """
 
     def __init__(self, core: Core, config: Config) -> None:
         self._core, self._config = core, config
         self._rooms = Rooms(core)
+        self._most = most_connections() // 2
+        self._connected = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak with a client until it, or the server, is done."""
         await receive()
-        words: dict[str, Any] = {}
+        self._connected += 1
         try:
             words = self._words(scope)
             await self._rooms.ask(InfoQuery(method="websocket:restore", **words))
         except ButterflyError as error:
-            log.info("A websocket of %s is refused: %s", scope["path"], error)
-            await _refuse(scope, send, error)
-            return
+            log.info("A websocket of %s is refused: %s", scope["path"][:200], str(error)[:200])
+            extra = [(b"retry-after", b"%d" % error.retry_after)] if isinstance(error, Busy) else []
+            await refuse_handshake(scope, send, status_of(error), str(error), extra)
+        else:
+            await self._speak(scope, receive, send, words)
+        finally:
+            self._connected -= 1
+
+    async def _speak(
+        self, scope: Scope, receive: Receive, send: Send, words: Mapping[str, Any]
+    ) -> None:
         await send({"type": "websocket.accept"})
         client = Client(send)
         sending = asyncio.ensure_future(client.send_all())
@@ -87,17 +100,13 @@ class Sockets:
 
         Raises
         ------
-        NotAllowed
-            The page of another origin asks.
         Absent, BadRequest
             There is no such channel.
+        Busy
+            Half of all connections that there may be are websockets.
         """
-        headers = dict(scope["headers"])
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        host = headers.get(b"host", b"").decode("latin-1")
-        allowed = self._config.allowed_origins
-        if origin and origin.partition("://")[2] != host and not {origin, "*"} & {*allowed}:
-            raise NotAllowed(f"The origin {origin} is not in allowed-origins {list(allowed)}.")
+        if self._connected > self._most:
+            raise Busy(f"There are {self._most} websockets, as many as there may be.")
         prefix, _, rest = scope["path"].lstrip("/").partition("/")
         if prefix != "ws":
             raise Absent(f"There is no websocket at {scope['path']}, only /ws/TOKEN/CHANNEL.")
@@ -106,7 +115,7 @@ class Sockets:
             raise Absent(f"There is nothing below {channel.name}, such as {below}.")
         return {"name": channel.name, **channel_words(channel), "who": (scope["client"] or [""])[0]}
 
-    async def _listen(self, client: Client, words: dict[str, Any], receive: Receive) -> None:
+    async def _listen(self, client: Client, words: Mapping[str, Any], receive: Receive) -> None:
         """Do what a client says until it is gone."""
         while (message := await receive())["type"] == "websocket.receive":
             known = client.position
@@ -134,16 +143,3 @@ def _read(message: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
     if action not in ACTIONS:
         return "restore", {}, f"The action {action} is not in {list(ACTIONS)}."
     return action, said, ""
-
-
-async def _refuse(scope: Scope, send: Send, error: ButterflyError) -> None:
-    """Answer the handshake with a status and the reason, where the server can."""
-    statuses = {NotAllowed: 403, Absent: 404, BadRequest: 400}
-    status = next((s for kind, s in statuses.items() if isinstance(error, kind)), 503)
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "reason": str(error)[:100]})
-        return
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
-    await send(start)
-    await send({"type": "websocket.http.response.body", "body": f"{error}\n".encode()})

@@ -42,6 +42,7 @@ def test_the_defaults_are_those_of_the_table():
         "max-cutout-size": 512,
         "pyramid": {"folder": None, "size": 10240},
         "allowed-paths": ("/",),
+        "allowed-hosts": (),
         "allowed-origins": (),
         "developer-mode": False,
         "db-type": None,

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     import httpx
 
+LONG = [
+    f"bytes={start}-{stop}"
+    for nines in ["9" * 4301]
+    for start, stop in [("0", nines), (nines, ""), ("", nines), (nines, nines)]
+]
+"""More digits than Python turns into a number."""
+
 CHUNK = "/pre/exp::sam::dat/seg/0/0-64_0-64_0-64"
 
 
@@ -68,7 +75,7 @@ def test_ranges(client, volume, asked: str, part: slice) -> None:
     assert got.headers["content-length"] == str(stop - start)
 
 
-@pytest.mark.parametrize("asked", ["bytes=9-3", "lines=1-2", "bytes=-", "bytes=0-1,4-5"])
+@pytest.mark.parametrize("asked", ["bytes=9-3", "lines=1-2", "bytes=-", "bytes=0-1,4-5", *LONG])
 def test_a_range_that_is_none_is_ignored(client, volume, asked: str) -> None:
     got = client.get(CHUNK, headers={"range": asked})
     assert (got.status_code, got.content) == (200, volume.tobytes())
@@ -149,10 +156,15 @@ def test_accept_encoding(accept: bytes, answer: bool) -> None:
 
 
 def test_cors(client) -> None:
+    page = "https://neuroglancer-demo.appspot.com"
     for path in (CHUNK, "/api/experiments", "/nothing"):
-        assert client.get(path).headers["access-control-allow-origin"] == "*"
+        got = client.get(path, headers={"origin": page})
+        assert got.headers["access-control-allow-origin"] == page
+        assert "etag" in got.headers["access-control-expose-headers"]
+        assert "origin" in got.headers["vary"]
+        assert "origin" in client.get(path).headers["vary"]
     asked = {
-        "origin": "https://neuroglancer.example",
+        "origin": page,
         "access-control-request-method": "GET",
         "access-control-request-headers": "authorization,range",
         "access-control-request-private-network": "true",
@@ -162,6 +174,30 @@ def test_cors(client) -> None:
     assert got.headers["access-control-allow-headers"] == "authorization,range"
     assert got.headers["access-control-allow-private-network"] == "true"
     assert "GET" in got.headers["access-control-allow-methods"]
+    for names in ("x" * 2000, "a;b"):
+        asked["access-control-request-headers"] = names
+        assert client.options(CHUNK, headers=asked).headers["access-control-allow-headers"] == "*"
+
+
+def test_no_answer_is_taken_for_what_it_is_not(client) -> None:
+    answers = [
+        client.get(CHUNK),
+        client.head(CHUNK),
+        client.get(CHUNK, headers={"range": "bytes=0-3"}),
+        client.get(CHUNK, headers={"if-none-match": "*"}),
+        client.get("/nothing"),
+        client.put(CHUNK),
+        client.options(CHUNK),
+        client.get("/healthz", headers={"host": "evil.example"}),
+        client.get("/healthz", headers={"origin": "https://evil.example"}),
+        client.get("/healthz", headers={"padding": "x" * 100_000}),
+    ]
+    assert [got.status_code for got in answers] == [
+        *(200, 200, 206, 304, 404, 405, 204, 403, 403, 431)
+    ]
+    for got in answers:
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

@@ -182,7 +182,11 @@ def test_what_is_no_channel_of_labels(server: Webserver, path: str, status: int,
         ([], "http://127.0.0.1:1", False),
         (["https://elsewhere.org"], "https://elsewhere.org", True),
         (["https://elsewhere.org"], "https://elsewhere.org.evil.com", False),
-        (["*"], "https://elsewhere.org", True),
+        # All pages of the web may read then, but not edit.
+        (["*"], "https://elsewhere.org", False),
+        (["*", "https://elsewhere.org"], "https://elsewhere.org", True),
+        ([], "https://neuroglancer-demo.appspot.com", False),
+        ([], "http://localhost:8080", False),
     ],
 )
 def test_pages_of_which_origins_may_edit(

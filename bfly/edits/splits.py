@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ __all__ = ["Split"]
 
 LARGEST = 2**62
 """Of a region and of a coordinate."""
+
+_WHOLE = re.compile("[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Split:
             It is none.
         """
         parts = text.split(":") if isinstance(text, str) else []
-        if len(parts) != 8 or not all(part.isascii() and part.isdigit() for part in parts):
+        if len(parts) != 8 or not all(map(_WHOLE.fullmatch, parts)):
             raise BadRequest(
                 f"The split {text} is not id:region:x0:x1:y0:y1:z0:z1, eight whole numbers."
             )

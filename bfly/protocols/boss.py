@@ -49,7 +49,7 @@ MOST = 2**64 - 1
 
 SERVICES = ("boundingbox", "collection", "coord", "cutout", "downsample", "ids", "meta", "reserve")
 
-_SPAN = re.compile(r"(-?\d{1,18}):(-?\d{1,18})")
+_SPAN = re.compile(r"(-?[0-9]{1,18}):(-?[0-9]{1,18})")
 
 
 class BossDB(Protocol):

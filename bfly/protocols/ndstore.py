@@ -32,7 +32,7 @@ __all__ = ["CutoutQuery", "NDStore", "ProjectQuery"]
 
 SERVICES = ("sd", "ca")
 
-_SPAN = re.compile(r"(-?\d{1,18})(?:,(-?\d{1,18}))?")
+_SPAN = re.compile(r"(-?[0-9]{1,18})(?:,(-?[0-9]{1,18}))?")
 
 
 class ProjectQuery(DatasetQuery):

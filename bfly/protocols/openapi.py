@@ -12,7 +12,6 @@ from typing_extensions import override
 
 import bfly
 from bfly import registry
-from bfly.application import STATUSES
 from bfly.errors import Absent, BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.protocols.api import GROUP, METHODS
@@ -20,6 +19,7 @@ from bfly.protocols.protocol import Protocol
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
+from bfly.statuses import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

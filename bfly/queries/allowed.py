@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ class Allowed(ABC):
         BadRequest
             It is not allowed; the message names the word and says what is.
         """
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
+"""A whole number as text, with as many digits as the largest float has, and some more."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +124,15 @@ def whole_number(name: str, value: Any, lowest: int | None = None, highest: int 
     """
     lowest = -highest if lowest is None else lowest
     try:
+        # Python would also take underscores and the digits of other scripts.
+        if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
+            raise ValueError
         number = int(value)
         if isinstance(value, float) and number != value:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise BadRequest(f"The {name} {value} is not a whole number.") from None
+        shown = value if len(str(value)) <= 100 else f"{str(value)[:100]}…"
+        raise BadRequest(f"The {name} {shown} is not a whole number.") from None
     if not lowest <= number <= highest:
         raise BadRequest(f"The {name} {number} is not from {lowest} to {highest}.")
     return number

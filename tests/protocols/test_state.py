@@ -29,15 +29,43 @@ def test_what_is_posted_is_had_at_the_address_that_is_answered(client, tmp_path)
     got = client.get(address)
     assert got.content == b'{"layers": ["\xc2\xb5"]}'
     assert got.headers["cache-control"].endswith("immutable")
-    assert got.headers["access-control-allow-origin"] == "*"
     (file,) = (tmp_path / "bfly-states").iterdir()
     assert address.endswith(f"/{file.name}")
 
 
-def test_a_page_from_elsewhere_may_post(client) -> None:
-    asked = {"origin": "http://elsewhere", "access-control-request-method": "POST"}
-    got = client.options("/state", headers=asked)
-    assert "POST" in got.headers["access-control-allow-methods"]
+def test_a_page_from_elsewhere_may_post_where_it_is_named(serve, make_tree, tmp_path) -> None:
+    page = {"origin": "https://lab.org"}
+    asked = {**page, "access-control-request-method": "POST"}
+    words = {"db-path": str(tmp_path / "bfly.db"), "allowed-origins": ["https://lab.org"]}
+    with serve(make_tree(**words)) as client:
+        got = client.options("/state", headers=asked)
+        assert "POST" in got.headers["access-control-allow-methods"]
+        got = client.post("/state", content=b"{}", headers=page)
+        assert got.status_code == 200
+        assert got.headers["access-control-allow-origin"] == "https://lab.org"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"origin": "https://elsewhere.org"},
+        {"origin": "https://neuroglancer-demo.appspot.com"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {
+            "sec-fetch-site": "cross-site",
+            "sec-fetch-mode": "navigate",
+            "sec-fetch-dest": "document",
+        },
+    ],
+)
+def test_a_page_that_is_not_named_may_not_post(client, tmp_path, page) -> None:
+    asked = {**page, "access-control-request-method": "POST"}
+    assert client.options("/state", headers=asked).status_code == 403
+    got = client.post("/state", content=b"{}", headers=page)
+    assert got.status_code == 403
+    assert "allowed-origins" in got.text
+    assert not (tmp_path / "bfly-states").exists()
 
 
 def test_bodies_are_bounded_before_they_are_kept(client) -> None:

@@ -1,0 +1,232 @@
+"""A connection of a client, with limits on what it may send and on the time it may take for it.
+
+These are uvicorn's protocols. What they lack is added: they bound neither heads nor times.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from bfly.answer import EVERY
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn import Config
+
+__all__ = ["Connection", "State", "WebsocketConnection"]
+
+log = logging.getLogger(__name__)
+
+LARGEST_HEAD = 64 << 10
+"""Bytes of a request's line and headers. Browsers and proxies send at most a few KiB."""
+
+MOST_PIPELINED = 64
+"""Requests that a client may send ahead of the answers; browsers send none."""
+
+MOST_UNTAKEN = 64 << 10
+"""Bytes of answers to pings that may wait for a client which takes nothing."""
+
+
+class State(ServerState):
+    """What the connections of a server have in common.
+
+    Attributes
+    ----------
+    waiting, receiving : dict
+        The connections of which a head, or the rest of a body, is to come, and since when in
+        seconds of the event loop; the longest first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[Connection, float] = {}
+        self.receiving: dict[Connection, float] = {}
+        self._told = -60.0
+
+    def tell_full(self, most: int, now: float) -> None:
+        """Log that there are too many connections, at most once a minute."""
+        if now - self._told >= 60:
+            self._told = now
+            log.warning(
+                "There are %d connections, as many as the limit of open files (ulimit -n) allows: "
+                "the longest silent are closed, or new ones answered 503.",
+                most,
+            )
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that speaks HTTP.
+
+    Where there are as many as ``limit_concurrency``, a new one takes the place of that from which
+    a head is awaited for longest; it is answered 503 only if there is none.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: State,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._state = server_state
+        self._most = self.limit_concurrency
+        # uvicorn would refuse requests of connections that are open already.
+        self.limit_concurrency = None
+        self._unread = 0
+        self._in_head = True
+        self._ended = False
+        self._refusal: tuple[int, str] | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        now, waiting = self.loop.time(), self._state.waiting
+        waiting[self] = now
+        if self._most is None or len(self.connections) <= self._most:
+            return
+        self._state.tell_full(self._most, now)
+        longest = next(iter(waiting))
+        if longest is self:
+            self.answer(503, "There are too many connections now.")
+        else:
+            longest.cut()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._ended = False
+        self._unread += len(data)
+        super().data_received(data)
+        if not self._in_head:
+            self._unread = 0
+            if self not in self._state.receiving and not self.transport.is_closing():
+                self._state.receiving[self] = self.loop.time()
+        elif self._ended:
+            self._unread = 0
+        elif self._unread > LARGEST_HEAD:
+            self.answer(*_HEAD_TOO_LARGE)
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._state.waiting.pop(self, None)
+        if self._unread > LARGEST_HEAD:
+            sizes = (len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + sum(sizes) > LARGEST_HEAD:
+                self._refuse(*_HEAD_TOO_LARGE)
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._refuse(400, "There are too many requests before their answers.")
+        self._in_head = False
+        super().on_headers_complete()
+
+    @override
+    def on_message_complete(self) -> None:
+        self._in_head = self._ended = True
+        self._state.receiving.pop(self, None)
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._state.waiting[self] = self.loop.time()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_head and not self.pipeline and not self.transport.is_closing():
+            self._state.waiting[self] = self.loop.time()
+
+    @override
+    def handle_websocket_upgrade(self) -> None:
+        self._forget()
+        super().handle_websocket_upgrade()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self.answer(*(self._refusal or (400, msg)))
+
+    def is_silent(self) -> bool:
+        """Return whether nothing of the awaited head has come."""
+        return self._unread == 0
+
+    def cut(self) -> None:
+        """Close the connection at once; what is still to be sent is let go of."""
+        self._forget()
+        self.transport.abort()
+
+    def answer(self, status: int, text: str) -> None:
+        """Write an answer of the server's own, unless another is begun, and close."""
+        self._forget()
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        # The last cycle of a pipeline has not begun, but one before it may have.
+        if not begun and not self.pipeline:
+            self.transport.write(_plain(status, text))
+        self.transport.close()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """End the parser, which then calls `send_400_response`."""
+        self._refusal = status, text
+        raise ValueError(text)
+
+    def _forget(self) -> None:
+        self._state.waiting.pop(self, None)
+        self._state.receiving.pop(self, None)
+
+
+class WebsocketConnection(WebSocketsSansIOProtocol):
+    """A connection that speaks as a websocket."""
+
+    _untaken = 0
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # The head comes whole. If it does not get through, its line or a header is too long, or
+        # it has too many; uvicorn then neither answers nor closes.
+        if not self.handshake_initiated and not self.transport.is_closing():
+            output = b"".join(self.conn.data_to_send())
+            self.transport.write(output or _plain(400, "This is no handshake of a websocket."))
+            self.transport.close()
+
+    @override
+    def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is None:
+            self.transport.close()
+        else:
+            super().handle_parser_exception()
+
+    @override
+    def handle_ping(self) -> None:
+        self._untaken = 0 if self.writable.is_set() else self._untaken + 127
+        if self._untaken > MOST_UNTAKEN:
+            self.transport.abort()
+        else:
+            super().handle_ping()
+
+
+_HEAD_TOO_LARGE = 431, f"The line and headers take more than the {LARGEST_HEAD} bytes allowed."
+
+
+def _plain(status: int, text: str) -> bytes:
+    body = f"{text}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *EVERY,
+        *([(b"retry-after", b"2")] if status == 503 else []),
+    ]
+    line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+    return b"\r\n".join([line, *(b": ".join(header) for header in headers), b"", body])

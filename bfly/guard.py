@@ -1,0 +1,109 @@
+"""What comes before every answer: the checks of ``Host`` and ``Origin``, websockets included."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import ButterflyError, NotAllowed
+from bfly.hosts import Hosts
+from bfly.origins import Origins
+from bfly.respond import refuse_handshake, send_text
+from bfly.statuses import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bfly.answer import Headers
+    from bfly.config import Config
+
+    Scope = Mapping[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["Guard"]
+
+log = logging.getLogger(__name__)
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+MOST_TOLD = 100
+"""Refusals that are remembered as logged, so that each is logged once; then they are forgotten."""
+
+
+class Guard:
+    """An ASGI application around another, which answers for that what is not allowed.
+
+    Parameters
+    ----------
+    application : callable
+        The other.
+    config : Config
+        Has the allowed hosts and origins.
+    """
+
+    def __init__(self, application: Application, config: Config) -> None:
+        self._application = application
+        self._hosts = Hosts(config.host, config.allowed_hosts)
+        self._origins = Origins(config.allowed_origins)
+        self._told: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, as ASGI 3 has it."""
+        sent = scope["headers"]
+        headers = dict(sent)
+        try:
+            hosts = [value for name, value in sent if name == b"host"]
+            self._hosts.check(hosts, scope["http_version"])
+            host = hosts[0].decode("latin-1") if hosts else ""
+            granted = self._origins.check(headers, host, _writes(scope, headers))
+        except ButterflyError as error:
+            self._tell(error)
+            await _refuse(scope, receive, send, error)
+            return
+        if granted:
+            send = _granting(granted, send)
+        await self._application(scope, receive, send)
+
+    def _tell(self, error: ButterflyError) -> None:
+        text = str(error)
+        if isinstance(error, NotAllowed) and text not in self._told:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            self._told.add(text)
+            log.warning("%s", text)
+
+
+def _writes(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    if scope["type"] == "websocket":
+        return True
+    method = scope["method"]
+    if method == "OPTIONS":
+        wanted = headers.get(b"access-control-request-method", b"GET")
+        return wanted.decode("latin-1").upper() not in READING
+    return method not in READING
+
+
+def _granting(granted: Headers, send: Send) -> Send:
+    """Return a `send` that adds headers to the answer."""
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            # A page that may read an answer may also show it as a picture.
+            headers = [h for h in message["headers"] if h[0] != b"cross-origin-resource-policy"]
+            message = {**message, "headers": [*headers, *granted]}
+        await send(message)
+
+    return sending
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: ButterflyError) -> None:
+    status = status_of(error)
+    if scope["type"] == "websocket":
+        await receive()
+        await refuse_handshake(scope, send, status, str(error))
+    else:
+        # What is refused for one page is not so for another.
+        extra = [(b"cache-control", b"no-store")]
+        await send_text(send, status, str(error), scope["method"], extra)

@@ -1,0 +1,136 @@
+"""The names by which a server may be called: the check of ``Host`` against DNS rebinding.
+
+A page of ``evil.example`` whose name suddenly resolves to this machine is same-origin with the
+server in the eyes of a browser. Only the name that the browser sends in ``Host`` shows it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from bfly.errors import BadRequest, NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Hosts", "hostname"]
+
+_HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{0,5})?")
+"""A host as browsers send it: an IPv6 address in brackets, or a name or IPv4 address; a port."""
+
+MOST_KEPT = 1000
+"""Values of ``Host`` that are remembered as checked; all are forgotten when there are more."""
+
+
+class Hosts:
+    """Decides whether a request is for this server.
+
+    Allowed are all IP addresses (a page cannot be served from one that it does not own),
+    ``localhost`` and names below it, the names of the machine, the configured host, and
+    `allowed`.
+
+    Parameters
+    ----------
+    listening : str
+        The address that the server listens on. The full name of the machine is looked up only
+        where it can be reached from other machines.
+    allowed : sequence of str
+        Names as of ``allowed-hosts``, in lower case: ``.lab.org`` allows ``lab.org`` and all
+        names below it, ``*`` all names.
+    """
+
+    def __init__(self, listening: str, allowed: Sequence[str] = ()) -> None:
+        self._allowed = tuple(allowed)
+        self._all = "*" in allowed
+        self._below = tuple(name for name in allowed if name.startswith("."))
+        own = socket.gethostname().lower()
+        short = own.partition(".")[0]
+        self._names = {"localhost", own, short, f"{short}.local", listening.lower()}
+        self._names |= {name.removeprefix(".") for name in allowed}
+        self._checked: set[bytes] = set()
+        if not _is_loopback(listening):
+            # DNS may take half a minute, for which no request waits.
+            threading.Thread(target=self._learn_full_name, daemon=True).start()
+
+    def check(self, sent: Sequence[bytes], http_version: str) -> None:
+        """Check the ``Host`` of a request.
+
+        Parameters
+        ----------
+        sent : sequence of bytes
+            Each ``Host`` header of the request.
+        http_version : str
+            HTTP/1.0 has requests without one. Browsers never send such, probes of load
+            balancers do, so these are allowed.
+
+        Raises
+        ------
+        BadRequest
+            There is none, more than one, or it is no host.
+        NotAllowed
+            The server is not known by this name; the message has the line to add.
+        """
+        if len(sent) == 1 and sent[0] in self._checked:
+            return
+        if not sent and http_version == "1.0":
+            return
+        if len(sent) != 1:
+            raise BadRequest(f"There are {len(sent)} headers Host; allowed is one.")
+        name = hostname(sent[0].decode("latin-1"))
+        if name is None:
+            text = sent[0][:100].decode("latin-1")
+            raise BadRequest(f"The header Host is {text!r}; allowed is a host and perhaps a port.")
+        if not self._is_allowed(name):
+            names = ", ".join([*self._allowed, name])
+            raise NotAllowed(
+                f"The host {name} is not known as a name of this server. If it is one, "
+                f"add to the configuration: allowed-hosts: [{names}]"
+            )
+        if len(self._checked) >= MOST_KEPT:
+            self._checked.clear()
+        self._checked.add(sent[0])
+
+    def _is_allowed(self, name: str) -> bool:
+        return (
+            self._all
+            or name in self._names
+            or name.endswith((".localhost", *self._below))
+            or _is_address(name)
+        )
+
+    def _learn_full_name(self) -> None:
+        self._names.add(socket.getfqdn().lower())
+
+
+def hostname(host: str) -> str | None:
+    """Return the host without its port, in lower case and without the dot of the root.
+
+    Parameters
+    ----------
+    host : str
+        As in the header ``Host``.
+
+    Returns
+    -------
+    str or None
+        An IPv6 address without its brackets; None if the text is no host.
+    """
+    found = _HOST.fullmatch(host.lower())
+    return found[1].strip("[]").removesuffix(".") or None if found else None
+
+
+def _is_address(name: str) -> bool:
+    # Other spellings, such as 127.1 or 2130706433, are written out by browsers before they ask.
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)

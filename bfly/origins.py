@@ -1,0 +1,149 @@
+"""Which pages may use the server: the check of ``Origin``, and the headers of CORS.
+
+A browser says from which page a request comes, by ``Origin`` or, to addresses that it trusts
+(HTTPS and loopback), by ``Sec-Fetch-Site``. Programs that are no browser send neither and are
+not concerned.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bfly.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bfly.answer import Headers
+
+__all__ = ["NEUROGLANCERS", "Origins"]
+
+NEUROGLANCERS = (
+    "https://neuroglancer-demo.appspot.com",  # Google, who make Neuroglancer
+    "https://spelunker.cave-explorer.org",  # Allen Institute and Princeton, for CAVE
+    "https://ngl.cave-explorer.org",  # Allen Institute and Princeton, for CAVE
+    "https://neuromancer-seung-import.appspot.com",  # Seung lab, Princeton
+    "https://clio-ng.janelia.org",  # FlyEM, HHMI Janelia
+    "https://neuroglancer.bossdb.io",  # BossDB, Johns Hopkins APL
+)
+"""Public deployments of Neuroglancer that may read unless the configuration says otherwise: each
+serves the one program, and none serves pages that its users write."""
+
+_LOOPBACK = re.compile(
+    r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
+)
+"""A page that the visitor's own machine serves, such as a notebook or a Neuroglancer that Python
+started. A program there can read without a browser just as well."""
+
+_ORIGIN = re.compile(r"https?://[a-z0-9._\[\]:-]{1,260}")
+
+_PORTS = {"http": ":80", "https": ":443"}
+
+EXPOSED = (b"access-control-expose-headers", b"accept-ranges, content-range, etag, retry-after")
+"""The headers of answers that scripts of other origins may read."""
+
+MOST_KEPT = 100
+"""Origins whose headers are kept; all are forgotten when there are more."""
+
+
+class Origins:
+    """Decides which requests of pages are answered.
+
+    Parameters
+    ----------
+    allowed : sequence of str
+        Origins as of ``allowed-origins``: pages of these may read and write, ``*`` lets all
+        pages read. No page may write unless its origin is named, since ``*`` would let any page
+        of the web edit.
+    """
+
+    def __init__(self, allowed: Sequence[str] = ()) -> None:
+        self._allowed = tuple(allowed)
+        self._writers = frozenset(allowed) - {"*"}
+        self._readers = self._writers | {*NEUROGLANCERS}
+        self._all_read = "*" in allowed
+        self._kept: dict[str, Headers] = {}
+
+    def check(self, headers: Mapping[bytes, bytes], host: str, writes: bool) -> Headers:
+        """Check from which page a request comes.
+
+        Parameters
+        ----------
+        headers : mapping
+            Of the request, names in lower case.
+        host : str
+            Its ``Host``, which has been checked.
+        writes : bool
+            Whether it may change something.
+
+        Returns
+        -------
+        sequence of (bytes, bytes)
+            What the answer's headers need so that the page may read it; none for own pages and
+            for programs.
+
+        Raises
+        ------
+        NotAllowed
+            A page of this origin may not do that; the message has the line to add.
+        """
+        site = headers.get(b"sec-fetch-site")
+        sent = headers.get(b"origin")
+        if site in (b"same-origin", b"none") or (site is None and sent is None):
+            return ()
+        if sent is None:
+            if not writes and _is_visit(headers):
+                return ()
+            # Pages may hide where they are, but not pretend to be elsewhere.
+            sent = headers.get(b"referer", b"")[:300]
+            sent = b"/".join(sent.split(b"/", 3)[:3])
+        origin = sent.decode("latin-1").lower()
+        if _is_own(origin, host):
+            return ()
+        if self._is_allowed(origin, writes):
+            return self._headers(origin)
+        raise NotAllowed(self._refusal(origin, writes))
+
+    def _is_allowed(self, origin: str, writes: bool) -> bool:
+        if writes:
+            return origin in self._writers
+        return self._all_read or origin in self._readers or _LOOPBACK.fullmatch(origin) is not None
+
+    def _headers(self, origin: str) -> Headers:
+        kept = self._kept.get(origin)
+        if kept is None:
+            shown = b"*" if self._all_read else origin.encode("latin-1")
+            kept = ((b"access-control-allow-origin", shown), EXPOSED)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[origin] = kept
+        return kept
+
+    def _refusal(self, origin: str, writes: bool) -> str:
+        wanted = "edit or share" if writes else "read"
+        if not _ORIGIN.fullmatch(origin):
+            named = f"The origin {origin[:100]}" if origin else "A page that hides its origin"
+            return f"{named} is not in allowed-origins {list(self._allowed)}, and cannot be added."
+        names = ", ".join(f'"{name}"' if name == "*" else name for name in self._allowed)
+        line = f"allowed-origins: [{names}, {origin}]" if names else f"allowed-origins: [{origin}]"
+        return (
+            f"The origin {origin} is not in allowed-origins {list(self._allowed)}. "
+            f"If its pages may {wanted}, add to the configuration: {line}"
+        )
+
+
+def _is_visit(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a browser opens the address itself, as after a click on a link."""
+    mode, place = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest", b"document")
+    return mode == b"navigate" and place == b"document"
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Compare an origin with the host that was asked.
+
+    The scheme is not compared: behind a proxy that ends TLS it is another.
+    """
+    scheme, _, place = origin.partition("://")
+    port = _PORTS.get(scheme)
+    return port is not None and place.removesuffix(port) == host.lower().removesuffix(port)

@@ -1,0 +1,117 @@
+"""uvicorn's server, with time limits on its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from typing_extensions import override
+
+from bfly.connection import Connection, State, WebsocketConnection
+from bfly.descriptors import most_connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Server"]
+
+log = logging.getLogger(__name__)
+
+HEAD_TIME = 10.0
+"""Seconds until the head of a request has to be there, from the connection or the last answer on;
+one that comes late is answered 408, a silent connection is closed."""
+
+BODY_TIME = 60.0
+"""Seconds for the body of a request: 1 MiB, the largest that is taken, in 18 KB/s."""
+
+SEND_TIME = 60.0
+"""Seconds in which a client has to take `LEAST_TAKEN` of what waits for it: longer than a laptop
+needs to change networks, and shorter than memory may be held for a client that is gone."""
+
+LEAST_TAKEN = 64 << 10
+"""Bytes. A client that takes less in `SEND_TIME` is cut off: it holds the answer for nothing."""
+
+LARGEST_MESSAGE = 16 << 20
+"""Bytes of a websocket's message from which on it is not read, but the connection closed; a shorter
+one that is too long still is answered."""
+
+TICKS = 5
+"""Ticks of uvicorn, a tenth of a second each, from one look at the connections to the next."""
+
+
+class Server(uvicorn.Server):
+    """Serves an ASGI application.
+
+    Parameters
+    ----------
+    application : callable
+        ASGI 3.
+    """
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        most = most_connections()
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http=Connection,
+                ws=WebsocketConnection,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+                limit_concurrency=most,
+                # What is accepted at one go needs open files before any connection is closed.
+                backlog=min(2048, most),
+                ws_max_size=LARGEST_MESSAGE,
+            )
+        )
+        self.server_state: State = State()
+        self._stalled: dict[Any, tuple[float, int]] = {}
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            self._end_late_requests(now)
+            self._cut_off_stalled(now)
+        return await super().on_tick(counter)
+
+    def _end_late_requests(self, now: float) -> None:
+        for connection in _since(self.server_state.waiting, now - HEAD_TIME):
+            if connection.is_silent():
+                connection.cut()
+            else:
+                connection.answer(408, f"The head of the request did not come in {HEAD_TIME} s.")
+        for connection in _since(self.server_state.receiving, now - BODY_TIME):
+            connection.answer(408, f"The body of the request did not come in {BODY_TIME} s.")
+
+    def _cut_off_stalled(self, now: float) -> None:
+        before, self._stalled = self._stalled, {}
+        for connection in list(self.server_state.connections):
+            size = connection.transport.get_write_buffer_size()
+            if size == 0:
+                continue
+            since, was = before.get(connection, (now, size))
+            # More than before was written, which is only done to a client that takes some.
+            if not was - LEAST_TAKEN < size <= was:
+                since, was = now, size
+            if now - since < SEND_TIME:
+                self._stalled[connection] = since, was
+            else:
+                log.info("A client that takes nothing for %s s is cut off", SEND_TIME)
+                connection.transport.abort()
+
+
+def _since(connections: dict[Connection, float], latest: float) -> list[Connection]:
+    """Return the connections that were entered before a time; the oldest come first."""
+    found = []
+    for connection, since in connections.items():
+        if since > latest:
+            break
+        found.append(connection)
+    return found

@@ -1,0 +1,34 @@
+"""The one table from errors to HTTP statuses."""
+
+from __future__ import annotations
+
+from bfly.errors import (
+    Absent,
+    BadRequest,
+    Busy,
+    ButterflyError,
+    DatabaseError,
+    MissingLibrary,
+    NotAllowed,
+    SourceError,
+    TooLarge,
+)
+
+__all__ = ["STATUSES", "status_of"]
+
+STATUSES: dict[type[ButterflyError], int] = {
+    TooLarge: 413,
+    BadRequest: 400,
+    NotAllowed: 403,
+    Absent: 404,
+    Busy: 503,
+    MissingLibrary: 503,
+    DatabaseError: 503,
+    SourceError: 503,
+}
+"""From an error to the status that it is answered with; the first class that fits counts."""
+
+
+def status_of(error: ButterflyError) -> int:
+    """Return the status that an error is answered with."""
+    return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 503)
