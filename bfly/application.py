@@ -36,6 +36,12 @@ log = logging.getLogger(__name__)
 PROMPT = 0.05
 """Seconds after which the server watches whether the client of an answer is still there."""
 
+POSTED = "what is posted"
+"""The group of the work on all requests with a body (see `Admission`)."""
+
+MOST_POSTS = 64
+"""Requests with a body at once: each may hold one of 1 MiB."""
+
 
 class Application:
     """Answers HTTP, a finished answer from the cache at once and all else from the pool.
@@ -55,6 +61,7 @@ class Application:
         for protocol in registry.find("protocols").values():
             self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
         self._sockets = Sockets(core, config)
+        self._posts = 0
         self._under_way: dict[str, _Flight] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -133,10 +140,17 @@ class Application:
 
     async def _taken(self, protocol: Protocol, path: str, request: Request) -> Answer:
         """Answer POST."""
-        body = await request.body(protocol.largest_body)
-        posted = protocol, path, body, request.address, request.codings
-        # Never done twice: something is kept of it.
-        return await self._core.in_pool.run(Ticket(suspendable=False), self._maker.take, *posted)
+        if self._posts >= MOST_POSTS:
+            raise Busy(f"There are {self._posts} requests with a body now.")
+        self._posts += 1
+        try:
+            body = await request.body(protocol.largest_body)
+            posted = protocol, path, body, request.address, request.codings
+            # Never done twice: something is kept of it.
+            ticket = Ticket(POSTED, suspendable=False)
+            return await self._core.in_pool.run(ticket, self._maker.take, *posted)
+        finally:
+            self._posts -= 1
 
     async def _made(self, request: Request, key: str, *asked: Any) -> Answer | Streamed:
         """Make an answer in the pool; requests for the same meanwhile share it.

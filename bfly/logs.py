@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import logging.handlers
 import os
 import re
 import sys
+import time
 from datetime import UTC, datetime
 
 __all__ = ["set_up"]
@@ -17,10 +19,30 @@ log = logging.getLogger(__name__)
 _OURS = "bfly."
 """How the names of the handlers begin that `set_up` puts up and takes down."""
 
-_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
+_FIELDS = {
+    *vars(logging.makeLogRecord({})),
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+    "left_out",
+}
 """What a record has of itself; all else came with ``extra=``."""
 
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+
+LARGEST = 16 << 20
+"""Bytes of the log file, after which it is kept as ``….1``, in place of an older one, and begun
+anew: some 100,000 lines."""
+
+LONGEST = 2000
+"""Characters of a message; what is beyond is left out. The longest of Butterfly's own have 500."""
+
+LONGEST_TRACE = 20_000
+"""Characters of a traceback; its end is kept."""
+
+MOST_A_MINUTE = 1000
+"""Lines from one place of the code within a minute; clients can cause any number."""
 
 _PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 10}
@@ -37,7 +59,7 @@ def set_up(level: str, path: str | None, as_json: bool = False) -> None:
         The least that is logged.
     path : str, optional
         The file to append to. One that cannot be written is a warning, no error; one that is
-        moved away is begun anew.
+        moved away is begun anew, and one that grows beyond `LARGEST` is moved.
     as_json : bool
         One JSON object a line: time (UTC), level, logger, message, the record's extra fields
         and, of an error, its traceback.
@@ -58,9 +80,7 @@ def set_up(level: str, path: str | None, as_json: bool = False) -> None:
     if path is None:
         return
     try:
-        file = logging.handlers.WatchedFileHandler(
-            path, encoding="utf-8", errors="backslashreplace"
-        )
+        file = _BoundedFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         log.warning("The log file %s cannot be written: %s.", path, error.strerror)
     else:
@@ -70,7 +90,57 @@ def set_up(level: str, path: str | None, as_json: bool = False) -> None:
 def _add(name: str, handler: logging.Handler, formatter: logging.Formatter) -> None:
     handler.set_name(_OURS + name)
     handler.setFormatter(formatter)
+    handler.addFilter(_Throttle())
     logging.getLogger().addHandler(handler)
+
+
+class _BoundedFile(logging.handlers.WatchedFileHandler):
+    """A file that several processes write to, which is moved away once it is large."""
+
+    def reopenIfNeeded(self) -> None:  # noqa: N802
+        """Open the file anew if another process moved it, or after moving it here."""
+        super().reopenIfNeeded()
+        if self.stream is None or os.fstat(self.stream.fileno()).st_size < LARGEST:
+            return
+        # The lock is the file's own: another process that waits for it finds it moved.
+        fcntl.flock(self.stream, fcntl.LOCK_EX)
+        try:
+            here, named = os.fstat(self.stream.fileno()), os.stat(self.baseFilename)
+            if (here.st_dev, here.st_ino) == (named.st_dev, named.st_ino):
+                os.replace(self.baseFilename, f"{self.baseFilename}.1")
+        except OSError:
+            # A folder that cannot be written to.
+            os.truncate(self.stream.fileno(), 0)
+        finally:
+            fcntl.flock(self.stream, fcntl.LOCK_UN)
+        super().reopenIfNeeded()
+
+
+class _Throttle(logging.Filter):
+    """Lets a number of lines a minute through from each place in the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Count a line, and say of the first of a minute how many were left out before."""
+        place, minute = (record.pathname, record.lineno), int(time.monotonic() // 60)
+        last, count = self._counts.get(place, (minute, 0))
+        if last != minute:
+            record.left_out = max(0, count - MOST_A_MINUTE)
+            last, count = minute, 0
+        self._counts[place] = last, count + 1
+        return count < MOST_A_MINUTE
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message, cut where it gets long, and how many like it were left out."""
+    text = record.getMessage()
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
+    left_out = getattr(record, "left_out", 0)
+    return f"{text} ({left_out} more lines from here were left out)" if left_out else text
 
 
 def _clean(text: str) -> str:
@@ -94,7 +164,7 @@ class _Short(logging.Formatter):
     def text(self, record: logging.LogRecord) -> str:
         """Give the message and, of an error, its traceback."""
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return _clean(record.getMessage() + trace)
+        return _clean(_message(record) + trace[-LONGEST_TRACE:])
 
 
 class _Plain(_Short):
@@ -113,9 +183,9 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         extra = {key: value for key, value in vars(record).items() if key not in _FIELDS}
         if record.exc_info:
-            extra["traceback"] = self.formatException(record.exc_info)
+            extra["traceback"] = self.formatException(record.exc_info)[-LONGEST_TRACE:]
         return _PASSWORD.sub(r"\1***@", json.dumps({**fields, **extra, **fields}, default=str))

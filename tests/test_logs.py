@@ -1,7 +1,10 @@
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -162,3 +165,91 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch, no_color, coloure
     log.error("Bad.")
     expected = "\x1b[31mERROR \x1b[0mBad.\n" if coloured else "ERROR Bad.\n"
     assert terminal.getvalue().split(" ", 1)[1] == expected
+
+
+def test_a_large_file_is_moved_and_begun_anew(stderr, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "LARGEST", 1000)
+    path = tmp_path / "x.log"
+    logs.set_up("INFO", str(path))
+    for number in range(100):
+        log.info("Line %d.", number)
+    old = tmp_path / "x.log.1"
+    assert sorted(tmp_path.iterdir()) == [path, old]
+    assert max(path.stat().st_size, old.stat().st_size) < 1100
+    assert path.read_text().endswith("Line 99.\n")
+    both = old.read_text() + path.read_text()
+    first = int(re.search(r"Line (\d+)", both)[1])
+    assert re.findall(r"Line (\d+)", both) == [str(n) for n in range(first, 100)]
+
+
+WRITER = """
+import logging, sys
+from bfly import logs
+logs.LARGEST, logs.MOST_A_MINUTE = 20_000, 10**6
+logs.set_up("INFO", sys.argv[1])
+for number in range(2000):
+    logging.getLogger("bfly").info("Process %s says %d.", sys.argv[2], number)
+"""
+
+
+def test_several_processes_move_it_once(tmp_path):
+    path = tmp_path / "x.log"
+    words = [sys.executable, "-c", WRITER, str(path)]
+    writers = [
+        subprocess.Popen([*words, str(number)], stderr=subprocess.DEVNULL) for number in range(3)
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.log", "x.log.1"]
+    for file in tmp_path.iterdir():
+        assert file.stat().st_size < 25_000
+        for line in file.read_text().splitlines():
+            assert re.search(r"INFO bfly: Process \d says \d+\.$", line)
+    # Nothing is moved that was just begun.
+    assert (tmp_path / "x.log.1").stat().st_size >= 20_000
+
+
+def test_a_file_that_cannot_be_moved_is_emptied(stderr, tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(logs, "LARGEST", 1000)
+    monkeypatch.setattr(os, "replace", refused)
+    logs.set_up("INFO", str(tmp_path / "x.log"))
+    for number in range(100):
+        log.info("Line %d.", number)
+    assert (tmp_path / "x.log").stat().st_size < 1100
+    assert (tmp_path / "x.log").read_text().endswith("Line 99.\n")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_long_is_cut(stderr, tmp_path, as_json):
+    logs.set_up("INFO", str(tmp_path / "x.log"), as_json)
+    log.info("There is no %s.", "x" * 60_000)
+    try:
+        raise ValueError("y" * 60_000 + "the end")
+    except ValueError:
+        log.exception("Failed.")
+    for text in (stderr(), (tmp_path / "x.log").read_text()):
+        assert "more characters" in text
+        assert "the end" in text
+        assert len(text) < 30_000
+
+
+def test_what_is_said_again_and_again_is_left_out(stderr, monkeypatch):
+    now = [60.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    logs.set_up("INFO", None)
+
+    def say(count):
+        for number in range(count):
+            log.info("Line %d.", number)
+
+    say(logs.MOST_A_MINUTE + 500)
+    log.info("From elsewhere.")
+    now[0] = 120.0
+    say(2)
+    lines = stderr().splitlines()
+    assert len(lines) == logs.MOST_A_MINUTE + 3
+    assert lines[-3].endswith("From elsewhere.")
+    assert lines[-2].endswith("Line 0. (500 more lines from here were left out)")
+    assert lines[-1].endswith("Line 1.")
