@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
@@ -85,6 +85,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._ended = False
         self._refusal: tuple[int, str] | None = None
+        self._answering: RequestResponseCycle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -104,6 +105,11 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
         super().connection_lost(exc)
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -165,13 +171,11 @@ class Connection(HttpToolsProtocol):
 
     def answer(self, status: int, text: str) -> None:
         """Write an answer of the server's own, unless another is begun, and close."""
+        cycle = self._answering
         self._forget()
         if self.transport.is_closing():
             return
-        cycle = self.cycle
-        begun = cycle is not None and cycle.response_started and not cycle.response_complete
-        # The last cycle of a pipeline has not begun, but one before it may have.
-        if not begun and not self.pipeline:
+        if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(_plain(status, text))
         self.transport.close()
 
@@ -181,6 +185,12 @@ class Connection(HttpToolsProtocol):
         raise ValueError(text)
 
     def _forget(self) -> None:
+        """Expect nothing more, and let nothing more be written."""
+        if self._answering is not None and not self._answering.response_complete:
+            # uvicorn does so to the last request of a pipeline alone, and only later.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        self._answering = None
         self._state.waiting.pop(self, None)
         self._state.receiving.pop(self, None)
 
@@ -199,6 +209,26 @@ class WebsocketConnection(WebSocketsSansIOProtocol):
             output = b"".join(self.conn.data_to_send())
             self.transport.write(output or _plain(400, "This is no handshake of a websocket."))
             self.transport.close()
+
+    @override
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent:
+            # uvicorn takes a handshake that was answered with a status for one that was not.
+            self.handshake_complete = True
+
+    @override
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                # As uvicorn does, but without a traceback in the log.
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     @override
     def handle_parser_exception(self) -> None:

@@ -94,6 +94,8 @@ class Sockets:
         finally:
             sending.cancel()
             listening.cancel()
+            # What is cancelled while it sends may end with the error that the client is gone.
+            await asyncio.gather(sending, listening, return_exceptions=True)
 
     def _words(self, scope: Scope) -> dict[str, Any]:
         """Give the words of queries about the channel.

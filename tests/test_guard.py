@@ -108,7 +108,9 @@ def test_a_picture_elsewhere_is_refused_and_a_link_is_not(client) -> None:
         ({"Sec-Fetch-Site": "cross-site"}, "allowed-origins"),
     ],
 )
-def test_websockets_are_checked_as_well(client, words: dict[str, str], said: str) -> None:
+def test_websockets_are_checked_as_well(
+    client, words: dict[str, str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     lines = {
         "Host": "localhost",
         "Upgrade": "websocket",
@@ -122,6 +124,7 @@ def test_websockets_are_checked_as_well(client, words: dict[str, str], said: str
     assert answer.startswith(b"HTTP/1.1 403")
     assert said in answer.decode()
     assert b"nosniff" in answer
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def said_to(client, data: bytes) -> bytes:
