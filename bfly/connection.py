@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from uvicorn import Config
 
-__all__ = ["Connection", "State", "WebsocketConnection"]
+__all__ = ["BODY", "HEAD", "Connection", "State", "WebsocketConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ LARGEST_HEAD = 64 << 10
 
 MOST_PIPELINED = 64
 """Requests that a client may send ahead of the answers; browsers send none."""
+
+HEAD, BODY = "head", "body"
 
 MOST_UNTAKEN = 64 << 10
 """Bytes of answers to pings that may wait for a client which takes nothing."""
@@ -40,16 +42,26 @@ class State(ServerState):
 
     Attributes
     ----------
-    waiting, receiving : dict
-        The connections of which a head, or the rest of a body, is to come, and since when in
-        seconds of the event loop; the longest first.
+    silent : dict
+        The connections of which the first head is to come, the oldest first.
+    idle : list
+        Connections that were seen to wait for a further head.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: dict[Connection, float] = {}
-        self.receiving: dict[Connection, float] = {}
+        self.silent: dict[Connection, None] = {}
+        self.idle: list[Connection] = []
         self._told = -60.0
+
+    def least_needed(self) -> Connection:
+        """Return the connection whose client loses least if it is closed."""
+        # The new connection itself is the last of those that are silent.
+        while self.idle and len(self.silent) == 1:
+            idle = self.idle.pop(0)
+            if idle in self.connections and idle.awaited() == HEAD:
+                return idle
+        return next(iter(self.silent))
 
     def tell_full(self, most: int, now: float) -> None:
         """Log that there are too many connections, at most once a minute."""
@@ -82,24 +94,22 @@ class Connection(HttpToolsProtocol):
         # uvicorn would refuse requests of connections that are open already.
         self.limit_concurrency = None
         self._unread = 0
-        self._in_head = True
-        self._ended = False
+        self._whole = True
         self._refusal: tuple[int, str] | None = None
-        self._answering: RequestResponseCycle | None = None
+        self._ahead: list[RequestResponseCycle] = []
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        now, waiting = self.loop.time(), self._state.waiting
-        waiting[self] = now
+        self._state.silent[self] = None
         if self._most is None or len(self.connections) <= self._most:
             return
-        self._state.tell_full(self._most, now)
-        longest = next(iter(waiting))
-        if longest is self:
+        self._state.tell_full(self._most, self.loop.time())
+        least = self._state.least_needed()
+        if least is self:
             self.answer(503, "There are too many connections now.")
         else:
-            longest.cut()
+            least.cut()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -107,49 +117,35 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     @override
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
-    @override
     def data_received(self, data: bytes) -> None:
-        self._ended = False
         self._unread += len(data)
         super().data_received(data)
-        if not self._in_head:
-            self._unread = 0
-            if self not in self._state.receiving and not self.transport.is_closing():
-                self._state.receiving[self] = self.loop.time()
-        elif self._ended:
+        if (self._whole and self._has_head()) or not self._whole:
             self._unread = 0
         elif self._unread > LARGEST_HEAD:
             self.answer(*_HEAD_TOO_LARGE)
 
     @override
     def on_headers_complete(self) -> None:
-        self._state.waiting.pop(self, None)
+        self._state.silent.pop(self, None)
         if self._unread > LARGEST_HEAD:
             sizes = (len(name) + len(value) + 4 for name, value in self.headers)
             if len(self.url) + sum(sizes) > LARGEST_HEAD:
                 self._refuse(*_HEAD_TOO_LARGE)
-        if len(self.pipeline) >= MOST_PIPELINED:
-            self._refuse(400, "There are too many requests before their answers.")
-        self._in_head = False
+        self._whole = False
+        before = self.cycle
         super().on_headers_complete()
+        if not self.pipeline:
+            self._ahead.clear()
+        else:
+            self._ahead.append(before)
+            if len(self.pipeline) > MOST_PIPELINED:
+                self._refuse(400, "There are too many requests before their answers.")
 
     @override
     def on_message_complete(self) -> None:
-        self._in_head = self._ended = True
-        self._state.receiving.pop(self, None)
+        self._whole = True
         super().on_message_complete()
-        if self.cycle is not None and self.cycle.response_complete:
-            self._state.waiting[self] = self.loop.time()
-
-    @override
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._in_head and not self.pipeline and not self.transport.is_closing():
-            self._state.waiting[self] = self.loop.time()
 
     @override
     def handle_websocket_upgrade(self) -> None:
@@ -159,6 +155,13 @@ class Connection(HttpToolsProtocol):
     @override
     def send_400_response(self, msg: str) -> None:
         self.answer(*(self._refusal or (400, msg)))
+
+    def awaited(self) -> str:
+        """Return what the client is to send: `HEAD`, `BODY`, or "" while it is answered."""
+        if not self._whole:
+            return BODY
+        waits = not self._has_head() or self.cycle is None or self.cycle.response_complete
+        return HEAD if waits else ""
 
     def is_silent(self) -> bool:
         """Return whether nothing of the awaited head has come."""
@@ -171,28 +174,33 @@ class Connection(HttpToolsProtocol):
 
     def answer(self, status: int, text: str) -> None:
         """Write an answer of the server's own, unless another is begun, and close."""
-        cycle = self._answering
-        self._forget()
+        begun = any(cycle.response_started for cycle in self._forget())
         if self.transport.is_closing():
             return
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if not begun:
             self.transport.write(_plain(status, text))
         self.transport.close()
+
+    def _has_head(self) -> bool:
+        # uvicorn begins a scope with the first byte of a head, and adds the method at its end.
+        return self.scope is not None and "method" in self.scope
 
     def _refuse(self, status: int, text: str) -> None:
         """End the parser, which then calls `send_400_response`."""
         self._refusal = status, text
         raise ValueError(text)
 
-    def _forget(self) -> None:
-        """Expect nothing more, and let nothing more be written."""
-        if self._answering is not None and not self._answering.response_complete:
+    def _forget(self) -> list[RequestResponseCycle]:
+        """Let nothing more be written; return the requests that are not answered."""
+        self._state.silent.pop(self, None)
+        cycles = [*self._ahead, *([self.cycle] if self.cycle is not None else [])]
+        pending = [cycle for cycle in cycles if not cycle.response_complete]
+        for cycle in pending:
             # uvicorn does so to the last request of a pipeline alone, and only later.
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        self._answering = None
-        self._state.waiting.pop(self, None)
-        self._state.receiving.pop(self, None)
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._ahead.clear()
+        return pending
 
 
 class WebsocketConnection(WebSocketsSansIOProtocol):

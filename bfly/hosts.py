@@ -51,7 +51,7 @@ class Hosts:
         short = own.partition(".")[0]
         self._names = {"localhost", own, short, f"{short}.local", listening.lower()}
         self._names |= {name.removeprefix(".") for name in allowed}
-        self._checked: set[bytes] = set()
+        self.checked: set[bytes | None] = set()
         if not _is_loopback(listening):
             # DNS may take half a minute, for which no request waits.
             threading.Thread(target=self._learn_full_name, daemon=True).start()
@@ -74,7 +74,7 @@ class Hosts:
         NotAllowed
             The server is not known by this name; the message has the line to add.
         """
-        if len(sent) == 1 and sent[0] in self._checked:
+        if len(sent) == 1 and sent[0] in self.checked:
             return
         if not sent and http_version == "1.0":
             return
@@ -90,9 +90,9 @@ class Hosts:
                 f"The host {name} is not known as a name of this server. If it is one, "
                 f"add to the configuration: allowed-hosts: [{names}]"
             )
-        if len(self._checked) >= MOST_KEPT:
-            self._checked.clear()
-        self._checked.add(sent[0])
+        if len(self.checked) >= MOST_KEPT:
+            self.checked.clear()
+        self.checked.add(sent[0])
 
     def _is_allowed(self, name: str) -> bool:
         return (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.answer import Headers
 
-__all__ = ["NEUROGLANCERS", "Origins"]
+__all__ = ["NEUROGLANCERS", "Origins", "is_own"]
 
 NEUROGLANCERS = (
     "https://neuroglancer-demo.appspot.com",  # Google, who make Neuroglancer
@@ -37,6 +37,9 @@ _LOOPBACK = re.compile(
 started. A program there can read without a browser just as well."""
 
 _ORIGIN = re.compile(r"https?://[a-z0-9._\[\]:-]{1,260}")
+
+_OWN = frozenset({b"same-origin", b"none"})
+"""What ``Sec-Fetch-Site`` says of own pages, and of what a person typed. No page can set it."""
 
 _PORTS = {"http": ":80", "https": ":443"}
 
@@ -88,10 +91,9 @@ class Origins:
         NotAllowed
             A page of this origin may not do that; the message has the line to add.
         """
-        site = headers.get(b"sec-fetch-site")
-        sent = headers.get(b"origin")
-        if site in (b"same-origin", b"none") or (site is None and sent is None):
+        if is_own(headers):
             return ()
+        sent = headers.get(b"origin")
         if sent is None:
             if not writes and _is_visit(headers):
                 return ()
@@ -99,7 +101,7 @@ class Origins:
             sent = headers.get(b"referer", b"")[:300]
             sent = b"/".join(sent.split(b"/", 3)[:3])
         origin = sent.decode("latin-1").lower()
-        if _is_own(origin, host):
+        if _is_at(origin, host):
             return ()
         if self._is_allowed(origin, writes):
             return self._headers(origin)
@@ -133,13 +135,19 @@ class Origins:
         )
 
 
+def is_own(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request is that of a program, or of an own page as the browser says."""
+    site = headers.get(b"sec-fetch-site")
+    return site in _OWN or (site is None and b"origin" not in headers)
+
+
 def _is_visit(headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a browser opens the address itself, as after a click on a link."""
     mode, place = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest", b"document")
     return mode == b"navigate" and place == b"document"
 
 
-def _is_own(origin: str, host: str) -> bool:
+def _is_at(origin: str, host: str) -> bool:
     """Compare an origin with the host that was asked.
 
     The scheme is not compared: behind a proxy that ends TLS it is another.

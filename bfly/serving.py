@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from typing_extensions import override
 
-from bfly.connection import Connection, State, WebsocketConnection
+from bfly.connection import HEAD, Connection, State, WebsocketConnection
 from bfly.descriptors import most_connections
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ __all__ = ["Server"]
 log = logging.getLogger(__name__)
 
 HEAD_TIME = 10.0
-"""Seconds until the head of a request has to be there, from the connection or the last answer on;
-one that comes late is answered 408, a silent connection is closed."""
+"""Seconds from the first byte of a head to its last, which is answered 408 if it comes late. A
+connection of which the first byte does not come in as many seconds is closed."""
 
 BODY_TIME = 60.0
 """Seconds for the body of a request: 1 MiB, the largest that is taken, in 18 KB/s."""
@@ -71,6 +71,7 @@ class Server(uvicorn.Server):
             )
         )
         self.server_state: State = State()
+        self._awaited: dict[Connection, tuple[str, Any, float]] = {}
         self._stalled: dict[Any, tuple[float, int]] = {}
 
     @override
@@ -82,13 +83,25 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _end_late_requests(self, now: float) -> None:
-        for connection in _since(self.server_state.waiting, now - HEAD_TIME):
-            if connection.is_silent():
+        before, self._awaited = self._awaited, {}
+        self.server_state.idle.clear()
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, Connection) or not (what := connection.awaited()):
+                continue
+            # A scope is one request's; the next begins a new one.
+            scope = connection.scope
+            *seen, since = before.get(connection, (what, scope, now))
+            if seen[0] != what or seen[1] is not scope:
+                since = now
+            late = now - since - (HEAD_TIME if what == HEAD else BODY_TIME)
+            if late < 0:
+                self._awaited[connection] = what, scope, since
+                if what == HEAD:
+                    self.server_state.idle.append(connection)
+            elif what == HEAD and connection.is_silent():
                 connection.cut()
             else:
-                connection.answer(408, f"The head of the request did not come in {HEAD_TIME} s.")
-        for connection in _since(self.server_state.receiving, now - BODY_TIME):
-            connection.answer(408, f"The body of the request did not come in {BODY_TIME} s.")
+                connection.answer(408, f"The {what} of the request did not come in time.")
 
     def _cut_off_stalled(self, now: float) -> None:
         before, self._stalled = self._stalled, {}
@@ -105,13 +118,3 @@ class Server(uvicorn.Server):
             else:
                 log.info("A client that takes nothing for %s s is cut off", SEND_TIME)
                 connection.transport.abort()
-
-
-def _since(connections: dict[Connection, float], latest: float) -> list[Connection]:
-    """Return the connections that were entered before a time; the oldest come first."""
-    found = []
-    for connection, since in connections.items():
-        if since > latest:
-            break
-        found.append(connection)
-    return found

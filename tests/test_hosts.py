@@ -118,7 +118,7 @@ def test_what_is_remembered_is_bounded() -> None:
     hosts = Hosts("127.0.0.1")
     for number in range(3 * MOST_KEPT):
         hosts.check([b"10.0.0.%d:%d" % (number % 256, number)], "1.1")
-    assert len(hosts._checked) <= MOST_KEPT
+    assert len(hosts.checked) <= MOST_KEPT
 
 
 def test_a_host_is_read_as_browsers_write_it() -> None:
