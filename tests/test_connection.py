@@ -281,6 +281,24 @@ def test_where_all_connections_are_in_use_a_new_one_is_503(
             assert time.monotonic() < deadline
 
 
+def test_an_idle_connection_makes_room_for_a_new_one(
+    serve, make_tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfly.serving.most_connections", lambda: 4)
+    monkeypatch.setattr("bfly.serving.HEAD_TIME", 600.0)
+    monkeypatch.setattr("bfly.connection.Connection.timeout_keep_alive_handler", lambda _: None)
+    with serve(make_tree()) as client, ExitStack() as stack:
+        kept = [stack.enter_context(connected(client)) for _ in range(4)]
+        for one in kept:
+            one.sendall(GET + b"\r\n")
+            assert one.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        # The server sees that they are idle within a second.
+        deadline = time.monotonic() + 30
+        while not said_to(client, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 "):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def test_the_number_follows_the_limit_of_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     for soft, most in ((256, 85), (1024, 341), (10**6, descriptors.MOST), (-1, descriptors.MOST)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))

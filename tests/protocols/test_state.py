@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+
+from bfly.application import MOST_POSTS
+from bfly.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
 
 @pytest.fixture
@@ -89,3 +93,29 @@ def test_nothing_else_takes_a_post(client) -> None:
     got = client.post("/healthz", content=b"{}")
     assert got.status_code == 405
     assert got.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_posts_that_wait_for_the_disk_stand_in_nobodys_way(
+    client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+    keep = States.keep
+
+    def slow(self: States, state: bytes) -> str:
+        assert disk.wait(60)
+        return keep(self, state)
+
+    monkeypatch.setattr(States, "keep", slow)
+    with ThreadPoolExecutor(MOST_POSTS + 1) as pool:
+        posts = [
+            pool.submit(httpx.post, f"{client.base_url}/state", content=b"{}", timeout=90)
+            for _ in range(MOST_POSTS + 1)
+        ]
+        # The first one too many is told so, and the others wait without a thread.
+        assert next(as_completed(posts)).result().status_code == 503
+        assert client.get("/api/experiments").status_code == 200
+        assert client.get("/browse").status_code == 200
+        disk.set()
+        statuses = [post.result().status_code for post in posts]
+    assert statuses.count(200) == MOST_POSTS
+    assert statuses.count(503) == 1
