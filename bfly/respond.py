@@ -8,6 +8,7 @@ may ask at all is decided before (see `bfly.guard`), which also adds what CORS t
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bfly.answer import EVERY
@@ -38,6 +39,8 @@ _NOTHING = {"type": "http.response.body", "body": b""}
 async def respond(answer: Answer, request: Request, send: Send) -> None:
     """Send an answer as the request's headers want it."""
     headers = request.headers
+    if answer.grant is not None:
+        send = partial(_send_held, send)
     if headers.keys().isdisjoint(_CONDITIONAL):
         await send(answer.start)
         await send(answer.whole if request.method != "HEAD" else _NOTHING)
@@ -50,6 +53,18 @@ async def respond(answer: Answer, request: Request, send: Send) -> None:
     else:
         bodies = {200: body, 304: None, 412: b""}
         await _send(send, status, answer.headers, bodies[status], method)
+
+
+async def _send_held(send: Send, message: dict[str, Any]) -> None:
+    """Send a message, and after a body wait until the client has taken nearly all of it.
+
+    Its memory is counted until then, so a client that is slow must not seem to be done.
+    """
+    if message["type"] != "http.response.body":
+        await send(message)
+        return
+    await send({**message, "more_body": True})
+    await send(_NOTHING)
 
 
 def outcome(headers: Mapping[bytes, bytes], etag: bytes, size: int | None) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -174,3 +175,27 @@ def test_facts_about_labels_read_a_bounded_number_of_voxels(
     assert refused.status_code == 413, refused.text
     assert f"{size} bytes of voxels would have to be read; at most {size - 1}" in refused.text
     assert answered.status_code == 200, answered.text
+
+
+def test_memory_is_counted_until_a_slow_client_has_it(
+    tmp_path, make_tree, serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfly.core.LEAST", 0)
+    monkeypatch.setattr("bfly.core.WHOLE", 1000)
+    monkeypatch.setattr("bfly.budget.PATIENCE", 0.3)
+    # 8 MiB that nothing compresses: more than the system takes off the server's hands.
+    noise = np.random.default_rng(0).integers(0, 256, (128, 256, 256), np.uint8)
+    np.save(tmp_path / "noise.npy", noise)
+    tree = make_tree({"name": "noise", "path": str(tmp_path / "noise.npy")})
+    whole = cutout("noise", width=256, height=256, depth=128, format="blosc")
+    with serve(tree.replace(max_cutout_size=8)) as client:
+        host, port = client.base_url.host, client.base_url.port
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect((host, port))
+            slow.sendall(f"GET {whole} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert slow.recv(12) == b"HTTP/1.1 200"
+            refused = client.get(whole)
+        until(lambda: client.get(whole).status_code == 200)
+    assert refused.status_code == 503
+    assert "bytes of memory, and of 8388608 for all answers" in refused.text
