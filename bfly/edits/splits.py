@@ -16,7 +16,8 @@ __all__ = ["Split"]
 LARGEST = 2**62
 """Of a region and of a coordinate."""
 
-_WHOLE = re.compile("[0-9]{1,20}")
+_WHOLE = re.compile("[0-9]{1,4000}")
+"""As many digits as Python turns into a number, which then is said to be too large."""
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ def test_restore_and_save(core: Core, path: str) -> None:
         ({"split": ["5:1:9:0:0:9:0:9"]}, "has a box that ends before it begins"),
         ({"split": ["99:1:0:9:0:9:0:9"]}, "There is no segment or supervoxel 99."),
         ({"split": [f"5:{2**70}:0:9:0:9:0:9"]}, "has a number that is too large"),
+        ({"split": [":".join(["9" * 4301] * 8)]}, "is not id:region"),
+        ({"split": ["²:1:0:9:0:9:0:9"]}, "is not id:region"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_kept(
