@@ -16,6 +16,7 @@ from bfly.files import Files, is_url
 from bfly.keywords import MIB, RUNTIME
 from bfly.report import report
 from bfly.scan import scan
+from bfly.sources.net import can_open
 from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def runtime_of(config: Config) -> RUNTIME:
     runtime.CACHE.MAX.VALUE = config.max_cache_size * MIB
     runtime.CACHE.MAX_BLOCK.VALUE = config.max_block_size * MIB
     runtime.IMAGE.LIMIT.VALUE = config.max_cutout_size * MIB
+    runtime.IMAGE.CHUNK.VALUE = config.max_chunk_size * MIB
     runtime.PYRAMID.FOLDER.VALUE = config.pyramid.where
     runtime.PYRAMID.SIZE.VALUE = config.pyramid.size * MIB
     runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
@@ -125,7 +127,7 @@ def configuration(experiments: str | None) -> Config:
     if experiments is not None and os.path.isdir(experiments):
         return _from_folder(os.path.abspath(experiments))
     path = os.path.expanduser(experiments or rh_config.default_path())
-    if any(source.guess_can_open(path) for source in registry.find("sources").values()):
+    if any(can_open(source, path) for source in registry.find("sources").values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
     if not os.path.exists(path):

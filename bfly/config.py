@@ -111,6 +111,7 @@ class Config(Model):
     max_cache_size: Size = 1024
     max_block_size: Size = 1
     max_cutout_size: Size = 512
+    max_chunk_size: Size = 1024
     pyramid: Annotated[KeptPyramid, Field(description="a mapping with folder and size")] = (
         KeptPyramid()
     )

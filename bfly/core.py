@@ -102,7 +102,8 @@ class Core:
         self._db = db
         self._cache = Cache(db.RUNTIME)
         files = db.RUNTIME.FILES
-        self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE)
+        largest = db.RUNTIME.IMAGE.CHUNK.VALUE
+        self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE, max_chunk=largest)
         self.edits = Edits(opened_log(db))
         self.connectome = Connectome(db, self.edits, self._cache)
         self.annotations = Annotations(self.connectome, self._cache)

@@ -12,6 +12,7 @@
     ├── MissingLibrary    an extra has to be installed first
     ├── DatabaseError     the database cannot be used
     └── SourceError       a channel's file cannot be used
+        ├── Oversized     something in it is larger than a limit
         └── SourceChanged it changed on disk while it was read
 
 `bfly.statuses` holds the one table from these classes to HTTP statuses.
@@ -26,6 +27,7 @@ __all__ = [
     "DatabaseError",
     "MissingLibrary",
     "NotAllowed",
+    "Oversized",
     "SourceChanged",
     "SourceError",
     "TooLarge",
@@ -73,6 +75,10 @@ class DatabaseError(ButterflyError):
 
 class SourceError(ButterflyError):
     """A channel's file is missing, damaged or of a kind that cannot be read."""
+
+
+class Oversized(SourceError):
+    """A file is, or unpacks to, more than a limit allows; the message has both sizes."""
 
 
 class SourceChanged(SourceError):

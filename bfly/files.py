@@ -12,8 +12,10 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from bfly.errors import Busy, NotAllowed, SourceError
+from bfly.limits import CHUNK
 from bfly.opening import as_error, open_folder, open_regular, trail_of
-from bfly.reads import named, read_all, read_exactly, read_into, reading, regular
+from bfly.reads import FARTHEST, named, read_all, read_exactly, read_into, reading, regular
+from bfly.room import Room
 from bfly.stamps import Stamp, seen_at, stamp_from, stamp_of, stamp_to_read
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "FARTHEST",
     "Files",
     "Stamp",
     "is_url",
@@ -81,11 +84,16 @@ class Files:
         quarter of the descriptors that the process may have, if those are fewer.
     disk_cache : DiskCache, optional
         Keeps what is read from URLs.
+    max_chunk : int
+        Bytes that a file, or what is stored in one piece, may take in memory
+        (``max-chunk-size``).
 
     Attributes
     ----------
     all_allowed : bool
         Whether every file may be read, so that it does not matter where a path leads.
+    room : Room
+        Where large chunks are unpacked: together they take no more than one may.
     """
 
     def __init__(
@@ -93,7 +101,10 @@ class Files:
         allowed: Iterable[str] = ("/",),
         limit: int | None = None,
         disk_cache: DiskCache | None = None,
+        max_chunk: int = CHUNK,
     ) -> None:
+        self.max_chunk = max_chunk
+        self.room = Room(max_chunk)
         self.disk_cache = disk_cache
         self.allowed = [
             each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
@@ -180,8 +191,15 @@ class Files:
         finally:
             os.close(fd)
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str, limit: int | None = None) -> bytes:
         """Read a whole file that is needed once, without keeping it open.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        limit : int, optional
+            The most bytes that it may have; `max_chunk` unless given.
 
         Raises
         ------
@@ -189,6 +207,8 @@ class Files:
             As `resolve`.
         SourceError
             The file cannot be read; the message holds the system's reason.
+        Oversized
+            It is longer than the limit; nothing was read.
         FileNotFoundError
             There is no such file: whether that is an error is the caller's to say.
         Busy
@@ -197,7 +217,7 @@ class Files:
         fd = self._opened(path, open_regular)
         try:
             with reading(path):
-                return read_all(fd)
+                return read_all(fd, path, limit or self.max_chunk)
         finally:
             os.close(fd)
 

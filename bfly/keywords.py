@@ -162,6 +162,7 @@ class RUNTIME(_Words):
         SPLIT=Field("split", VALUE=[]),
         ERROR=Field("error", VALUE=""),
         LIMIT=Field("max-cutout-size", VALUE=512 * MIB),
+        CHUNK=Field("max-chunk-size", VALUE=1024 * MIB),
     )
     CACHE = Field(
         "cache",

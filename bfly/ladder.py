@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div
 
 if TYPE_CHECKING:
@@ -100,8 +101,15 @@ def ladder(path: str, levels: Mapping[str, StoredLevel]) -> dict[int, tuple[str,
     -------
     dict
         From mip to the name and the `Scale` of its level, mip 0 first.
+
+    Raises
+    ------
+    SourceError
+        There is no level, or the finest one is no mip 0.
     """
-    finest = next(iter(levels.values()))
+    if not levels:
+        raise SourceError(f"{path} lists no levels.")
+    first, finest = next(iter(levels.items()))
     found: dict[int, tuple[str, Scale]] = {}
     for name, level in levels.items():
         factor = _factor(finest, level)
@@ -118,6 +126,11 @@ def ladder(path: str, levels: Mapping[str, StoredLevel]) -> dict[int, tuple[str,
             log.warning("%s: the level %s is left out: %s is mip %d too.", path, name, other, mip)
             continue
         found[mip] = name, Scale(level.shape, level.chunk, factor, level.origin)
+    if 0 not in found:
+        raise SourceError(
+            f"{path}: the level {first} of {finest.shape} voxels (zyx), {finest.ratio} times as "
+            "large as those of the finest, is no mip 0."
+        )
     return dict(sorted(found.items()))
 
 
@@ -134,6 +147,8 @@ def _factor(finest: StoredLevel, level: StoredLevel) -> Zyx | None:
         z = next((by for by in powers if fits(0, by)), None)
         across = next((by for by in powers if fits(1, by) and fits(2, by)), None)
         return (z, across, across) if z and across else None
+    if not all(0 < by < math.inf for by in ratio):
+        return None
     nearest = min(powers, key=lambda by: abs(ratio[1] / by - 1))
     factor = max(1, round(ratio[0])), nearest, nearest
     stated = all(abs(r / f - 1) <= TOLERANCE for r, f in zip(ratio, factor, strict=True))

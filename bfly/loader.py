@@ -137,10 +137,13 @@ class Loader:
         if all(len(tile) for tile in known.values()):
             return known
         whole = level.unit_box(unit)
-        voxels = self._read_box(t_query.data, whole)
-        for key, index in zip(keys, all_of_it, strict=True):
-            known[index] = _own(voxels[level.tile_box(index).relative_to(whole.start).slices])
-            self._cache.set(key, known[index])
+        # A computed mip takes room for the stored chunks that it is from, in other threads too.
+        size = whole.size * t_query.dtype.itemsize if level.stored == level.mip else 0
+        with t_query.volume.room.taking(size):
+            voxels = self._read_box(t_query.data, whole)
+            for key, index in zip(keys, all_of_it, strict=True):
+                known[index] = _own(voxels[level.tile_box(index).relative_to(whole.start).slices])
+                self._cache.set(key, known[index])
         return known
 
     def _read_box(self, d_query: DataQuery, box: BoundingBox) -> Voxels:

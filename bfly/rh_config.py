@@ -7,11 +7,13 @@ Butterfly reads what lies under ``bfly:``; other programs have roots of their ow
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bfly.errors import ConfigError
+from bfly.errors import ConfigError, Oversized
+from bfly.limits import METADATA, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["config", "default_path", "read", "write"]
 
 config: dict[str, Any]
+
+ALIASED = 1_000_000
+"""Values that aliases may add to a file: aliases of aliases stand for more than memory holds."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -65,8 +70,16 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
         with open(path, "rb") as file:
             loader = _Loader(file)
             try:
+                check_length(path, os.fstat(file.fileno()).st_size, METADATA)
                 node = loader.get_single_node()
+                known: dict[int, int] = {}
+                if node is not None and _size(node, known) - len(known) > ALIASED:
+                    raise ConfigError(
+                        f"{path}: its aliases stand for more than {ALIASED} values; write a value "
+                        "out where it is needed."
+                    )
                 data = None if node is None else loader.construct_document(node)
+                repeated = [] if node is None else list(_repeated(node, "", set()))
             finally:
                 loader.dispose()
     except OSError as error:
@@ -75,7 +88,11 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{path}: {where}this is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except Oversized as error:
+        raise ConfigError(str(error)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: its values are nested too deeply.") from error
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: this is not YAML: {reason}.") from error
     if node is None or data is None:
@@ -84,7 +101,7 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
         raise ConfigError(
             f"{path}: its root is a {type(data).__name__}; needed is a mapping with the key bfly."
         )
-    return data, [f"{path}: {line}" for line in _repeated(node, "", set())]
+    return data, [f"{path}: {line}" for line in repeated]
 
 
 def write(path: str, data: dict[str, Any]) -> None:
@@ -110,6 +127,26 @@ def write(path: str, data: dict[str, Any]) -> None:
         os.replace(draft, real)
     except OSError as error:
         raise ConfigError(f"{path}: it cannot be written: {error.strerror}.") from error
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the values that a node stands for, where those behind an alias count each time.
+
+    Parameters
+    ----------
+    known : dict
+        The counts of the nodes so far; 0 of those around this one.
+    """
+    size = known.get(id(node))
+    if size == 0:
+        raise ValueError("an alias is a part of what it stands for")
+    if size is None:
+        known[id(node)] = 0
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inner = chain.from_iterable(inner)
+        size = known[id(node)] = 1 + sum(_size(each, known) for each in inner)
+    return size
 
 
 def _repeated(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:

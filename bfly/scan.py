@@ -17,6 +17,7 @@ from rich.text import Text
 from bfly import registry
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.images import EXTENSIONS
+from bfly.sources.net import can_open
 from bfly.sources.tiff import has_sections
 from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
@@ -54,6 +55,14 @@ NATURAL = natsort_keygen()
 
 MOJO = ("tiledVolumeDescription.xml", "w=00000000")
 """What only a Mojo folder, or its tiles, has in it."""
+
+
+DEPTH = 100
+"""Folders in each other that are looked into; data of laboratories have some ten."""
+
+
+TIMES = 8
+"""Ways to a folder that are followed: links among ten folders make millions of them."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,7 @@ class _Walk:
         self.channels: dict[str, list[Channel]] = defaultdict(list)
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
+        self.times: Counter[str] = Counter()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
         """Find what is in a folder or is the folder itself; tell whether it was anything.
@@ -146,6 +156,11 @@ class _Walk:
         self.tell(path)
         if real in above:
             return self.skip(path, "a link back to a folder that it lies in")
+        self.times[real] += 1
+        if self.times[real] > TIMES:
+            return self.skip(path, f"links lead to it in more than {TIMES} ways")
+        if len(above) >= DEPTH:
+            return self.skip(path, f"a folder in {DEPTH} others: no deeper ones are looked into")
         try:
             with os.scandir(path) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -163,13 +178,14 @@ class _Walk:
                 continue
             extension = _extension(entry.name)
             target = self.follow(entry, real)
-            if extension in EXTENSIONS and not (target and entry.is_dir()):
-                images.append((entry.path, bool(target) and entry.is_file()))
+            is_folder, is_file = bool(target) and _is_folder(entry), _is_file(entry)
+            if extension in EXTENSIONS and not is_folder:
+                images.append((entry.path, bool(target) and is_file))
             elif not target:
                 continue
-            elif entry.is_dir():
+            elif is_folder:
                 folders.append((entry.path, target))
-            elif extension in REASONS and entry.is_file() and entry.name not in METADATA:
+            elif extension in REASONS and is_file and entry.name not in METADATA:
                 found |= self.file(entry.path, path, REASONS[extension])
             else:
                 self.others += entry.name not in METADATA
@@ -252,7 +268,22 @@ def _volumes(images: list[tuple[str, bool]]) -> list[str]:
 
 
 def _is_any(sources: Iterable[Any], path: str) -> bool:
-    return any(source.guess_can_open(path) for source in sources)
+    return any(can_open(source, path) for source in sources)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, which the system may refuse to say."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from bfly import registry
 from bfly.errors import Absent, SourceError
 from bfly.files import Files, is_url
-from bfly.geometry import fit_tile
+from bfly.geometry import fit_tile, zyx
 from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
+from bfly.sources.net import can_open, opened
 from bfly.sources.store import check_reachable
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Volume:
         How many mips are offered: down to one chunk a section.
     coarsest : int
         The last mip that there is: a section is one voxel there, so that nothing is left to halve.
+    room : Room
+        Has to be taken from while a large chunk is unpacked.
     current : bool
         False once a file was found to have changed; then the channel is opened anew.
     """
@@ -86,6 +89,7 @@ class Volume:
         pyramids: Pyramids | None = None,
     ) -> None:
         self.source = source
+        self.room = source.files.room
         self.dtype = source.dtype
         self.kind = source.kind
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
@@ -93,16 +97,20 @@ class Volume:
         self._prefix = f"{key}#{next(_versions)}"
         self._due = time.monotonic() + TRUST
         itemsize = self.dtype.itemsize
-        self._tiles = {
-            mip: fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
+        # What of a chunk is outside the volume is neither read nor divided into tiles.
+        scales = {
+            mip: replace(scale, chunk=zyx(map(min, scale.chunk, scale.shape)))
             for mip, scale in source.scales.items()
         }
-        self._scales, self._offset = source.scales, offset
+        self._tiles = {
+            mip: fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
+            for mip, scale in scales.items()
+        }
+        self._scales, self._offset = scales, offset
         if unmoved:
             self._offset = offset[0], 0, 0
             self._scales = {
-                mip: replace(scale, origin=(scale.origin[0], 0, 0))
-                for mip, scale in source.scales.items()
+                mip: replace(scale, origin=(scale.origin[0], 0, 0)) for mip, scale in scales.items()
             }
         self._known_levels: dict[int, Level] = {}
         self._pyramids = pyramids
@@ -132,6 +140,8 @@ class Volume:
             No file descriptor is left.
         """
         files = files or Files()
+        if "\0" in query.path:
+            raise SourceError(f"{query.path!r} is no path: it has a NUL in it.")
         return files.spared(partial(cls._open, query, files, largest_tile, pyramids))
 
     @classmethod
@@ -147,14 +157,13 @@ class Volume:
                 with files.open(query.path):
                     pass
         for source in registry.find("sources").values():
-            if source.guess_can_open(query.path):
-                opened = source.open(
-                    query.path, files=files, kind=query.kind, voxel_size=query.voxel_size
-                )
-                if opened.voxel_size is None:
+            if can_open(source, query.path):
+                options = {"kind": query.kind, "voxel_size": query.voxel_size}
+                found = opened(source, query.path, files=files, **options)
+                if found.voxel_size is None:
                     log.info("%s: its voxel size is not known; 1 nm is assumed.", query.path)
                 place = query.offset, largest_tile, query.unmoved
-                return cls(opened, query.key, *place, pyramids)
+                return cls(found, query.key, *place, pyramids)
         if is_url(real):
             check_reachable(real, files)
         elif os.path.isdir(real):

@@ -40,6 +40,7 @@ def test_the_defaults_are_those_of_the_table():
         "max-cache-size": 1024,
         "max-block-size": 1,
         "max-cutout-size": 512,
+        "max-chunk-size": 1024,
         "pyramid": {"folder": None, "size": 10240},
         "allowed-paths": ("/",),
         "allowed-hosts": (),

@@ -128,7 +128,11 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from bfly.volume import Volume
 
     runtime, names = runtime_of(config), short_names(config)
-    files = Files(runtime.FILES.ALLOWED.VALUE, disk_cache=runtime.FILES.CACHE.VALUE)
+    files = Files(
+        runtime.FILES.ALLOWED.VALUE,
+        disk_cache=runtime.FILES.CACHE.VALUE,
+        max_chunk=runtime.IMAGE.CHUNK.VALUE,
+    )
     place = files, runtime.CACHE.MAX_BLOCK.VALUE, pyramids_of(runtime)
     for key, channel in config.channels.items():
         opened = partial(Volume.open, Query(**channel_words(channel)), *place)

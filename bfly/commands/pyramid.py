@@ -102,6 +102,7 @@ def _task(config: Config, channel: Channel) -> Task:
         words=tuple(channel_words(channel).items()),
         allowed=config.allowed_paths,
         largest_tile=config.max_block_size * MIB,
+        max_chunk=config.max_chunk_size * MIB,
         folder=config.pyramid.where,
         size=config.pyramid.size * MIB,
     )

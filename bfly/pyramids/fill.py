@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import SourceError
 from bfly.files import Files
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
+from bfly.limits import CHUNK
 from bfly.pyramids.store import Pyramids
 from bfly.queries.query import Query
 from bfly.volume import Volume
@@ -37,8 +38,8 @@ class Task:
         The channel as `Query` takes it, (word, value) each.
     allowed : tuple of str
         The allowed folders.
-    largest_tile : int
-        Bytes of the largest single tile.
+    largest_tile, max_chunk : int
+        Bytes of the largest single tile, and of the largest chunk that is read.
     folder : str
         Of the store.
     size : int
@@ -50,11 +51,13 @@ class Task:
     largest_tile: int
     folder: str
     size: int
+    max_chunk: int = CHUNK
 
     def open(self) -> Volume:
         """Open the channel; errors as `Volume.open`."""
         query, pyramids = Query(**dict(self.words)), Pyramids(self.folder, self.size)
-        return Volume.open(query, Files(self.allowed), self.largest_tile, pyramids)
+        files = Files(self.allowed, max_chunk=self.max_chunk)
+        return Volume.open(query, files, self.largest_tile, pyramids)
 
 
 @dataclass(frozen=True)

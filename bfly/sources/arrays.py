@@ -50,6 +50,10 @@ class Array:
     read : callable
         Reads a chunk as it is stored, by the way to files, the file that holds it, and its first
         voxel (z, y, x); None, or `FileNotFoundError`, if it is not there.
+    in_shards : bool
+        Whether an object holds several chunks.
+    check : callable, optional
+        Raises `SourceError` unless the files in a folder that hold a box may be unpacked.
     """
 
     spec: dict[str, Any]
@@ -60,6 +64,8 @@ class Array:
     place: Zyx = (0, 0, 0)
     stored: Ways = field(default_factory=dict)
     read: Callable[[Files, str, Zyx], bytes | None] = read_file
+    in_shards: bool = False
+    check: Callable[[BoundingBox], None] | None = None
 
 
 def grid_names(

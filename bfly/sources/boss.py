@@ -6,7 +6,7 @@ The part ``ingest_job`` is that of the ingest client's schema; ``tiles`` comes b
 from __future__ import annotations
 
 import os
-from itertools import chain, islice, product
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
@@ -15,6 +15,7 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
+from bfly.limits import FILES, check_number, parsed_json
 from bfly.sources.gaps import section_gaps
 from bfly.sources.grid import TileGrid
 from bfly.sources.images import header
@@ -86,16 +87,15 @@ class BossGrid(TileGrid):
         self._sections: dict[int, str] = {}
         for number, entry in enumerate(_part(found, "tiles", list, self.path)):
             self._add(entry, f"{self.path}: tiles[{number}]")
+        filled = len(self._sections) * self._counts[1] * self._counts[2]
+        check_number(self.path, filled, FILES, "tiles for the patterns in its list")
         self.dtype = self._first_dtype()
 
     def _json(self) -> dict[str, Any]:
-        data = self._read_file(self.path)
+        data = self._read_document(self.path)
         if data is None:
             raise SourceError(f"{self.path} does not exist.")
-        try:
-            found = from_json(data)
-        except ValueError as error:
-            raise SourceError(f"{self.path} is not JSON: {error}.") from error
+        found = parsed_json(data, self.path)
         if not isinstance(found, dict):
             raise SourceError(f"{self.path} has to be an object with ingest_job and tiles.")
         return found
@@ -136,8 +136,11 @@ class BossGrid(TileGrid):
     def _locations(self) -> Iterator[str]:
         """Go through all tiles that the list names."""
         _, rows, columns = self._counts
-        sections = product(self._sections.values(), range(rows), range(columns))
-        return chain(self._tiles.values(), (self._filled(*each) for each in sections))
+        yield from self._tiles.values()
+        for location in self._sections.values():
+            for row in range(rows):
+                for column in range(columns):
+                    yield self._filled(location, row, column)
 
     @override
     def all_files(self) -> Iterable[str]:
@@ -158,7 +161,8 @@ class BossGrid(TileGrid):
         for location in islice(self._locations(), SOUGHT):
             path = os.path.join(os.path.dirname(self.path), location)
             if os.path.exists(path) and (data := self._read_file(path)) is not None:
-                return header(data, path, labels=self._kind == "segmentation")[1]
+                labels, limit = self._kind == "segmentation", self.files.max_chunk
+                return header(data, path, labels=labels, limit=limit)[1]
         raise SourceError(f"{self.path} names no tile that is there.")
 
 

@@ -56,6 +56,11 @@ class Described:
     path : str
         Names the channel in messages.
 
+    Attributes
+    ----------
+    stored_shape, stored_chunk : list of int
+        Of the array and of what is read at once, along all axes as they are stored.
+
     Raises
     ------
     SourceError
@@ -65,12 +70,14 @@ class Described:
     def __init__(self, array: Array, documents: Memory, path: str) -> None:
         self.array = array
         self.path = path
-        stated = {**array.spec, "kvstore": documents.spec(array.name)}
-        opened = self._opened(stated, documents.context, assume_metadata=False)
+        spec = {**array.spec, "kvstore": documents.spec(array.name)}
+        opened = self._opened(spec, documents.context, assume_metadata=False)
         self._spec = opened.spec().to_json()
         self._spec.pop("transform", None)
-        read_chunk = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
-        self.chunk: Zyx = zyx([1, 1, *(read_chunk[axis] or 1 for axis in array.axes)][-3:])
+        stated = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
+        self.stored_shape = [int(side) for side in opened.shape]
+        self.stored_chunk = [side or 1 for side in stated]
+        self.chunk: Zyx = zyx([1, 1, *(self.stored_chunk[axis] for axis in array.axes)][-3:])
         self._others = [axis for axis in range(opened.rank) if axis not in array.axes]
         if any(opened.shape[axis] != 1 for axis in self._others) or 0 in opened.shape:
             raise SourceError(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bfly.ladder import VoxelSize
 
-__all__ = ["stated_size"]
+__all__ = ["NAMES", "stated_size"]
 
 VECTORS = {
     "element_size_um": "um",  # Fiji's HDF5 plug-in and ilastik; always z, y, x
@@ -20,6 +20,9 @@ VECTORS = {
     "voxel_size": "nm",
 }
 """Attributes of three lengths, and their unit unless ``units`` or ``unit`` says another."""
+
+NAMES = (*VECTORS, "units", "unit", "pixelResolution", "transform", "dimension_units")
+"""All attributes that are looked at."""
 
 _QUANTITY = re.compile(r"\s*([0-9.eE+-]+)\s*(\S+)\s*")
 
@@ -88,5 +91,5 @@ def _vector(
         if any(factor is None for factor in factors):
             return None
         return sizes((lengths[a] * (f or 0) for a, f in zip(order, factors, strict=True)), 1.0)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, LookupError, ArithmeticError):
         return None

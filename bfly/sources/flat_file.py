@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.files import regular
+from bfly.files import FARTHEST, regular
 from bfly.geometry import Scale
+from bfly.limits import check_length, in_pieces
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.unpacked import Unpacked, packing_of, unpacking
@@ -25,6 +28,10 @@ __all__ = ["FlatFile", "Header", "head_of", "singletons"]
 
 _UNPACKED = Unpacked()
 """Of the whole process, for its bound is on the disk, which channels share."""
+
+
+PACKED = 2 << 20
+"""Bytes of a packed file in which its header is looked for: two blocks of bzip2."""
 
 
 class Header(NamedTuple):
@@ -70,12 +77,20 @@ class FlatFile(Datasource):
             with self.files.file(self.path) as file:
                 packing = packing_of(file.read(4))
                 file.seek(0)
+                if packing:
+                    check_length(self.path, os.fstat(file.fileno()).st_size, self.files.max_chunk)
                 with naming(self.path):
-                    header = self._header(unpacking(file, packing))
+                    header = self._header(in_pieces(unpacking(file, packing), self.path))
+                    _check(header.flat)
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         if packing and header.packing:
             raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
+        if packing or header.packing:
+            what = f"{self.path}: what it unpacks to, of which no part can be read alone,"
+            check_length(what, header.flat.end, self.files.max_chunk)
+            size = (self._stamps[header.flat.path] or (0, 0, 0))[1]
+            check_length(header.flat.path, size, self.files.max_chunk)
         self._flat = header.flat
         # That of before the header was read: a file that is replaced meanwhile is noticed.
         self._stamp = self._stamps[self._flat.path]
@@ -109,13 +124,24 @@ class FlatFile(Datasource):
                 flat.read_into(plain, box, voxels)
 
 
+def _check(flat: Flat) -> None:
+    """Refuse sizes and places that no file has."""
+    if min(flat.shape) < 1 or not 0 <= flat.offset <= flat.end <= FARTHEST:
+        raise SourceError(
+            f"{flat.path} states {flat.shape} voxels at byte {flat.offset}; allowed are 1 or more "
+            f"along each axis, and {FARTHEST} bytes in all."
+        )
+
+
 def head_of(path: str, size: int) -> bytes:
     """Give the first bytes of a file, decompressed; nothing where that does not go."""
     try:
         with regular(path) as file:
             packing = packing_of(file.read(4))
             file.seek(0)
-            return unpacking(file, packing).read(size)
+            # Behind a member of gzip there may be any number of zeros, which are passed over.
+            start = BytesIO(file.read(PACKED)) if packing else file
+            return unpacking(start, packing).read(size)
     except Busy:
         raise
     except Exception:  # whatever the decompressors raise on files of other formats
@@ -139,7 +165,7 @@ def singletons(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
     for axis in reversed(range(len(shape))):
         if len(axes) > 3 and shape[axis] == 1:
             axes.remove(axis)
-    if len(axes) != 3 or 0 in shape:
+    if len(axes) != 3 or min(shape) < 1:
         raise SourceError(
             f"{path} has axes of {' x '.join(map(str, shape))} voxels; allowed are three, none "
             "empty, and others of one voxel."

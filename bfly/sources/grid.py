@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.limits import METADATA
 from bfly.sources.images import decode, is_grey_jpeg
 from bfly.sources.source import Datasource
 from bfly.sources.stored import StoredAs
@@ -39,7 +40,7 @@ class TileGrid(Datasource):
 
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
         """Turn a file into voxels of shape (z, y, x)."""
-        return decode(data, path, labels=self._kind == "segmentation")
+        return decode(data, path, labels=self._kind == "segmentation", limit=self.files.max_chunk)
 
     def _check(self, tile: NDArray[Any], need: Zyx, path: str) -> None:
         """Raise `SourceError` unless a decoded tile has at least the `need`-ed shape."""
@@ -78,6 +79,14 @@ class TileGrid(Datasource):
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+    def _read_document(self, path: str) -> bytes | None:
+        """Read metadata as `_read_file` reads a file."""
+        self._watch(path)
+        try:
+            return self.files.read_bytes(path, METADATA)
+        except FileNotFoundError:
+            return None
 
     def _read_tile(self, path: str, need: Zyx) -> NDArray[Any] | None:
         data = self._read_file(path)

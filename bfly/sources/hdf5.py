@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +11,7 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale
-from bfly.sources.gaps import section_gaps
+from bfly.limits import METADATA, check_number, parsed_json
 from bfly.sources.hdf5_dataset import Hdf5Dataset
 from bfly.sources.source import Datasource
 from bfly.sources.stored import StoredAs
@@ -34,6 +32,10 @@ POINTER_LIMIT = 16 << 20
 """Bytes: a JSON larger than this is data of some sort, not a pointer to files."""
 
 
+PARTS = 100_000
+"""Files of a pointer: each is opened once, which takes a minute for so many."""
+
+
 class HDF5(Datasource):
     """An ``.h5`` file, or a ``.json`` that says which files and datasets make the volume.
 
@@ -52,22 +54,25 @@ class HDF5(Datasource):
             if path.endswith(".json"):
                 with regular(path) as file:
                     data = file.read(POINTER_LIMIT + 1)
-                return len(data) <= POINTER_LIMIT and _is_pointer(json.loads(data))
+                return len(data) <= POINTER_LIMIT and _is_pointer(parsed_json(data, path))
             with regular(path) as file:
                 # A user block of 512 bytes times a power of two may come first.
                 starts = [0] + [512 << i for i in range(8)]
                 return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
-        except (OSError, ValueError):
+        except (OSError, ValueError, SourceError):
             return False
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
         if self.path.endswith(".json"):
             pointers = self._pointers()
+        check_number(self.path, len(pointers), PARTS, "files of HDF5")
         self._parts: list[tuple[int, Hdf5Dataset]] = []
         next_z = 0
         for pointer in pointers:
             filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
+            if not _is_text(filename):
+                raise SourceError(f"{self.path}: filename is {filename!r:.100}; that is no path.")
             name = pointer.get("dataset-path")
             part = Hdf5Dataset(self.files, filename, name, self._watch)
             z = pointer.get("z-offset", next_z)
@@ -84,11 +89,9 @@ class HDF5(Datasource):
     def _pointers(self) -> list[dict[str, Any]]:
         self._watch(self.path)
         try:
-            found = json.loads(self.files.read_bytes(self.path))
+            found = parsed_json(self.files.read_bytes(self.path, METADATA), self.path)
         except FileNotFoundError:
             raise SourceError(f"{self.path} does not exist.") from None
-        except ValueError as error:
-            raise SourceError(f"{self.path} is not JSON: {error}.") from error
         if not _is_pointer(found):
             raise SourceError(
                 f"{self.path} is no pointer to HDF5: it takes an object with filename, "
@@ -114,8 +117,11 @@ class HDF5(Datasource):
 
     @override
     def gaps(self) -> Iterable[str]:
-        there = (range(z, z + part.shape[0]) for z, part in self._parts)
-        return section_gaps(list(chain(*there)), self.scales[0].shape[0])
+        end = 0
+        for z, part in self._parts:
+            if z > end:
+                yield f"at z {end}" if z == end + 1 else f"at z {end} to {z - 1}"
+            end = z + part.shape[0]
 
     @override
     def stored_as(self, mip: int) -> Sequence[StoredAs]:
@@ -151,6 +157,11 @@ class HDF5(Datasource):
                 part.read_into(inside.relative_to((z, 0, 0)), voxels[place])
                 end = inside.stop[0]
         voxels[end - box.start[0] :] = 0
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be one of a file: JSON may hold NUL and halves of characters."""
+    return "\0" not in name and name == name.encode(errors="replace").decode()
 
 
 def _is_pointer(found: Any) -> bool:

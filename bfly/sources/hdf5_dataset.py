@@ -9,6 +9,7 @@ see `bfly.sources.hdf5_elsewhere`.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from contextlib import suppress
@@ -18,13 +19,15 @@ import h5py
 import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
-from bfly.files import read_exactly, stamp_of
+from bfly.files import FARTHEST, read_exactly, stamp_of
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.sources.dialects import stated_size
+from bfly.limits import check_chunk, check_length
+from bfly.sources.dialects import NAMES, stated_size
 from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
 from bfly.sources.hdf5_elsewhere import elsewhere
 from bfly.sources.hdf5_file import find, open_h5
+from bfly.sources.hdf5_packed import check_packed
 from bfly.sources.source import served_dtype
 
 if TYPE_CHECKING:
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Hdf5Dataset"]
+
+log = logging.getLogger(__name__)
+
+LENGTHS = 1 << 16
+"""Bytes of an attribute that may state a voxel size: as many as HDF5 keeps beside a dataset."""
 
 
 class Hdf5Dataset:
@@ -79,7 +87,7 @@ class Hdf5Dataset:
         with open_h5(files, self.path) as (file, self._stamp):
             dataset = file[self.name]
             self._elsewhere = elsewhere(files, place, dataset, watch)
-            if dataset.ndim != 3 or 0 in dataset.shape:
+            if dataset.ndim != 3 or min(dataset.shape) < 1:
                 raise SourceError(
                     f"{self.path}: the dataset {self.name} has the shape {dataset.shape}; "
                     "allowed are three axes (z, y, x), none empty."
@@ -102,6 +110,17 @@ class Hdf5Dataset:
             whole_stream = self._chunked and self._filters == (Filter.DEFLATE,)
             self.is_deflate = whole_stream and self._stored == self.dtype
             self.chunk = zyx(dataset.chunks or Flat(self.path, self.shape, self._stored).chunk)
+            self._check_sizes(dataset)
+
+    def _check_sizes(self, dataset: Any) -> None:
+        """Refuse more voxels than can be counted, and chunks for which there is no memory."""
+        itemsize = self._stored.itemsize
+        grid = math.prod(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
+        if math.prod(self.shape) * itemsize > FARTHEST or grid > FARTHEST:
+            raise SourceError(f"{self.path}: {self.name} has {self.shape} voxels; too many.")
+        if dataset.chunks is not None and not self._chunked:
+            # The library takes memory for the whole chunk, whatever of it is inside.
+            check_chunk(self.path, "a chunk", self.chunk, itemsize, self._files.max_chunk)
 
     def _check_filters(self) -> None:
         """Refuse a dataset whose filters the library cannot undo, not even with plug-ins."""
@@ -173,6 +192,7 @@ class Hdf5Dataset:
         if stored is None or stored[2]:
             return None
         offset, size, _ = stored
+        self._check_stored(size)
         with self._files.open(self.path) as (fd, stamp):
             self._check_unchanged(stamp)
             raw = read_exactly(fd, size, offset, self.path)
@@ -189,8 +209,10 @@ class Hdf5Dataset:
             else:
                 with open_h5(self._files, self.path) as (file, stamp):
                     self._check_unchanged(stamp)
-                    voxels = file[self.name][box.slices]
-        except (OSError, KeyError) as error:
+                    dataset = file[self.name]
+                    check_packed(dataset, self.path, self._files.max_chunk, box.start, box.stop)
+                    voxels = dataset[box.slices]
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
         return self._served(voxels.view(self._stored))
 
@@ -209,17 +231,25 @@ class Hdf5Dataset:
         """Give each chunk that touches a box, with its place; a chunk never written is fill."""
         with self._files.open(self.path) as (fd, stamp):
             self._check_unchanged(stamp)
+            whole = zyx(map(min, self.chunk, self.shape))
             for position in indexes(box.in_tiles(self.chunk)):
                 place = BoundingBox.of_shape(
                     self.chunk, zyx(p * c for p, c in zip(position, self.chunk, strict=True))
                 )
                 stored = index.find(position)
                 if stored is None:
-                    yield place, np.full(self.chunk, self._fill)
+                    yield place, np.broadcast_to(self._fill, whole)
                 else:
                     offset, size, mask = stored
+                    self._check_stored(size)
                     raw = read_exactly(fd, size, offset, self.path)
                     yield place, self._decode(raw, mask, position)
+
+    def _check_stored(self, size: int) -> None:
+        """Refuse a stored chunk that takes more than is allowed, packed or not."""
+        limit = self._files.max_chunk
+        check_chunk(self.path, "a stored chunk", self.chunk, self._stored.itemsize, limit)
+        check_length(f"{self.path}: a chunk of {self.name}", size, limit)
 
     def _decode(self, raw: bytes, mask: int, position: Zyx) -> Voxels:
         itemsize = self._stored.itemsize
@@ -248,7 +278,19 @@ def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
     """Find the voxel size among the attributes of a dataset and of the groups it lies in."""
     holder = dataset
     while True:
-        found = stated_size(dict(holder.attrs))
+        found = stated_size(_attributes(holder))
         if found or holder.name == "/":
             return found
         holder = holder.parent
+
+
+def _attributes(holder: Any) -> dict[str, Any]:
+    """Read the attributes that may state a voxel size, unless they are of no such size."""
+    found = {}
+    for name in NAMES:
+        try:
+            if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
+                found[name] = holder.attrs[name]
+        except (OSError, RuntimeError, TypeError, ValueError, KeyError, OverflowError) as error:
+            log.debug("%s: the attribute %s cannot be read: %s", holder.name, name, error)
+    return found

@@ -16,6 +16,7 @@ from bfly.files import stamp_of
 from bfly.geometry import ceil_div
 from bfly.sources.hdf5_external import Elsewhere, External, check_unchanged
 from bfly.sources.hdf5_file import Place, beside, is_unbounded, leading_to, locate, open_h5
+from bfly.sources.hdf5_packed import check_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -210,5 +211,7 @@ class _Virtual(Elsewhere):
             dataset = file[part.place.name]
             if dataset.is_virtual or dataset.external:
                 raise SourceChanged(f"{part.place.path} changed on disk while it was read.")
+            start, stop = ([getattr(s, end) for s in box] for end in ("start", "stop"))
+            check_packed(dataset, part.place.path, self.files.max_chunk, start, stop)
             voxels: Voxels = dataset[tuple(box)]
             return voxels

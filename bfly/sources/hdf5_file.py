@@ -6,6 +6,7 @@ therefore asked what each link says, and links are followed here.
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -38,6 +39,10 @@ __all__ = [
 
 LINKS = 16
 """How many links, within a file or to another one, lead to a dataset; HDF5 has the same bound."""
+
+
+OBJECTS = 100_000
+"""Groups and datasets of a file that are looked at for a volume."""
 
 
 class Place(NamedTuple):
@@ -233,12 +238,14 @@ def _has_three_axes(dataset: Any) -> bool:
 
 def _dataset_names(file: Any) -> list[str]:
     names: list[str] = []
+    seen = itertools.count()
 
-    def note(name: str, item: Any) -> None:
+    def note(name: str, item: Any) -> bool | None:
         if isinstance(item, h5py.Dataset):
             names.append(name)
+        return True if next(seen) > OBJECTS else None
 
-    # What RuntimeError says of a damaged group, opening the dataset says better.
-    with suppress(RuntimeError):
+    # What is said of a damaged group, opening the dataset says better.
+    with suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
         file.visititems(note)
     return sorted(names)

@@ -14,6 +14,7 @@ The rule for colours, the same in all three formats:
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import struct
 from contextlib import contextmanager
@@ -26,8 +27,17 @@ import tifffile
 
 from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import Zyx, zyx
+from bfly.limits import CHUNK, check_chunk, check_length
+from bfly.sources.image_sizes import stated
 from bfly.sources.source import served_dtype
-from bfly.sources.tiff_pages import MAGICS, check_chain, check_page, is_palette, samples_of
+from bfly.sources.tiff_pages import (
+    MAGICS,
+    check_chain,
+    check_packed,
+    check_page,
+    is_palette,
+    samples_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +48,10 @@ __all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming
 
 EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
 """How the names of image files end, without the dot, in lower case."""
+
+
+BAND = 1 << 22
+"""Pixels that are turned into values at once: wider numbers are needed on the way."""
 
 
 class _Look(NamedTuple):
@@ -53,7 +67,7 @@ def is_image(head: bytes) -> bool:
     return head.startswith(tuple(_FORMATS))
 
 
-def decode(data: bytes, path: str, *, labels: bool) -> NDArray[Any]:
+def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArray[Any]:
     """Decode an image file.
 
     Parameters
@@ -64,6 +78,8 @@ def decode(data: bytes, path: str, *, labels: bool) -> NDArray[Any]:
         Names the file in messages.
     labels : bool
         Whether the channel is a segmentation; decides what RGB stands for.
+    limit : int
+        Bytes that a decoder may take.
 
     Returns
     -------
@@ -75,17 +91,34 @@ def decode(data: bytes, path: str, *, labels: bool) -> NDArray[Any]:
     ------
     SourceError
         The file is damaged, cut short, or none of the formats.
+    Oversized
+        By its header it would take more than the limit; nothing was decoded.
     """
     with naming(path):
-        return one_value(_format(data).pixels(data), path, labels)
+        form = _format(data)
+        _check(form, data, path, limit)
+        return one_value(form.pixels(data), path, labels)
 
 
-def header(data: bytes, path: str, *, labels: bool) -> tuple[Zyx, np.dtype[Any]]:
+def header(
+    data: bytes, path: str, *, labels: bool, limit: int = CHUNK
+) -> tuple[Zyx, np.dtype[Any]]:
     """Give the shape and dtype that `decode` would give, without decoding the pixels."""
     with naming(path):
-        look = _format(data).look(data)
+        form = _format(data)
+        look = _check(form, data, path, limit)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
         return look.shape, one_value(pixel, path, labels).dtype
+
+
+def _check(form: _Format, data: bytes, path: str, limit: int) -> _Look:
+    """Refuse an image that takes too much memory to decode; return what it says of itself."""
+    look = form.look(data, path, limit)
+    check_chunk(path, "an image", look.shape, look.samples * look.dtype.itemsize, limit)
+    found = stated(data)
+    if found is not None:
+        check_chunk(path, "an image", found[:2], found.depth, limit)
+    return look
 
 
 def is_grey_jpeg(data: bytes, shape: tuple[int, int]) -> bool:
@@ -133,22 +166,30 @@ def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
     """
     if pixels.shape[3] == 1:
         return np.ascontiguousarray(pixels[..., 0], served_dtype(pixels.dtype, path))
-    red, green, blue = (pixels[..., sample] for sample in range(3))
     size, allowed = pixels.dtype.itemsize, (1,) if labels else (1, 2)
     if pixels.dtype.kind != "u" or size not in allowed:
         raise ValueError(
             f"its colours are {pixels.dtype}; allowed are unsigned integers of "
             f"{' or '.join(str(8 * each) for each in allowed)} bits"
         )
-    weights, wide = ((1, 256, 65_536), "<u4") if labels else ((77, 150, 29), f"<u{2 * size}")
+    served = np.dtype("<u4") if labels else served_dtype(pixels.dtype, path)
+    values = np.empty(pixels.shape[:3], served)
+    rows = max(1, BAND // max(1, pixels.shape[2]))
+    for page, at in itertools.product(range(len(pixels)), range(0, pixels.shape[1], rows)):
+        band = page, slice(at, at + rows)
+        values[band] = _mixed(pixels[band], labels)
+    return values
+
+
+def _mixed(pixels: NDArray[Any], labels: bool) -> NDArray[Any]:
+    """Turn RGB along the last axis into ids, or into luminance."""
+    red, green, blue = (pixels[..., sample] for sample in range(3))
+    wide = "<u4" if labels else f"<u{2 * pixels.dtype.itemsize}"
+    weights = (1, 256, 65_536) if labels else (77, 150, 29)
     total: NDArray[Any] = np.multiply(red, weights[0], dtype=wide)
     total += np.multiply(green, weights[1], dtype=wide)
     total += np.multiply(blue, weights[2], dtype=wide)
-    if labels:
-        return total
-    total += 128
-    total >>= 8
-    return total.astype(served_dtype(pixels.dtype, path))
+    return total if labels else (total + 128) >> 8
 
 
 @contextmanager
@@ -156,13 +197,14 @@ def naming(path: str) -> Iterator[None]:
     """Turn whatever a decoder raises on damaged bytes into a `SourceError` that names the file."""
     try:
         yield
-    except ButterflyError:
+    except (ButterflyError, MemoryError):
         raise
     except Exception as error:
-        raise SourceError(f"{path} cannot be decoded: {str(error).rstrip('.')}.") from error
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise SourceError(f"{path} cannot be decoded: {reason}.") from error
 
 
-def _png_look(data: bytes) -> _Look:
+def _png_look(data: bytes, _path: str, _limit: int) -> _Look:
     """Read the IHDR chunk (PNG specification, 11.2.2)."""
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     grey = colour in (0, 4)
@@ -176,7 +218,7 @@ def _png_pixels(data: bytes) -> NDArray[Any]:
     return pixels[np.newaxis, ..., : 1 if pixels.shape[2] == 2 else 3]
 
 
-def _jpeg_look(data: bytes) -> _Look:
+def _jpeg_look(data: bytes, _path: str, _limit: int) -> _Look:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     if colours in ("CMYK", "YCCK"):
         raise ValueError(f"its colours are {colours}; allowed are grey and RGB")
@@ -185,25 +227,31 @@ def _jpeg_look(data: bytes) -> _Look:
 
 def _jpeg_pixels(data: bytes) -> NDArray[Any]:
     # imagecodecs passes over libjpeg's warnings: half a file would be half an image and grey
-    colours = "GRAY" if _jpeg_look(data).samples == 1 else "RGB"
-    pixels: NDArray[Any] = simplejpeg.decode_jpeg(data, colours, strict=True)
+    grey = simplejpeg.decode_jpeg_header(data)[2] == "Gray"
+    pixels: NDArray[Any] = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB", strict=True)
     return pixels[np.newaxis]
 
 
-def _tiff_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+def _tiff_pages(tiff: tifffile.TiffFile, path: str, limit: int) -> list[tifffile.TiffPage]:
     """Give the pages at full size, all of a kind that can be served."""
-    check_chain(tiff)
+    check_chain(tiff, path)
     pages = [page for page in tiff.pages if not page.is_reduced]
     if not pages:
         raise ValueError("it has no page at full size")
     for page in pages:
-        check_page(page)
+        check_page(page, path, limit)
     return pages
 
 
-def _tiff_look(data: bytes) -> _Look:
+def _tiff_look(data: bytes, path: str, limit: int) -> _Look:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = _tiff_pages(tiff)
+        pages = _tiff_pages(tiff, path, limit)
+        size = sum(math.prod(each.shaped) * each.dtype.itemsize for each in pages)
+        check_length(f"{path}: what it unpacks to", size, limit)
+        for each in pages:
+            for at, size in zip(each.dataoffsets, each.databytecounts, strict=False):
+                if size:
+                    check_packed(each, data[at : at + size], path, limit)
         page = pages[0]
         shape = zyx((len(pages) * page.imagedepth, page.imagelength, page.imagewidth))
         if is_palette(page):
@@ -213,7 +261,8 @@ def _tiff_look(data: bytes) -> _Look:
 
 def _tiff_pixels(data: bytes) -> NDArray[Any]:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        return np.concatenate([_tiff_page(page, len(data)) for page in _tiff_pages(tiff)])
+        pages = [page for page in tiff.pages if not page.is_reduced]
+        return np.concatenate([_tiff_page(page, len(data)) for page in pages])
 
 
 def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
@@ -230,7 +279,7 @@ def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
 
 
 class _Format(NamedTuple):
-    look: Callable[[bytes], _Look]
+    look: Callable[[bytes, str, int], _Look]
     pixels: Callable[[bytes], NDArray[Any]]
 
 

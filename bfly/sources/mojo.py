@@ -17,7 +17,9 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
+from bfly.limits import check_chunk
 from bfly.sources.grid import TileGrid
+from bfly.sources.hdf5_packed import check_packed
 from bfly.sources.images import EXTENSIONS, decode, naming
 from bfly.sources.source import served_dtype
 
@@ -79,7 +81,7 @@ class Mojo(TileGrid):
 
     def _description(self) -> _Description:
         for path in _descriptions(self.path):
-            data = self._read_file(path)
+            data = self._read_document(path)
             if data is not None:
                 return _Description(data, path)
         raise SourceError(f"{self.path} has no {DESCRIPTION}, which a Mojo volume needs.")
@@ -92,8 +94,9 @@ class Mojo(TileGrid):
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
         if self._extension.lower() in HDF5_EXTENSIONS:
             with naming(path):
-                return _hdf5_voxels(data, path)
-        return decode(data, path, labels=self.kind == "segmentation")
+                return _hdf5_voxels(data, path, self.files.max_chunk)
+        labels, limit = self.kind == "segmentation", self.files.max_chunk
+        return decode(data, path, labels=labels, limit=limit)
 
 
 class _Description:
@@ -104,13 +107,15 @@ class _Description:
         # Only a document type can declare entities, which may grow without bound.
         if b"<!DOCTYPE" in data.replace(b"\0", b""):
             raise SourceError(f"{path} has a document type; it is not allowed.")
+        parser = ElementTree.XMLParser(target=(root := _Root()))
         try:
-            root = ElementTree.fromstring(data)
+            parser.feed(data)
+            parser.close()
         except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise SourceError(f"{path} is not XML: {error}.") from error
         if root.tag != ROOT:
-            raise SourceError(f"{path} has the root {root.tag}; allowed is {ROOT}.")
-        self._attributes = root.attrib
+            raise SourceError(f"{path} has the root {root.tag:.80}; allowed is {ROOT}.")
+        self._attributes = root.attributes
 
     def text(self, name: str) -> str:
         if name not in self._attributes:
@@ -131,11 +136,23 @@ class _Description:
         return zyx(self.number(name + axis, range(1, 2**31), "1 to 2147483647") for axis in "ZYX")
 
 
+class _Root:
+    """Keeps the first element of a document and none of those in it, however many there are."""
+
+    def __init__(self) -> None:
+        self.tag = ""
+        self.attributes: dict[str, str] = {}
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if not self.tag:
+            self.tag, self.attributes = tag, attributes
+
+
 def _descriptions(path: str) -> tuple[str, str]:
     return os.path.join(path, DESCRIPTION), os.path.join(path, "tiles", DESCRIPTION)
 
 
-def _hdf5_voxels(data: bytes, path: str) -> NDArray[Any]:
+def _hdf5_voxels(data: bytes, path: str, limit: int) -> NDArray[Any]:
     """Give the voxels (z, y, x) of a tile; links to other files are not followed."""
     with h5py.File(io.BytesIO(data), "r") as file:
         for name in ("main", "IdMap", *file):
@@ -150,5 +167,7 @@ def _hdf5_voxels(data: bytes, path: str) -> NDArray[Any]:
         if dataset.ndim not in (2, 3):
             raise ValueError(f"{dataset.name} has {dataset.ndim} axes; allowed are 2 and 3")
         dtype = served_dtype(dataset.dtype, path)
+        check_chunk(path, "its dataset", dataset.shape, dataset.dtype.itemsize, limit)
+        check_packed(dataset, path, limit)
         voxels = np.ascontiguousarray(dataset[()], dtype)
     return voxels if voxels.ndim == 3 else voxels[np.newaxis]

@@ -7,12 +7,12 @@ BigDataViewer, Paintera and COSEM state in different words.
 from __future__ import annotations
 
 import math
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.limits import LEVELS, sides
 from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
@@ -47,6 +47,8 @@ class N5(TensorSource):
         try:
             store = Store(path, Files([path]))
             return any(_is_dataset(store.json(each)) for each in (DOCUMENT, f"s0/{DOCUMENT}"))
+        except Oversized:
+            return True
         except (NotAllowed, SourceError):
             return False
 
@@ -55,7 +57,7 @@ class N5(TensorSource):
         if _is_dataset(group):
             return {"": self._array("", group, None)}
         scales: dict[str, Document] = {}
-        for number in count():
+        for number in range(LEVELS):
             attributes = self.document(f"s{number}/{DOCUMENT}")
             if attributes is None or not _is_dataset(attributes):
                 break
@@ -93,7 +95,8 @@ class N5(TensorSource):
         axes = tuple(len(shape) - 1 - axis for axis in kept)
         if name in ("", "s0"):
             self._stated = stated_size(attributes, axes)
-        names = grid_names(name, axes, len(shape), tuple(attributes["blockSize"]), "/")
+        block = sides(attributes["blockSize"], "blockSize", self.path)
+        names = grid_names(name, axes, len(shape), block, "/")
         place = _place(attributes)
         stored = ways_of(attributes) if len(shape) == 3 else {}
         return Array({"driver": "n5"}, name, axes, names, ratio, place, stored)

@@ -35,7 +35,7 @@ class Npy(FlatFile):
         else:
             # Version 3 differs from 2 in how names of fields are written, which voxels have not.
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        if len(shape) != 3 or 0 in shape:
+        if len(shape) != 3 or min(shape) < 1:
             raise SourceError(
                 f"{self.path} has the shape {shape}; allowed are three axes (z, y, x), none empty."
             )

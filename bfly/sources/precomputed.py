@@ -7,20 +7,24 @@ x, y, z, channel.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array
 from bfly.sources.precomputed_chunks import ways_of
+from bfly.sources.precomputed_shards import Shards
 from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bfly.geometry import BoundingBox, Zyx
     from bfly.sources.arrays import Names
@@ -48,6 +52,8 @@ class Precomputed(TensorSource):
         """Tell by the ``info``, which has scales and a type of voxels."""
         try:
             info = Store(path, Files([path])).json("info")
+        except Oversized:
+            return True
         except (NotAllowed, SourceError):
             return False
         return info is not None and {"scales", "data_type"} <= {*info}
@@ -61,17 +67,21 @@ class Precomputed(TensorSource):
         if info.get("type") in ("image", "segmentation"):
             self._kind = self._kind or info["type"]
         scales = info["scales"]
-        finest = [float(size) for size in scales[0]["resolution"]]
+        check_number(self.path, len(scales), LEVELS, "scales")
+        finest = _resolution(scales[0], self.path)
         self._stated = (finest[2], finest[1], finest[0]), "info resolution"
         arrays = {}
         for number, scale in enumerate(scales):
-            x, y, z = (a / b for a, b in zip(scale["resolution"], finest, strict=True))
+            x, y, z = (a / b for a, b in zip(_resolution(scale, self.path), finest, strict=True))
             spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
             place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
             sharded = scale.get("sharding") is not None
             stored = {} if sharded else ways_of(info, scale)
             names = self._names_of(scale)
-            arrays[scale["key"]] = Array(spec, "", AXES, names, (z, y, x), place, stored)
+            array = Array(spec, "", AXES, names, (z, y, x), place, stored)
+            if sharded:
+                array = replace(array, in_shards=True, check=self._check_of(scale))
+            arrays[scale["key"]] = array
         return arrays
 
     def _names_of(self, scale: dict[str, Any]) -> Names:
@@ -82,7 +92,7 @@ class Precomputed(TensorSource):
             self._check_packed(f"{self.store.folder}/{key}")
         if scale.get("sharding") is not None:
             return self._shards(key)
-        chunk, size = zyx(scale["chunk_sizes"][0][::-1]), zyx(scale["size"][::-1])
+        chunk, size = _chunk(scale, self.path), zyx(scale["size"][::-1])
         offset = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
 
         def names(box: BoundingBox) -> Iterable[str]:
@@ -112,6 +122,13 @@ class Precomputed(TensorSource):
 
         return names
 
+    def _check_of(self, scale: dict[str, Any]) -> Callable[[BoundingBox], None] | None:
+        """Return what looks at the shards of a scale before they are unpacked, in a folder."""
+        folder, limit = f"{self.store.folder}/{scale['key']}", self.files.max_chunk
+        size, chunk = zyx(scale["size"][::-1]), _chunk(scale, self.path)
+        shards = Shards(self.files, folder, size, chunk, scale["sharding"], limit)
+        return shards.check if self.store.folder is not None else None
+
     def _check_packed(self, folder: str) -> None:
         """Refuse what would look like a volume without chunks."""
         try:
@@ -126,3 +143,16 @@ class Precomputed(TensorSource):
                 f"{self.path}: {os.path.basename(folder)}/{first} is a file that CloudVolume has "
                 "packed once more; write the volume with compress=False, or unpack its files."
             )
+
+
+def _resolution(scale: dict[str, Any], path: str) -> list[float]:
+    """Return the size of a voxel (x, y, z) in nanometres."""
+    lengths = [float(size) for size in scale["resolution"]]
+    if len(lengths) != 3 or not all(0 < size < math.inf for size in lengths):
+        raise SourceError(f"{path}: resolution is {lengths!r:.80}; allowed are lengths above 0.")
+    return lengths
+
+
+def _chunk(scale: dict[str, Any], path: str) -> Zyx:
+    """Return the shape (z, y, x) of a chunk."""
+    return zyx(sides(scale["chunk_sizes"][0], "chunk_sizes", path)[::-1])

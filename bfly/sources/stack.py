@@ -11,6 +11,7 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceError
 from bfly.files import reading, regular
 from bfly.geometry import Scale
+from bfly.limits import PAGES, check_number
 from bfly.opening import as_error
 from bfly.sources.gaps import name_gaps
 from bfly.sources.grid import TileGrid, by
@@ -57,13 +58,17 @@ class ImageStack(TileGrid):
                 names = _image_names(folder)
         except FileNotFoundError:
             raise SourceError(f"{self.path} does not exist.") from None
+        check_number(self.path, len(names), PAGES, "images")
         # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
         self._names = natsorted(sorted(names))
         if not self._names:
             raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
         first = os.path.join(self.path, self._names[0])
         shape, self.dtype = header(
-            self._read_file(first), first, labels=self._kind == "segmentation"
+            self._read_file(first),
+            first,
+            labels=self._kind == "segmentation",
+            limit=self.files.max_chunk,
         )
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}

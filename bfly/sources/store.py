@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import tensorstore as ts
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import NotAllowed, Oversized, SourceChanged, SourceError
 from bfly.files import is_url
+from bfly.limits import METADATA, check_length, parsed_json
 from bfly.opening import fd_path, with_reason
+from bfly.reads import named
+from bfly.sources.remote import Unclear, document
+from bfly.sources.zip_entries import entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bfly.errors import ButterflyError
     from bfly.files import Files
@@ -56,6 +59,8 @@ class Store:
         The real folder, if it is one.
     file : str, optional
         The real file of an archive, if it is one.
+    entries : mapping
+        The bytes that each entry of an archive unpacks to.
 
     Raises
     ------
@@ -69,6 +74,7 @@ class Store:
         self.path = path
         self.folder: str | None = None
         self.file: str | None = None
+        self.entries: Mapping[str, int] = {}
         self._files = files
         real = files.resolve(path)
         if is_url(path):
@@ -78,12 +84,12 @@ class Store:
             self._spec = {"driver": "file", "path": real + "/"}
         else:
             try:
-                with files.file(path) as file:
-                    is_archive = zipfile.is_zipfile(file)
+                with files.open(path) as (fd, self._stamp), named(os.dup(fd), path) as file:
+                    if not zipfile.is_zipfile(file):
+                        raise SourceError(f"{path} is neither a folder nor a zip archive.")
+                    self.entries = entries_of(file, path, self._stamp, files.max_chunk)
             except FileNotFoundError:
                 raise SourceError(f"{path} does not exist.") from None
-            if not is_archive:
-                raise SourceError(f"{path} is neither a folder nor a zip archive.")
             self.file = real
             self._spec = _archive(real)
 
@@ -109,7 +115,9 @@ class Store:
     def checked(self, name: str = "") -> Iterator[dict[str, Any]]:
         """Lend a description of an archive as `spec`, of the very file that was checked."""
         self.check(name)
-        with self._files.open(self.file or self.path) as (fd, _):
+        with self._files.open(self.path) as (fd, stamp):
+            if stamp != self._stamp:
+                raise SourceChanged(f"{self.path} changed on disk while it was read.")
             yield _below(_archive(fd_path(fd)), name)
 
     def read(self, name: str) -> bytes | None:
@@ -123,18 +131,26 @@ class Store:
         self.check(name)
         if self.folder is not None:
             try:
-                return self._files.read_bytes(f"{self.folder}/{name}")
+                return self._files.read_bytes(f"{self.folder}/{name}", METADATA)
             except FileNotFoundError:
                 return None
+        check_length(f"{self.path}: {name}", self.entries.get(name, 0), METADATA)
         if self.file is not None:
             with self.checked() as spec:
                 return self._read(spec, name)
+        if self._spec["driver"] == "http":
+            with suppress(Unclear):
+                return document(f"{self._spec['base_url']}{self._spec['path']}{name}", PATIENCE)
         return self._read(self._spec, name)
 
     def _read(self, spec: dict[str, Any], name: str) -> bytes | None:
         try:
             store = ts.KvStore.open(spec, context=CONTEXT).result(PATIENCE)
+            if spec["driver"] in ("s3", "gcs") and _is_too_long(store, name):
+                raise Oversized(f"{self.path}: {name} has more than {METADATA} bytes of metadata.")
             found = store.read(name).result(PATIENCE)
+        except Oversized:
+            raise
         except Exception as error:
             raise failure(f"{self.path}: {name} cannot be read", error) from error
         return found.value if found.state == "value" else None
@@ -152,13 +168,10 @@ class Store:
         """Give the object that is written in the bytes of a document."""
         if data is None:
             return None
-        try:
-            document = json.loads(data)
-        except ValueError as error:
-            raise SourceError(f"{self.path}: {name} is not JSON: {error}.") from error
-        if not isinstance(document, dict):
+        found = parsed_json(data, f"{self.path}: {name}")
+        if not isinstance(found, dict):
             raise SourceError(f"{self.path}: {name} is no JSON object.")
-        return document
+        return found
 
 
 def check_reachable(url: str, files: Files) -> None:
@@ -212,6 +225,17 @@ def _remote(url: str) -> dict[str, Any]:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     more = {"endpoint": endpoint, "aws_region": region or (endpoint and "us-east-1")}
     return {"driver": "s3", **bucket, **{key: value for key, value in more.items() if value}}
+
+
+def _is_too_long(store: Any, name: str) -> bool:
+    """Ask for the byte behind the last one that metadata may have; an error if it is not there."""
+    last = slice(METADATA, METADATA + 1)
+    try:
+        return bool(store.read(name, byte_range=last).result(PATIENCE).state == "value")
+    except TimeoutError:
+        raise
+    except Exception:
+        return False
 
 
 def failure(what: str, error: BaseException) -> ButterflyError:

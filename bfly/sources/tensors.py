@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import abstractmethod
 from functools import cached_property, partial
@@ -13,18 +14,20 @@ import numpy as np
 import xxhash
 from typing_extensions import override
 
-from bfly.errors import SourceChanged, SourceError
+from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.files import reading, stamp_to_read
 from bfly.geometry import BoundingBox
 from bfly.ladder import StoredLevel, ladder
+from bfly.limits import LEVELS, check_chunk, check_length, check_number
 from bfly.sources.described import Described, Memory
 from bfly.sources.guard import Guard
 from bfly.sources.source import Datasource, served_dtype
 from bfly.sources.store import PATIENCE, Store, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from bfly.files import Stamp
     from bfly.geometry import Zyx
     from bfly.sources.arrays import Array
     from bfly.sources.stored import StoredAs
@@ -68,10 +71,12 @@ class TensorSource(Datasource):
             self._watch(self.path)
         try:
             arrays = self._arrays()
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
+        check_number(self.path, len(arrays), LEVELS, "levels")
         documents = Memory(self._documents)
         described = {name: Described(array, documents, self.path) for name, array in arrays.items()}
+        self._most = {name: self._largest_object(each) for name, each in described.items()}
         levels = {
             name: StoredLevel(each.shape, each.chunk, each.array.ratio, each.array.place)
             for name, each in described.items()
@@ -126,6 +131,41 @@ class TensorSource(Datasource):
             return None
         return None if data is None else array.stored[way](data, box.shape)
 
+    def _largest_object(self, described: Described) -> int:
+        """Return how many bytes an object of an array may have; 0 if none may be stored.
+
+        A chunk that is larger than its volume can be left out of it. TensorStore would take
+        memory for the whole of one that is stored.
+        """
+        limit, itemsize = self.files.max_chunk, described.dtype.itemsize
+        stored, chunk = described.stored_shape, described.stored_chunk
+        check_chunk(self.path, "a chunk", list(map(min, chunk, stored)), itemsize, limit)
+        if math.prod(chunk) * itemsize > limit:
+            if self.store.folder is None:
+                check_chunk(self.path, "a chunk", chunk, itemsize, limit)
+            return 0
+        if described.array.in_shards:
+            return max(limit, 2 * math.prod(stored) * itemsize)
+        return limit
+
+    def _check_stored(self, mip: int, stamps: Mapping[str, Stamp]) -> None:
+        """Refuse files of chunks that are too long for what they may hold."""
+        most = self._most[self._described[mip].name]
+        for path, stamp in stamps.items():
+            if stamp is not None and stamp[1] > most:
+                if not most:
+                    raise Oversized(
+                        f"{path} is a chunk that unpacks to more bytes than max-chunk-size, "
+                        f"{self.files.max_chunk}."
+                    )
+                check_length(path, stamp[1], most)
+
+    def _check_entries(self, mip: int, box: BoundingBox) -> None:
+        """Refuse entries of an archive that are too long for what they may hold."""
+        entries, array = self.store.entries, self._described[mip]
+        for name in array.names(box) if entries else ():
+            check_length(f"{self.path}: {name}", entries.get(name, 0), self._most[array.name])
+
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
         """Let TensorStore read what lies here; what is afar is kept on disk tile by tile."""
@@ -133,6 +173,8 @@ class TensorSource(Datasource):
 
     def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
         paths = self._watch_chunks(mip, box)
+        if (check := self._described[mip].check) is not None:
+            check(box)
         cache = self.files.disk_cache
         if cache is None or not self.store.is_remote:
             return self.files.spared(partial(self._from_store, mip, box, paths))
@@ -202,14 +244,17 @@ class TensorSource(Datasource):
         return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
     def _watch_chunks(self, mip: int, box: BoundingBox) -> list[str]:
-        """Watch the files that hold a box; give them."""
+        """Watch the files that hold a box, and refuse those that are too long; give them."""
         if self.store.is_remote:
             return []
         if self.store.folder is None:
+            self._check_entries(mip, box)
             return [self.store.file or self.path]
         paths = [f"{self.store.folder}/{name}" for name in self._described[mip].names(box)]
         fresh = [path for path in paths if path not in self._stamps]
-        self._remember({path: stamp_to_read(path) for path in fresh})
+        stamps = {path: stamp_to_read(path) for path in fresh}
+        self._check_stored(mip, stamps)
+        self._remember(stamps)
         return paths
 
     def _anew(self) -> _Reading:

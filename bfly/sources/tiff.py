@@ -11,12 +11,13 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.files import regular, stamp_of
 from bfly.ladder import StoredLevel, ladder
+from bfly.limits import LEVELS, check_number, in_pieces
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
 from bfly.sources.tiff_pages import MAGICS, check_chain
-from bfly.sources.tiff_sizes import voxel_size
+from bfly.sources.tiff_sizes import check_description, voxel_size
 
 if TYPE_CHECKING:
     from typing import Any
@@ -55,7 +56,7 @@ class Tiff(Datasource):
         self._stamp = stamp_of(self.path)
         try:
             with self.files.file(self.path) as file, naming(self.path):
-                self._read_structure(file)
+                self._read_structure(in_pieces(file, self.path))
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         self.dtype = self._levels[0].dtype
@@ -63,19 +64,22 @@ class Tiff(Datasource):
     def _read_structure(self, file: IO[bytes]) -> None:
         # What an OME-TIFF says of other files is not followed.
         with tifffile.TiffFile(file, _multifile=False) as tiff:
-            check_chain(tiff)
+            check_chain(tiff, self.path)
+            check_description(tiff, self.path)
             if not tiff.series:
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
+            pyramid = _pyramid(tiff.series)
+            check_number(self.path, len(pyramid), LEVELS, "levels")
             found = {
-                f"image {number}": level_of(series, self.path, labels=labels)
-                for number, series in enumerate(_pyramid(tiff.series))
+                f"image {number}": level_of(series, self.path, self.files.max_chunk, labels=labels)
+                for number, series in enumerate(pyramid)
             }
             stored = {name: StoredLevel(each.shape, each.chunk) for name, each in found.items()}
             mips = ladder(self.path, stored)
             self.scales = {mip: scale for mip, (_, scale) in mips.items()}
             self._levels: dict[int, Flat | Paged] = {mip: found[n] for mip, (n, _) in mips.items()}
-            self._stated = voxel_size(tiff, self.path)
+            self._stated = voxel_size(tiff)
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
@@ -114,7 +118,12 @@ def has_sections(path: str) -> bool:
     if not Tiff.guess_can_open(path):
         return False
     try:
-        with regular(path) as file, tifffile.TiffFile(file, _multifile=False) as tiff:
+        with (
+            regular(path) as file,
+            tifffile.TiffFile(in_pieces(file, path), _multifile=False) as tiff,
+        ):
+            check_chain(tiff, path)
+            check_description(tiff, path)
             return bool(tiff.series) and sections_of(tiff.series[0]) > 1
     except Busy:
         raise

@@ -16,9 +16,10 @@ import tifffile
 from bfly.errors import SourceError
 from bfly.files import read_exactly
 from bfly.geometry import BoundingBox, indexes, zyx
+from bfly.limits import check_length
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming, one_value
-from bfly.sources.tiff_pages import check_page, is_palette, samples_of
+from bfly.sources.tiff_pages import check_packed, check_page, is_palette, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,9 @@ class _Page(NamedTuple):
     tables: bytes | None
 
 
-def level_of(series: tifffile.TiffPageSeries, path: str, *, labels: bool) -> Flat | Paged:
+def level_of(
+    series: tifffile.TiffPageSeries, path: str, limit: int, *, labels: bool
+) -> Flat | Paged:
     """Find out how to read the pages that make a volume.
 
     Parameters
@@ -51,6 +54,8 @@ def level_of(series: tifffile.TiffPageSeries, path: str, *, labels: bool) -> Fla
         The pages, of one shape and dtype.
     path : str
         Names the file in messages.
+    limit : int
+        Bytes that a strip or tile may take, packed or not.
     labels : bool
         Whether RGB stands for ids (see `bfly.sources.images`).
 
@@ -62,7 +67,7 @@ def level_of(series: tifffile.TiffPageSeries, path: str, *, labels: bool) -> Fla
     if any(page is None for page in series.pages):
         raise SourceError(f"{path} is a part of an OME-TIFF whose other sections are elsewhere.")
     key = series.keyframe
-    check_page(key)
+    check_page(key, path, limit)
     shape = _shape(series, path)
     pages = [
         _Page(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in series.pages
@@ -73,7 +78,7 @@ def level_of(series: tifffile.TiffPageSeries, path: str, *, labels: bool) -> Fla
             return Flat(path, shape, stored, series.dataoffset)
         if key.imagedepth == 1 and len(pages) == shape[0] and all(map(_touching, pages)):
             return Flat(path, shape, stored, sections=tuple(page.offsets[0] for page in pages))
-    return Paged.make(path, pages, key, shape, labels=labels)
+    return Paged.make(path, pages, key, shape, limit, labels=labels)
 
 
 def sections_of(series: tifffile.TiffPageSeries) -> int:
@@ -127,6 +132,8 @@ class Paged:
         As served (see `served_dtype`).
     labels : bool
         Whether RGB stands for ids.
+    limit : int
+        Bytes that a strip or tile may take, packed or not.
     """
 
     path: str
@@ -137,10 +144,18 @@ class Paged:
     chunk: Zyx
     dtype: np.dtype[Any]
     labels: bool
+    limit: int
 
     @classmethod
     def make(
-        cls, path: str, pages: list[_Page], key: tifffile.TiffPage, shape: Zyx, *, labels: bool
+        cls,
+        path: str,
+        pages: list[_Page],
+        key: tifffile.TiffPage,
+        shape: Zyx,
+        limit: int,
+        *,
+        labels: bool,
     ) -> Paged:
         """Find out the rest from the first page."""
         if len(pages) * key.imagedepth != shape[0] or (key.imagedepth > 1 and len(pages) > 1):
@@ -156,7 +171,7 @@ class Paged:
             chunk = 1, min(key.rowsperstrip, key.imagelength), key.imagewidth
         pixel = samples_of(key, np.zeros((1, 1, 1, key.samplesperpixel), key.dtype))
         dtype = one_value(pixel, path, labels=labels).dtype
-        return cls(path, pages, key, key.decode, shape, chunk, dtype, labels)
+        return cls(path, pages, key, key.decode, shape, chunk, dtype, labels, limit)
 
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
         """Read a box that is not empty and lies inside the level; as `Flat.read_into`.
@@ -207,9 +222,12 @@ class Paged:
         at, size = page.offsets[number], page.sizes[number]
         if size == 0 and at == 0:
             return None
+        what = f"{self.path}, strip or tile {number} at byte {at},"
+        check_length(what, size, self.limit)
         data = read_exactly(fd, size, at, self.path)
         # tifffile decodes what is left of a damaged strip, but cannot give it the strip's shape.
-        with naming(f"{self.path}, strip or tile {number} at byte {at},"):
+        with naming(what):
+            check_packed(self.key, data, what, self.limit)
             tables = {"jpegtables": page.tables} if self.key.compression in JPEGS else {}
             return self.decode(data, number, **tables)[0]
 

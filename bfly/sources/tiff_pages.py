@@ -8,19 +8,50 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
+from bfly.limits import PAGES, check_chunk, check_number
+from bfly.sources.image_sizes import stated
+
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
 
-__all__ = ["MAGICS", "check_chain", "check_page", "is_palette", "samples_of"]
+__all__ = ["MAGICS", "check_chain", "check_page", "check_packed", "is_palette", "samples_of"]
+
+IMAGES = {
+    "OJPEG",
+    "JPEG",
+    "ALT_JPEG",
+    "JPEG_LOSSY",
+    "JPEG_99",
+    "JPEGXR",
+    "JPEGXR_NDPI",
+    "JPEG2000",
+    "JPEG_2000_LOSSY",
+    "APERIO_JP2000_YCBC",
+    "APERIO_JP2000_RGB",
+    "JPEGXL",
+    "JPEGXL_DNG",
+    "PNG",
+    "WEBP",
+    "WEBP_DEPRECATED",
+    "LERC",
+}
+"""Compressions, by tifffile's names, whose data say themselves how many pixels they are."""
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF and a BigTIFF begin, of either byte order."""
 
 
-def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Raise `ValueError` if pages or their SubIFDs break off, which tifffile only logs."""
+def check_chain(tiff: tifffile.TiffFile, path: str) -> None:
+    """Raise `ValueError` if pages or their SubIFDs break off, which tifffile only logs.
+
+    Raises
+    ------
+    Oversized
+        There are too many pages; they are counted before anything is taken from them.
+    """
+    _check_count(tiff, path)
     form, last, file = tiff.tiff, tiff.pages[-1], tiff.filehandle
     file.seek(last.offset)
     (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
@@ -31,8 +62,47 @@ def check_chain(tiff: tifffile.TiffFile) -> None:
         raise ValueError("it is truncated")
 
 
-def check_page(page: tifffile.TiffPage) -> None:
-    """Raise `ValueError` if the samples of a page cannot be served as one value a pixel."""
+def _check_count(tiff: tifffile.TiffFile, path: str) -> None:
+    form, file = tiff.tiff, tiff.filehandle
+    at, seen = tiff.pages[0].offset, set[int]()
+    # A ring of pages tifffile leaves by itself.
+    while at and len(seen) <= PAGES and at < file.size and at not in seen:
+        seen.add(at)
+        file.seek(at)
+        (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+        file.seek(at + form.tagnosize + tags * form.tagsize)
+        end = file.read(form.offsetsize)
+        if len(end) < form.offsetsize:
+            return
+        (at,) = struct.unpack(form.offsetformat, end)
+    check_number(path, len(seen), PAGES, "pages")
+
+
+def check_packed(page: tifffile.TiffPage, data: bytes, what: str, limit: int) -> None:
+    """Raise if a strip or tile would take more than a limit to decode, by its own header.
+
+    Raises
+    ------
+    Oversized, ValueError
+        It would, or that cannot be told.
+    """
+    if tifffile.COMPRESSION(page.compression).name in IMAGES:
+        found = stated(data)
+        if found is None:
+            raise ValueError("how many pixels it has cannot be told")
+        check_chunk(what, "an image", found[:2], found.depth, limit)
+
+
+def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
+    """Raise `ValueError` if the samples of a page cannot be served as one value a pixel.
+
+    Raises
+    ------
+    Oversized
+        A strip or tile unpacks to more than a limit.
+    """
+    if page.dtype is not None and not page.is_contiguous:
+        check_chunk(path, "a strip or tile", page.chunks, page.dtype.itemsize, limit)
     kind = tifffile.PHOTOMETRIC(page.photometric)
     as_rgb = page.compression == tifffile.COMPRESSION.JPEG
     if kind.name not in ("MINISBLACK", "MINISWHITE", "PALETTE", "RGB") and not (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from bfly.errors import SourceError
+from bfly.limits import check_number
 from bfly.sources.units import nanometres, sizes
 
 if TYPE_CHECKING:
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
     import tifffile
 
-__all__ = ["voxel_size"]
+__all__ = ["check_description", "voxel_size"]
+
+ELEMENTS = 1 << 20
+"""Elements of OME-XML, of which each takes up to a kilobyte of memory; one stands for a page."""
 
 COARSEST = 1e4
 """Nanometres: coarser pixels are those of a printer, such as 72 or 300 to the inch."""
@@ -24,7 +28,7 @@ UNITS = {"INCH": 2.54e7, "CENTIMETER": 1e7, "MILLIMETER": 1e6, "MICROMETER": 1e3
 Found = tuple[tuple[float, float, float], str]
 
 
-def voxel_size(tiff: tifffile.TiffFile, path: str) -> Found | None:
+def voxel_size(tiff: tifffile.TiffFile) -> Found | None:
     """Find the voxel size of a file.
 
     Returns
@@ -34,19 +38,25 @@ def voxel_size(tiff: tifffile.TiffFile, path: str) -> Found | None:
 
     Raises
     ------
-    SourceError
-        Its OME-XML has a document type, which may grow without bound.
+    ElementTree.ParseError, ValueError
+        Its description is damaged.
     """
     if tiff.is_ome:
-        return _ome(tiff.ome_metadata, path)
+        return _ome(tiff.ome_metadata)
     if tiff.is_imagej:
         return _imagej(tiff)
     return _tags(tiff)
 
 
-def _ome(text: str, path: str) -> Found | None:
-    if "<!DOCTYPE" in text:
+def check_description(tiff: tifffile.TiffFile, path: str) -> None:
+    """Raise `SourceError` if a description has more elements than memory is taken for."""
+    description = tiff.pages[0].description
+    check_number(path, description.count("<"), ELEMENTS, "elements in its description")
+    if tiff.is_ome and "<!DOCTYPE" in description:
         raise SourceError(f"{path} has a document type in its OME-XML; it is not allowed.")
+
+
+def _ome(text: str) -> Found | None:
     pixels = ElementTree.fromstring(text).find(".//{*}Pixels")
     if pixels is None:
         return None

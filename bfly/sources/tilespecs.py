@@ -17,6 +17,7 @@ from bfly.errors import SourceError
 from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.keywords import RUNTIME
+from bfly.limits import METADATA, parsed_json
 from bfly.sources.gaps import section_gaps
 from bfly.sources.images import decode, header
 from bfly.sources.resample import at_mip, paint
@@ -77,7 +78,9 @@ class TileSpecs(Datasource):
         self._sections = {z: _Section(each) for z, each in sections.items()}
         first = tiles[0].pictures[0].image
         labels = self._kind == "segmentation"
-        self.dtype = header(self._read_file(first), first, labels=labels)[1]
+        self.dtype = header(
+            self._read_file(first), first, labels=labels, limit=self.files.max_chunk
+        )[1]
         bounds = np.array([tile.bounds for tile in tiles])
         low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
         self._start = zyx((min(sections), *low))
@@ -108,18 +111,14 @@ class TileSpecs(Datasource):
         return section_gaps(there, self.scales[0].shape[0])
 
     def _tiles(self) -> list[Tile]:
-        data = self._read_file(self.path)
-        try:
-            found = from_json(data)
-        except ValueError as error:
-            raise SourceError(f"{self.path} is not JSON: {error}.") from error
+        found = parsed_json(self._read_file(self.path, METADATA), self.path)
         if not isinstance(found, list) or not found:
             raise SourceError(f"{self.path} has to be a list of tiles.")
         tiles, folder = [], os.path.dirname(self.path)
         for number, entry in enumerate(found):
             try:
                 tiles.append(Tile.parse(entry, folder))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
                 raise SourceError(f"{self.path}: tile {number} of the list: {error}.") from error
         return tiles
 
@@ -168,7 +167,8 @@ class TileSpecs(Datasource):
         key = f"{kind} {by} {path}"
 
         def read() -> NDArray[Any]:
-            pages = decode(self._read_file(path), path, labels=self._kind == "segmentation")
+            labels, limit = self._kind == "segmentation", self.files.max_chunk
+            pages = decode(self._read_file(path), path, labels=labels, limit=limit)
             if len(pages) != 1:
                 raise SourceError(f"{path} has {len(pages)} pages; a tile is one.")
             image: NDArray[Any]
@@ -185,11 +185,11 @@ class TileSpecs(Datasource):
         image: NDArray[Any] = self._kept.get(key)
         return image if len(image) else self._reading.run(key, read)
 
-    def _read_file(self, path: str) -> bytes:
+    def _read_file(self, path: str, limit: int | None = None) -> bytes:
         """Read a whole file and watch it; one that is listed has to be there."""
         self._watch(path)
         try:
-            return self.files.read_bytes(path)
+            return self.files.read_bytes(path, limit or self.files.max_chunk)
         except FileNotFoundError:
             raise SourceError(f"{path} does not exist.") from None
 

@@ -9,9 +9,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
+from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
@@ -19,7 +20,7 @@ from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
 from bfly.sources.units import nanometres
 from bfly.sources.zarr_codecs import ways_of
-from bfly.sources.zarr_shards import Shards, is_sharded
+from bfly.sources.zarr_shards import Shards, check_shards, has_shards, is_sharded
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
@@ -46,6 +47,8 @@ class Zarr(TensorSource):
         try:
             store = Store(path, Files([path]))
             return _array(store.json, "") is not None or bool(_multiscales(store.json))
+        except Oversized:
+            return True
         except (NotAllowed, SourceError):
             return False
 
@@ -56,6 +59,7 @@ class Zarr(TensorSource):
         first = multiscales[0]
         names = [_axis_name(axis) for axis in first.get("axes") or "tczyx"]
         common = _transform(first, len(names))
+        check_number(self.path, len(first["datasets"]), LEVELS, "levels")
         sizes, places, arrays = [], [], {}
         for dataset in first["datasets"]:
             size, place = _transform(dataset, len(names))
@@ -71,7 +75,8 @@ class Zarr(TensorSource):
             # The voxel in which the stated centre of the first one lies: programs that take the
             # corner for it, and those that leave it out, are met as well.
             corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
-            arrays[dataset["path"]] = _described(meta, dataset["path"], axes, (z, y, x), corner)
+            array = _described(meta, dataset["path"], axes, self.path, (z, y, x), corner)
+            arrays[dataset["path"]] = array
         axes = next(iter(arrays.values())).axes
         self._state(first, sizes[0], axes)
         return arrays
@@ -97,7 +102,7 @@ class Zarr(TensorSource):
         names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
         axes = _axes(names, tuple(meta["shape"]), self.path)
         self._stated = stated_size(meta["attributes"], axes)
-        return _described(meta, "", axes)
+        return _described(meta, "", axes, self.path)
 
 
 def _multiscales(read: Any) -> list[Document]:
@@ -132,15 +137,22 @@ def _array(read: Any, name: str) -> Document | None:
 
 
 def _described(
-    meta: Document, name: str, axes: tuple[int, ...], ratio: Any = None, place: Zyx = (0, 0, 0)
+    meta: Document,
+    name: str,
+    axes: tuple[int, ...],
+    path: str,
+    ratio: Any = None,
+    place: Zyx = (0, 0, 0),
 ) -> Array:
     """Describe an array to TensorStore, and where its objects lie."""
     rank = len(meta["shape"])
     if meta["zarr_format"] == 2:
-        driver, chunk, prefix = "zarr", tuple(meta["chunks"]), ""
+        driver, chunk, prefix = "zarr", sides(meta["chunks"], "chunks", path), ""
         separator = meta.get("dimension_separator", ".")
     else:
-        driver, chunk = "zarr3", tuple(meta["chunk_grid"]["configuration"]["chunk_shape"])
+        chunk = sides(meta["chunk_grid"]["configuration"]["chunk_shape"], "chunk_shape", path)
+        driver = "zarr3"
+        check_shards(meta["codecs"], chunk, path)
         encoding = meta.get("chunk_key_encoding", {"name": "default"})
         is_default = encoding["name"] == "default"
         usual = "/" if is_default else "."
@@ -149,7 +161,8 @@ def _described(
     names = grid_names(name, axes, rank, chunk, separator, prefix)
     others = [chunk[axis] for axis in range(rank) if axis not in axes]
     in_order = list(axes) == sorted(axes) and set(others) <= {1}
-    array = Array({"driver": driver}, name, axes, names, ratio, place)
+    shared = has_shards(meta.get("codecs"))
+    array = Array({"driver": driver}, name, axes, names, ratio, place, in_shards=shared)
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):

@@ -14,14 +14,23 @@ import numpy as np
 
 from bfly.files import read_exactly
 from bfly.geometry import zyx
+from bfly.limits import METADATA, check_length, check_number, sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bfly.files import Files
     from bfly.geometry import Zyx
 
-__all__ = ["Shards", "is_sharded"]
+__all__ = ["Shards", "check_shards", "has_shards", "is_sharded"]
+
+SHARDING = "sharding_indexed"
+
+DEPTH = 4
+"""Shards in shards; more than one is hardly ever written."""
+
+ENTRY = 16
+"""Bytes of an entry of the index: an offset and a size."""
 
 MISSING = 2**64 - 1
 """The offset and the size of a chunk that was never written."""
@@ -36,6 +45,36 @@ def is_sharded(meta: Mapping[str, Any]) -> bool:
         case [{"name": "sharding_indexed"}]:
             return True
     return False
+
+
+def has_shards(codecs: Any) -> bool:
+    """Tell whether any of the codecs of a ``zarr.json`` divides what it is given."""
+    listed = codecs if isinstance(codecs, list) else []
+    return any(isinstance(each, dict) and each.get("name") == SHARDING for each in listed)
+
+
+def check_shards(codecs: Any, shard: Sequence[int], path: str, depth: int = 0) -> None:
+    """Raise `SourceError` if the index of a shard is larger than metadata may be.
+
+    Parameters
+    ----------
+    codecs : list
+        Those of the array, or of what is in a shard.
+    shard : sequence of int
+        The shape of what they are given.
+    path : str
+        Names the file in messages.
+    depth : int
+        How many shards are around it.
+    """
+    check_number(path, depth, DEPTH, "shards in each other")
+    for codec in codecs if has_shards(codecs) else ():
+        if isinstance(codec, dict) and codec.get("name") == SHARDING:
+            options = codec["configuration"]
+            chunk = sides(options["chunk_shape"], "chunk_shape", path)
+            count = math.prod(n // c for n, c in zip(shard, chunk, strict=True))
+            check_length(f"{path}: the index of a shard", count * ENTRY, METADATA)
+            check_shards(options.get("codecs"), chunk, path, depth + 1)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,153 @@
+"""What chunks of HDF5 unpack to, told before the HDF5 library unpacks them.
+
+The library takes as much memory as a filter asks for, whatever the shape of a chunk is. Where
+filters are undone outside of it (see `bfly.sources.hdf5_chunks`), none of this is needed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import math
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from bfly.errors import SourceError
+from bfly.geometry import ceil_div
+from bfly.limits import check_chunk, check_length
+from bfly.sources.inflate import ZLIB, pieces_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["check_packed"]
+
+MARGIN = 1 << 20
+"""Bytes by which filters may be larger than what they pack: headers, checksums, tables."""
+
+CHUNKS = 1 << 20
+"""Chunks of a dataset that is read whole."""
+
+PIECE = 1 << 20
+"""Bytes that are unpacked at once."""
+
+
+def check_packed(dataset: Any, path: str, limit: int, start: Any = None, stop: Any = None) -> None:
+    """Raise `Oversized` if a chunk in a part of a dataset unpacks to more than it may.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        An open dataset.
+    path : str
+        Names the file in messages.
+    limit : int
+        Bytes of a chunk.
+    start, stop : sequence of int, optional
+        The corners of the part, in the dataset's axes; all of it unless given.
+    """
+    if dataset.chunks is None:
+        return
+    check_chunk(path, "a chunk", dataset.chunks, dataset.dtype.itemsize, limit)
+    plist = dataset.id.get_create_plist()
+    filters = [_filter(*plist.get_filter(number)) for number in range(plist.get_nfilters())]
+    most = min(limit, math.prod(dataset.chunks) * dataset.dtype.itemsize) + MARGIN
+    if not filters or filters[-1] not in SIZES:
+        return
+    start = start or (0,) * dataset.ndim
+    for offset in _offsets(dataset, start, stop or dataset.shape):
+        try:
+            info = dataset.id.get_chunk_info_by_coord(offset)
+        except (OSError, RuntimeError, ValueError):
+            continue
+        if info.byte_offset is None or not info.size:
+            continue
+        check_length(f"{path}: a chunk of {dataset.name}", info.size, most)
+        mask, packed = dataset.id.read_direct_chunk(offset)
+        # Filters are undone from the last one on, and one that was left out is passed over.
+        for number in reversed(range(len(filters))):
+            if not mask >> number & 1:
+                size = SIZES.get(filters[number])
+                if size is not None:
+                    check_length(f"{path}: a chunk of {dataset.name}", size(packed, most), most)
+                if filters[number] not in SAME_SIZE:
+                    break
+                packed = packed[: len(packed) - SAME_SIZE[filters[number]]]
+
+
+def _filter(number: int, _flags: int, options: tuple[int, ...], _name: bytes) -> int:
+    """Return the number of a filter; Bitshuffle that packs nothing is as shuffle."""
+    return SHUFFLE if number == BITSHUFFLE and not any(options[4:5]) else number
+
+
+def _offsets(dataset: Any, start: Any, stop: Any) -> Iterable[tuple[int, ...]]:
+    spans = [range(a // c * c, b, c) for a, b, c in zip(start, stop, dataset.chunks, strict=True)]
+    count = math.prod(ceil_div(max(0, span.stop - span.start), span.step) for span in spans)
+    if count > CHUNKS:
+        raise SourceError(f"{dataset.name} has {count} chunks; allowed are {CHUNKS} at once.")
+    return product(*spans)
+
+
+def _zlib(data: bytes, most: int) -> int:
+    size = 0
+    for piece in pieces_of(data, ZLIB):
+        size += len(piece)
+        if size > most:
+            break
+    return size
+
+
+def _bzip2(data: bytes, most: int) -> int:
+    stream, size = bz2.BZ2Decompressor(), 0
+    try:
+        while not stream.eof and size <= most:
+            piece = stream.decompress(data, PIECE)
+            data, size = b"", size + len(piece)
+            if not piece and stream.needs_input:
+                break
+    except (OSError, ValueError, EOFError):
+        pass
+    return size
+
+
+def _zstd(data: bytes, _most: int) -> int:
+    """Read the size that a frame states (RFC 8878, 3.1.1); one that states none is not read."""
+    if len(data) < 6 or not data.startswith(b"\x28\xb5\x2f\xfd"):
+        return 0
+    flags = data[4]
+    is_single, dictionary = flags & 32, (0, 1, 2, 4)[flags & 3]
+    size = (1 if is_single else 0, 2, 4, 8)[flags >> 6]
+    at = (5 if is_single else 6) + dictionary
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def _stated(start: int, stop: int, order: str) -> Callable[[bytes, int], int]:
+    def size(data: bytes, _most: int) -> int:
+        return int.from_bytes(data[start:stop], order)  # type: ignore[arg-type]
+
+    return size
+
+
+def _blosc2(data: bytes, _most: int) -> int:
+    """Read the size that a frame or a chunk states (README_CFRAME_FORMAT)."""
+    is_frame = data[2:10] == b"b2frame\0"
+    return int.from_bytes(data[30:38], "big") if is_frame else int.from_bytes(data[4:8], "little")
+
+
+SHUFFLE, BITSHUFFLE = 2, 32008
+
+SAME_SIZE = {SHUFFLE: 0, 3: 4}
+"""Filters that shrink nothing, shuffle and Fletcher-32, and the bytes that they add."""
+
+SIZES: dict[int, Callable[[bytes, int], int]] = {
+    1: _zlib,
+    SHUFFLE: lambda data, _most: len(data),
+    3: lambda data, _most: len(data),
+    4: _stated(0, 4, "little"),  # szip
+    307: _bzip2,
+    32001: _stated(4, 8, "little"),  # Blosc
+    32004: _stated(0, 8, "big"),  # LZ4
+    BITSHUFFLE: _stated(0, 8, "big"),
+    32015: _zstd,
+    32026: _blosc2,
+}
+"""From the number of a filter to what tells how many bytes it unpacks to."""
