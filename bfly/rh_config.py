@@ -135,13 +135,12 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
     Parameters
     ----------
     known : dict
-        The counts of the nodes so far; 0 of those around this one.
+        The counts of the nodes so far; 1 of those around this one.
     """
     size = known.get(id(node))
-    if size == 0:
-        raise ValueError("an alias is a part of what it stands for")
     if size is None:
-        known[id(node)] = 0
+        # What is a part of itself is found out, and refused, where it is checked.
+        known[id(node)] = 1
         inner = node.value if isinstance(node, yaml.CollectionNode) else ()
         if isinstance(node, yaml.MappingNode):
             inner = chain.from_iterable(inner)

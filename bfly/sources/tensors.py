@@ -76,7 +76,7 @@ class TensorSource(Datasource):
         check_number(self.path, len(arrays), LEVELS, "levels")
         documents = Memory(self._documents)
         described = {name: Described(array, documents, self.path) for name, array in arrays.items()}
-        self._most = {name: self._largest_object(each) for name, each in described.items()}
+        most = {name: self._largest_object(each) for name, each in described.items()}
         levels = {
             name: StoredLevel(each.shape, each.chunk, each.array.ratio, each.array.place)
             for name, each in described.items()
@@ -85,6 +85,7 @@ class TensorSource(Datasource):
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
         self._levels = {mip: described[name] for mip, (name, _) in rungs.items()}
         self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
+        self._most = {mip: most[name] for mip, (name, _) in rungs.items()}
         stored = self._levels[0].dtype
         self.dtype = served_dtype(stored, self.path)
         if any(each.dtype != stored for each in self._levels.values()):
@@ -150,7 +151,7 @@ class TensorSource(Datasource):
 
     def _check_stored(self, mip: int, stamps: Mapping[str, Stamp]) -> None:
         """Refuse files of chunks that are too long for what they may hold."""
-        most = self._most[self._described[mip].name]
+        most = self._most[mip]
         for path, stamp in stamps.items():
             if stamp is not None and stamp[1] > most:
                 if not most:
@@ -164,7 +165,7 @@ class TensorSource(Datasource):
         """Refuse entries of an archive that are too long for what they may hold."""
         entries, array = self.store.entries, self._described[mip]
         for name in array.names(box) if entries else ():
-            check_length(f"{self.path}: {name}", entries.get(name, 0), self._most[array.name])
+            check_length(f"{self.path}: {name}", entries.get(name, 0), self._most[mip])
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
