@@ -21,6 +21,7 @@ __all__ = [
     "check_chunk",
     "check_length",
     "check_number",
+    "check_whole",
     "in_pieces",
     "parsed_json",
     "sides",
@@ -63,6 +64,15 @@ def check_chunk(path: str, what: str, shape: Sequence[int], itemsize: int, limit
         sides = " x ".join(map(str, shape))
         raise Oversized(
             f"{path}: {what} of {sides} voxels unpacks to {size} bytes; max-chunk-size is {limit}."
+        )
+
+
+def check_whole(path: str, size: int, limit: int) -> None:
+    """Raise `Oversized` if a file of which no part can be read alone unpacks to too many bytes."""
+    if size > limit:
+        raise Oversized(
+            f"{path} is compressed from end to end and unpacks to {size} bytes; max-chunk-size is "
+            f"{limit}. Raise that, or store the volume in chunks."
         )
 
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.files import FARTHEST, regular
 from bfly.geometry import Scale
-from bfly.limits import check_length, in_pieces
+from bfly.limits import check_whole, in_pieces
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.unpacked import Unpacked, packing_of, unpacking
@@ -78,7 +78,9 @@ class FlatFile(Datasource):
                 packing = packing_of(file.read(4))
                 file.seek(0)
                 if packing:
-                    check_length(self.path, os.fstat(file.fileno()).st_size, self.files.max_chunk)
+                    # Behind a member of gzip there may be any number of zeros, which are passed
+                    # over one by one.
+                    check_whole(self.path, os.fstat(file.fileno()).st_size, self.files.max_chunk)
                 with naming(self.path):
                     header = self._header(in_pieces(unpacking(file, packing), self.path))
                     _check(header.flat)
@@ -87,10 +89,8 @@ class FlatFile(Datasource):
         if packing and header.packing:
             raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
         if packing or header.packing:
-            what = f"{self.path}: what it unpacks to, of which no part can be read alone,"
-            check_length(what, header.flat.end, self.files.max_chunk)
-            size = (self._stamps[header.flat.path] or (0, 0, 0))[1]
-            check_length(header.flat.path, size, self.files.max_chunk)
+            packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
+            check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
         self._flat = header.flat
         # That of before the header was read: a file that is replaced meanwhile is noticed.
         self._stamp = self._stamps[self._flat.path]
