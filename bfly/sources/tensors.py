@@ -44,6 +44,9 @@ RECHECK = 60.0
 COPIED = 256 << 20
 """Bytes of files that are read into memory for one box, in folders that change all the time."""
 
+CHUNKS = 1 << 20
+"""Chunks that are read at once: their names are listed, and each may be a file."""
+
 
 class TensorSource(Datasource):
     """A folder, a zip archive or a URL with arrays.
@@ -173,6 +176,8 @@ class TensorSource(Datasource):
         return not self.store.is_remote
 
     def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
+        chunks = box.in_tiles(self.scales[mip].chunk).size
+        check_number(self.path, chunks, CHUNKS, "chunks in a part that is read at once")
         paths = self._watch_chunks(mip, box)
         if (check := self._described[mip].check) is not None:
             check(box)

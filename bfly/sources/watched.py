@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceChanged
@@ -35,7 +36,7 @@ class Watched:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: OrderedDict[str, Stamp] = OrderedDict()
         self._stamps_lock = threading.Lock()
 
     def _watch(self, path: str) -> None:
@@ -49,7 +50,7 @@ class Watched:
             for path, stamp in stamps.items():
                 self._stamps.setdefault(path, stamp)
             while len(self._stamps) > WATCHED:
-                del self._stamps[next(iter(self._stamps))]
+                self._stamps.popitem(last=False)
 
     def changed(self) -> str | None:
         """Give the first of the files read so far that is not as it was, None if all are."""
