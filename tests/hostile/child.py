@@ -96,7 +96,7 @@ def read(core: Core, path: str) -> dict[str, Any]:
             (low, COARSE),
         ]:
             at = opened.level(mip).place.start if mip else start
-            query = ask(path, at, (1, 64, 64), mip)
+            query = ask(path, at, (1, 64 >> mip, 64 >> mip), mip)
             voxels = try_out(path, errors, foreign, partial(core.find_tiles, query))
             if voxels is not None:
                 values.append(int(np.count_nonzero(voxels)))
