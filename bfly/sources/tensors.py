@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 RECHECK = 60.0
 """Seconds after which the metadata of a URL are looked at again."""
 
+COPIED = 256 << 20
+"""Bytes of files that are read into memory for one box, in folders that change all the time."""
+
 CHUNKS = 1 << 18
 """Chunks that are read at once: their names are listed, and each may be a file."""
 
