@@ -116,7 +116,7 @@ class TileGrid(Datasource):
 
     def _read_inside(self, mip: int, box: BoundingBox) -> NDArray[Any]:
         scale = self.scales[mip]
-        result = np.zeros(box.shape, self.dtype)
+        result: NDArray[Any] | None = None
         for index in indexes(box.in_tiles(scale.chunk)):
             path = self._tile_path(mip, index)
             if path is None:
@@ -125,9 +125,14 @@ class TileGrid(Datasource):
             whole = BoundingBox.of_shape(scale.chunk, start) & scale.box
             part = whole & box
             tile = self._read_tile(path, whole.shape)
+            if tile is not None and whole == box and tile.shape == box.shape:
+                # Whole sections are large: one that is all that is wanted is not copied.
+                return np.ascontiguousarray(tile, self.dtype)
             if tile is not None:
+                if result is None:
+                    result = np.zeros(box.shape, self.dtype)
                 result[part.relative_to(box.start).slices] = tile[part.relative_to(start).slices]
-        return result
+        return np.zeros(box.shape, self.dtype) if result is None else result
 
 
 def by(shape: tuple[int, ...]) -> str:
