@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.files import reading, stamp_to_read
-from bfly.geometry import BoundingBox
+from bfly.geometry import BoundingBox, ceil_div
 from bfly.ladder import StoredLevel, ladder
 from bfly.limits import LEVELS, check_chunk, check_length, check_number
 from bfly.sources.described import Described, Memory
@@ -46,6 +46,9 @@ COPIED = 256 << 20
 
 CHUNKS = 1 << 18
 """Chunks that are read at once: their names are listed, and each may be a file."""
+
+SMALLEST = 64
+"""Voxels of a chunk: to find millions of smaller ones takes hours, whatever is asked for."""
 
 
 class TensorSource(Datasource):
@@ -144,6 +147,12 @@ class TensorSource(Datasource):
         limit, itemsize = self.files.max_chunk, described.dtype.itemsize
         stored, chunk = described.stored_shape, described.stored_chunk
         check_chunk(self.path, "a chunk", list(map(min, chunk, stored)), itemsize, limit)
+        count = math.prod(ceil_div(n, c) for n, c in zip(stored, chunk, strict=True))
+        if math.prod(chunk) < SMALLEST and count > CHUNKS:
+            raise SourceError(
+                f"{self.path} has {count} chunks of {math.prod(chunk)} voxels; more than {CHUNKS} "
+                f"have to have {SMALLEST} voxels or more."
+            )
         if math.prod(chunk) * itemsize > limit:
             if self.store.folder is None:
                 check_chunk(self.path, "a chunk", chunk, itemsize, limit)
@@ -173,7 +182,8 @@ class TensorSource(Datasource):
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
         """Let TensorStore read what lies here; what is afar is kept on disk tile by tile."""
-        return not self.store.is_remote
+        few = box.in_tiles(self.scales[mip].chunk).size <= CHUNKS
+        return few and not self.store.is_remote
 
     def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
         chunks = box.in_tiles(self.scales[mip].chunk).size
