@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import threading
+import weakref
 from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partial
@@ -113,6 +114,7 @@ class Files:
         self.limit = _handles() if limit is None else limit
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = threading.Lock()
+        weakref.finalize(self, _close_idle, self._handles).atexit = False
 
     def resolve(self, path: str) -> str:
         """Give the real path of a file, its links resolved; a URL as it is.
@@ -313,10 +315,17 @@ class Files:
             os.close(handle.fd)
 
     def close(self) -> None:
-        """Close every file that nobody is reading from."""
+        """Close every file that no thread is reading from."""
         with self._lock:
-            while self._handles:
-                self._close(self._handles.popitem()[1])
+            _close_idle(self._handles)
+
+
+def _close_idle(handles: OrderedDict[str, _Handle]) -> None:
+    """Forget open files, and close those that no thread is reading from."""
+    while handles:
+        _, handle = handles.popitem()
+        if handle.users == 0:
+            os.close(handle.fd)
 
 
 def _ends(path: str) -> Iterator[int]:

@@ -187,3 +187,14 @@ def test_threads_that_open_one_file_at_once_leave_one_open(tmp_path):
             assert {*pool.map(read, range(8))} == {b"voxels"}
             files.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_files_that_stay_open_are_closed_with_the_last_reference(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    before = len(os.listdir("/proc/self/fd"))
+    files = Files()
+    with files.open(str(tmp_path / "a")):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del files
+    assert len(os.listdir("/proc/self/fd")) == before

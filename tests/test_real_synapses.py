@@ -8,6 +8,9 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,9 +153,15 @@ def in_chromium(client: httpx.Client, path: str, folder: Path) -> list[list[str]
     page = folder / "page.html"
     page.write_text(PAGE.format(address=f"{client.base_url}{path}", script=SCRIPT))
     command = ["chromium", *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    done = subprocess.run(
-        [*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
+    # A page of a file may not read (its origin is null), one that this machine serves may.
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{page.name}"
+        done = subprocess.run(
+            [*command, url], capture_output=True, text=True, timeout=120, check=True
+        )
+        server.shutdown()
     found = re.search(r"<pre>(\[\[.*?\]\])</pre>", done.stdout)
     assert found, done.stdout[:1000]
     return json.loads(html.unescape(found[1]))

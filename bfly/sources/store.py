@@ -10,13 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 import tensorstore as ts
 
-from bfly.errors import NotAllowed, Oversized, SourceChanged, SourceError
+from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import is_url
 from bfly.limits import METADATA, check_length, parsed_json
 from bfly.opening import fd_path, with_reason
-from bfly.reads import named
 from bfly.sources.remote import Unclear, document
 from bfly.sources.zip_entries import entries_of
+from bfly.stamps import stamp_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,9 +84,10 @@ class Store:
             self._spec = {"driver": "file", "path": real + "/"}
         else:
             try:
-                with files.open(path) as (fd, self._stamp), named(os.dup(fd), path) as file:
+                with files.file(path) as file:
                     if not zipfile.is_zipfile(file):
                         raise SourceError(f"{path} is neither a folder nor a zip archive.")
+                    self._stamp = stamp_from(os.fstat(file.fileno()))
                     self.entries = entries_of(file, path, self._stamp, files.max_chunk)
             except FileNotFoundError:
                 raise SourceError(f"{path} does not exist.") from None
@@ -117,7 +118,9 @@ class Store:
         self.check(name)
         with self._files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
-                raise SourceChanged(f"{self.path} changed on disk while it was read.")
+                # Another archive took its place: it has to be as sound before it is unpacked.
+                with open(fd_path(fd), "rb") as file:
+                    entries_of(file, self.path, stamp, self._files.max_chunk)
             yield _below(_archive(fd_path(fd)), name)
 
     def read(self, name: str) -> bytes | None:
