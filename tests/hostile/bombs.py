@@ -380,7 +380,7 @@ THIN = {"shape": [4, 16, 64], "chunks": [4, 16, 1 << 32]}
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "png of 2^31": stack("png", lambda: png((1 << 31) - 1, (1 << 31) - 1)),
     "png of 65,000": stack("png", lambda: png(65_000, 65_000, data=zlib.compress(bytes(9)))),
-    "png of 30,000": stack("png", lambda: png(30_000, 30_000, data=zeros(900 << 20))),
+    "png of 12,000": stack("png", lambda: png(12_000, 12_000, data=zeros(138 << 20))),
     "png of 20,000, rgb": stack("png", lambda: png(20_000, 20_000, colour=2)),
     "png of 20,000, rgba of 16 bits": stack("png", lambda: png(20_000, 20_000, 16, 6)),
     "jpeg of 65,500": stack("jpg", lambda: jpeg(65_500, 65_500)),

@@ -32,7 +32,7 @@ from bfly.queries.query import Query
 from bfly.scan import scan
 from bfly.volume import Volume
 
-HUNG = 60.0
+HUNG = 120.0
 """Seconds after which the process says where it hangs, and ends."""
 
 COARSE = 4
