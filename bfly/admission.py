@@ -230,7 +230,7 @@ class Admission:
         await turn
 
     def _leave(self, ticket: Ticket) -> None:
-        """Give back the thread of some work, and let the next begin; in the event loop alone."""
+        """Return the thread of some work, and start the next; in the event loop alone."""
         with self._lock:
             if ticket.counted is not None:
                 self._running[ticket.counted] -= 1

@@ -37,13 +37,13 @@ class Grant:
         self.nbytes = nbytes
 
     def shrink(self, nbytes: int) -> None:
-        """Give back all but some bytes."""
+        """Return all but some bytes to the budget."""
         if nbytes < self.nbytes:
             freed, self.nbytes = self.nbytes - nbytes, nbytes
             self._budget._give_back(freed)
 
     def release(self) -> None:
-        """Give back all of it."""
+        """Return all bytes to the budget."""
         self.shrink(0)
 
     def __del__(self) -> None:

@@ -186,7 +186,7 @@ class Files:
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
-        """Lend an open folder, for `os.scandir`; errors as `file`."""
+        """Open a folder for a short while, for `os.scandir`; errors as `file`."""
         fd = self._opened(path, open_folder)
         try:
             yield fd

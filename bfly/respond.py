@@ -159,7 +159,7 @@ async def refuse_handshake(
 
 
 async def preflight(request: Request, send: Send) -> None:
-    """Tell a browser that its page may ask; whether it may has been checked."""
+    """Answer a preflight: the page may ask, as was checked before."""
     headers = request.headers
     names = headers.get(b"access-control-request-headers", b"")
     allowed = [

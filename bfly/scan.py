@@ -272,7 +272,7 @@ def _is_any(sources: Iterable[Any], path: str) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, which the system may refuse to say."""
+    """Return whether an entry is a folder, which the system may refuse to say."""
     try:
         return entry.is_dir()
     except OSError:

@@ -125,7 +125,7 @@ class Pool:
 
     @contextmanager
     def connection(self, check: bool = False) -> Iterator[Session]:
-        """Lend a connection in autocommit mode; one that was checked is not broken."""
+        """Open a connection in autocommit mode; one that was checked is not broken."""
         self._pulse.check()
         if not self._room.acquire(timeout=WAIT):
             raise psycopg.OperationalError(f"{self._most} connections are busy for {WAIT} s")

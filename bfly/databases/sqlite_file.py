@@ -143,7 +143,7 @@ class SqliteFile:
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection; what SQLite raises becomes `DatabaseError`, or `Gone`."""
+        """Take a connection; what SQLite raises becomes `DatabaseError`, or `Gone`."""
         with self.errors():
             connection = self.take()
             try:
