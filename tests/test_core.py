@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -397,3 +398,18 @@ def test_what_core_gives_cannot_harm_its_cache(tmp_path: Path, make_core: Make) 
     found = core.find_tiles(ask(path, box))
     with pytest.raises(ValueError, match="read-only"):
         found[0] = 5
+
+
+def test_sections_that_are_repeated_take_no_more_memory_than_the_answer(tmp_path: Path) -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (64, 64, 64), np.uint8)
+    path = write(tmp_path / "v.h5", volume)
+    query = DataQuery(path=path, z=5, depth=3, height=1, width=1 << 16, voxel_size=(4, 4, 4))
+    query.resolution = 6
+    assert query.volume.level(6).factor == (64, 64, 64)
+    voxels = np.zeros(query.box.shape, np.uint8)
+    tracemalloc.start()
+    spread = query.spread(voxels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert spread.shape == query.shape
+    assert peak < 2 * spread.nbytes

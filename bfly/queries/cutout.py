@@ -7,6 +7,8 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from bfly import registry
 from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.keywords import INPUT
@@ -15,8 +17,6 @@ from bfly.queries.query import Query
 
 if TYPE_CHECKING:
     from typing import Self
-
-    import numpy as np
 
     from bfly.encoders.encoder import Encoder
     from bfly.queries.allowed import Allowed
@@ -175,9 +175,10 @@ class CutoutQuery(Query):
         sections = self.sections
         if sections == 1:
             return voxels
-        first = self.z % sections
-        repeated: Voxels = voxels.repeat(sections, axis=0)
-        return repeated[first : first + self.depth]
+        starts = (self.z // sections + np.arange(len(voxels))) * sections
+        stops = np.minimum(starts + sections, self.z + self.depth)
+        repeated: Voxels = voxels.repeat(stops - np.maximum(starts, self.z), axis=0)
+        return repeated
 
     @property
     def tile_zyx(self) -> Zyx:
