@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorstore as ts
 
 if TYPE_CHECKING:
     from typing import Any
 
-    import numpy as np
-
     from bfly.geometry import Zyx
 
 __all__ = ["downsample"]
+
+LARGE = 1 << 16
+"""Voxels of a block from which on labels are counted by runs: five times as fast as one by one."""
+
+RUN = 8
+"""Voxels of a run of one label, on average, from which on runs are faster to count."""
 
 
 def downsample(
@@ -41,10 +46,26 @@ def downsample(
     """
     axes = zip(origin, voxels.shape, factor, strict=True)
     starts, factor = zip(*(_along(*axis) for axis in axes), strict=True)
+    if kind == "segmentation" and voxels.size >= LARGE and factor == voxels.shape:
+        mode = _mode(voxels)
+        if mode is not None:
+            return mode
     placed = ts.array(voxels).translate_to[starts]
     reduced = ts.downsample(placed, factor, "mean" if kind == "image" else "mode")
     result: np.ndarray[Any, np.dtype[Any]] = reduced.read().result()
     return result
+
+
+def _mode(voxels: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]] | None:
+    """Return the mode of all voxels as one voxel, by runs of labels; None if runs are short."""
+    flat = voxels.ravel()
+    ends = np.flatnonzero(flat[1:] != flat[:-1])
+    if len(ends) > len(flat) // RUN:
+        return None
+    values, places = np.unique(flat[np.append(ends, len(flat) - 1)], return_inverse=True)
+    lengths = np.diff(ends, prepend=-1, append=len(flat) - 1)
+    mode: np.ndarray[Any, np.dtype[Any]] = values[np.bincount(places, lengths).argmax()]
+    return mode.reshape(1, 1, 1)
 
 
 def _along(origin: int, count: int, factor: int) -> tuple[int, int]:

@@ -84,3 +84,19 @@ def test_a_block_takes_no_more_memory_or_time_than_its_voxels(kind) -> None:
     ]
     across = downsample(voxels, (0, (1 << 31) - 1, 0), (1 << 29, 1 << 31, 1 << 31), kind)
     assert across.shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize("longest", [2, 50])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64])
+def test_the_mode_of_a_large_block_whether_or_not_labels_come_in_runs(longest, dtype) -> None:
+    rng = np.random.default_rng(longest)
+    labels = rng.integers(0, 6, 200_000).astype(dtype)
+    voxels = labels.repeat(rng.integers(1, longest, len(labels)))[: 40 * 50 * 60].reshape(
+        40, 50, 60
+    )
+    values, counts = np.unique(voxels, return_counts=True)
+    found = downsample(voxels, (0, 3, 0), (64, 64, 64), "segmentation")
+    assert found.dtype == dtype
+    assert found.tolist() == [[[values[counts == counts.max()].min()]]]
+    tie = np.repeat(np.array([9, 4, 7, 4, 9], dtype), 1 << 15).reshape(1, 5, -1)
+    assert downsample(tie, (0, 0, 0), (1, 8, 1 << 15), "segmentation").tolist() == [[[4]]]
