@@ -37,8 +37,9 @@ def stamp_to_read(path: str) -> Stamp:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    with reading(path):
-        check_kind(status.st_mode, os.O_RDONLY)
+    if not stat.S_ISREG(status.st_mode):
+        with reading(path):
+            check_kind(status.st_mode, os.O_RDONLY)
     return stamp_from(status)
 
 
