@@ -160,7 +160,7 @@ class HDF5(Datasource):
 
 
 def _is_text(name: str) -> bool:
-    """Tell whether a name can be one of a file: JSON may hold NUL and halves of characters."""
+    """Return whether a name can be one of a file: JSON may hold NUL and halves of characters."""
     return "\0" not in name and name == name.encode(errors="replace").decode()
 
 

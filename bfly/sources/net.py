@@ -68,12 +68,12 @@ def opened(source: type[Datasource], path: str, *, files: Files, **options: Any)
         raise
     except Exception as error:
         _fail(path, error)
-    # Whoever uses a source cannot tell the difference.
+    # Callers use it as the source itself.
     return cast("Datasource", _Guarded(found))
 
 
 def _check(source: Datasource, limit: int) -> None:
-    """Refuse scales and voxel sizes with which nobody can reckon."""
+    """Refuse scales and voxel sizes that are damage."""
     path, itemsize = source.path, source.dtype.itemsize
     if 0 not in source.scales:
         raise SourceError(f"{path} has no mip 0; it has {list(source.scales)}.")

@@ -105,7 +105,7 @@ class ImageStack(TileGrid):
 
 
 def _image_names(folder: str | int) -> list[str]:
-    """Give the names that are images' in a folder, by its path or open.
+    """Return the names that are images' in a folder, by its path or open.
 
     Files beginning with a dot are none.
     """

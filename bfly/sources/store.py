@@ -95,7 +95,7 @@ class Store:
             self._spec = _archive(real)
 
     def spec(self, name: str = "") -> dict[str, Any]:
-        """Give TensorStore's description of the objects below a name.
+        """Return TensorStore's description of the objects below a name.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Store:
 
     @contextmanager
     def checked(self, name: str = "") -> Iterator[dict[str, Any]]:
-        """Lend a description of an archive as `spec`, of the very file that was checked."""
+        """Yield a description of an archive as `spec`, of the very file that was checked."""
         self.check(name)
         with self._files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
@@ -205,12 +205,12 @@ def check_name(name: str, where: str) -> None:
 
 
 def _archive(path: str) -> dict[str, Any]:
-    """Give the description of what is in a zip archive."""
+    """Return the description of what is in a zip archive."""
     return {"driver": "zip", "base": {"driver": "file", "path": path}, "path": ""}
 
 
 def _below(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Give the description of what is below a name in what another describes."""
+    """Return the description of what is below a name in what another describes."""
     return {**spec, "path": f"{spec['path']}{name}/"} if name else spec
 
 
