@@ -53,7 +53,9 @@ class Array:
     in_shards : bool
         Whether an object holds several chunks.
     check : callable, optional
-        Raises `SourceError` unless the files in a folder that hold a box may be unpacked.
+        Raises `SourceError` unless the objects that hold a box may be unpacked.
+    check_object : callable, optional
+        Raises `SourceError` unless an object, by its name, may be unpacked.
     """
 
     spec: dict[str, Any]
@@ -66,6 +68,7 @@ class Array:
     read: Callable[[Files, str, Zyx], bytes | None] = read_file
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None
+    check_object: Callable[[str], None] | None = None
 
 
 def grid_names(

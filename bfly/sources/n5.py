@@ -7,16 +7,20 @@ BigDataViewer, Paintera and COSEM state in different words.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import Files
 from bfly.geometry import zyx
 from bfly.limits import LEVELS, sides
 from bfly.sources.arrays import Array, grid_names
+from bfly.sources.blosc_headers import BloscHeaders
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
-from bfly.sources.n5_blocks import ways_of
+from bfly.sources.n5_blocks import header_size, ways_of
 from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
 
@@ -99,7 +103,13 @@ class N5(TensorSource):
         names = grid_names(name, axes, len(shape), block, "/")
         place = _place(attributes)
         stored = ways_of(attributes) if len(shape) == 3 else {}
-        return Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
+        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
+        packed = (attributes.get("compression") or {}).get("type") == "blosc"
+        if not packed or self.store.is_remote:
+            return array
+        size = math.prod(block) * np.dtype(attributes["dataType"]).itemsize
+        headers = BloscHeaders(self.store, size, header_size(len(shape)))
+        return replace(array, check_object=headers.check)
 
 
 def _is_dataset(attributes: Any) -> bool:

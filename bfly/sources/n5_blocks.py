@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.stored import Vouched, Ways
 
-__all__ = ["ways_of"]
+__all__ = ["header_size", "ways_of"]
 
 HEADER = struct.Struct(">HHIII")
 """Mode (0: as many voxels as the shape says), axes, width, height, depth."""
 
 
 GZIP = StoredAs("raw", "gzip")
+
+
+def header_size(rank: int) -> int:
+    """Return the bytes of the header of a block with so many axes."""
+    return 4 + 4 * rank
 
 
 def ways_of(attributes: Mapping[str, Any]) -> Ways:

@@ -14,9 +14,10 @@ from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.files import is_url
 from bfly.limits import METADATA, check_length, parsed_json
 from bfly.opening import fd_path, with_reason
+from bfly.reads import read_exactly
 from bfly.sources.remote import Unclear, document
 from bfly.sources.zip_entries import entries_of
-from bfly.stamps import stamp_from
+from bfly.stamps import stamp_from, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,12 +147,37 @@ class Store:
                 return document(f"{self._spec['base_url']}{self._spec['path']}{name}", PATIENCE)
         return self._read(self._spec, name)
 
-    def _read(self, spec: dict[str, Any], name: str) -> bytes | None:
+    def size(self, name: str) -> int | None:
+        """Return the bytes of an object that is not behind a URL; None where there is none."""
+        if self.folder is None:
+            return self.entries.get(name)
+        stamp = stamp_of(f"{self.folder}/{name}")
+        return None if stamp is None else stamp[1]
+
+    def part(self, name: str, start: int, size: int) -> bytes:
+        """Return some bytes of an object that is not behind a URL; fewer, or none, at its end.
+
+        Raises
+        ------
+        NotAllowed, SourceError
+            It may not or cannot be read.
+        """
+        stop = min(start + size, self.size(name) or 0)
+        if not 0 <= start < stop:
+            return b""
+        if self.folder is None:
+            with self.checked() as spec:
+                return self._read(spec, name, slice(start, stop)) or b""
+        path = f"{self.folder}/{name}"
+        with self._files.file(path) as file:
+            return read_exactly(file.fileno(), stop - start, start, path)
+
+    def _read(self, spec: dict[str, Any], name: str, part: slice = slice(None)) -> bytes | None:
         try:
             store = ts.KvStore.open(spec, context=CONTEXT).result(PATIENCE)
             if spec["driver"] in ("s3", "gcs") and _is_too_long(store, name):
                 raise Oversized(f"{self.path}: {name} has more than {METADATA} bytes of metadata.")
-            found = store.read(name).result(PATIENCE)
+            found = store.read(name, byte_range=part).result(PATIENCE)
         except Oversized:
             raise
         except Exception as error:

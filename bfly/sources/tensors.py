@@ -163,7 +163,7 @@ class TensorSource(Datasource):
 
     def _check_stored(self, mip: int, stamps: Mapping[str, Stamp]) -> None:
         """Refuse files of chunks that are too long for what they may hold."""
-        most = self._most[mip]
+        most, check = self._most[mip], self._described[mip].check_object
         for path, stamp in stamps.items():
             if stamp is not None and stamp[1] > most:
                 if not most:
@@ -172,12 +172,16 @@ class TensorSource(Datasource):
                         f"{self.files.max_chunk}."
                     )
                 check_length(path, stamp[1], most)
+            if stamp is not None and check is not None:
+                check(path.removeprefix(f"{self.store.folder}/"))
 
     def _check_entries(self, mip: int, box: BoundingBox) -> None:
         """Refuse entries of an archive that are too long for what they may hold."""
         entries, array = self.store.entries, self._described[mip]
         for name in array.names(box) if entries else ():
             check_length(f"{self.path}: {name}", entries.get(name, 0), self._most[mip])
+            if array.check_object is not None:
+                array.check_object(name)
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:

@@ -14,6 +14,7 @@ from bfly.files import Files
 from bfly.geometry import zyx
 from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array, grid_names
+from bfly.sources.blosc_headers import checks_of
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.store import Store
@@ -75,7 +76,7 @@ class Zarr(TensorSource):
             # The voxel in which the stated centre of the first one lies: programs that take the
             # corner for it, and those that leave it out, are met as well.
             corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
-            array = _described(meta, dataset["path"], axes, self.path, (z, y, x), corner)
+            array = _described(meta, dataset["path"], axes, self.store, (z, y, x), corner)
             arrays[dataset["path"]] = array
         axes = next(iter(arrays.values())).axes
         self._state(first, sizes[0], axes)
@@ -102,7 +103,7 @@ class Zarr(TensorSource):
         names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
         axes = _axes(names, tuple(meta["shape"]), self.path)
         self._stated = stated_size(meta["attributes"], axes)
-        return _described(meta, "", axes, self.path)
+        return _described(meta, "", axes, self.store)
 
 
 def _multiscales(read: Any) -> list[Document]:
@@ -140,12 +141,12 @@ def _described(
     meta: Document,
     name: str,
     axes: tuple[int, ...],
-    path: str,
+    store: Store,
     ratio: Any = None,
     place: Zyx = (0, 0, 0),
 ) -> Array:
     """Describe an array to TensorStore, and where its objects lie."""
-    rank = len(meta["shape"])
+    rank, path = len(meta["shape"]), store.path
     if meta["zarr_format"] == 2:
         driver, chunk, prefix = "zarr", sides(meta["chunks"], "chunks", path), ""
         separator = meta.get("dimension_separator", ".")
@@ -163,6 +164,7 @@ def _described(
     in_order = list(axes) == sorted(axes) and set(others) <= {1}
     shared = has_shards(meta.get("codecs"))
     array = Array({"driver": driver}, name, axes, names, ratio, place, in_shards=shared)
+    array = replace(array, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):

@@ -85,6 +85,10 @@ class Shards:
     ----------
     shard, chunk : tuple of int
         The shape (z, y, x) of a shard, and of a chunk in it, in voxels.
+    strides : tuple of int
+        From a chunk to the next one along z, y and x, in entries of the index.
+    count : int
+        Entries of the index.
     checksum : int
         Bytes behind the index, which are not looked at: an index has to end where the file's
         chunks do, and who unpacks a chunk sees whether it is one.
@@ -94,6 +98,8 @@ class Shards:
 
     shard: Zyx
     chunk: Zyx
+    strides: Zyx
+    count: int
     checksum: int
     at_end: bool
 
@@ -116,8 +122,11 @@ class Shards:
                 return None
             shard = meta["chunk_grid"]["configuration"]["chunk_shape"]
             chunk = options["chunk_shape"]
-            sides = zyx(shard[axis] for axis in axes), zyx(chunk[axis] for axis in axes)
-            return cls(*sides, checksum, options.get("index_location", "end") == "end")
+            counts = [n // c for n, c in zip(shard, chunk, strict=True)]
+            strides = [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
+            sizes = _zyx_of(shard, axes), _zyx_of(chunk, axes), _zyx_of(strides, axes)
+            at_end = options.get("index_location", "end") == "end"
+            return cls(*sizes, math.prod(counts), checksum, at_end)
         except (KeyError, TypeError, ValueError):
             # What is wrong here TensorStore says better, or knows that it is not.
             return None
@@ -150,19 +159,47 @@ class Shards:
             entry = self._entry(file.fileno(), path, start)
             return None if entry is None else read_exactly(file.fileno(), *entry, path)
 
+    def place(self, size: int, start: Zyx) -> tuple[int, int]:
+        """Return where in a shard a chunk's entry of the index is, and how many bytes it has.
+
+        Parameters
+        ----------
+        size : int
+            Bytes of the shard.
+        start : tuple of int
+            The first voxel (z, y, x) of the chunk.
+        """
+        steps = zip(start, self.shard, self.chunk, self.strides, strict=True)
+        number = sum(at % n // c * stride for at, n, c, stride in steps)
+        return self._first(size) + number * ENTRY, ENTRY
+
+    @staticmethod
+    def offset(entry: bytes) -> int | None:
+        """Return where a chunk begins by its entry; None if it was never written."""
+        start = int.from_bytes(entry[:8], "little")
+        return None if len(entry) < ENTRY or start == MISSING else start
+
+    def _first(self, size: int) -> int:
+        """Return where the index of a shard of so many bytes begins; below 0 if nowhere."""
+        return size - self.count * ENTRY - self.checksum if self.at_end else 0
+
     def _entry(self, fd: int, path: str, start: Zyx) -> tuple[int, int] | None:
         """Find size and offset of a chunk in the index."""
-        counts = [n // c for n, c in zip(self.shard, self.chunk, strict=True)]
-        k, j, i = (a % n // c for a, n, c in zip(start, self.shard, self.chunk, strict=True))
-        size, nbytes = os.fstat(fd).st_size, math.prod(counts) * 16
-        first = size - nbytes - self.checksum if self.at_end else 0
+        size = os.fstat(fd).st_size
+        first = self._first(size)
         if first < 0:
             return None
-        stated = np.frombuffer(read_exactly(fd, nbytes, first, path), "<u8").reshape(-1, 2)
+        index = read_exactly(fd, self.count * ENTRY, first, path)
+        stated = np.frombuffer(index, "<u8").reshape(-1, 2)
         written = stated[stated[:, 0] != MISSING]
         # Of a shard that was cut short other bytes stand there, which say something else.
         end = first if self.at_end else size
         if not len(written) or written.max() > size or written.sum(axis=1).max() != end:
             return None
-        offset, length = map(int, stated[(k * counts[1] + j) * counts[2] + i])
+        offset, length = map(int, stated[(self.place(size, start)[0] - first) // ENTRY])
         return None if offset == MISSING else (length, offset)
+
+
+def _zyx_of(sides: Sequence[int], axes: tuple[int, ...]) -> Zyx:
+    """Return what is stated for z, y and x; 1 for z if there is none."""
+    return zyx([1, *(sides[axis] for axis in axes)][-3:])

@@ -157,9 +157,16 @@ def grid(chunk: list[int]) -> dict[str, Any]:
     return {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}}}
 
 
-def shards(shard: list[int], chunk: list[int], packed: str = "gzip") -> dict[str, Any]:
+def blosc3() -> dict[str, Any]:
+    words = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 1, "blocksize": 0}
+    return {"name": "blosc", "configuration": words}
+
+
+def shards(shard: list[int], chunk: list[int], *packed: dict[str, Any]) -> dict[str, Any]:
     index = [{"name": "bytes", "configuration": {"endian": "little"}}]
-    inner = [{"name": "bytes"}, {"name": packed}]
+    inner = [{"name": "bytes"}, *(packed or [{"name": "gzip"}])]
+    if packed[:1] and packed[0]["name"] == "sharding_indexed":
+        inner = list(packed)
     options = {"chunk_shape": chunk, "codecs": inner, "index_codecs": index}
     return {**grid(shard), "codecs": [{"name": "sharding_indexed", "configuration": options}]}
 
@@ -315,6 +322,20 @@ def archive(
     return write
 
 
+def blosc_in_zip(method: int) -> Callable[[Path], Path]:
+    """Write an archive with a chunk that Blosc packed."""
+
+    def write(folder: Path) -> Path:
+        words = {"id": "blosc", **BLOSC_WORDS}
+        array = zarr2(BLOSC_HEADER, compressor=words)(folder)
+        with zipfile.ZipFile(folder / "v.zip", "w", method) as made:
+            for name in (".zarray", "0.0.0"):
+                made.write(array / name, name)
+        return folder / "v.zip"
+
+    return write
+
+
 def at_local(offset: int, value: bytes) -> Callable[[bytearray], None]:
     """Change the header in front of the last entry."""
 
@@ -372,6 +393,8 @@ def zipped(data: bytes, zeros_behind: int) -> bytes:
 ZSTD = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", (1 << 32) - 1) + b"\x01\x00\x00"
 BZ2 = bz2.compress(bytes(1 << 28))
 BLOSC = {"compression": hdf5plugin.Blosc()}
+BLOSC_WORDS = {"cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
+BLOSC_HEADER = struct.pack("<BBBBIII", 2, 1, 0x21, 1, (1 << 31) - 17, 1 << 20, 64) + bytes(48)
 DEEP = b"[" * 200_000
 
 GZ, ZL = {"compressor": {"id": "gzip", "level": 1}}, {"compressor": {"id": "zlib", "level": 1}}
@@ -447,6 +470,26 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
         GZIPPED + struct.pack("<QQ", 0, len(GZIPPED)), **shards([64] * 3, [64] * 3)
     ),
     "zarr3, place in a shard": zarr3(struct.pack("<QQ", HUGE, HUGE), **shards([64] * 3, [64] * 3)),
+    "zarr, blosc": zarr2(BLOSC_HEADER, compressor={"id": "blosc", **BLOSC_WORDS}),
+    "zarr3, blosc": zarr3(BLOSC_HEADER, codecs=[{"name": "bytes"}, blosc3()]),
+    "zarr3, blosc and checksum": zarr3(
+        BLOSC_HEADER, codecs=[{"name": "bytes"}, blosc3(), {"name": "crc32c"}]
+    ),
+    "zarr3, blosc in gzip": zarr3(
+        gzip.compress(BLOSC_HEADER), codecs=[{"name": "bytes"}, blosc3(), {"name": "gzip"}]
+    ),
+    "zarr3, blosc in blosc": zarr3(BLOSC_HEADER, codecs=[{"name": "bytes"}, blosc3(), blosc3()]),
+    "zarr3, blosc in a shard": zarr3(
+        BLOSC_HEADER + struct.pack("<QQ", 0, len(BLOSC_HEADER)),
+        **shards([64] * 3, [64] * 3, blosc3()),
+    ),
+    "zarr3, blosc in a shard's shard": zarr3(
+        BLOSC_HEADER + struct.pack("<QQQQ", 0, 64, 0, 80),
+        **shards([64] * 3, [64] * 3, shards([64] * 3, [64] * 3, blosc3())["codecs"][0]),
+    ),
+    "zip, blosc": blosc_in_zip(zipfile.ZIP_STORED),
+    "zip, blosc in deflate": blosc_in_zip(zipfile.ZIP_DEFLATED),
+    "n5, blosc": n5(block(64, BLOSC_HEADER), compression={"type": "blosc", **BLOSC_WORDS}),
     "n5, block size": n5(block(64, b""), blockSize=[SIDE] * 3),
     "n5, block size of 2048": n5(block(2048, GZIPPED), blockSize=[2048] * 3),
     "n5, no block size": n5(blockSize=[0] * 3),
