@@ -46,11 +46,21 @@ class Loader:
         self._finer = finer
         self._reading: Flights[dict[Zyx, Voxels]] = Flights()
 
-    def load(self, t_query: TileQuery) -> Voxels:
-        """Give the wanted part of a tile, read-only, cut off at the volume's end."""
+    def load(self, t_query: TileQuery, held: dict[Zyx, Voxels] | None = None) -> Voxels:
+        """Return the wanted part of a tile, read-only, cut off at the volume's end.
+
+        Parameters
+        ----------
+        t_query : TileQuery
+            It knows its source.
+        held : dict, optional
+            Takes the stored tiles that were read together with this one, by their positions, and
+            has those of earlier calls: a unit larger than the cache is read once for all of them.
+        """
+        held = {} if held is None else held
         try:
             state = merges(t_query)
-            tile = self._segments(t_query, state) if state else self._stored(t_query)
+            tile = self._segments(t_query, state, held) if state else self._stored(t_query, held)
         except SourceChanged:
             raise
         except (SourceError, NotAllowed):
@@ -77,7 +87,7 @@ class Loader:
         for index in indexes(tiles_of(d_query)):
             if not may_go_on():
                 return False
-            self._stored(tile_of(d_query, index))
+            self._stored(tile_of(d_query, index), {})
         return True
 
     def cached(self, d_query: DataQuery, tiles: Iterable[Zyx]) -> list[Any]:
@@ -110,23 +120,26 @@ class Loader:
         edited = Relabelled(voxels, state).voxels if state else None
         return voxels if edited is None else edited
 
-    def _stored(self, t_query: TileQuery) -> Voxels:
-        """Give a tile from the cache, or read it."""
+    def _stored(self, t_query: TileQuery, held: dict[Zyx, Voxels]) -> Voxels:
+        """Return a tile from those that are held or cached, or read its unit."""
+        if t_query.index in held:
+            return held[t_query.index]
         tile: Voxels = self._cache.get(t_query.key)
         if not len(tile):
             unit = t_query.level.unit(t_query.index)
             key = t_query.volume.tile_key(t_query.mip, unit.start)
-            tile = self._reading.run(key, lambda: self._read_unit(t_query, unit))[t_query.index]
+            held |= self._reading.run(key, lambda: self._read_unit(t_query, unit))
+            tile = held[t_query.index]
         return tile
 
-    def _segments(self, t_query: TileQuery, state: State) -> Voxels:
+    def _segments(self, t_query: TileQuery, state: State, held: dict[Zyx, Voxels]) -> Voxels:
         """Give a tile as the segments of a state, which are kept beside the tile as stored."""
         key = t_query.key + SEGMENTS
         known: Relabelled = self._cache.get(key)
         if not known or not known.is_of(state):
-            known = Relabelled(self._stored(t_query), state)
+            known = Relabelled(self._stored(t_query, held), state)
             self._cache.set(key, known)
-        return self._stored(t_query) if known.voxels is None else known.voxels
+        return self._stored(t_query, held) if known.voxels is None else known.voxels
 
     def _read_unit(self, t_query: TileQuery, unit: BoundingBox) -> dict[Zyx, Voxels]:
         """Read the tiles of a unit and keep each of them in the cache."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.cache import Cache
+    from bfly.geometry import Zyx
     from bfly.planning import Found, Slices
     from bfly.queries.data import DataQuery
     from bfly.workers import Workers
@@ -169,11 +170,12 @@ class Tiles:
         def look_at(share: list[Found]) -> None:
             if scan and self._shown_past_cache(d_query, share, look, target, streamed):
                 return
+            held: dict[Zyx, Voxels] = {}
             for (position, wanted, place), tile in share:
                 if len(tile):
                     look(tile[wanted], place)
                 else:
-                    look(self.loader.load(tile_of(d_query, position)), place)
+                    look(self.loader.load(tile_of(d_query, position), held), place)
 
         level = d_query.volume.level(d_query.resolution)
         (self._background if streamed else self._workers).each(look_at, shares(level, parts))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import h5py
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from prometheus_client import REGISTRY
 
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
@@ -105,3 +107,15 @@ def test_voxels_that_lie_as_they_are_are_read_as_asked(
     thin = BoundingBox((0, 0, 350), (20, 300, 351))
     assert (cutout(core, str(path), thin) == volume[thin.slices]).all()
     assert len(core._cache._cache) > 1
+
+
+def test_a_section_larger_than_the_cache_is_decoded_once_for_a_cutout(
+    tmp_path: Path, make_core: Callable[..., Core]
+) -> None:
+    section = random_volume((1, 1500, 1600), "uint16")
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "0.png").write_bytes(imagecodecs.png_encode(section[0]))
+    core, box = make_core(cache=1 << 20), BoundingBox((0, 10, 20), (1, 1490, 1590))
+    before = REGISTRY.get_sample_value("bfly_tiles_read_total")
+    assert (cutout(core, str(tmp_path / "stack"), box) == section[box.slices]).all()
+    assert REGISTRY.get_sample_value("bfly_tiles_read_total") == before + 1
