@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from bfly.encoders.encoder import LEVEL, Encoder, deflated, in_order, raw_bytes
 from bfly.encoders.strips import STRIP, strips
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
@@ -36,29 +39,45 @@ class Hdf5(Encoder):
 
     media_type = "application/x-hdf5"
 
+    streams = True
+
     def __init__(self, name: str = "main") -> None:
         self._name = name
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> memoryview:
-        """Write the cutout (z, y, x); see `Encoder.encode`.
+        """Write the cutout (z, y, x); see `Encoder.encode`."""
+        (file,) = self.encode_parts(iter([voxels]), voxels.shape)
+        return file
 
-        It is compressed here rather than by HDF5, which would hold its one lock meanwhile.
+    @override
+    def encode_parts(
+        self,
+        parts: Iterator[NDArray[Any]],
+        shape: Zyx,
+        *,
+        view: str = "grayscale",
+        kind: str = "image",
+    ) -> Iterator[memoryview]:
+        """Yield the file as one: its index is complete at the end, but voxels need not be kept.
+
+        They are compressed here rather than by HDF5, which would hold its one lock meanwhile.
         """
-        boxes = strips(voxels.shape)
-        dtype = voxels.dtype.newbyteorder("<")
-        first = next(boxes)
-        chunk = voxels[first].shape
+        boxes = list(strips(shape))
+        chunk = tuple(along.stop for along in boxes[0])
+        pieces = (in_order(part[box]) for part in parts for box in strips(part.shape))
+        first = next(pieces)
         file = io.BytesIO()
         with h5py.File(file, "w") as hdf5:
             dataset = hdf5.create_dataset(
-                self._name, voxels.shape, dtype, chunks=chunk, compression="gzip"
+                self._name, shape, first.dtype, chunks=chunk, compression="gzip"
             )
-            for box in (first, *boxes):
-                packed = isal_zlib.compress(raw_bytes(_filled_up(voxels[box], chunk)), LEVEL)
+            voxels = _regrouped(itertools.chain([first], pieces), map(_shape_of, boxes))
+            for box, some in zip(boxes, voxels, strict=True):
+                packed = isal_zlib.compress(raw_bytes(_filled_up(some, chunk)), LEVEL)
                 dataset.id.write_direct_chunk(tuple(along.start for along in box), packed)
-        return file.getbuffer()
+        yield file.getbuffer()
 
     @override
     def memory(
@@ -72,7 +91,32 @@ class Hdf5(Encoder):
     ) -> int:
         size = math.prod(shape) * dtype.itemsize
         chunk = min(size, STRIP * dtype.itemsize)
-        return deflated(size) + min(size, COPIED) + 3 * chunk
+        return deflated(size) + min(size, COPIED) + 4 * chunk
+
+
+def _shape_of(box: tuple[slice, ...]) -> tuple[int, ...]:
+    return tuple(along.stop - along.start for along in box)
+
+
+def _regrouped(
+    pieces: Iterator[NDArray[Any]], shapes: Iterable[tuple[int, ...]]
+) -> Iterator[NDArray[Any]]:
+    """Yield voxels that follow one another in C order in arrays of other shapes."""
+    piece = next(pieces)
+    for shape in shapes:
+        if piece.shape == shape:
+            yield piece
+            piece = next(pieces, piece[:0])
+            continue
+        whole = np.empty(shape, piece.dtype)
+        flat, done = whole.reshape(-1), 0
+        while done < flat.size:
+            piece = piece.reshape(-1) if piece.size else next(pieces).reshape(-1)
+            count = min(flat.size - done, piece.size)
+            flat[done : done + count] = piece[:count]
+            piece, done = piece[count:], done + count
+        yield whole
+        piece = piece if piece.size else next(pieces, piece)
 
 
 def _filled_up(voxels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

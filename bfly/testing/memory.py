@@ -107,7 +107,7 @@ def _encode(encoder: Encoder, voxels: NDArray[Any], case: Case) -> None:
         return
     boxes = [*strips(voxels.shape, max(1, case.part // voxels.itemsize))]
     parts = (voxels[box] for box in (boxes[::-1] if encoder.upwards else boxes))
-    for _ in encoder.encode_parts(parts, case.shape, view=case.view, kind=case.kind):
+    for _ in encoder.encode_parts(parts, voxels.shape, view=case.view, kind=case.kind):
         pass
 
 
