@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from bfly.budget import Budget, Grant
 
-__all__ = ["Abandoned", "Admission", "Later", "Ticket", "check_wanted", "current", "wait_for"]
+__all__ = [
+    "Abandoned",
+    "Admission",
+    "Later",
+    "Ticket",
+    "check_wanted",
+    "current",
+    "take",
+    "wait_for",
+]
 
 T = TypeVar("T")
 
@@ -114,6 +123,23 @@ def current() -> Ticket | None:
     """Return the ticket of the work in this thread; None outside of requests."""
     ticket: Ticket | None = getattr(_local, "ticket", None)
     return ticket
+
+
+def take(budget: Budget, nbytes: int) -> None:
+    """Have bytes of a budget granted to the work in this thread; without a ticket none are counted.
+
+    Raises
+    ------
+    Later
+        They are not free.
+    """
+    ticket = current()
+    if ticket is None or ticket.grant is not None:
+        return
+    ticket.cost = nbytes
+    ticket.grant = budget.grant(nbytes)
+    if ticket.grant is None:
+        raise Later
 
 
 def check_wanted() -> None:

@@ -9,13 +9,10 @@ import xxhash
 from isal import igzip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bfly.budget import Grant
-    from bfly.edits.state import State
-    from bfly.volume import Volume
-
-    Headers = Sequence[tuple[bytes, bytes]]
+    from bfly.queries.finished import Headers
 
 __all__ = ["AGE", "EVERY", "Answer", "is_packable", "worth_packing"]
 
@@ -48,6 +45,11 @@ AGE = 5
 viewer that moves to and fro within seconds should not ask for the same chunks again."""
 
 
+def always() -> bool:
+    """Return that an answer holds for as long as the program runs."""
+    return True
+
+
 @dataclass(slots=True)
 class Answer:
     """Finished bytes with their headers, and what they were made from.
@@ -56,13 +58,14 @@ class Answer:
     ----------
     body : bytes or memoryview
         Flat, of bytes.
-    media_type : str
-        For ``Content-Type``.
-    volume : Volume, optional
-        The open channel; an answer without one holds for as long as the program runs.
-    state : State, optional
-        That of the channel's edits, if the answer depends on them. Once there are any, a browser
-        asks each time, since it should show what was just merged.
+    headers : sequence of (bytes, bytes)
+        All but the length.
+    etag : bytes
+        The one among them.
+    basis : tuple
+        What it was made from; the answer holds as long as these very objects are current.
+    is_fresh : callable
+        Returns, without a look at the disk, whether it may be given again.
 
     Attributes
     ----------
@@ -75,8 +78,8 @@ class Answer:
     body: bytes | memoryview
     headers: Headers
     etag: bytes
-    volume: Volume | None
-    state: State | None = None
+    basis: tuple[object, ...] = ()
+    is_fresh: Callable[[], bool] = always
     grant: Grant | None = field(init=False, default=None)
     start: dict[str, Any] = field(init=False)
     whole: dict[str, Any] = field(init=False)
@@ -92,29 +95,36 @@ class Answer:
         cls,
         body: bytes | memoryview,
         media_type: str,
-        volume: Volume | None,
+        *,
         codings: Sequence[str] = (),
         vary: Sequence[str] = (),
         extra: Headers = (),
-        state: State | None = None,
         coding: str = "",
+        edited: bool = False,
+        basis: tuple[object, ...] = (),
+        is_fresh: Callable[[], bool] = always,
     ) -> Answer:
         """Make an answer.
 
         Parameters
         ----------
-        body, media_type, volume
-            As above.
+        body : bytes or memoryview
+            Flat, of bytes.
+        media_type : str
+            For ``Content-Type``.
         codings : sequence of str
             The content codings that the client takes (see `accepted`), for where one is of use.
         vary : sequence of str
             The request's headers that the answer depends on, besides ``Origin``.
         extra : sequence of (bytes, bytes)
             Headers besides those of every answer; one of a same name counts instead.
-        state : State, optional
-            As above.
         coding : str
             The content coding that the body has already, if any.
+        edited : bool
+            Whether edits changed it. Then a browser asks each time, since it should show what was
+            just merged.
+        basis, is_fresh
+            As above.
         """
         headers = [(b"content-type", media_type.encode()), *EVERY]
         packable = is_packable(media_type)
@@ -128,7 +138,6 @@ class Answer:
                 body, coding = packed, "gzip"
         if coding:
             headers.append((b"content-encoding", coding.encode()))
-        edited = state is not None and state.position > 0
         etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
         headers += [
             (b"etag", etag),
@@ -137,17 +146,12 @@ class Answer:
         ]
         if extra:
             headers = list((dict(headers) | dict(extra)).items())
-        return cls(body, headers, etag, volume, state)
+        return cls(body, headers, etag, basis, is_fresh)
 
     @property
     def nbytes(self) -> int:
         """The memory it takes."""
         return len(self.body) + 1000
-
-    def is_fresh(self) -> bool:
-        """Tell, without a look at the disk, whether the answer may be given again."""
-        current = self.state is None or self.state.current
-        return current and (self.volume is None or self.volume.is_fresh())
 
 
 def is_packable(media_type: str) -> bool:

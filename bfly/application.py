@@ -17,17 +17,17 @@ from bfly.queries.finished import FinishedQuery
 from bfly.request import Request
 from bfly.respond import preflight, respond, send_text
 from bfly.statuses import STATUSES, status_of
-from bfly.streaming import Begun, Streamed
+from bfly.streamed import Stream
+from bfly.streaming import StartedStream, start_stream
 from bfly.websocket import Sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
+    from bfly.asgi import Receive, Scope, Send
     from bfly.config import Config
     from bfly.core import Core
     from bfly.protocols.protocol import Protocol
-    from bfly.respond import Send
-    from bfly.websocket import Receive
 
 __all__ = ["STATUSES", "Application"]
 
@@ -64,7 +64,7 @@ class Application:
         self._posts = 0
         self._under_way: dict[str, _Flight] = {}
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI 3 has it."""
         if scope["type"] == "websocket":
             await self._sockets(scope, receive, send)
@@ -100,7 +100,7 @@ class Application:
             log.exception("500 %s", request.path)
             await send_text(send, 500, "This is a mistake in Butterfly; its log says more.", method)
         else:
-            if isinstance(answer, Begun):
+            if isinstance(answer, StartedStream):
                 await answer.send(send)
             else:
                 await respond(answer, request, send)
@@ -118,22 +118,24 @@ class Application:
             raise Absent(f"There is no page {path}; there are {sorted(self._protocols)}.")
         return protocol, rest
 
-    async def _found(self, protocol: Protocol, path: str, request: Request) -> Answer | Begun:
+    async def _found(
+        self, protocol: Protocol, path: str, request: Request
+    ) -> Answer | StartedStream:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
         if protocol.immediate:
             query = protocol.query(path, {})
             assert isinstance(query, FinishedQuery)
-            return Answer.make(query.body, query.mime_type, None, extra=query.headers)
+            return Answer.make(query.body, query.mime_type, extra=query.headers)
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
         key = f"answer:{request.target} {accept} {' '.join(codings)}"
-        known: Answer | Streamed = self._core.recall(key)
+        known: Answer | Stream = self._core.recall(key)
         if not isinstance(known, Answer) or not known.is_fresh():
             asked = protocol, path, request.query_string, accept, codings
             known = await self._made(request, key, *asked)
-        if isinstance(known, Streamed):
-            return await known.begin(request, self._core.in_background)
+        if isinstance(known, Stream):
+            return await start_stream(known, request, self._core.in_background)
         # Not so for streams: who copies a volume in large cutouts would stand in their own way.
         self._core.background.make_room()
         return known
@@ -152,7 +154,7 @@ class Application:
         finally:
             self._posts -= 1
 
-    async def _made(self, request: Request, key: str, *asked: Any) -> Answer | Streamed:
+    async def _made(self, request: Request, key: str, *asked: Any) -> Answer | Stream:
         """Make an answer in the pool; requests for the same meanwhile share it.
 
         Raises
@@ -171,7 +173,7 @@ class Application:
             flight.future.add_done_callback(partial(self._landed, name, flight))
         return await flight.land(request)
 
-    def _landed(self, name: str, flight: _Flight, done: asyncio.Future[Answer | Streamed]) -> None:
+    def _landed(self, name: str, flight: _Flight, done: asyncio.Future[Answer | Stream]) -> None:
         if self._under_way.get(name) is flight:
             del self._under_way[name]
         if not self._under_way:
@@ -186,10 +188,10 @@ class _Flight:
 
     def __init__(self) -> None:
         self.ticket = Ticket()
-        self.future: asyncio.Future[Answer | Streamed]
+        self.future: asyncio.Future[Answer | Stream]
         self._waiting = 0
 
-    async def land(self, request: Request) -> Answer | Streamed:
+    async def land(self, request: Request) -> Answer | Stream:
         """Return the answer, or raise `Abandoned` once the client is gone."""
         self._waiting += 1
         gone = None

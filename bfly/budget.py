@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from bfly.admission import Later, current
 from bfly.errors import Busy
 
 if TYPE_CHECKING:
@@ -65,22 +64,6 @@ class Budget:
         # The garbage collector may drop a grant in the midst of anything, also of granting.
         self._lock = threading.RLock()
         self._waiting: deque[tuple[int, Callable[[Grant], None]]] = deque()
-
-    def take(self, nbytes: int) -> None:
-        """Have bytes granted to the work in this thread; without a ticket none are counted.
-
-        Raises
-        ------
-        Later
-            They are not free.
-        """
-        ticket = current()
-        if ticket is None or ticket.grant is not None:
-            return
-        ticket.cost = nbytes
-        ticket.grant = self.grant(nbytes)
-        if ticket.grant is None:
-            raise Later
 
     def grant(self, nbytes: int) -> Grant | None:
         """Grant bytes if they are free, and no other request waits for as many."""

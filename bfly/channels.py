@@ -79,7 +79,7 @@ class Channels:
                 return known
             log.info("%s changed on disk; %s is opened anew", changed, query.path)
         largest, meta = self._runtime.CACHE.MAX_BLOCK.VALUE, self._runtime.CACHE.META
-        volume = Volume.open(query, self._files, largest, self._pyramids)
+        volume = Volume.open(query.spec, self._files, largest, self._pyramids)
         keywords = {**volume.keywords, meta.NAME: meta.VALUE}
         self._cache.set(query.key, keywords)
         return keywords

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.admission import Admission
+from bfly.admission import Admission, take
 from bfly.ahead import Ahead
 from bfly.annotations import Annotations
 from bfly.budget import Budget
 from bfly.cache import Cache
 from bfly.channels import Channels
 from bfly.connectome import Connectome
+from bfly.databases.edit_logs import opened_log
 from bfly.edits.answers import EditAnswers
-from bfly.edits.edits import Edits, opened_log
+from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
 from bfly.files import Files
 from bfly.findings import Findings
@@ -152,7 +153,7 @@ class Core:
             The memory is not free now.
         """
         self._tiles.check_size(d_query)
-        self.budget.take(d_query.memory)
+        take(self.budget, d_query.memory)
 
     def get_data(self, d_query: DataQuery) -> bytes | memoryview:
         """Answer a request for voxels.

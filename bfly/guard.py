@@ -12,15 +12,11 @@ from bfly.respond import refuse_handshake, send_text
 from bfly.statuses import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
-    from bfly.answer import Headers
+    from bfly.asgi import ASGIApplication, Receive, Scope, Send
     from bfly.config import Config
-
-    Scope = Mapping[str, Any]
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
-    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+    from bfly.queries.finished import Headers
 
 __all__ = ["Guard"]
 
@@ -43,7 +39,7 @@ class Guard:
         Has the allowed hosts and origins.
     """
 
-    def __init__(self, application: Application, config: Config) -> None:
+    def __init__(self, application: ASGIApplication, config: Config) -> None:
         self._application = application
         self._hosts = Hosts(config.host, config.allowed_hosts)
         self._origins = Origins(config.allowed_origins)

@@ -15,15 +15,18 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
-from bfly.queries.query import LABELS
-from bfly.streaming import Streamed
+from bfly.queries.query import LABELS, Query
+from bfly.streamed import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bfly.core import Core
+    from bfly.edits.state import State
     from bfly.protocols.protocol import Protocol
+    from bfly.queries.finished import Headers
     from bfly.queries.info import InfoQuery
+    from bfly.volume import Volume
 
 __all__ = ["Maker"]
 
@@ -51,7 +54,7 @@ class Maker:
         query_string: str,
         accept: str,
         codings: Sequence[str],
-    ) -> Answer | Streamed:
+    ) -> Answer | Stream:
         """Answer what is read from an address.
 
         Parameters
@@ -69,7 +72,7 @@ class Maker:
 
         Returns
         -------
-        Answer or Streamed
+        Answer or Stream
             Rows and large cutouts are made only while they are sent.
         """
         core = self._core
@@ -78,30 +81,32 @@ class Maker:
         query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
         if isinstance(query, RowsQuery):
             rows = partial(core.connectome.rows, query)
-            return Streamed(lambda _start: rows(), query.mime_type, group=DATABASE)
+            return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
         self._join(query)
         known: Answer | None = core.recall(key) or None
         if known and query.path:
             now = core.update_query(query)
-            if known.volume is now["volume"] and known.state is now.get("state"):
+            if _are_same(known.basis, (now["volume"], now.get("state"))):
                 return known
         body: bytes | memoryview
         if isinstance(query, LabelQuery) or not isinstance(query, DataQuery):
             body, coding = self._facts(query), ""
         else:
             made = self._voxels(query, codings)
-            if isinstance(made, Streamed):
+            if isinstance(made, Stream):
                 return made
             body, coding = made
+        volume, state = query.known_volume, query.state
         answer = Answer.make(
             body,
             query.mime_type,
-            query.known_volume,
-            codings,
-            ["accept"] if protocol.offers else (),
-            query.headers,
-            query.state,
-            coding,
+            codings=codings,
+            vary=["accept"] if protocol.offers else (),
+            extra=_headers_of(query),
+            coding=coding,
+            edited=state is not None and state.position > 0,
+            basis=(volume, state),
+            is_fresh=partial(_is_fresh, volume, state),
         )
         ticket, kept = current(), query.lasting and core.remember(key, answer)
         if ticket is not None and ticket.grant is not None:
@@ -111,7 +116,7 @@ class Maker:
 
     def _voxels(
         self, query: DataQuery, codings: Sequence[str]
-    ) -> tuple[bytes | memoryview, str] | Streamed:
+    ) -> tuple[bytes | memoryview, str] | Stream:
         """Return voxels and their content coding, as stored if that is the answer."""
         core = self._core
         stored = core.get_stored(query, codings)
@@ -143,8 +148,8 @@ class Maker:
     ) -> Answer:
         """Answer what is posted; the arguments are those of `make` and of `Protocol.post`."""
         query = protocol.post(path, body, address)
-        headers = [*query.headers, (b"cache-control", b"no-store")]
-        return Answer.make(self._facts(query), query.mime_type, None, codings, extra=headers)
+        headers = [*_headers_of(query), (b"cache-control", b"no-store")]
+        return Answer.make(self._facts(query), query.mime_type, codings=codings, extra=headers)
 
     def _facts(self, query: LabelQuery | InfoQuery) -> bytes:
         """Return the answer to anything but a request for voxels."""
@@ -174,3 +179,16 @@ class Maker:
             query.update_source(self._core.update_query(query))
         with self._core.connectome.turn():
             return self._core.annotations.answer(query)
+
+
+def _headers_of(query: Query) -> Headers:
+    return query.headers if isinstance(query, FinishedQuery) else ()
+
+
+def _is_fresh(volume: Volume | None, state: State | None) -> bool:
+    """Return, without a look at the disk, whether what an answer was made from is current."""
+    return (state is None or state.current) and (volume is None or volume.is_fresh())
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return all(one is other for one, other in zip(some, others, strict=True))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bfly.errors import BadRequest, TooLarge
 from bfly.negotiation import accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bfly.websocket import Receive
+    from bfly.asgi import Receive, Scope
 
 __all__ = ["Request"]
 
@@ -40,7 +38,7 @@ class Request:
 
     __slots__ = ("_receive", "_scope", "codings", "headers", "method", "path", "query_string")
 
-    def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
         self.method: str = scope["method"]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from bfly.answer import EVERY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
-    from bfly.answer import Answer, Headers
+    from bfly.answer import Answer
+    from bfly.asgi import Send
+    from bfly.queries.finished import Headers
     from bfly.request import Request
-
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 __all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "respond", "send_text"]
 

@@ -12,11 +12,10 @@ from bfly.errors import ButterflyError
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from bfly.asgi import Send
     from bfly.core import Core
-
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 __all__ = ["Client", "Rooms"]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.admission import take
 from bfly.errors import SourceChanged
-from bfly.streaming import Streamed
+from bfly.streamed import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bfly.budget import Budget
     from bfly.channels import Channels
     from bfly.queries.data import DataQuery
-    from bfly.streaming import Part
+    from bfly.streamed import Part
     from bfly.tiles import Tiles
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -63,7 +64,7 @@ class Slabs:
         self._lock = threading.Lock()
         self._under_way = 0
 
-    def streamed(self, d_query: DataQuery) -> Streamed | None:
+    def streamed(self, d_query: DataQuery) -> Stream | None:
         """Give an answer that is read while it is sent.
 
         Parameters
@@ -73,7 +74,7 @@ class Slabs:
 
         Returns
         -------
-        Streamed or None
+        Stream or None
             None where the cutout is small, or its format is not written in parts.
 
         Raises
@@ -93,12 +94,12 @@ class Slabs:
             return None
         parts = partial(self._parts, d_query)
         whole = size if encoder.verbatim else None
-        return Streamed(parts, d_query.mime_type, whole, d_query.path)
+        return Stream(parts=parts, media_type=d_query.mime_type, size=whole, group=d_query.path)
 
     def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
         """Write the answer from a byte on."""
         # Before anything is begun: here the work may still be put off.
-        self._budget.take(d_query.memory_in_parts(self._most()))
+        take(self._budget, d_query.memory_in_parts(self._most()))
         voxels, shape = self._voxels(d_query, start), d_query.arranged_shape
         view, kind = d_query.view, d_query.shown_kind
         return d_query.encoder.encode_parts(voxels, shape, view=view, kind=kind)

@@ -1,11 +1,10 @@
-"""Answers that are made while they are sent, since they may be larger than the memory."""
+"""Sending answers that are made meanwhile, part by part."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,16 +15,15 @@ from bfly.errors import ButterflyError
 from bfly.respond import outcome, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bfly.admission import Admission
-    from bfly.answer import Headers
+    from bfly.asgi import Send
+    from bfly.queries.finished import Headers
     from bfly.request import Request
-    from bfly.respond import Send
+    from bfly.streamed import Part, Stream
 
-    Part = bytes | memoryview
-
-__all__ = ["Begun", "Streamed"]
+__all__ = ["StartedStream", "start_stream"]
 
 log = logging.getLogger(__name__)
 
@@ -34,70 +32,48 @@ PIECE = 256 << 10
 while it is on its way, and so small that the answers of others need not wait for it."""
 
 
-@dataclass(frozen=True)
-class Streamed:
-    """What is to be sent, which is made anew for every request.
-
-    It has no ETag: that would take all of it.
+async def start_stream(stream: Stream, request: Request, pool: Admission) -> StartedStream:
+    """Make the first part: what is wrong shows there, while there is still a status to send.
 
     Parameters
     ----------
-    parts : callable
-        Begins to make it from a byte on, and gives it part by part. A part may be written over
-        when the next one is made.
-    media_type : str
-        For ``Content-Type``.
-    size : int, optional
-        The bytes of all of it, where that is known before; only then can a range be had.
-    group : str
-        What it is counted to among all work (see `Admission`): its channel, as a rule.
+    stream : Stream
+        What is to be sent.
+    request : Request
+        What is answered.
+    pool : Admission
+        Makes the parts.
     """
-
-    parts: Callable[[int], Iterator[Part]]
-    media_type: str
-    size: int | None = None
-    group: str = ""
-
-    async def begin(self, request: Request, pool: Admission) -> Begun:
-        """Make the first part: what is wrong shows there, while there is still a status to send.
-
-        Parameters
-        ----------
-        request : Request
-            What is answered.
-        pool : Admission
-            Makes the parts.
-        """
-        # A part is never made twice: the one before it is gone by then.
-        ticket = Ticket(self.group, suspendable=False)
-        pooled = partial(pool.run, ticket)
-        size = self.size
-        status, start, stop = outcome(request.headers, b"", size)
-        headers = [(b"content-type", self.media_type.encode()), *EVERY]
-        headers.append((b"cache-control", b"no-store"))
-        if size is not None:
-            headers.append((b"accept-ranges", b"bytes"))
-            if status in (206, 416):
-                headers.append(place_of(status, start, stop, size))
-        if status not in (200, 206):
-            return Begun(request, status, headers, iter(()), None, pool, ticket)
-        packable = size is not None and is_packable(self.media_type)
-        headers.append((b"vary", b"accept-encoding, origin" if packable else b"origin"))
-        parts: Iterator[Part] = await pooled(self.parts, start)
-        first: Part | None = await pooled(next, parts, None)
-        left = None if size is None else stop - start
-        wanted = packable and "gzip" in request.codings
-        if wanted and first is not None and worth_packing(first[:PIECE]):
-            headers.append((b"content-encoding", b"gzip"))
-            parts, left = packed_parts(itertools.chain([first], parts), GZIP), None
-            first = await pooled(next, parts, None)
-        if left is not None:
-            headers.append((b"content-length", b"%d" % left))
-        return Begun(request, status, headers, parts, first, pool, ticket, left)
+    # A part is never made twice: the one before it is gone by then.
+    ticket = Ticket(stream.group, suspendable=False)
+    pooled = partial(pool.run, ticket)
+    size = stream.size
+    status, start, stop = outcome(request.headers, b"", size)
+    headers = [(b"content-type", stream.media_type.encode()), *EVERY]
+    headers.append((b"cache-control", b"no-store"))
+    if size is not None:
+        headers.append((b"accept-ranges", b"bytes"))
+        if status in (206, 416):
+            headers.append(place_of(status, start, stop, size))
+    if status not in (200, 206):
+        return StartedStream(request, status, headers, iter(()), None, pool, ticket)
+    packable = size is not None and is_packable(stream.media_type)
+    headers.append((b"vary", b"accept-encoding, origin" if packable else b"origin"))
+    parts: Iterator[Part] = await pooled(stream.parts, start)
+    first: Part | None = await pooled(next, parts, None)
+    left = None if size is None else stop - start
+    wanted = packable and "gzip" in request.codings
+    if wanted and first is not None and worth_packing(first[:PIECE]):
+        headers.append((b"content-encoding", b"gzip"))
+        parts, left = packed_parts(itertools.chain([first], parts), GZIP), None
+        first = await pooled(next, parts, None)
+    if left is not None:
+        headers.append((b"content-length", b"%d" % left))
+    return StartedStream(request, status, headers, parts, first, pool, ticket, left)
 
 
-class Begun:
-    """An answer of which the first part is made; see `Streamed.begin`."""
+class StartedStream:
+    """An answer of which the first part is made; see `start_stream`."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from signal import SIGINT, SIGTERM, signal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from bfly.edits.edits import opened_log
+from bfly.databases.edit_logs import opened_log
 from bfly.errors import ButterflyError
 from bfly.logs import set_up
 from bfly.metrics import FOLDER, mark_process_dead

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from bfly.channel import ChannelSpec
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
     from bfly.pyramids.store import KeptMip, Pyramids
-    from bfly.queries.query import Query
     from bfly.sources.source import Datasource
 
 __all__ = ["DEFAULT_VOXEL_SIZE", "Volume"]
@@ -53,15 +53,10 @@ class Volume:
     ----------
     source : Datasource
         The open source.
-    key : str
-        The channel's name in the cache (see `Query.key`).
-    offset : tuple of int
-        By how many voxels of mip 0 (z, y, x) the channel is moved from where its file says
-        that it lies.
+    spec : ChannelSpec
+        Which channel it is, and by how much it is moved from where its file says that it is.
     largest_tile : int
         Bytes of the largest single tile.
-    unmoved : bool
-        Whether rows and columns are counted from the first voxel, wherever it lies.
     pyramids : Pyramids, optional
         Where computed mips are kept on disk.
 
@@ -82,10 +77,8 @@ class Volume:
     def __init__(
         self,
         source: Datasource,
-        key: str,
-        offset: Zyx,
+        spec: ChannelSpec,
         largest_tile: int,
-        unmoved: bool = False,
         pyramids: Pyramids | None = None,
     ) -> None:
         self.source = source
@@ -94,7 +87,7 @@ class Volume:
         self.kind = source.kind
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
         self.current = True
-        self._prefix = f"{key}#{next(_versions)}"
+        self._prefix = f"{spec.key}#{next(_versions)}"
         self._due = time.monotonic() + TRUST
         itemsize = self.dtype.itemsize
         # What of a chunk is outside the volume is neither read nor divided into tiles.
@@ -106,9 +99,9 @@ class Volume:
             mip: fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
             for mip, scale in scales.items()
         }
-        self._scales, self._offset = scales, offset
-        if unmoved:
-            self._offset = offset[0], 0, 0
+        self._scales, self._offset = scales, spec.offset
+        if spec.unmoved:
+            self._offset = spec.offset[0], 0, 0
             self._scales = {
                 mip: replace(scale, origin=(scale.origin[0], 0, 0)) for mip, scale in scales.items()
             }
@@ -123,12 +116,12 @@ class Volume:
     @classmethod
     def open(
         cls,
-        query: Query,
+        spec: ChannelSpec,
         files: Files | None = None,
         largest_tile: int = 1 << 20,
         pyramids: Pyramids | None = None,
     ) -> Volume:
-        """Open the channel that a query is about.
+        """Open a channel.
 
         Raises
         ------
@@ -140,36 +133,35 @@ class Volume:
             No file descriptor is left.
         """
         files = files or Files()
-        if "\0" in query.path:
-            raise SourceError(f"{query.path!r} is no path: it has a NUL in it.")
-        return files.spared(partial(cls._open, query, files, largest_tile, pyramids))
+        if "\0" in spec.path:
+            raise SourceError(f"{spec.path!r} is no path: it has a NUL in it.")
+        return files.spared(partial(cls._open, spec, files, largest_tile, pyramids))
 
     @classmethod
     def _open(
-        cls, query: Query, files: Files, largest_tile: int, pyramids: Pyramids | None
+        cls, spec: ChannelSpec, files: Files, largest_tile: int, pyramids: Pyramids | None
     ) -> Volume:
-        real = files.resolve(query.path)
+        real = files.resolve(spec.path)
         if not is_url(real):
             if not os.path.exists(real):
-                raise SourceError(f"{query.path} does not exist.")
+                raise SourceError(f"{spec.path} does not exist.")
             if not os.path.isdir(real):
                 # Whatever cannot be opened is of no format, but that is not what is wrong.
-                with files.open(query.path):
+                with files.open(spec.path):
                     pass
         for source in registry.find("sources").values():
-            if can_open(source, query.path):
-                options = {"kind": query.kind, "voxel_size": query.voxel_size}
-                found = opened(source, query.path, files=files, **options)
+            if can_open(source, spec.path):
+                options = {"kind": spec.kind, "voxel_size": spec.voxel_size}
+                found = opened(source, spec.path, files=files, **options)
                 if found.voxel_size is None:
-                    log.info("%s: its voxel size is not known; 1 nm is assumed.", query.path)
-                place = query.offset, largest_tile, query.unmoved
-                return cls(found, query.key, *place, pyramids)
+                    log.info("%s: its voxel size is not known; 1 nm is assumed.", spec.path)
+                return cls(found, spec, largest_tile, pyramids)
         if is_url(real):
             check_reachable(real, files)
         elif os.path.isdir(real):
-            with files.folder(query.path):
+            with files.folder(spec.path):
                 pass
-        raise SourceError(f"{query.path} is none of the formats {list(registry.names('sources'))}.")
+        raise SourceError(f"{spec.path} is none of the formats {list(registry.names('sources'))}.")
 
     @property
     def keywords(self) -> dict[str, Any]:

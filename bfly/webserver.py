@@ -12,7 +12,7 @@ from bfly.config import Config
 from bfly.core import Core
 from bfly.errors import ButterflyError
 from bfly.guard import Guard
-from bfly.metrics import Measured
+from bfly.middleware import Measured
 from bfly.serving import Server
 
 if TYPE_CHECKING:

@@ -21,14 +21,11 @@ from bfly.rooms import Client, Rooms
 from bfly.statuses import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
+    from bfly.asgi import Receive, Scope, Send
     from bfly.config import Config
     from bfly.core import Core
-
-    Scope = Mapping[str, Any]
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 __all__ = ["MOST", "Sockets"]
 

@@ -17,9 +17,9 @@ import pytest
 import zarr
 
 from bfly import registry
+from bfly.channel import ChannelSpec
 from bfly.errors import Busy, SourceError
 from bfly.files import Files
-from bfly.queries.query import Query
 from bfly.scan import scan
 from bfly.volume import Volume
 
@@ -78,13 +78,13 @@ def test_a_channel_that_cannot_be_opened_for_lack_of_descriptors_says_so(
 ) -> None:
     """And not that it is of no known format; a moment later it is served."""
     MAKE[name](tmp_path / name)
-    query = Query(path=str(tmp_path / name))
+    spec = ChannelSpec(str(tmp_path / name))
     files = Files()
     # What is imported on first use needs descriptors too.
-    Volume.open(query, Files())
+    Volume.open(spec, Files())
     with no_descriptors(), pytest.raises(Busy, match="EMFILE"):
-        Volume.open(query, files)
-    source = Volume.open(query, files).source
+        Volume.open(spec, files)
+    source = Volume.open(spec, files).source
     files.close()
     with no_descriptors(), pytest.raises(Busy, match="EMFILE"):
         source.read(0, source.scales[0].box)

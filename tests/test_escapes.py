@@ -21,10 +21,10 @@ import tensorstore as ts
 import tifffile
 import zarr
 
+from bfly.channel import ChannelSpec
 from bfly.errors import NotAllowed, SourceChanged
 from bfly.files import Files
 from bfly.geometry import BoundingBox
-from bfly.queries.query import Query
 from bfly.sources import guard, tensors
 from bfly.tables.reading import batches
 from bfly.tables.table_source import sources_of
@@ -493,7 +493,7 @@ def test_in_folders_that_change_all_the_time_the_same_is_read(
     """TensorStore is then given what was read here."""
     monkeypatch.setattr(guard, "TICK", 10**18)
     files = Files([str(ground.inside)])
-    source = Volume.open(Query(path=str(ground.inside / name)), files).source
+    source = Volume.open(ChannelSpec(str(ground.inside / name)), files).source
     box = source.scales[0].box
     np.testing.assert_array_equal(source.read(0, box), CALM)
     part = BoundingBox((1, 2, 3), (3, 7, 8))

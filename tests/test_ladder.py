@@ -160,7 +160,7 @@ def test_a_box_of_any_mip(
     block: int,
 ) -> None:
     def found(query: DataQuery) -> np.ndarray:
-        volume = Volume(source, query.key, query.offset, block)
+        volume = Volume(source, query.spec, block)
         core._cache.set(query.key, volume.keywords)
         return core.find_tiles(query)
 

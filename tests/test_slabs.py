@@ -25,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly import slabs as module
+from bfly.channel import ChannelSpec
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
@@ -452,4 +453,4 @@ def opened(tmp_path_factory) -> Volume:
     path = tmp_path_factory.mktemp("opened") / "v.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("main", SHAPE, "u2", chunks=CHUNK)
-    return Volume.open(SliceQuery(path=str(path)))
+    return Volume.open(ChannelSpec(str(path)))

@@ -119,12 +119,12 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from functools import partial
 
     from bfly.butterfly import runtime_of
+    from bfly.channel import ChannelSpec
     from bfly.commands.naming import short_names
     from bfly.doctor.examine import examine
     from bfly.files import Files
     from bfly.protocols.protocol import channel_words
     from bfly.pyramids.store import pyramids_of
-    from bfly.queries.query import Query
     from bfly.volume import Volume
 
     runtime, names = runtime_of(config), short_names(config)
@@ -135,7 +135,7 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     )
     place = files, runtime.CACHE.MAX_BLOCK.VALUE, pyramids_of(runtime)
     for key, channel in config.channels.items():
-        opened = partial(Volume.open, Query(**channel_words(channel)), *place)
+        opened = partial(Volume.open, ChannelSpec(**channel_words(channel)), *place)
         yield examine(names[key], channel.path, experiments, opened)
 
 

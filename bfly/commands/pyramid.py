@@ -94,12 +94,13 @@ def _say(text: str) -> None:
 
 
 def _task(config: Config, channel: Channel) -> Task:
+    from bfly.channel import ChannelSpec
     from bfly.keywords import MIB
     from bfly.protocols.protocol import channel_words
     from bfly.pyramids.fill import Task
 
     return Task(
-        words=tuple(channel_words(channel).items()),
+        spec=ChannelSpec(**channel_words(channel)),
         allowed=config.allowed_paths,
         largest_tile=config.max_block_size * MIB,
         max_chunk=config.max_chunk_size * MIB,

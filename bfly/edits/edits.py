@@ -7,16 +7,14 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from bfly import registry
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import ButterflyError
 from bfly.threads import starting
 
 if TYPE_CHECKING:
-    from bfly.databases.database import Database
     from bfly.edits.log import EditLog
 
-__all__ = ["Edits", "opened_log"]
+__all__ = ["Edits"]
 
 log = logging.getLogger(__name__)
 
@@ -113,18 +111,3 @@ def _listen(
                 log.warning("Edits of other processes are not heard of: %s", error)
             failed = True
             closed.wait(RETRY)
-
-
-def opened_log(db: Database) -> EditLog:
-    """Give the log that a database's ``RUNTIME`` says: a file of its own, or the database's.
-
-    Raises
-    ------
-    DatabaseError
-        The file cannot be used.
-    """
-    path = db.RUNTIME.DB.EDIT.VALUE
-    if not path:
-        return db.edit_log()
-    alone: Database = registry.load("databases", "Sqlite")(path, db.RUNTIME)
-    return alone.edit_log()

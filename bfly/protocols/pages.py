@@ -18,7 +18,7 @@ from bfly.queries.finished import FinishedQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.answer import Headers
+    from bfly.queries.finished import Headers
 
 __all__ = ["Assets", "Health", "Icon", "Index", "Neuroglancer", "Neuron", "Sections"]
 

@@ -20,7 +20,7 @@ from bfly.queries.finished import FinishedQuery
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bfly.answer import Headers
+    from bfly.queries.finished import Headers
 
 __all__ = ["Try"]
 

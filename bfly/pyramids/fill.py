@@ -12,7 +12,6 @@ from bfly.files import Files
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
 from bfly.limits import CHUNK
 from bfly.pyramids.store import Pyramids
-from bfly.queries.query import Query
 from bfly.volume import Volume
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from bfly.channel import ChannelSpec
     from bfly.level import Level
 
 __all__ = ["Filled", "Piece", "Task", "do", "pieces", "tiles_of"]
@@ -34,8 +34,8 @@ class Task:
 
     Parameters
     ----------
-    words : tuple of tuple
-        The channel as `Query` takes it, (word, value) each.
+    spec : ChannelSpec
+        The channel.
     allowed : tuple of str
         The allowed folders.
     largest_tile, max_chunk : int
@@ -46,7 +46,7 @@ class Task:
         Bytes that the store may hold.
     """
 
-    words: tuple[tuple[str, Any], ...]
+    spec: ChannelSpec
     allowed: tuple[str, ...]
     largest_tile: int
     folder: str
@@ -55,9 +55,9 @@ class Task:
 
     def open(self) -> Volume:
         """Open the channel; errors as `Volume.open`."""
-        query, pyramids = Query(**dict(self.words)), Pyramids(self.folder, self.size)
         files = Files(self.allowed, max_chunk=self.max_chunk)
-        return Volume.open(query, files, self.largest_tile, pyramids)
+        pyramids = Pyramids(self.folder, self.size)
+        return Volume.open(self.spec, files, self.largest_tile, pyramids)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
-    from bfly.answer import Headers
+    from collections.abc import Sequence
+
+    Headers = Sequence[tuple[bytes, bytes]]
 
 __all__ = ["FinishedQuery"]
 
@@ -22,7 +24,7 @@ class FinishedQuery(InfoQuery):
     media_type : str
         Its media type.
     headers : sequence of (bytes, bytes)
-        Of the answer, besides those of every answer; see `Query.headers`.
+        Of the answer, besides those of every answer; one of a same name counts instead.
     lasting : bool
         Whether the answer holds for as long as the program runs.
     """

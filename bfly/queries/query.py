@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bfly.channel import ChannelSpec
 from bfly.errors import BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.queries.allowed import OneOf, whole_number
-from bfly.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.answer import Headers
     from bfly.edits.state import State
     from bfly.geometry import Zyx
     from bfly.queries.allowed import Allowed
+    from bfly.volume import Volume
 
 __all__ = ["LABELS", "Query"]
 
@@ -84,9 +84,6 @@ class Query:
         "INFO.QUERY": "method",
     }
 
-    headers: Headers = []  # noqa: RUF012 - replaced, never changed
-    """Headers of the answer, besides those of every answer; one of a same name counts instead."""
-
     lasting = True
     """Whether the answer holds as long as the channel's files do not change."""
 
@@ -136,16 +133,26 @@ class Query:
         return OUTPUT().bind(self, self._OUTPUT)
 
     @property
+    def spec(self) -> ChannelSpec:
+        """The channel, before it is opened."""
+        return ChannelSpec(self.path, self.offset, self.kind, self.voxel_size, self.unmoved)
+
+    @property
     def key(self) -> str:
-        """What names the channel, with its place and kind, among all channels."""
-        return f"{self.path}@{self.offset}/{self.unmoved}/{self.kind}/{self.voxel_size}"
+        """The name of the channel, with its place and kind, among all channels."""
+        return self.spec.key
 
     @property
     def volume(self) -> Volume:
-        """The open channel; opened now, without a cache, if the query did not know it."""
+        """The open channel.
+
+        Raises
+        ------
+        RuntimeError
+            The query does not know it: nobody called `update_source`.
+        """
         if self.known_volume is None:
-            self.update_source(Volume.open(self).keywords)
-        assert self.known_volume is not None
+            raise RuntimeError(f"The query about {self.path} was not given its source.")
         return self.known_volume
 
     @property

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import imagecodecs
 import pytest
 
+from bfly.channel import ChannelSpec
 from bfly.doctor.files import files
 from bfly.doctor.subject import Subject
-from bfly.queries.query import Query
 from bfly.testing.volumes import random_volume
 from bfly.volume import Volume
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def messages(path: Path) -> list[str]:
-    volume = Volume.open(Query(path=str(path)))
+    volume = Volume.open(ChannelSpec(str(path)))
     return [finding.message for finding in files(Subject("em", "", volume))]
 
 

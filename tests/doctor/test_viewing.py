@@ -8,12 +8,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from bfly.channel import ChannelSpec
 from bfly.doctor import viewing
 from bfly.doctor.subject import Subject
 from bfly.files import Files
 from bfly.pyramids.fill import Task, do, pieces
 from bfly.pyramids.store import Pyramids
-from bfly.queries.query import Query
 from bfly.testing.volumes import random_volume
 from bfly.volume import Volume
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def subject(path: Path, **options: object) -> Subject:
-    return Subject("em", "my data", Volume.open(Query(path=str(path)), **options))
+    return Subject("em", "my data", Volume.open(ChannelSpec(str(path)), **options))
 
 
 def hdf5(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Path:

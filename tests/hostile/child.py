@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bfly import registry
+from bfly.channel import ChannelSpec
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.doctor.examine import examine
@@ -117,7 +118,7 @@ def look(core: Core, path: str) -> dict[str, Any]:
         path,
         [],
         foreign,
-        lambda: examine("a", path, folder, lambda: Volume.open(Query(path=path))),
+        lambda: examine("a", path, folder, lambda: Volume.open(ChannelSpec(path))),
     )
     found["doctor"] = [finding.message for finding in examined.findings] if examined else []
     return found

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from bfly.channel import ChannelSpec
 from bfly.geometry import indexes
 from bfly.level import Level
 from bfly.pyramids import fill
@@ -21,7 +22,7 @@ SHAPE = (40, 300, 200)
 
 
 def make_task(path: str, folder: Path, **words: Any) -> Task:
-    return Task(tuple({"path": path, **words}.items()), ("/",), 1 << 13, str(folder), 1 << 30)
+    return Task(ChannelSpec(path, **words), ("/",), 1 << 13, str(folder), 1 << 30)
 
 
 @pytest.fixture(params=[{}, {"voxel_size": (4.0, 4.0, 4.0), "offset": (3, 5, 7)}])
@@ -64,9 +65,9 @@ def test_all_mips_equal_another_computation(
     volume = task.open()
     done = [do(task, piece) for piece in pieces(volume)]
     assert sum(each.failed for each in done) == 0
-    with h5py.File(dict(task.words)["path"]) as file:
+    with h5py.File(task.spec.path) as file:
         voxels = file["main"][:]
-    offset = dict(task.words).get("offset", (0, 0, 0))
+    offset = task.spec.offset
     for mip in range(1, volume.levels):
         level, kept = volume.level(mip), volume.kept(mip)
         assert kept

@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 
+from bfly.channel import ChannelSpec
 from bfly.errors import (
     Busy,
     ButterflyError,
@@ -19,7 +20,6 @@ from bfly.errors import (
 )
 from bfly.files import Files
 from bfly.geometry import BoundingBox, Scale
-from bfly.queries.query import Query
 from bfly.sources.net import can_open, opened
 from bfly.sources.nrrd import Nrrd
 from bfly.sources.precomputed import Precomputed
@@ -165,13 +165,13 @@ def test_chunks_that_were_never_stored_are_fill_however_large(tmp_path):
     path = tmp_path / "v.zarr"
     path.mkdir()
     (path / ".zarray").write_text(json.dumps(meta))
-    volume = Volume.open(Query(path=str(path)))
+    volume = Volume.open(ChannelSpec(str(path)))
     level = volume.level(0)
     assert level.unit((0, 0, 0)).size <= 8
     assert (volume.source.read(0, level.whole) == 7).all()
     (path / "0.0.0").write_bytes(b"abc")
     with pytest.raises(Oversized, match="max-chunk-size"):
-        Volume.open(Query(path=str(path))).source.read(0, level.whole)
+        Volume.open(ChannelSpec(str(path))).source.read(0, level.whole)
 
 
 @pytest.mark.parametrize("sizes", ["-64 64 -16", "16 16 -16", "0 4 4"])
@@ -198,9 +198,9 @@ def test_long_metadata_are_refused_with_their_size(tmp_path, name):
     with (tmp_path / name).open("wb") as file:
         file.truncate(3 << 30)
     with pytest.raises(Oversized, match=f"{3 << 30} bytes long"):
-        Volume.open(Query(path=str(tmp_path)))
+        Volume.open(ChannelSpec(str(tmp_path)))
 
 
 def test_a_nul_is_no_path():
     with pytest.raises(ButterflyError, match="NUL"):
-        Volume.open(Query(path="/a\0b"))
+        Volume.open(ChannelSpec("/a\0b"))

@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import pytest
 
+from bfly.channel import ChannelSpec
 from bfly.errors import Oversized, SourceError
 from bfly.files import Files
 from bfly.limits import METADATA
-from bfly.queries.query import Query
 from bfly.sources.remote import Unclear, document
 from bfly.volume import Volume
 
@@ -87,7 +87,7 @@ def test_what_is_too_long_is_refused(url, name):
 
 def test_a_channel_with_long_metadata_is_refused(url):
     with pytest.raises(Oversized, match=f"at most {METADATA}"):
-        Volume.open(Query(path=f"{url}/volume"), Files([url]))
+        Volume.open(ChannelSpec(f"{url}/volume"), Files([url]))
 
 
 def test_documents(url):

@@ -88,7 +88,7 @@ class ReadingTests(SourceTests):
             with tempfile.TemporaryDirectory() as folder:
                 path = str(self.write(Path(folder), volume))
                 query = DataQuery(path=path, offset=offset)
-                opened = Volume(self.source.open(path), query.key, offset, largest_tile)
+                opened = Volume(self.source.open(path), query.spec, largest_tile)
                 # Where the core looks first: a source under test need not be registered.
                 core._cache.set(query.key, opened.keywords)
                 for _ in range(3):
