@@ -104,12 +104,14 @@ class BloscArray(Blosc):
     ) -> Iterator[bytes | memoryview]:
         first = next(parts)
         before, after = _pickle_around((1, *shape), first.dtype)
-        size = math.prod(shape) * first.itemsize
+        itemsize = first.itemsize
         voxels = raw_parts(itertools.chain([first], parts))
+        # Nothing may keep the parts in memory while the frame is made.
+        del first
         file: Iterable[bytes | memoryview] = itertools.chain([before], voxels, [after])
-        pickled = np.empty(len(before) + size + len(after), np.uint8)
+        pickled = np.empty(len(before) + math.prod(shape) * itemsize + len(after), np.uint8)
         fill(pickled, file)
-        yield _frame(pickled, first.itemsize, "lz4")
+        yield _frame(pickled, itemsize, "lz4")
 
     @override
     def memory(
