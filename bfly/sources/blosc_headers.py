@@ -6,102 +6,18 @@ The format: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst.
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
-from bfly.geometry import BoundingBox, indexes
-from bfly.sources.zarr_shards import Shards, is_sharded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bfly.geometry import Zyx
-    from bfly.sources.arrays import Names
     from bfly.sources.store import Store
 
-__all__ = ["BloscHeaders", "BloscInShards", "checks_of"]
+__all__ = ["BloscHeaders"]
 
 HEADER = 16
 """Bytes of a header; the fifth to the eighth are the unpacked size, little-endian."""
-
-CHECKSUM = "crc32c"
-"""The one codec of zarr 3 that leaves the header where it is."""
-
-
-def checks_of(
-    meta: Mapping[str, Any], axes: tuple[int, ...], names: Names, store: Store
-) -> dict[str, Any]:
-    """Return what checks the chunks of a zarr array, as parameters of `Array`.
-
-    Parameters
-    ----------
-    meta : mapping
-        Its ``.zarray`` or ``zarr.json``.
-    axes, names
-        As those of `Array`.
-    store : Store
-        Has the objects.
-
-    Raises
-    ------
-    SourceError
-        Blosc is used in a way in which its headers cannot be read.
-    """
-    if store.is_remote:
-        return {}
-    if meta["zarr_format"] == 2:
-        is_packed = (meta.get("compressor") or {}).get("id") == "blosc"
-        size = _bytes_of(meta["chunks"], meta["dtype"])
-        return {"check_object": BloscHeaders(store, size).check} if is_packed else {}
-    codecs, path = meta["codecs"], store.path
-    if not is_sharded(meta):
-        if not _pack_last(codecs, path):
-            return {}
-        size = _bytes_of(meta["chunk_grid"]["configuration"]["chunk_shape"], meta["data_type"])
-        return {"check_object": BloscHeaders(store, size).check}
-    options = codecs[0]["configuration"]
-    if not _pack_last(options["codecs"], path):
-        return {}
-    shards = Shards.of(meta, axes)
-    if shards is None:
-        raise SourceError(f"{path} packs by blosc in shards of which the index is not as usual.")
-    size = _bytes_of(options["chunk_shape"], meta["data_type"])
-    return {"check": BloscInShards(BloscHeaders(store, size), names, shards).check}
-
-
-def _bytes_of(chunk: Sequence[int], dtype: Any) -> int:
-    """Return the bytes of a chunk; of voxels that are not known here, the largest numbers'."""
-    try:
-        itemsize = int(np.dtype(dtype).itemsize)
-    except TypeError:
-        itemsize = 16
-    return math.prod(chunk) * itemsize
-
-
-def _pack_last(codecs: Sequence[Any], path: str) -> bool:
-    """Return whether codecs of a ``zarr.json`` pack by Blosc, last of all.
-
-    Raises
-    ------
-    SourceError
-        Another codec follows, or comes before in shards, so that a stored chunk is not known to
-        begin with the header.
-    """
-    if '"blosc"' not in json.dumps(codecs):
-        return False
-    names = [codec["name"] if isinstance(codec, dict) else codec for codec in codecs]
-    names = [name for name in names if name != CHECKSUM]
-    if names.count("blosc") == 1 and names[-1] == "blosc":
-        return True
-    raise SourceError(
-        f"{path} packs by the codecs {', '.join(map(str, names))}; allowed is blosc once, as the "
-        f"last one or before {CHECKSUM}, and not in shards within shards."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,38 +55,3 @@ class BloscHeaders:
                 f"{self.store.path}: {name} is damaged: a chunk in it states {stated} unpacked "
                 f"bytes; the shape of a chunk allows {self.size}."
             )
-
-
-@dataclass(frozen=True, slots=True)
-class BloscInShards:
-    """The headers of chunks in shards.
-
-    Parameters
-    ----------
-    headers : BloscHeaders
-        Checks one of them.
-    names : callable
-        Returns the shards that hold a box, as `Array` has them.
-    shards : Shards
-        How the shards are divided.
-    """
-
-    headers: BloscHeaders
-    names: Names
-    shards: Shards
-
-    def check(self, box: BoundingBox) -> None:
-        """Raise `SourceError` unless all chunks that touch a box may be unpacked."""
-        for index in indexes(box.in_tiles(self.shards.chunk)):
-            self._check_chunk(BoundingBox.of_shape((1, 1, 1), index).refined(self.shards.chunk))
-
-    def _check_chunk(self, chunk: BoundingBox) -> None:
-        first: Zyx = chunk.start
-        for name in self.names(BoundingBox.of_shape((1, 1, 1), first)):
-            size = self.headers.store.size(name)
-            if size is None:
-                continue
-            entry = self.headers.store.part(name, *self.shards.place(size, first))
-            start = self.shards.offset(entry)
-            if start is not None:
-                self.headers.check(name, start)

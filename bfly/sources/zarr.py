@@ -14,12 +14,12 @@ from bfly.files import Files
 from bfly.geometry import zyx
 from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array, grid_names
-from bfly.sources.blosc_headers import checks_of
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
 from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
 from bfly.sources.units import nanometres
+from bfly.sources.zarr_blosc import checks_of
 from bfly.sources.zarr_codecs import ways_of
 from bfly.sources.zarr_shards import Shards, check_shards, has_shards, is_sharded
 
