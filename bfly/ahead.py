@@ -17,10 +17,10 @@ from bfly.geometry import zyx
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from bfly.concurrency.workers import Workers
     from bfly.geometry import BoundingBox
     from bfly.loader import Loader
     from bfly.queries.data import DataQuery
-    from bfly.workers import Workers
 
 __all__ = ["Ahead"]
 

@@ -11,7 +11,7 @@ from isal import igzip
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bfly.budget import Grant
+    from bfly.concurrency.budget import Grant
     from bfly.queries.finished import Headers
 
 __all__ = ["AGE", "EVERY", "Answer", "is_packable", "worth_packing"]

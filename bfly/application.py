@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bfly import registry
-from bfly.admission import Abandoned, Ticket
 from bfly.answer import Answer
+from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.making import Maker
 from bfly.negotiation import preferred

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bfly.concurrency.workers import Flights
 from bfly.errors import SourceChanged
 from bfly.pyramids.store import pyramids_of
 from bfly.volume import Volume
-from bfly.workers import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

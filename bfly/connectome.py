@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.concurrency.workers import Turns
 from bfly.databases.engine import Engine
 from bfly.edits.merged import Merged
 from bfly.errors import Absent, BadRequest
 from bfly.tables.writing import write_rows
-from bfly.workers import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.admission import Admission, take
 from bfly.ahead import Ahead
 from bfly.annotations import Annotations
-from bfly.budget import Budget
 from bfly.cache import Cache
 from bfly.channels import Channels
+from bfly.concurrency.admission import Admission, take
+from bfly.concurrency.budget import Budget
+from bfly.concurrency.workers import Workers
 from bfly.connectome import Connectome
 from bfly.databases.edit_logs import opened_log
 from bfly.edits.answers import EditAnswers
@@ -33,7 +34,6 @@ from bfly.planning import tile_of
 from bfly.queries.data import DataQuery
 from bfly.slabs import WHOLE, Slabs
 from bfly.tiles import Tiles
-from bfly.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,11 +12,11 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
+from bfly.concurrency.room import Room
 from bfly.errors import Busy, NotAllowed, SourceError
 from bfly.limits import CHUNK
 from bfly.opening import as_error, open_folder, open_regular, trail_of
 from bfly.reads import FARTHEST, named, read_all, read_exactly, read_into, reading, regular
-from bfly.room import Room
 from bfly.stamps import Stamp, seen_at, stamp_from, stamp_of, stamp_to_read
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from bfly.admission import current
 from bfly.answer import Answer
+from bfly.concurrency.admission import current
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery

@@ -7,7 +7,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bfly.admission import Ticket
+from bfly.concurrency.admission import Ticket
 from bfly.errors import ButterflyError
 from bfly.queries.info import InfoQuery
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.admission import take
+from bfly.concurrency.admission import take
 from bfly.errors import SourceChanged
 from bfly.streamed import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bfly.budget import Budget
     from bfly.channels import Channels
+    from bfly.concurrency.budget import Budget
     from bfly.queries.data import DataQuery
     from bfly.streamed import Part
     from bfly.tiles import Tiles

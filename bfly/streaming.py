@@ -8,8 +8,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bfly.admission import Abandoned, Ticket
 from bfly.answer import EVERY, is_packable, worth_packing
+from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.encoders.encoder import GZIP, packed_parts
 from bfly.errors import ButterflyError
 from bfly.respond import outcome, place_of
@@ -17,8 +17,8 @@ from bfly.respond import outcome, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.admission import Admission
     from bfly.asgi import Send
+    from bfly.concurrency.admission import Admission
     from bfly.queries.finished import Headers
     from bfly.request import Request
     from bfly.streamed import Part, Stream

@@ -23,11 +23,11 @@ from signal import SIGINT, SIGTERM, signal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from bfly.concurrency.threads import starting
 from bfly.databases.edit_logs import opened_log
 from bfly.errors import ButterflyError
 from bfly.logs import set_up
 from bfly.metrics import FOLDER, mark_process_dead
-from bfly.threads import starting
 from bfly.webserver import listen
 
 if TYPE_CHECKING:

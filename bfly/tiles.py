@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.cache import Cache
+    from bfly.concurrency.workers import Workers
     from bfly.geometry import Zyx
     from bfly.planning import Found, Slices
     from bfly.queries.data import DataQuery
-    from bfly.workers import Workers
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

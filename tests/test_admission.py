@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bfly.admission import Abandoned, Admission, Later, Ticket, check_wanted, current
-from bfly.budget import Budget
+from bfly.concurrency.admission import Abandoned, Admission, Later, Ticket, check_wanted, current
+from bfly.concurrency.budget import Budget
+from bfly.concurrency.workers import Flights, Workers
 from bfly.errors import Busy
-from bfly.workers import Flights, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

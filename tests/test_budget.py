@@ -3,8 +3,8 @@ import gc
 
 import pytest
 
-from bfly.admission import Later, Ticket, take
-from bfly.budget import MOST, Budget
+from bfly.concurrency.admission import Later, Ticket, take
+from bfly.concurrency.budget import MOST, Budget
 from bfly.errors import Busy
 
 
@@ -85,7 +85,7 @@ def test_requests_are_granted_in_their_order_but_small_ones_pass() -> None:
 
 
 def test_a_request_that_waits_too_long_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfly.budget.PATIENCE", 0.01)
+    monkeypatch.setattr("bfly.concurrency.budget.PATIENCE", 0.01)
 
     async def main() -> None:
         budget = Budget(1000)

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from bfly import room
+from bfly.concurrency import room
+from bfly.concurrency.room import SMALL, Room
 from bfly.errors import Busy
-from bfly.room import SMALL, Room
 
 LARGE = SMALL + 1
 

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from bfly import slabs as module
 from bfly.channel import ChannelSpec
+from bfly.concurrency.workers import Workers
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
@@ -33,7 +34,6 @@ from bfly.queries.slice import PLANES, SliceQuery
 from bfly.slabs import slabs
 from bfly.tiles import Tiles
 from bfly.volume import Volume
-from bfly.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bfly.concurrency.threads import starting
 from bfly.databases.nodb import Nodb
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
@@ -16,7 +17,6 @@ from bfly.errors import Busy
 from bfly.keywords import RUNTIME
 from bfly.testing.databases import PATH, random_synapses
 from bfly.testing.edits import operation
-from bfly.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

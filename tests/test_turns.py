@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from bfly.workers import Turns
+from bfly.concurrency.workers import Turns
 
 
 def test_one_after_the_other() -> None:

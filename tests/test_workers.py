@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from bfly.workers import Flights, Workers
+from bfly.concurrency.workers import Flights, Workers
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 4])
@@ -47,7 +47,7 @@ def test_an_error_reaches_the_caller_and_ends_the_work(parallel: int) -> None:
 
 
 def test_helpers_leave_when_others_need_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfly.workers.CROWDED", 60)
+    monkeypatch.setattr("bfly.concurrency.workers.CROWDED", 60)
     workers, both = Workers(2), threading.Barrier(2, timeout=30)
     threads: list[int] = []
 
@@ -68,7 +68,7 @@ def test_helpers_leave_when_others_need_the_cores(monkeypatch: pytest.MonkeyPatc
 
 def test_helpers_come_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     now, both = [0.0], threading.Barrier(2, timeout=30)
-    monkeypatch.setattr("bfly.workers.monotonic", lambda: now[0])
+    monkeypatch.setattr("bfly.concurrency.workers.monotonic", lambda: now[0])
     workers, alone = Workers(2), set()
     workers.make_room()
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from bfly.concurrency.threads import starting
 from bfly.databases.columns import KEYS, concatenated, empty, latest, typed, unplaced
 from bfly.databases.engine import Engine
 from bfly.databases.sorted import SortedSynapses, SortedTable
 from bfly.databases.store import amended, numbered
-from bfly.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bfly.concurrency.threads import starting
 from bfly.edits.merge_table import operations_of
 from bfly.edits.replay import Replay
 from bfly.errors import BadRequest, Busy, DatabaseError
-from bfly.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

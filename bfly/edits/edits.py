@@ -7,9 +7,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import ButterflyError
-from bfly.threads import starting
 
 if TYPE_CHECKING:
     from bfly.edits.log import EditLog

@@ -6,16 +6,16 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from bfly.concurrency.room import SMALL
 from bfly.errors import Busy, MissingLibrary, NotAllowed, SourceError
 from bfly.limits import check_chunk
-from bfly.room import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import NoReturn
 
+    from bfly.concurrency.room import Room
     from bfly.files import Files
-    from bfly.room import Room
     from bfly.sources.source import Datasource
 
 __all__ = ["can_open", "opened"]

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from typing_extensions import override
 
 from bfly.cache import Cache
+from bfly.concurrency.workers import Flights
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.files import regular
@@ -23,7 +24,6 @@ from bfly.sources.images import decode, header
 from bfly.sources.resample import at_mip, paint
 from bfly.sources.source import Datasource
 from bfly.sources.tile_spec import Tile
-from bfly.workers import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,11 +17,11 @@ from typing import IO, TYPE_CHECKING
 
 from isal import igzip
 
-from bfly.admission import check_wanted
+from bfly.concurrency.admission import check_wanted
+from bfly.concurrency.workers import Flights
 from bfly.errors import Busy, SourceError
 from bfly.opening import fd_path
 from bfly.sources.images import naming
-from bfly.workers import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

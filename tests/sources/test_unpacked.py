@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bfly.admission import Abandoned, Ticket, check_wanted
+from bfly.concurrency.admission import Abandoned, Ticket, check_wanted
 from bfly.errors import Busy, SourceError
 from bfly.files import Files
 from bfly.sources import unpacked

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from typing import Any
 
-    from bfly.budget import Budget, Grant
+    from bfly.concurrency.budget import Budget, Grant
 
 __all__ = [
     "Abandoned",

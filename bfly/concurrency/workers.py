@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bfly.admission import Abandoned, Later, check_wanted, current
+from bfly.concurrency.admission import Abandoned, Later, check_wanted, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,0 +1,1 @@
+"""Threads, and what keeps requests from taking all of them and all memory."""
