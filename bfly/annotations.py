@@ -18,11 +18,11 @@ from bfly.spatial import LIMIT, Cells, levels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.cache import Cache
     from bfly.connectome import Connectome
     from bfly.databases.columns import Columns
     from bfly.databases.features import Features
     from bfly.queries.annotation import AnnotationQuery
+    from bfly.storage.cache import Cache
 
 __all__ = ["Annotations"]
 

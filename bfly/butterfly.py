@@ -10,13 +10,13 @@ from rich.console import Console
 
 from bfly import registry, rh_config
 from bfly.config import Config
-from bfly.disk_cache import DiskCache
 from bfly.errors import ButterflyError, ConfigError
-from bfly.files import Files, is_url
 from bfly.keywords import MIB, RUNTIME
 from bfly.report import report
 from bfly.scan import scan
 from bfly.sources.net import can_open
+from bfly.storage.disk_cache import DiskCache
+from bfly.storage.files import Files, is_url
 from bfly.webserver import Webserver
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from bfly.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.cache import Cache
     from bfly.edits.edits import Edits
-    from bfly.files import Files
     from bfly.keywords import RUNTIME
     from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
+    from bfly.storage.cache import Cache
+    from bfly.storage.files import Files
 
 __all__ = ["Channels"]
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from bfly.ahead import Ahead
 from bfly.annotations import Annotations
-from bfly.cache import Cache
 from bfly.channels import Channels
 from bfly.concurrency.admission import Admission, take
 from bfly.concurrency.budget import Budget
@@ -26,13 +25,14 @@ from bfly.databases.edit_logs import opened_log
 from bfly.edits.answers import EditAnswers
 from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.findings import Findings
 from bfly.geometry import zyx
 from bfly.passing import passed
 from bfly.planning import tile_of
 from bfly.queries.data import DataQuery
 from bfly.slabs import WHOLE, Slabs
+from bfly.storage.cache import Cache
+from bfly.storage.files import Files
 from bfly.tiles import Tiles
 
 if TYPE_CHECKING:

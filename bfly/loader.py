@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.cache import Cache
     from bfly.edits.state import State
     from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
+    from bfly.storage.cache import Cache
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

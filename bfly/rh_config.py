@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bfly.errors import ConfigError, Oversized
-from bfly.limits import METADATA, check_length
+from bfly.storage.limits import METADATA, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

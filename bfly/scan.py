@@ -24,7 +24,7 @@ from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bfly.files import Files
+    from bfly.storage.files import Files
 
 __all__ = ["Found", "scan"]
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.cache import Cache
     from bfly.concurrency.workers import Workers
     from bfly.geometry import Zyx
     from bfly.planning import Found, Slices
     from bfly.queries.data import DataQuery
+    from bfly.storage.cache import Cache
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

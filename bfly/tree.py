@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from bfly.files import is_url
+from bfly.storage.files import is_url
 
 __all__ = [
     "Channel",

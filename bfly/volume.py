@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from bfly import registry
 from bfly.errors import Absent, SourceError
-from bfly.files import Files, is_url
 from bfly.geometry import fit_tile, zyx
 from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
 from bfly.sources.net import can_open, opened
 from bfly.sources.store import check_reachable
+from bfly.storage.files import Files, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,8 @@ import pytest
 from bfly.butterfly import configuration
 from bfly.config import Config
 from bfly.errors import ConfigError
-from bfly.files import Files
 from bfly.scan import DEPTH, TIMES, scan
+from bfly.storage.files import Files
 
 DEEP = b"[" * 200_000
 

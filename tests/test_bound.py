@@ -4,7 +4,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from bfly.bound import LOOKS, Bound
+from bfly.storage.bounded_folder import LOOKS, Bound
 
 if TYPE_CHECKING:
     from pathlib import Path

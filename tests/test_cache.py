@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.cache import OVERHEAD, Cache
 from bfly.keywords import RUNTIME
+from bfly.storage.cache import OVERHEAD, Cache
 
 
 def cache_of(size: int) -> Cache:

@@ -21,8 +21,8 @@ import pytest
 import bfly
 from bfly.cli import main
 from bfly.config import Config
-from bfly.files import Files
 from bfly.scan import scan
+from bfly.storage.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ import zarr
 from bfly import registry
 from bfly.channel import ChannelSpec
 from bfly.errors import Busy, SourceError
-from bfly.files import Files
 from bfly.scan import scan
+from bfly.storage.files import Files
 from bfly.volume import Volume
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bfly.disk_cache import DiskCache
+from bfly.storage.disk_cache import DiskCache
 
 
 def files(folder: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def test_what_was_read_longest_ago_goes_first(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from bfly.disk_cache import DiskCache
+from bfly.storage.disk_cache import DiskCache
 cache = DiskCache(sys.argv[1], 200_000)
 for number in range(300):
     name = str(number % 60)

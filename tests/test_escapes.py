@@ -23,9 +23,9 @@ import zarr
 
 from bfly.channel import ChannelSpec
 from bfly.errors import NotAllowed, SourceChanged
-from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources import guard, tensors
+from bfly.storage.files import Files
 from bfly.tables.reading import batches
 from bfly.tables.table_source import sources_of
 from bfly.volume import Volume

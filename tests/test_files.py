@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files, read_exactly, read_into, seen_at, stamp_of
+from bfly.storage.files import Files, read_exactly, read_into, seen_at, stamp_of
 
 
 def test_what_is_allowed(tmp_path):

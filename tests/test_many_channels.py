@@ -9,7 +9,7 @@ import h5py
 import httpx
 import numpy as np
 
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from bfly import opening
 from bfly.errors import Busy, NotAllowed, SourceError
-from bfly.files import Files, regular, stamp_of
-from bfly.opening import open_folder, open_regular, trail_of
+from bfly.storage import opening
+from bfly.storage.files import Files, regular, stamp_of
+from bfly.storage.opening import open_folder, open_regular, trail_of
 
 
 @pytest.fixture(params=["/proc", "step by step"], autouse=True)
@@ -147,7 +147,7 @@ def test_idle_files_are_let_go_of_when_descriptors_run_out(tmp_path):
 
 def test_how_many_files_stay_open_depends_on_the_limit_of_the_process():
     def limit(descriptors):
-        code = "from bfly.files import Files; print(Files().limit)"
+        code = "from bfly.storage.files import Files; print(Files().limit)"
         command = f"ulimit -n {descriptors}; exec {sys.executable} -c '{code}'"
         return int(subprocess.check_output(["sh", "-c", command], text=True))
 

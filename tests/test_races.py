@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import zarr
 
-from bfly import opening
 from bfly.errors import ButterflyError
-from bfly.files import Files, read_exactly
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5 import HDF5
 from bfly.sources.npy import Npy
 from bfly.sources.zarr import Zarr
+from bfly.storage import opening
+from bfly.storage.files import Files, read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,8 @@ from rich.console import Console
 from bfly import registry, scan
 from bfly.config import Config
 from bfly.errors import ConfigError, NotAllowed
-from bfly.files import Files
 from bfly.report import report
+from bfly.storage.files import Files
 
 
 class ByMark:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bfly.errors import Absent, BadRequest, DatabaseError, TooLarge
-from bfly.states import LARGEST, SHARE, States
+from bfly.storage.viewer_states import LARGEST, SHARE, States
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,8 +1,8 @@
 """The documented CoreLayer: `Core`, `Cache`, and the layers around them."""
 
 from bfly import AccessLayer, DatabaseLayer, ImageLayer, QueryLayer, UtilityLayer
-from bfly.cache import Cache
 from bfly.core import Core
+from bfly.storage.cache import Cache
 
 __all__ = [
     "AccessLayer",

@@ -80,8 +80,8 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     from bfly.doctor.examine import Examined
     from bfly.doctor.finding import Finding
     from bfly.errors import ConfigError
-    from bfly.files import Files
     from bfly.scan import scan
+    from bfly.storage.files import Files
 
     if experiments is None or not os.path.isdir(experiments):
         return configuration(experiments), []
@@ -103,7 +103,7 @@ def _is_something_else(path: str) -> bool:
 
     from pydantic_core import from_json
 
-    from bfly.files import regular
+    from bfly.storage.files import regular
 
     try:
         with regular(path) as file:
@@ -122,9 +122,9 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from bfly.channel import ChannelSpec
     from bfly.commands.naming import short_names
     from bfly.doctor.examine import examine
-    from bfly.files import Files
     from bfly.protocols.protocol import channel_words
     from bfly.pyramids.store import pyramids_of
+    from bfly.storage.files import Files
     from bfly.volume import Volume
 
     runtime, names = runtime_of(config), short_names(config)

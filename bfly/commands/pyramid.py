@@ -56,8 +56,8 @@ then, and 1 if not.
     def run(self, arguments: Namespace) -> None:
         from bfly.butterfly import configuration
         from bfly.commands.naming import channel_named
-        from bfly.files import is_url
         from bfly.pyramids.fill import pieces
+        from bfly.storage.files import is_url
 
         config = configuration(arguments.exp)
         names, channel = channel_named(config, arguments.channel)

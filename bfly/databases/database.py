@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.log import MemoryLog
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import batches, sources_of
 
 if TYPE_CHECKING:

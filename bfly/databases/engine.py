@@ -15,7 +15,7 @@ from bfly.databases.database import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import Store
 from bfly.errors import NotAllowed
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from bfly.doctor.finding import Finding
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import is_url
+from bfly.storage.files import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bfly.doctor.subject import Subject
-    from bfly.files import Files
+    from bfly.storage.files import Files
 
 __all__ = ["damage", "files"]
 

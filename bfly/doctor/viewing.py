@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from bfly.doctor.finding import Finding
 from bfly.doctor.sample import TILE
-from bfly.files import is_url
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.sources.unpacked import packing_of
+from bfly.storage.files import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from bfly.protocols.protocol import Protocol
 from bfly.queries.finished import FinishedQuery
-from bfly.states import LARGEST, States
+from bfly.storage.viewer_states import LARGEST, States
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,10 +8,10 @@ from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
-from bfly.limits import CHUNK
 from bfly.pyramids.store import Pyramids
+from bfly.storage.files import Files
+from bfly.storage.limits import CHUNK
 from bfly.volume import Volume
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import tensorstore as ts
 
-from bfly.bound import Bound
 from bfly.geometry import indexes
 from bfly.pyramids.array import array_spec, context, shard_shape
 from bfly.pyramids.pause import Pause
+from bfly.storage.bounded_folder import Bound
 
 if TYPE_CHECKING:
     import numpy as np

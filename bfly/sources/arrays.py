@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
-    from bfly.files import Files
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
     from bfly.sources.stored import Ways
+    from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
 

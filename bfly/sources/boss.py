@@ -13,12 +13,12 @@ from pydantic_core import from_json
 from typing_extensions import override
 
 from bfly.errors import SourceError
-from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
-from bfly.limits import FILES, check_number, parsed_json
 from bfly.sources.gaps import section_gaps
 from bfly.sources.grid import TileGrid
 from bfly.sources.images import header
+from bfly.storage.files import regular
+from bfly.storage.limits import FILES, check_number, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.files import read_into
 from bfly.geometry import BoundingBox, zyx
 from bfly.sources.source import served_dtype
+from bfly.storage.files import read_into
 
 if TYPE_CHECKING:
     from typing import Any

@@ -11,12 +11,12 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.files import FARTHEST, regular
 from bfly.geometry import Scale
-from bfly.limits import check_whole, in_pieces
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.unpacked import Unpacked, packing_of, unpacking
+from bfly.storage.files import FARTHEST, regular
+from bfly.storage.limits import check_whole, in_pieces
 
 if TYPE_CHECKING:
     from typing import Any

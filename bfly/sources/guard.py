@@ -11,12 +11,12 @@ import time
 from collections import ChainMap
 from typing import TYPE_CHECKING
 
-from bfly.files import seen_at, stamp_of
+from bfly.storage.files import seen_at, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.files import Files, Stamp
+    from bfly.storage.files import Files, Stamp
 
     Folders = Mapping[str, Stamp]
 

@@ -9,12 +9,12 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import SourceError
-from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale
-from bfly.limits import METADATA, check_number, parsed_json
 from bfly.sources.hdf5_dataset import Hdf5Dataset
 from bfly.sources.source import Datasource
 from bfly.sources.stored import StoredAs
+from bfly.storage.files import regular
+from bfly.storage.limits import METADATA, check_number, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,9 +19,7 @@ import h5py
 import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
-from bfly.files import FARTHEST, read_exactly, stamp_of
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.limits import check_chunk, check_length
 from bfly.sources.dialects import NAMES, stated_size
 from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
@@ -29,14 +27,16 @@ from bfly.sources.hdf5_elsewhere import elsewhere
 from bfly.sources.hdf5_file import find, open_h5
 from bfly.sources.hdf5_packed import check_packed
 from bfly.sources.source import served_dtype
+from bfly.storage.files import FARTHEST, read_exactly, stamp_of
+from bfly.storage.limits import check_chunk, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from bfly.files import Files
     from bfly.geometry import Zyx
     from bfly.ladder import VoxelSize
+    from bfly.storage.files import Files
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

@@ -12,17 +12,17 @@ import h5py
 import numpy as np
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.files import stamp_of
 from bfly.geometry import ceil_div
 from bfly.sources.hdf5_external import Elsewhere, External, check_unchanged
 from bfly.sources.hdf5_file import Place, beside, is_unbounded, leading_to, locate, open_h5
 from bfly.sources.hdf5_packed import check_packed
+from bfly.storage.files import stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from bfly.files import Files, Stamp
+    from bfly.storage.files import Files, Stamp
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

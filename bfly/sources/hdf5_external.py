@@ -16,8 +16,8 @@ import h5py
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.opening import fd_path, with_reason
 from bfly.sources.hdf5_file import Place, beside, leading_to
+from bfly.storage.opening import fd_path, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.files import Files, Stamp
+    from bfly.storage.files import Files, Stamp
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

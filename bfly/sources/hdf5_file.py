@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import h5py
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.files import stamp_of
-from bfly.opening import fd_path, trail_of, with_reason
+from bfly.storage.files import stamp_of
+from bfly.storage.opening import fd_path, trail_of, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from bfly.files import Files, Stamp
+    from bfly.storage.files import Files, Stamp
 
     Watch = Callable[[str], None]
 

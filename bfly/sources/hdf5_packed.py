@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
 from bfly.geometry import ceil_div
-from bfly.limits import check_chunk, check_length
 from bfly.sources.inflate import ZLIB, pieces_of
+from bfly.storage.limits import check_chunk, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -27,7 +27,6 @@ import tifffile
 
 from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import Zyx, zyx
-from bfly.limits import CHUNK, check_chunk, check_length
 from bfly.sources.image_sizes import stated
 from bfly.sources.source import served_dtype
 from bfly.sources.tiff_pages import (
@@ -38,6 +37,7 @@ from bfly.sources.tiff_pages import (
     is_palette,
     samples_of,
 )
+from bfly.storage.limits import CHUNK, check_chunk, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

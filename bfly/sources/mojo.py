@@ -15,13 +15,13 @@ import h5py
 import numpy as np
 
 from bfly.errors import SourceError
-from bfly.files import regular
 from bfly.geometry import Scale, ceil_div, zyx
-from bfly.limits import check_chunk
 from bfly.sources.grid import TileGrid
 from bfly.sources.hdf5_packed import check_packed
 from bfly.sources.images import EXTENSIONS, decode, naming
 from bfly.sources.source import served_dtype
+from bfly.storage.files import regular
+from bfly.storage.limits import check_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.files import Files
 from bfly.geometry import zyx
-from bfly.limits import LEVELS, sides
 from bfly.sources.arrays import Array, grid_names
 from bfly.sources.blosc_headers import BloscHeaders
 from bfly.sources.dialects import stated_size
@@ -23,6 +21,8 @@ from bfly.sources.flat_file import singletons
 from bfly.sources.n5_blocks import header_size, ways_of
 from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
+from bfly.storage.files import Files
+from bfly.storage.limits import LEVELS, sides
 
 if TYPE_CHECKING:
     from bfly.ladder import VoxelSize

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from bfly.concurrency.room import SMALL
 from bfly.errors import Busy, MissingLibrary, NotAllowed, SourceError
-from bfly.limits import check_chunk
+from bfly.storage.limits import check_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import NoReturn
 
     from bfly.concurrency.room import Room
-    from bfly.files import Files
     from bfly.sources.source import Datasource
+    from bfly.storage.files import Files
 
 __all__ = ["can_open", "opened"]
 

@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.files import Files
 from bfly.geometry import zyx
-from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array
 from bfly.sources.precomputed_chunks import ways_of
 from bfly.sources.precomputed_shards import Shards
 from bfly.sources.store import Store
 from bfly.sources.tensors import TensorSource
+from bfly.storage.files import Files
+from bfly.storage.limits import LEVELS, check_number, sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.errors import Oversized, SourceError
-from bfly.files import read_exactly, stamp_of
 from bfly.geometry import ceil_div, indexes
-from bfly.limits import METADATA, check_length
 from bfly.sources.inflate import GZIP, pieces_of
+from bfly.storage.files import read_exactly, stamp_of
+from bfly.storage.limits import METADATA, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from bfly.files import Files
     from bfly.geometry import BoundingBox, Zyx
+    from bfly.storage.files import Files
 
 __all__ = ["Shards"]
 

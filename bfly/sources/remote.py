@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bfly.errors import SourceError
-from bfly.limits import METADATA, check_length
+from bfly.storage.limits import METADATA, check_length
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

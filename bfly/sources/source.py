@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bfly.errors import SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.watched import Watched
+from bfly.storage.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

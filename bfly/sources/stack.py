@@ -9,14 +9,14 @@ from natsort import natsorted
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceError
-from bfly.files import reading, regular
 from bfly.geometry import Scale
-from bfly.limits import PAGES, check_number
-from bfly.opening import as_error
 from bfly.sources.gaps import name_gaps
 from bfly.sources.grid import TileGrid, by
 from bfly.sources.images import EXTENSIONS, header, is_image
 from bfly.sources.mojo import Mojo
+from bfly.storage.files import reading, regular
+from bfly.storage.limits import PAGES, check_number
+from bfly.storage.opening import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,19 +11,19 @@ from urllib.parse import unquote, urlsplit
 import tensorstore as ts
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.files import is_url
-from bfly.limits import METADATA, check_length, parsed_json
-from bfly.opening import fd_path, with_reason
-from bfly.reads import read_exactly
 from bfly.sources.remote import Unclear, document
 from bfly.sources.zip_entries import entries_of
-from bfly.stamps import stamp_from, stamp_of
+from bfly.storage.files import is_url
+from bfly.storage.limits import METADATA, check_length, parsed_json
+from bfly.storage.opening import fd_path, with_reason
+from bfly.storage.reads import read_exactly
+from bfly.storage.stamps import stamp_from, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bfly.errors import ButterflyError
-    from bfly.files import Files
+    from bfly.storage.files import Files
 
 __all__ = ["CONTEXT", "PATIENCE", "Store", "check_name", "check_reachable", "failure"]
 

@@ -15,22 +15,22 @@ import xxhash
 from typing_extensions import override
 
 from bfly.errors import Oversized, SourceChanged, SourceError
-from bfly.files import reading, stamp_to_read
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.ladder import StoredLevel, ladder
-from bfly.limits import LEVELS, check_chunk, check_length, check_number
 from bfly.sources.described import Described, Memory
 from bfly.sources.guard import Guard
 from bfly.sources.source import Datasource, served_dtype
 from bfly.sources.store import PATIENCE, Store, failure
+from bfly.storage.files import reading, stamp_to_read
+from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.files import Stamp
     from bfly.geometry import Zyx
     from bfly.sources.arrays import Array
     from bfly.sources.stored import StoredAs
+    from bfly.storage.files import Stamp
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

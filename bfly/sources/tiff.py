@@ -9,15 +9,15 @@ import tifffile
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.files import regular, stamp_of
 from bfly.ladder import StoredLevel, ladder
-from bfly.limits import LEVELS, check_number, in_pieces
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
 from bfly.sources.tiff_pages import MAGICS, check_chain
 from bfly.sources.tiff_sizes import check_description, voxel_size
+from bfly.storage.files import regular, stamp_of
+from bfly.storage.limits import LEVELS, check_number, in_pieces
 
 if TYPE_CHECKING:
     from typing import Any

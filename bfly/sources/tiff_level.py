@@ -14,12 +14,12 @@ import numpy as np
 import tifffile
 
 from bfly.errors import SourceError
-from bfly.files import read_exactly
 from bfly.geometry import BoundingBox, indexes, zyx
-from bfly.limits import check_length
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming, one_value
 from bfly.sources.tiff_pages import check_packed, check_page, is_palette, samples_of
+from bfly.storage.files import read_exactly
+from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from bfly.limits import PAGES, check_chunk, check_number
 from bfly.sources.image_sizes import stated
+from bfly.storage.limits import PAGES, check_chunk, check_number
 
 if TYPE_CHECKING:
     from typing import Any

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from bfly.errors import SourceError
-from bfly.limits import check_number
 from bfly.sources.units import nanometres, sizes
+from bfly.storage.limits import check_number
 
 if TYPE_CHECKING:
     from typing import Any

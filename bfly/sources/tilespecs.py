@@ -11,19 +11,19 @@ import numpy as np
 from pydantic_core import from_json
 from typing_extensions import override
 
-from bfly.cache import Cache
 from bfly.concurrency.workers import Flights
 from bfly.downsample import downsample
 from bfly.errors import SourceError
-from bfly.files import regular
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.keywords import RUNTIME
-from bfly.limits import METADATA, parsed_json
 from bfly.sources.gaps import section_gaps
 from bfly.sources.images import decode, header
 from bfly.sources.resample import at_mip, paint
 from bfly.sources.source import Datasource
 from bfly.sources.tile_spec import Tile
+from bfly.storage.cache import Cache
+from bfly.storage.files import regular
+from bfly.storage.limits import METADATA, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

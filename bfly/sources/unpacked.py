@@ -20,13 +20,13 @@ from isal import igzip
 from bfly.concurrency.admission import check_wanted
 from bfly.concurrency.workers import Flights
 from bfly.errors import Busy, SourceError
-from bfly.opening import fd_path
 from bfly.sources.images import naming
+from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.files import Stamp
+    from bfly.storage.files import Stamp
 
 __all__ = ["LIMIT", "Unpacked", "packing_of", "unpacking"]
 

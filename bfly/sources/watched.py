@@ -9,12 +9,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceChanged
-from bfly.files import is_url, stamp_of
+from bfly.storage.files import is_url, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bfly.files import Stamp
+    from bfly.storage.files import Stamp
 
 __all__ = ["Watched"]
 

@@ -10,9 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.files import Files
 from bfly.geometry import zyx
-from bfly.limits import LEVELS, check_number, sides
 from bfly.sources.arrays import Array, grid_names
 from bfly.sources.dialects import stated_size
 from bfly.sources.flat_file import singletons
@@ -22,6 +20,8 @@ from bfly.sources.units import nanometres
 from bfly.sources.zarr_blosc import checks_of
 from bfly.sources.zarr_codecs import ways_of
 from bfly.sources.zarr_shards import Shards, check_shards, has_shards, is_sharded
+from bfly.storage.files import Files
+from bfly.storage.limits import LEVELS, check_number, sides
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.files import read_exactly
 from bfly.geometry import zyx
-from bfly.limits import METADATA, check_length, check_number, sides
+from bfly.storage.files import read_exactly
+from bfly.storage.limits import METADATA, check_length, check_number, sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.files import Files
     from bfly.geometry import Zyx
+    from bfly.storage.files import Files
 
 __all__ = ["Shards", "check_shards", "has_shards", "is_sharded"]
 

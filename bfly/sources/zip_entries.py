@@ -14,12 +14,12 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING
 
 from bfly.errors import SourceError
-from bfly.limits import check_length, check_number, in_pieces
+from bfly.storage.limits import check_length, check_number, in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.files import Stamp
+    from bfly.storage.files import Stamp
 
 __all__ = ["entries_of"]
 

@@ -10,14 +10,14 @@ from isal import igzip
 from typing_extensions import override
 
 from bfly.errors import ConfigError, MissingLibrary, SourceChanged, SourceError
-from bfly.files import stamp_of
+from bfly.storage.files import stamp_of
 from bfly.tables.json_files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bfly.databases.columns import Columns
-    from bfly.files import Files
+    from bfly.storage.files import Files
     from bfly.tables.table_source import TableSource
 
 __all__ = ["batches"]

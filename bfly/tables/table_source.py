@@ -10,9 +10,9 @@ import xxhash
 from pydantic import ValidationError
 
 from bfly.errors import ConfigError
-from bfly.files import Files, stamp_of
 from bfly.keywords import RUNTIME
 from bfly.mistakes import mistake
+from bfly.storage.files import Files, stamp_of
 from bfly.tree import Dataset, Neurons, Synapses
 
 if TYPE_CHECKING:

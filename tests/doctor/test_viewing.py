@@ -11,9 +11,9 @@ import pytest
 from bfly.channel import ChannelSpec
 from bfly.doctor import viewing
 from bfly.doctor.subject import Subject
-from bfly.files import Files
 from bfly.pyramids.fill import Task, do, pieces
 from bfly.pyramids.store import Pyramids
+from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
 from bfly.volume import Volume
 

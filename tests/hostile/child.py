@@ -26,11 +26,11 @@ from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.doctor.examine import examine
 from bfly.errors import ButterflyError, TooLarge
-from bfly.files import Files
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.queries.query import Query
 from bfly.scan import scan
+from bfly.storage.files import Files
 from bfly.volume import Volume
 
 HUNG = 120.0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from bfly.application import MOST_POSTS
-from bfly.states import States
+from bfly.storage.viewer_states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

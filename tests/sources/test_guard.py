@@ -4,9 +4,9 @@ import time
 import pytest
 
 from bfly.errors import NotAllowed
-from bfly.files import Files
 from bfly.sources import guard
 from bfly.sources.guard import Guard
+from bfly.storage.files import Files
 
 
 @pytest.fixture

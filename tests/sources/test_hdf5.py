@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from bfly.errors import MissingLibrary, NotAllowed, SourceChanged, SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5 import HDF5
 from bfly.sources.stored import StoredAs
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.storing import StoringTests
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bfly.errors import NotAllowed, SourceChanged, SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5 import HDF5
+from bfly.storage.files import Files
 from bfly.testing.sources.base import touch
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.sources.mojo import Mojo
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import padded_slice, random_volume
 

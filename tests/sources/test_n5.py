@@ -13,11 +13,11 @@ import pytest
 import tensorstore as ts
 
 from bfly.errors import NotAllowed
-from bfly.files import Files
 from bfly.geometry import ceil_div
 from bfly.sources import guard
 from bfly.sources.n5 import N5
 from bfly.sources.stored import StoredAs
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.storing import StoringTests
 from bfly.testing.volumes import random_volume

@@ -18,12 +18,12 @@ from bfly.errors import (
     SourceChanged,
     SourceError,
 )
-from bfly.files import Files
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.net import can_open, opened
 from bfly.sources.nrrd import Nrrd
 from bfly.sources.precomputed import Precomputed
 from bfly.sources.source import Datasource
+from bfly.storage.files import Files
 from bfly.volume import Volume
 
 BOX = BoundingBox.of_shape((1, 2, 2))

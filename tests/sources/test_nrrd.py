@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.sources.nrrd import Nrrd
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 

@@ -15,11 +15,11 @@ import pytest
 import tensorstore as ts
 import zarr
 
-from bfly.disk_cache import DiskCache
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.sources.precomputed import Precomputed
 from bfly.sources.zarr import Zarr
+from bfly.storage.disk_cache import DiskCache
+from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:

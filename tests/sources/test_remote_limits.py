@@ -12,9 +12,9 @@ import pytest
 
 from bfly.channel import ChannelSpec
 from bfly.errors import Oversized, SourceError
-from bfly.files import Files
-from bfly.limits import METADATA
 from bfly.sources.remote import Unclear, document
+from bfly.storage.files import Files
+from bfly.storage.limits import METADATA
 from bfly.volume import Volume
 
 PIECE = bytes(1 << 20)

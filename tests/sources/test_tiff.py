@@ -5,10 +5,10 @@ import pytest
 import tifffile
 
 from bfly.errors import SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox
 from bfly.sources.flat import Flat
 from bfly.sources.tiff import Tiff
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly.errors import SourceError
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import ROWS, TableSource, batches
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_wrong_neurons_are_told_by_their_place(folder: Path, content: Any, messa
 LARGE = """
 import resource, sys
 import numpy
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import TableSource, batches
 
 def peak():

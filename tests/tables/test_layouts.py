@@ -10,7 +10,7 @@ import pytest
 
 from bfly.databases.columns import concatenated
 from bfly.errors import ConfigError
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import TableSource, batches
 from bfly.tables.layouts import LAYOUTS, layout_of
 

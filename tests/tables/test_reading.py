@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bfly.errors import ConfigError, MissingLibrary, NotAllowed, SourceChanged, SourceError
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import TableSource, batches
 
 if TYPE_CHECKING:

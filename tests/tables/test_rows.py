@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bfly.databases.columns import concatenated
 from bfly.errors import ConfigError, SourceError
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import ROWS, TableSource, batches
 
 if TYPE_CHECKING:

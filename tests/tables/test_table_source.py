@@ -12,7 +12,7 @@ import pytest
 
 from bfly.config import Config
 from bfly.errors import ConfigError, NotAllowed
-from bfly.files import Files
+from bfly.storage.files import Files
 from bfly.tables import TableSource, fingerprint, sources_of
 from bfly.tree import Neurons, Synapses
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from bfly.files import Files
 from bfly.geometry import BoundingBox, zyx
+from bfly.storage.files import Files
 from bfly.testing.volumes import padded_slice, random_volume
 
 if TYPE_CHECKING:

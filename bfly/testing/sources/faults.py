@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox
+from bfly.storage.files import Files
 from bfly.testing.sources.base import SourceTests, touch
 from bfly.testing.volumes import random_volume
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.files import Files
 from bfly.geometry import BoundingBox, indexes
+from bfly.storage.files import Files
 from bfly.testing.sources.base import SourceTests, touch
 from bfly.testing.sources.unpacking import unpacked
 

@@ -14,15 +14,15 @@ from urllib.parse import unquote
 
 from bfly.concurrency.room import Room
 from bfly.errors import Busy, NotAllowed, SourceError
-from bfly.limits import CHUNK
-from bfly.opening import as_error, open_folder, open_regular, trail_of
-from bfly.reads import FARTHEST, named, read_all, read_exactly, read_into, reading, regular
-from bfly.stamps import Stamp, seen_at, stamp_from, stamp_of, stamp_to_read
+from bfly.storage.limits import CHUNK
+from bfly.storage.opening import as_error, open_folder, open_regular, trail_of
+from bfly.storage.reads import FARTHEST, named, read_all, read_exactly, read_into, reading, regular
+from bfly.storage.stamps import Stamp, seen_at, stamp_from, stamp_of, stamp_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bfly.disk_cache import DiskCache
+    from bfly.storage.disk_cache import DiskCache
 
 T = TypeVar("T")
 

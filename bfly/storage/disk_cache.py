@@ -14,7 +14,7 @@ import threading
 
 import xxhash
 
-from bfly.bound import Bound
+from bfly.storage.bounded_folder import Bound
 
 __all__ = ["DiskCache"]
 

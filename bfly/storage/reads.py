@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from bfly.errors import SourceError
-from bfly.limits import check_length
-from bfly.opening import as_error, open_regular
+from bfly.storage.limits import check_length
+from bfly.storage.opening import as_error, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from bfly.opening import check_kind
-from bfly.reads import reading
+from bfly.storage.opening import check_kind
+from bfly.storage.reads import reading
 
 __all__ = ["Stamp", "seen_at", "stamp_from", "stamp_of", "stamp_to_read"]
 
