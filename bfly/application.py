@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from bfly.asgi import Receive, Scope, Send
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.core import Core
     from bfly.protocols.protocol import Protocol
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bfly import registry, rh_config
-from bfly.config import Config
+from bfly import registry
+from bfly.config import rh_config
+from bfly.config.config import Config
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
 from bfly.report import report
@@ -20,8 +21,8 @@ from bfly.storage.files import Files, is_url
 from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
+    from bfly.config.tree import Channel
     from bfly.databases.database import Database
-    from bfly.tree import Channel
 
 __all__ = ["Butterfly", "configuration", "runtime_of"]
 

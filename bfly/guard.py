@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from bfly.asgi import ASGIApplication, Receive, Scope, Send
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.queries.finished import Headers
 
 __all__ = ["Guard"]

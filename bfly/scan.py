@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly import registry
+from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.images import EXTENSIONS
 from bfly.sources.net import can_open
 from bfly.sources.tiff import has_sections
-from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

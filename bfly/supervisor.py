@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from bfly.butterfly import Butterfly
-    from bfly.config import Config
+    from bfly.config.config import Config
 
 __all__ = ["serve_together"]
 

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from bfly.application import Application
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.core import Core
 from bfly.errors import ButterflyError
 from bfly.guard import Guard

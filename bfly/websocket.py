@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.asgi import Receive, Scope, Send
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.core import Core
 
 __all__ = ["MOST", "Sockets"]

@@ -20,7 +20,7 @@ from hypothesis import settings
 from playwright.sync_api import expect, sync_playwright
 
 from bfly.butterfly import runtime_of
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.keywords import RUNTIME

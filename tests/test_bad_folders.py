@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bfly.butterfly import configuration
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.errors import ConfigError
 from bfly.scan import DEPTH, TIMES, scan
 from bfly.storage.files import Files

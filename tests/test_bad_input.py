@@ -14,7 +14,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.errors import ConfigError
 from bfly.geometry import BoundingBox
 from bfly.sources.stack import ImageStack

@@ -20,7 +20,7 @@ import pytest
 
 import bfly
 from bfly.cli import main
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.scan import scan
 from bfly.storage.files import Files
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly import registry
-from bfly.config import Config, pick
+from bfly.config.config import Config, pick
+from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import BadRequest, ConfigError
-from bfly.tree import Channel, Dataset, Experiment, Sample, check_name
 
 FILE = "/etc/lab/bfly.yaml"
 

@@ -15,12 +15,12 @@ from bfly import registry
 from bfly.application import STATUSES
 from bfly.butterfly import DEFAULT_DATABASE, runtime_of
 from bfly.cli import COMMANDS, main
-from bfly.config import Config
+from bfly.config.config import Config
+from bfly.config.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Sample
 from bfly.encoders.views import VIEWS
 from bfly.protocols.api import METHODS
 from bfly.queries.data import DataQuery
 from bfly.testing.tissue import make_tissue
-from bfly.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

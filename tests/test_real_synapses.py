@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,6 @@
 import pytest
 
-from bfly import rh_config
+from bfly.config import rh_config
 from bfly.errors import ConfigError
 
 

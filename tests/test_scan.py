@@ -13,7 +13,7 @@ import zarr
 from rich.console import Console
 
 from bfly import registry, scan
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.errors import ConfigError, NotAllowed
 from bfly.report import report
 from bfly.storage.files import Files

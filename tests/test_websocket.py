@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bfly.config import Config
+    from bfly.config.config import Config
 
 EMPTY = {"action": "restore", "merge": [], "split": [], "error": ""}
 SPLIT = "5:1:0:9:0:9:0:9"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Iterator
 
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.doctor.examine import Examined
 
 __all__ = ["Doctor"]
@@ -76,7 +76,7 @@ volume, an empty entry in the store of mips.
 def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     """Give the configuration, and what a folder has that looks like a channel and is none."""
     from bfly.butterfly import configuration
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.doctor.examine import Examined
     from bfly.doctor.finding import Finding
     from bfly.errors import ConfigError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bfly.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfly.config import Config
-    from bfly.tree import Channel
+    from bfly.config.config import Config
+    from bfly.config.tree import Channel
 
 __all__ = ["channel_named", "short_names"]
 

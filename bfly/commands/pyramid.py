@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from bfly.config import Config
+    from bfly.config.config import Config
+    from bfly.config.tree import Channel
     from bfly.pyramids.fill import Filled, Piece, Task
-    from bfly.tree import Channel
 
 __all__ = ["Pyramid"]
 

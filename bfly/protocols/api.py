@@ -25,8 +25,8 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.config.tree import Channel, Dataset, Experiment, Sample
     from bfly.queries.query import Query
-    from bfly.tree import Channel, Dataset, Experiment, Sample
 
 __all__ = ["API", "METHODS", "Method"]
 

@@ -31,9 +31,9 @@ from bfly.queries.info import WordsQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.config.tree import Channel
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
-    from bfly.tree import Channel
 
 __all__ = ["BossDB"]
 

@@ -24,7 +24,7 @@ from bfly.statuses import STATUSES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.config import Config
+    from bfly.config.config import Config
     from bfly.errors import ButterflyError
     from bfly.protocols.api import Method
 

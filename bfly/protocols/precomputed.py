@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from typing_extensions import override
 
+from bfly.config.tree import Encoding
 from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
@@ -20,7 +21,6 @@ from bfly.protocols.pyramid import block_shape
 from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
-from bfly.tree import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ from bfly.errors import Absent, BadRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.config import Config
+    from bfly.config.config import Config
+    from bfly.config.tree import Channel, Dataset
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
-    from bfly.tree import Channel, Dataset
 
 __all__ = [
     "Protocol",

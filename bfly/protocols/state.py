@@ -19,7 +19,7 @@ from bfly.storage.viewer_states import LARGEST, States
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.config import Config
+    from bfly.config.config import Config
 
 __all__ = ["State"]
 

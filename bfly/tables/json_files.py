@@ -13,10 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 import ijson
 import numpy as np
 
+from bfly.config.error_messages import shortened
 from bfly.databases.columns import IDS, KEYS, POINT
 from bfly.errors import SourceError
 from bfly.keywords import RUNTIME
-from bfly.mistakes import shortened
 from bfly.tables.limits import HIGHEST_ID, LARGEST, ROWS
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.config.error_messages import shortened
 from bfly.databases.columns import ENDS, IDS, POINT
 from bfly.errors import ConfigError, SourceError
-from bfly.mistakes import shortened
 from bfly.tables import extras, values
 from bfly.tables.layouts import ends_of, layout_of
 from bfly.tables.limits import HIGHEST_ID, LARGEST

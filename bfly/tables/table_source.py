@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import xxhash
 from pydantic import ValidationError
 
+from bfly.config.error_messages import mistake
+from bfly.config.tree import Dataset, Neurons, Synapses
 from bfly.errors import ConfigError
 from bfly.keywords import RUNTIME
-from bfly.mistakes import mistake
 from bfly.storage.files import Files, stamp_of
-from bfly.tree import Dataset, Neurons, Synapses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.config import Config
+    from bfly.config.config import Config
 
 
 @pytest.fixture

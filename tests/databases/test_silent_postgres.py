@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from bfly.butterfly import runtime_of
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.databases import server as server_module
 from bfly.databases.postgres import Postgres
 from bfly.databases.server import EDITS, Limits, Server, Use

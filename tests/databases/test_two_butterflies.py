@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from bfly.butterfly import runtime_of
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.databases.postgres import Postgres
 from bfly.webserver import Webserver
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.testing.tissue import make_tissue
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from bfly.config import Config
+    from bfly.config.config import Config
 
 NAMES = ("evil.example", "lab.example")
 CHUNK = "/pre/exp::sam::dat/seg/0/0-8_0-8_0-8"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from bfly.config import Config
+from bfly.config.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

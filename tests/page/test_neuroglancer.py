@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.testing.tissue import make_tissue
 
 if TYPE_CHECKING:

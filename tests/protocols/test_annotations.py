@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from cloudvolume.datasource.precomputed.annotation import PrecomputedAnnotationSource
 
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.databases.columns import ENDS
 from bfly.databases.sqlite import Sqlite
 from bfly.keywords import RUNTIME

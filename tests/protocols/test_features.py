@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bfly.butterfly import runtime_of
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.databases.nodb import Nodb
 
 if TYPE_CHECKING:

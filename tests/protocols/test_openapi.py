@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.protocols.api import METHODS
 
 if TYPE_CHECKING:

@@ -345,7 +345,7 @@ def fill(path: str, folder: Path, order: str) -> subprocess.Popen[str]:
     code = """
 import random, sys
 from bfly.butterfly import runtime_of
-from bfly.config import Config
+from bfly.config.config import Config
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import indexes

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bfly.config import Config
+from bfly.config.config import Config
+from bfly.config.tree import Neurons, Synapses
 from bfly.errors import ConfigError, NotAllowed
 from bfly.storage.files import Files
 from bfly.tables import TableSource, fingerprint, sources_of
-from bfly.tree import Neurons, Synapses
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 

@@ -1,7 +1,7 @@
 """The tree that is served: experiments, samples, datasets, channels, each checked and frozen.
 
 The description of a field is what is allowed in it, in the words that a mistake is answered
-with (see `bfly.mistakes`).
+with (see `bfly.config.error_messages`).
 """
 
 from __future__ import annotations

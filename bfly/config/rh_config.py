@@ -31,7 +31,7 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 def __getattr__(name: str) -> Any:
     if name != "config":
-        raise AttributeError(f"module 'bfly.rh_config' has no attribute {name!r}")
+        raise AttributeError(f"module 'bfly.config.rh_config' has no attribute {name!r}")
     path = default_path()
     if not os.path.exists(path):
         return {}

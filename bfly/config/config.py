@@ -19,10 +19,10 @@ from pydantic import (
     WrapValidator,
 )
 
-from bfly import registry, rh_config
-from bfly.errors import BadRequest, ConfigError
-from bfly.mistakes import mistake, shortened
-from bfly.tree import (
+from bfly import registry
+from bfly.config import rh_config
+from bfly.config.error_messages import mistake, shortened
+from bfly.config.tree import (
     AbsolutePath,
     Channel,
     Dataset,
@@ -35,6 +35,7 @@ from bfly.tree import (
     Sample,
     T,
 )
+from bfly.errors import BadRequest, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,16 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-from bfly.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Neurons, Sample, Synapses
+from bfly.config.tree import (
+    Channel,
+    Dataset,
+    Experiment,
+    KeptPyramid,
+    Model,
+    Neurons,
+    Sample,
+    Synapses,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
