@@ -11,10 +11,10 @@ from rich.console import Console
 from bfly import registry
 from bfly.config import rh_config
 from bfly.config.config import Config
+from bfly.discovery.report import report
+from bfly.discovery.scan import scan
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
-from bfly.report import report
-from bfly.scan import scan
 from bfly.sources.net import can_open
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url

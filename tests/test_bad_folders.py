@@ -9,8 +9,8 @@ import pytest
 
 from bfly.butterfly import configuration
 from bfly.config.config import Config
+from bfly.discovery.scan import DEPTH, TIMES, scan
 from bfly.errors import ConfigError
-from bfly.scan import DEPTH, TIMES, scan
 from bfly.storage.files import Files
 
 DEEP = b"[" * 200_000

@@ -21,7 +21,7 @@ import pytest
 import bfly
 from bfly.cli import main
 from bfly.config.config import Config
-from bfly.scan import scan
+from bfly.discovery.scan import scan
 from bfly.storage.files import Files
 
 if TYPE_CHECKING:

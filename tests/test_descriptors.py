@@ -18,8 +18,8 @@ import zarr
 
 from bfly import registry
 from bfly.channel import ChannelSpec
+from bfly.discovery.scan import scan
 from bfly.errors import Busy, SourceError
-from bfly.scan import scan
 from bfly.storage.files import Files
 from bfly.volume import Volume
 

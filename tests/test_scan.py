@@ -12,10 +12,11 @@ import tifffile
 import zarr
 from rich.console import Console
 
-from bfly import registry, scan
+from bfly import registry
 from bfly.config.config import Config
+from bfly.discovery import scan
+from bfly.discovery.report import report
 from bfly.errors import ConfigError, NotAllowed
-from bfly.report import report
 from bfly.storage.files import Files
 
 

@@ -77,10 +77,10 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     """Give the configuration, and what a folder has that looks like a channel and is none."""
     from bfly.butterfly import configuration
     from bfly.config.config import Config
+    from bfly.discovery.scan import scan
     from bfly.doctor.examine import Examined
     from bfly.doctor.finding import Finding
     from bfly.errors import ConfigError
-    from bfly.scan import scan
     from bfly.storage.files import Files
 
     if experiments is None or not os.path.isdir(experiments):

@@ -24,12 +24,12 @@ from bfly import registry
 from bfly.channel import ChannelSpec
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
+from bfly.discovery.scan import scan
 from bfly.doctor.examine import examine
 from bfly.errors import ButterflyError, TooLarge
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.queries.query import Query
-from bfly.scan import scan
 from bfly.storage.files import Files
 from bfly.volume import Volume
 

@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bfly.scan import Found
+    from bfly.discovery.scan import Found
 
 __all__ = ["report"]
 

@@ -1,0 +1,1 @@
+"""From a folder to the configuration of what is in it."""
