@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bfly.queries.data import DataQuery
-    from bfly.sources.stored import StoredAs
+    from bfly.sources.encoded_chunks import StoredAs
 
 __all__ = ["Passed", "passed"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from bfly import registry
 from bfly.errors import Absent, SourceError
 from bfly.geometry import fit_tile, zyx
-from bfly.ladder import factor_at, stored_for
 from bfly.level import Level
+from bfly.sources.mips import factor_at, stored_for
 from bfly.sources.net import can_open, opened
 from bfly.sources.store import check_reachable
 from bfly.storage.files import Files, is_url
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from bfly.channel import ChannelSpec
     from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
     from bfly.pyramids.store import KeptMip, Pyramids
+    from bfly.sources.mips import VoxelSize
     from bfly.sources.source import Datasource
 
 __all__ = ["DEFAULT_VOXEL_SIZE", "Volume"]

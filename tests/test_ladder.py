@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
-from bfly.ladder import StoredLevel, factor_at, ladder
 from bfly.queries.data import BoxQuery, DataQuery
+from bfly.sources.mips import StoredLevel, factor_at, ladder
 from bfly.sources.source import Datasource
 from bfly.testing.volumes import padded_slice
 from bfly.volume import Volume
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bfly.core import Core
     from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
+    from bfly.sources.mips import VoxelSize
 
 ALONE = {0: Scale((100, 1000, 1000), (64, 64, 64))}
 

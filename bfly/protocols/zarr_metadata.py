@@ -18,7 +18,7 @@ from bfly.protocols.pyramid import DocumentQuery, block_shape, centre
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.ladder import VoxelSize
+    from bfly.sources.mips import VoxelSize
     from bfly.volume import Volume
 
 __all__ = ["COMPRESSORS", "Zarr2Query", "Zarr3Query", "ZarrQuery"]

@@ -11,8 +11,8 @@ from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
-    from bfly.sources.stored import Ways
+    from bfly.sources.encoded_chunks import Ways
+    from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]

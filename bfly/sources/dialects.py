@@ -10,7 +10,7 @@ from bfly.sources.units import nanometres, sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.ladder import VoxelSize
+    from bfly.sources.mips import VoxelSize
 
 __all__ = ["NAMES", "stated_size"]
 

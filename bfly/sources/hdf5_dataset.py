@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
+    from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
     Voxels = np.ndarray[Any, np.dtype[Any]]

@@ -25,7 +25,7 @@ from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, sides
 
 if TYPE_CHECKING:
-    from bfly.ladder import VoxelSize
+    from bfly.sources.mips import VoxelSize
 
 __all__ = ["N5"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.sources.stored import StoredAs, packed_by
+from bfly.sources.encoded_chunks import StoredAs, packed_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import Vouched, Ways
+    from bfly.sources.encoded_chunks import Vouched, Ways
 
 __all__ = ["header_size", "ways_of"]
 

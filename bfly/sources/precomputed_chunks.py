@@ -16,8 +16,8 @@ import numpy as np
 from isal import isal_zlib
 
 from bfly.geometry import ceil_div
+from bfly.sources.encoded_chunks import StoredAs, packed_by
 from bfly.sources.images import is_grey_jpeg
-from bfly.sources.stored import StoredAs, packed_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import Vouched, Ways
+    from bfly.sources.encoded_chunks import Vouched, Ways
 
 __all__ = ["ways_of"]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, copy_rows
-from bfly.sources.watched import Watched
+from bfly.sources.file_state import Watched
 from bfly.storage.files import Files
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from bfly.geometry import Zyx
-    from bfly.ladder import VoxelSize
-    from bfly.sources.stored import StoredAs
+    from bfly.sources.encoded_chunks import StoredAs
+    from bfly.sources.mips import VoxelSize
 
 __all__ = ["Datasource", "kind_of", "served_dtype"]
 

@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div
-from bfly.ladder import StoredLevel, ladder
 from bfly.sources.described import Described, Memory
 from bfly.sources.guard import Guard
+from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.source import Datasource, served_dtype
 from bfly.sources.store import PATIENCE, Store, failure
 from bfly.storage.files import reading, stamp_to_read
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
     from bfly.sources.arrays import Array
-    from bfly.sources.stored import StoredAs
+    from bfly.sources.encoded_chunks import StoredAs
     from bfly.storage.files import Stamp
 
     Voxels = np.ndarray[Any, np.dtype[Any]]

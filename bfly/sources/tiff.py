@@ -9,9 +9,9 @@ import tifffile
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.ladder import StoredLevel, ladder
 from bfly.sources.flat import Flat
 from bfly.sources.images import naming
+from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
 from bfly.sources.tiff_pages import MAGICS, check_chain
@@ -35,7 +35,7 @@ class Tiff(Datasource):
 
     OME-TIFF and ImageJ hyperstacks say what their pages are: z, or else time or whatever is
     longer than 1 is the third axis; a second such axis, and channels, are refused. A pyramid is
-    SubIFDs, or further images of halved sizes (see `bfly.ladder`). Colours follow the rule of
+    SubIFDs, or further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule of
     `bfly.sources.images`.
     """
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.sources.stored import StoredAs, packed_by
+from bfly.sources.encoded_chunks import StoredAs, packed_by
 from bfly.sources.zarr_shards import is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import Vouched, Ways
+    from bfly.sources.encoded_chunks import Vouched, Ways
 
 __all__ = ["ways_of"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
-from bfly.sources.stored import StoredAs
+from bfly.sources.encoded_chunks import StoredAs
 from bfly.testing.sources.unpacking import unpacked
 
 if TYPE_CHECKING:

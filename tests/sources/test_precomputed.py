@@ -10,8 +10,8 @@ import tensorstore as ts
 from cloudvolume import CloudVolume
 
 from bfly.errors import SourceError
+from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.precomputed import Precomputed
-from bfly.sources.stored import StoredAs
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 

@@ -7,8 +7,8 @@ import tifffile
 
 from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox
+from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.stack import ImageStack
-from bfly.sources.stored import StoredAs
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume

@@ -12,7 +12,7 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
-from bfly.sources.stored import StoredAs
+from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.zarr import Zarr
 from bfly.sources.zarr_codecs import ways_of
 from bfly.sources.zarr_shards import Shards

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from bfly.sources.whole import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
+from bfly.sources.frames import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
 
 VOXELS = np.random.default_rng(7).integers(0, 9, 300_000).astype("u1").tobytes()
 SIZE = len(VOXELS)

@@ -12,7 +12,7 @@ import zarr
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.stored import StoredAs
+from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.zarr import Zarr
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume

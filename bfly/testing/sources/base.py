@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
+    from bfly.sources.encoded_chunks import StoredAs
     from bfly.sources.source import Datasource
-    from bfly.sources.stored import StoredAs
 
 __all__ = ["SourceTests", "random_box", "touch"]
 

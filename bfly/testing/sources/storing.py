@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bfly.sources.encoded_chunks import StoredAs
     from bfly.sources.source import Datasource
-    from bfly.sources.stored import StoredAs
 
 __all__ = ["StoringTests"]
 

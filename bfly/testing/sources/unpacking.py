@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
-    from bfly.sources.stored import StoredAs
+    from bfly.sources.encoded_chunks import StoredAs
 
 __all__ = ["unpacked"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from bfly.sources.whole import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
+from bfly.sources.frames import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
