@@ -47,7 +47,7 @@ MOST = 20
 """Times as many rounds as are asked for."""
 
 POOL = 64 << 20
-"""Bytes, as in `bfly.sources.store`."""
+"""Bytes, as in `bfly.sources.shared.kvstore`."""
 
 
 class Reader(NamedTuple):

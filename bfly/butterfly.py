@@ -15,7 +15,7 @@ from bfly.discovery.report import report
 from bfly.discovery.scan import scan
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
-from bfly.sources.net import can_open
+from bfly.sources.shared.net import can_open
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
 from bfly.webserver import Webserver

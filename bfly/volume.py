@@ -16,8 +16,8 @@ from bfly.errors import Absent, SourceError
 from bfly.geometry import fit_tile, zyx
 from bfly.level import Level
 from bfly.sources.mips import factor_at, stored_for
-from bfly.sources.net import can_open, opened
-from bfly.sources.store import check_reachable
+from bfly.sources.shared.kvstore import check_reachable
+from bfly.sources.shared.net import can_open, opened
 from bfly.storage.files import Files, is_url
 
 if TYPE_CHECKING:

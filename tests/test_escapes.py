@@ -24,7 +24,8 @@ import zarr
 from bfly.channel import ChannelSpec
 from bfly.errors import NotAllowed, SourceChanged
 from bfly.geometry import BoundingBox
-from bfly.sources import guard, tensors
+from bfly.sources.shared import link_guard as guard
+from bfly.sources.shared import tensorstore as tensors
 from bfly.storage.files import Files
 from bfly.tables.reading import batches
 from bfly.tables.table_source import sources_of

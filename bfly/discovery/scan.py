@@ -17,8 +17,8 @@ from rich.text import Text
 from bfly import registry
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ConfigError, NotAllowed
-from bfly.sources.images import EXTENSIONS
-from bfly.sources.net import can_open
+from bfly.sources.shared.images import EXTENSIONS
+from bfly.sources.shared.net import can_open
 from bfly.sources.tiff import has_sections
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bfly.doctor.finding import Finding
 from bfly.doctor.sample import TILE
 from bfly.geometry import BoundingBox, ceil_div
-from bfly.sources.unpacked import packing_of
+from bfly.sources.shared.decompressed import packing_of
 from bfly.storage.files import is_url
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
-from bfly.sources.gaps import section_gaps
-from bfly.sources.grid import TileGrid
-from bfly.sources.images import header
+from bfly.sources.shared.images import header
+from bfly.sources.shared.missing_sections import section_gaps
+from bfly.sources.shared.tile_files import TileGrid
 from bfly.storage.files import regular
 from bfly.storage.limits import FILES, check_number, parsed_json
 
@@ -46,7 +46,7 @@ class BossGrid(TileGrid):
     the extent's start. A tile is ``{location, z, row, column}``, or ``{location, z}`` whose
     location has ``{row}`` and ``{column}`` in it and stands for all the tiles of that z.
     Locations are paths, relative ones to the folder of the ``.json``. The dtype is that of the
-    first tile that is there; colours follow the rule of `bfly.sources.images`.
+    first tile that is there; colours follow the rule of `bfly.sources.shared.images`.
     """
 
     name = "boss"

@@ -20,12 +20,12 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.sources.dialects import NAMES, stated_size
-from bfly.sources.flat import Flat
 from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
 from bfly.sources.hdf5_elsewhere import elsewhere
 from bfly.sources.hdf5_file import find, open_h5
 from bfly.sources.hdf5_packed import check_packed
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.voxel_size import NAMES, stated_size
 from bfly.sources.source import served_dtype
 from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length

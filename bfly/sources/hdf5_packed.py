@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
 from bfly.geometry import ceil_div
-from bfly.sources.inflate import ZLIB, pieces_of
+from bfly.sources.shared.inflate import ZLIB, pieces_of
 from bfly.storage.limits import check_chunk, check_length
 
 if TYPE_CHECKING:

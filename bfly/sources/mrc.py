@@ -9,9 +9,9 @@ import numpy as np
 from bfly import registry
 from bfly.errors import SourceError
 from bfly.geometry import zyx
-from bfly.sources.flat import Flat
-from bfly.sources.flat_file import FlatFile, Header, head_of
-from bfly.sources.units import nanometres, sizes
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.single_file import FlatFile, Header, head_of
+from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
     from typing import Any

@@ -14,13 +14,13 @@ import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
-from bfly.sources.arrays import Array, grid_names
-from bfly.sources.blosc_headers import BloscHeaders
-from bfly.sources.dialects import stated_size
-from bfly.sources.flat_file import singletons
 from bfly.sources.n5_blocks import header_size, ways_of
-from bfly.sources.store import Store
-from bfly.sources.tensors import TensorSource
+from bfly.sources.shared.arrays import Array, grid_names
+from bfly.sources.shared.blosc_headers import BloscHeaders
+from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.single_file import singletons
+from bfly.sources.shared.tensorstore import TensorSource
+from bfly.sources.shared.voxel_size import stated_size
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, sides
 

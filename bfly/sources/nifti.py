@@ -6,9 +6,9 @@ from typing import IO
 
 from bfly import registry
 from bfly.geometry import zyx
-from bfly.sources.flat import Flat
-from bfly.sources.flat_file import FlatFile, Header, head_of, singletons
-from bfly.sources.units import nanometres, sizes
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
+from bfly.sources.shared.units import nanometres, sizes
 
 __all__ = ["Nifti"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from bfly.errors import SourceError
 from bfly.geometry import zyx
-from bfly.sources.flat import Flat
-from bfly.sources.flat_file import FlatFile, Header, head_of
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.single_file import FlatFile, Header, head_of
 
 __all__ = ["Npy"]
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
-from bfly.sources.arrays import Array
 from bfly.sources.precomputed_chunks import ways_of
 from bfly.sources.precomputed_shards import Shards
-from bfly.sources.store import Store
-from bfly.sources.tensors import TensorSource
+from bfly.sources.shared.arrays import Array
+from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bfly.geometry import BoundingBox, Zyx
-    from bfly.sources.arrays import Names
+    from bfly.sources.shared.arrays import Names
 
 __all__ = ["Precomputed"]
 

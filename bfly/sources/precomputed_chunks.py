@@ -17,7 +17,7 @@ from isal import isal_zlib
 
 from bfly.geometry import ceil_div
 from bfly.sources.encoded_chunks import StoredAs, packed_by
-from bfly.sources.images import is_grey_jpeg
+from bfly.sources.shared.images import is_grey_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ import numpy as np
 
 from bfly.errors import Oversized, SourceError
 from bfly.geometry import ceil_div, indexes
-from bfly.sources.inflate import GZIP, pieces_of
+from bfly.sources.shared.inflate import GZIP, pieces_of
 from bfly.storage.files import read_exactly, stamp_of
 from bfly.storage.limits import METADATA, check_length
 

@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from bfly.errors import Busy, SourceError
 from bfly.geometry import Scale
-from bfly.sources.gaps import name_gaps
-from bfly.sources.grid import TileGrid, by
-from bfly.sources.images import EXTENSIONS, header, is_image
 from bfly.sources.mojo import Mojo
+from bfly.sources.shared.images import EXTENSIONS, header, is_image
+from bfly.sources.shared.missing_sections import name_gaps
+from bfly.sources.shared.tile_files import TileGrid, by
 from bfly.storage.files import reading, regular
 from bfly.storage.limits import PAGES, check_number
 from bfly.storage.opening import as_error
@@ -32,7 +32,7 @@ class ImageStack(TileGrid):
     """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
 
     The first section says how large all of them are. One of another size or dtype is an error
-    where it is read, and only there. Colours follow the rule of `bfly.sources.images`.
+    where it is read, and only there. Colours follow the rule of `bfly.sources.shared.images`.
     """
 
     name = "stack"

@@ -9,12 +9,12 @@ import tifffile
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.sources.flat import Flat
-from bfly.sources.images import naming
 from bfly.sources.mips import StoredLevel, ladder
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.images import naming
+from bfly.sources.shared.tiff_pages import MAGICS, check_chain
 from bfly.sources.source import Datasource
 from bfly.sources.tiff_level import Paged, level_of, sections_of
-from bfly.sources.tiff_pages import MAGICS, check_chain
 from bfly.sources.tiff_sizes import check_description, voxel_size
 from bfly.storage.files import regular, stamp_of
 from bfly.storage.limits import LEVELS, check_number, in_pieces
@@ -36,7 +36,7 @@ class Tiff(Datasource):
     OME-TIFF and ImageJ hyperstacks say what their pages are: z, or else time or whatever is
     longer than 1 is the third axis; a second such axis, and channels, are refused. A pyramid is
     SubIFDs, or further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule of
-    `bfly.sources.images`.
+    `bfly.sources.shared.images`.
     """
 
     name = "tiff"

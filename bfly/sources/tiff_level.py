@@ -15,9 +15,9 @@ import tifffile
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
-from bfly.sources.flat import Flat
-from bfly.sources.images import naming, one_value
-from bfly.sources.tiff_pages import check_packed, check_page, is_palette, samples_of
+from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.images import naming, one_value
+from bfly.sources.shared.tiff_pages import check_packed, check_page, is_palette, samples_of
 from bfly.storage.files import read_exactly
 from bfly.storage.limits import check_length
 
@@ -57,7 +57,7 @@ def level_of(
     limit : int
         Bytes that a strip or tile may take, packed or not.
     labels : bool
-        Whether RGB stands for ids (see `bfly.sources.images`).
+        Whether RGB stands for ids (see `bfly.sources.shared.images`).
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from bfly.errors import SourceError
-from bfly.sources.units import nanometres, sizes
+from bfly.sources.shared.units import nanometres, sizes
 from bfly.storage.limits import check_number
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
-from bfly.sources.arrays import Array, grid_names
-from bfly.sources.dialects import stated_size
-from bfly.sources.flat_file import singletons
-from bfly.sources.store import Store
-from bfly.sources.tensors import TensorSource
-from bfly.sources.units import nanometres
+from bfly.sources.shared.arrays import Array, grid_names
+from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.single_file import singletons
+from bfly.sources.shared.tensorstore import TensorSource
+from bfly.sources.shared.units import nanometres
+from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.zarr_blosc import checks_of
 from bfly.sources.zarr_codecs import ways_of
 from bfly.sources.zarr_shards import Shards, check_shards, has_shards, is_sharded

@@ -11,15 +11,15 @@ import numpy as np
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
-from bfly.sources.blosc_headers import BloscHeaders
+from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.zarr_shards import Shards, is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
-    from bfly.sources.arrays import Names
-    from bfly.sources.store import Store
+    from bfly.sources.shared.arrays import Names
+    from bfly.sources.shared.kvstore import Store
 
 __all__ = ["BloscInShards", "checks_of"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.flat import GAP, ROWS, Flat
+from bfly.sources.shared.contiguous import GAP, ROWS, Flat
 from bfly.testing.volumes import boxes, random_volume
 
 SHAPE = (5, 40, 133)

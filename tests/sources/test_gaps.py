@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.sources.gaps import name_gaps, section_gaps
 from bfly.sources.hdf5 import HDF5
+from bfly.sources.shared.missing_sections import name_gaps, section_gaps
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import time
 import pytest
 
 from bfly.errors import NotAllowed
-from bfly.sources import guard
-from bfly.sources.guard import Guard
+from bfly.sources.shared import link_guard as guard
+from bfly.sources.shared.link_guard import Guard
 from bfly.storage.files import Files
 
 

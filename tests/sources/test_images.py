@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from bfly.errors import SourceError
-from bfly.sources.images import decode, header, is_image
+from bfly.sources.shared.images import decode, header, is_image
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (20, 31), "u1")

@@ -19,9 +19,9 @@ from bfly.errors import (
     SourceError,
 )
 from bfly.geometry import BoundingBox, Scale
-from bfly.sources.net import can_open, opened
 from bfly.sources.nrrd import Nrrd
 from bfly.sources.precomputed import Precomputed
+from bfly.sources.shared.net import can_open, opened
 from bfly.sources.source import Datasource
 from bfly.storage.files import Files
 from bfly.volume import Volume

@@ -12,7 +12,7 @@ import pytest
 
 from bfly.channel import ChannelSpec
 from bfly.errors import Oversized, SourceError
-from bfly.sources.remote import Unclear, document
+from bfly.sources.shared.remote import Unclear, document
 from bfly.storage.files import Files
 from bfly.storage.limits import METADATA
 from bfly.volume import Volume

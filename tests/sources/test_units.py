@@ -1,6 +1,6 @@
 import pytest
 
-from bfly.sources.units import nanometres, sizes
+from bfly.sources.shared.units import nanometres, sizes
 
 
 @pytest.mark.parametrize(

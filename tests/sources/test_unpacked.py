@@ -10,8 +10,8 @@ import pytest
 
 from bfly.concurrency.admission import Abandoned, Ticket, check_wanted
 from bfly.errors import Busy, SourceError
-from bfly.sources import unpacked
-from bfly.sources.unpacked import Unpacked, packing_of
+from bfly.sources.shared import decompressed as unpacked
+from bfly.sources.shared.decompressed import Unpacked, packing_of
 from bfly.storage.files import Files
 
 DATA = {name: os.urandom(1000) * 3000 for name in ("a", "b", "c")}

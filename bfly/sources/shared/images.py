@@ -27,9 +27,8 @@ import tifffile
 
 from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import Zyx, zyx
-from bfly.sources.image_sizes import stated
-from bfly.sources.source import served_dtype
-from bfly.sources.tiff_pages import (
+from bfly.sources.shared.image_sizes import stated
+from bfly.sources.shared.tiff_pages import (
     MAGICS,
     check_chain,
     check_packed,
@@ -37,6 +36,7 @@ from bfly.sources.tiff_pages import (
     is_palette,
     samples_of,
 )
+from bfly.sources.source import served_dtype
 from bfly.storage.limits import CHUNK, check_chunk, check_length
 
 if TYPE_CHECKING:

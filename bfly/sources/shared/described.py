@@ -8,13 +8,13 @@ import tensorstore as ts
 
 from bfly.errors import SourceError
 from bfly.geometry import zyx
-from bfly.sources.store import CONTEXT, PATIENCE, failure
+from bfly.sources.shared.kvstore import CONTEXT, PATIENCE, failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.sources.arrays import Array
+    from bfly.sources.shared.arrays import Array
 
 __all__ = ["Described", "Memory"]
 

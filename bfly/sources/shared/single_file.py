@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.geometry import Scale
-from bfly.sources.images import naming
+from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
+from bfly.sources.shared.images import naming
 from bfly.sources.source import Datasource
-from bfly.sources.unpacked import Unpacked, packing_of, unpacking
 from bfly.storage.files import FARTHEST, regular
 from bfly.storage.limits import check_whole, in_pieces
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import BoundingBox
-    from bfly.sources.flat import Flat
+    from bfly.sources.shared.contiguous import Flat
 
 __all__ = ["FlatFile", "Header", "head_of", "singletons"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from bfly.sources.image_sizes import stated
+from bfly.sources.shared.image_sizes import stated
 from bfly.storage.limits import PAGES, check_chunk, check_number
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from isal import igzip
 from bfly.concurrency.admission import check_wanted
 from bfly.concurrency.workers import Flights
 from bfly.errors import Busy, SourceError
-from bfly.sources.images import naming
+from bfly.sources.shared.images import naming
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:

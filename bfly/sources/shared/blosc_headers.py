@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bfly.errors import SourceError
 
 if TYPE_CHECKING:
-    from bfly.sources.store import Store
+    from bfly.sources.shared.kvstore import Store
 
 __all__ = ["BloscHeaders"]
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.images import decode, is_grey_jpeg
+from bfly.sources.shared.images import decode, is_grey_jpeg
 from bfly.sources.source import Datasource
 from bfly.storage.limits import METADATA
 

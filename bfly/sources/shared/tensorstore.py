@@ -16,11 +16,11 @@ from typing_extensions import override
 
 from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div
-from bfly.sources.described import Described, Memory
-from bfly.sources.guard import Guard
 from bfly.sources.mips import StoredLevel, ladder
+from bfly.sources.shared.described import Described, Memory
+from bfly.sources.shared.kvstore import PATIENCE, Store, failure
+from bfly.sources.shared.link_guard import Guard
 from bfly.sources.source import Datasource, served_dtype
-from bfly.sources.store import PATIENCE, Store, failure
 from bfly.storage.files import reading, stamp_to_read
 from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
-    from bfly.sources.arrays import Array
     from bfly.sources.encoded_chunks import StoredAs
+    from bfly.sources.shared.arrays import Array
     from bfly.storage.files import Stamp
 
     Voxels = np.ndarray[Any, np.dtype[Any]]

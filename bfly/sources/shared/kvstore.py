@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import tensorstore as ts
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.sources.remote import Unclear, document
-from bfly.sources.zip_entries import entries_of
+from bfly.sources.shared.remote import Unclear, document
+from bfly.sources.shared.zip_entries import entries_of
 from bfly.storage.files import is_url
 from bfly.storage.limits import METADATA, check_length, parsed_json
 from bfly.storage.opening import fd_path, with_reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bfly.sources.units import nanometres, sizes
+from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
