@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SOURCES = {
     "boss": "bfly.sources.boss:BossGrid",
-    "hdf5": "bfly.sources.hdf5:HDF5",
+    "hdf5": "bfly.sources.hdf5.source:HDF5",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
     "n5": "bfly.sources.n5:N5",

@@ -21,7 +21,7 @@ from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.tile import TileQuery
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import tensorstore as ts
 
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

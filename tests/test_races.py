@@ -19,7 +19,7 @@ import zarr
 
 from bfly.errors import ButterflyError
 from bfly.geometry import BoundingBox
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 from bfly.sources.npy import Npy
 from bfly.sources.zarr import Zarr
 from bfly.storage import opening

@@ -16,7 +16,7 @@ import numpy as np
 
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
-from bfly.sources.hdf5_packed import check_packed
+from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.shared.images import EXTENSIONS, decode, naming
 from bfly.sources.shared.tile_files import TileGrid
 from bfly.sources.source import served_dtype

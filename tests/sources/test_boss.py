@@ -10,7 +10,7 @@ import tifffile
 from bfly.errors import NotAllowed, SourceError
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.sources.boss import GLANCE, BossGrid
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume

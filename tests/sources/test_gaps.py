@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 from bfly.sources.shared.missing_sections import name_gaps, section_gaps
 
 

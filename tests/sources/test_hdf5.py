@@ -14,7 +14,7 @@ import pytest
 from bfly.errors import MissingLibrary, NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.storing import StoringTests

@@ -11,7 +11,7 @@ import pytest
 
 from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.hdf5 import HDF5
+from bfly.sources.hdf5.source import HDF5
 from bfly.storage.files import Files
 from bfly.testing.sources.base import touch
 

@@ -16,7 +16,7 @@ import h5py
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
-from bfly.sources.hdf5_file import Place, beside, leading_to
+from bfly.sources.hdf5.file import Place, beside, leading_to
 from bfly.storage.opening import fd_path, with_reason
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class External(Elsewhere):
     Parameters
     ----------
     files, place, dataset, watch
-        As `bfly.sources.hdf5_elsewhere.elsewhere` takes them.
+        As `bfly.sources.hdf5.elsewhere.elsewhere` takes them.
     """
 
     def __init__(

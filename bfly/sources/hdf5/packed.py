@@ -1,7 +1,7 @@
 """What chunks of HDF5 unpack to, told before the HDF5 library unpacks them.
 
 The library takes as much memory as a filter asks for, whatever the shape of a chunk is. Where
-filters are undone outside of it (see `bfly.sources.hdf5_chunks`), none of this is needed.
+filters are undone outside of it (see `bfly.sources.hdf5.chunks`), none of this is needed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.hdf5_dataset import Hdf5Dataset
+from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.source import Datasource
 from bfly.storage.files import regular
 from bfly.storage.limits import METADATA, check_number, parsed_json

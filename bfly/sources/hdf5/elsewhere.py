@@ -13,9 +13,9 @@ import numpy as np
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import ceil_div
-from bfly.sources.hdf5_external import Elsewhere, External, check_unchanged
-from bfly.sources.hdf5_file import Place, beside, is_unbounded, leading_to, locate, open_h5
-from bfly.sources.hdf5_packed import check_packed
+from bfly.sources.hdf5.external import Elsewhere, External, check_unchanged
+from bfly.sources.hdf5.file import Place, beside, is_unbounded, leading_to, locate, open_h5
+from bfly.sources.hdf5.packed import check_packed
 from bfly.storage.files import stamp_of
 
 if TYPE_CHECKING:

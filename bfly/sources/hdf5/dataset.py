@@ -4,7 +4,7 @@ h5py holds one lock for the process, so two callers get no more than one of them
 The places of the chunks are therefore asked for once; after that the bytes are read with
 ``pread`` and decoded by libdeflate and its kin, all outside that lock. What this does not
 cover (other filters, user blocks) is read through h5py; for virtual datasets and external storage
-see `bfly.sources.hdf5_elsewhere`.
+see `bfly.sources.hdf5.elsewhere`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.sources.hdf5_chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
-from bfly.sources.hdf5_elsewhere import elsewhere
-from bfly.sources.hdf5_file import find, open_h5
-from bfly.sources.hdf5_packed import check_packed
+from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
+from bfly.sources.hdf5.elsewhere import elsewhere
+from bfly.sources.hdf5.file import find, open_h5
+from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import NAMES, stated_size
 from bfly.sources.source import served_dtype
