@@ -27,7 +27,7 @@ SOURCES = {
     "hdf5": "bfly.sources.hdf5.source:HDF5",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
-    "n5": "bfly.sources.n5:N5",
+    "n5": "bfly.sources.n5.source:N5",
     "nifti": "bfly.sources.nifti:Nifti",
     "npy": "bfly.sources.npy:Npy",
     "nrrd": "bfly.sources.nrrd:Nrrd",

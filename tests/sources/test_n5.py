@@ -15,7 +15,7 @@ import tensorstore as ts
 from bfly.errors import NotAllowed
 from bfly.geometry import ceil_div
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.n5 import N5
+from bfly.sources.n5.source import N5
 from bfly.sources.shared import link_guard as guard
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite

@@ -14,7 +14,7 @@ import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
-from bfly.sources.n5_blocks import header_size, ways_of
+from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.shared.kvstore import Store

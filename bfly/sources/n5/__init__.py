@@ -1,0 +1,5 @@
+"""The format n5."""
+
+from bfly.sources.n5.source import N5
+
+__all__ = ["N5"]
