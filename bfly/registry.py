@@ -31,7 +31,7 @@ SOURCES = {
     "nifti": "bfly.sources.nifti:Nifti",
     "npy": "bfly.sources.npy:Npy",
     "nrrd": "bfly.sources.nrrd:Nrrd",
-    "precomputed": "bfly.sources.precomputed:Precomputed",
+    "precomputed": "bfly.sources.precomputed.source:Precomputed",
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff:Tiff",
     "tilespecs": "bfly.sources.tilespecs:TileSpecs",

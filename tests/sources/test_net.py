@@ -20,7 +20,7 @@ from bfly.errors import (
 )
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.nrrd import Nrrd
-from bfly.sources.precomputed import Precomputed
+from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.shared.net import can_open, opened
 from bfly.sources.source import Datasource
 from bfly.storage.files import Files

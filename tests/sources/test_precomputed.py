@@ -11,7 +11,7 @@ from cloudvolume import CloudVolume
 
 from bfly.errors import SourceError
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.precomputed import Precomputed
+from bfly.sources.precomputed.source import Precomputed
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 

@@ -16,7 +16,7 @@ import tensorstore as ts
 import zarr
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.sources.precomputed import Precomputed
+from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.zarr import Zarr
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files

@@ -8,7 +8,7 @@ import pytest
 import tensorstore as ts
 
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.precomputed import Precomputed
+from bfly.sources.precomputed.source import Precomputed
 from bfly.testing.sources.storing import StoringTests
 
 LABELS = StoredAs("compressed_segmentation", "")

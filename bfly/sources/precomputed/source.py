@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
-from bfly.sources.precomputed_chunks import ways_of
-from bfly.sources.precomputed_shards import Shards
+from bfly.sources.precomputed.chunks import ways_of
+from bfly.sources.precomputed.shards import Shards
 from bfly.sources.shared.arrays import Array
 from bfly.sources.shared.kvstore import Store
 from bfly.sources.shared.tensorstore import TensorSource

@@ -1,0 +1,5 @@
+"""The format precomputed."""
+
+from bfly.sources.precomputed.source import Precomputed
+
+__all__ = ["Precomputed"]
