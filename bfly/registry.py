@@ -33,7 +33,7 @@ SOURCES = {
     "nrrd": "bfly.sources.nrrd:Nrrd",
     "precomputed": "bfly.sources.precomputed.source:Precomputed",
     "stack": "bfly.sources.stack:ImageStack",
-    "tiff": "bfly.sources.tiff:Tiff",
+    "tiff": "bfly.sources.tiff.source:Tiff",
     "tilespecs": "bfly.sources.tilespecs:TileSpecs",
     "zarr": "bfly.sources.zarr:Zarr",
 }

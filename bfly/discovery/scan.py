@@ -19,7 +19,7 @@ from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open
-from bfly.sources.tiff import has_sections
+from bfly.sources.tiff.source import has_sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

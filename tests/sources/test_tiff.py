@@ -7,7 +7,7 @@ import tifffile
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.tiff import Tiff
+from bfly.sources.tiff.source import Tiff
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume

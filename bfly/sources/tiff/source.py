@@ -14,8 +14,8 @@ from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.tiff_pages import MAGICS, check_chain
 from bfly.sources.source import Datasource
-from bfly.sources.tiff_level import Paged, level_of, sections_of
-from bfly.sources.tiff_sizes import check_description, voxel_size
+from bfly.sources.tiff.level import Paged, level_of, sections_of
+from bfly.sources.tiff.voxel_size import check_description, voxel_size
 from bfly.storage.files import regular, stamp_of
 from bfly.storage.limits import LEVELS, check_number, in_pieces
 

@@ -1,0 +1,5 @@
+"""The format tiff."""
+
+from bfly.sources.tiff.source import Tiff
+
+__all__ = ["Tiff"]
