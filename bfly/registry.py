@@ -34,7 +34,7 @@ SOURCES = {
     "precomputed": "bfly.sources.precomputed.source:Precomputed",
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff.source:Tiff",
-    "tilespecs": "bfly.sources.tilespecs:TileSpecs",
+    "tilespecs": "bfly.sources.tilespecs.source:TileSpecs",
     "zarr": "bfly.sources.zarr:Zarr",
 }
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bfly.errors import NotAllowed, SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.tilespecs import TileSpecs
+from bfly.sources.tilespecs.source import TileSpecs
 from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import boxes, padded_slice, random_volume

@@ -16,11 +16,11 @@ from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.keywords import RUNTIME
-from bfly.sources.resample import at_mip, paint
 from bfly.sources.shared.images import decode, header
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.source import Datasource
-from bfly.sources.tile_spec import Tile
+from bfly.sources.tilespecs.affine import at_mip, paint
+from bfly.sources.tilespecs.tile import Tile
 from bfly.storage.cache import Cache
 from bfly.storage.files import regular
 from bfly.storage.limits import METADATA, parsed_json
