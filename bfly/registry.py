@@ -35,7 +35,7 @@ SOURCES = {
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff.source:Tiff",
     "tilespecs": "bfly.sources.tilespecs.source:TileSpecs",
-    "zarr": "bfly.sources.zarr:Zarr",
+    "zarr": "bfly.sources.zarr.source:Zarr",
 }
 
 ENCODERS = {

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
-from bfly.sources.zarr import Zarr
+from bfly.sources.zarr.source import Zarr
 from bfly.testing.volumes import padded_slice, random_volume
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from bfly.errors import ButterflyError
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5.source import HDF5
 from bfly.sources.npy import Npy
-from bfly.sources.zarr import Zarr
+from bfly.sources.zarr.source import Zarr
 from bfly.storage import opening
 from bfly.storage.files import Files, read_exactly
 

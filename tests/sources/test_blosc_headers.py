@@ -13,7 +13,7 @@ import tensorstore as ts
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.n5.source import N5
-from bfly.sources.zarr import Zarr
+from bfly.sources.zarr.source import Zarr
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import zarr
 
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.precomputed.source import Precomputed
-from bfly.sources.zarr import Zarr
+from bfly.sources.zarr.source import Zarr
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume

@@ -13,9 +13,9 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.zarr import Zarr
-from bfly.sources.zarr_codecs import ways_of
-from bfly.sources.zarr_shards import Shards
+from bfly.sources.zarr.codecs import ways_of
+from bfly.sources.zarr.shards import Shards
+from bfly.sources.zarr.source import Zarr
 from bfly.testing.sources.storing import StoringTests
 from bfly.testing.sources.unpacking import unpacked
 from bfly.testing.volumes import random_volume

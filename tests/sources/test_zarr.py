@@ -13,7 +13,7 @@ import zarr
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.zarr import Zarr
+from bfly.sources.zarr.source import Zarr
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 

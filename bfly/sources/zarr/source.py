@@ -17,9 +17,9 @@ from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_size
-from bfly.sources.zarr_blosc import checks_of
-from bfly.sources.zarr_codecs import ways_of
-from bfly.sources.zarr_shards import Shards, check_shards, has_shards, is_sharded
+from bfly.sources.zarr.blosc import checks_of
+from bfly.sources.zarr.codecs import ways_of
+from bfly.sources.zarr.shards import Shards, check_shards, has_shards, is_sharded
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.sources.encoded_chunks import StoredAs, packed_by
-from bfly.sources.zarr_shards import is_sharded
+from bfly.sources.zarr.shards import is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.sources.shared.blosc_headers import BloscHeaders
-from bfly.sources.zarr_shards import Shards, is_sharded
+from bfly.sources.zarr.shards import Shards, is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
