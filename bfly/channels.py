@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bfly.concurrency.workers import Flights
 from bfly.errors import SourceChanged
-from bfly.pyramids.store import pyramids_of
-from bfly.volume import Volume
+from bfly.volumes.pyramid_store import pyramids_of
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bfly.protocols.protocol import Protocol
     from bfly.queries.finished import Headers
     from bfly.queries.info import InfoQuery
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["Maker"]
 

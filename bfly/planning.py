@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.level import Level
     from bfly.queries.data import DataQuery
+    from bfly.volumes.level import Level
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
     Found = tuple["Part", Voxels]

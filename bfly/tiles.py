@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.blocks import Blocks
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.level import LARGEST_STEP
 from bfly.loader import Loader, merges
 from bfly.metrics import TILES_READ
 from bfly.planning import check_size, parts_of, shares, tile_of, tiles_of
+from bfly.volumes.level import LARGEST_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,11 +17,11 @@ import pytest
 import zarr
 
 from bfly import registry
-from bfly.channel import ChannelSpec
 from bfly.discovery.scan import scan
 from bfly.errors import Busy, SourceError
 from bfly.storage.files import Files
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,6 @@ import tensorstore as ts
 import tifffile
 import zarr
 
-from bfly.channel import ChannelSpec
 from bfly.errors import NotAllowed, SourceChanged
 from bfly.geometry import BoundingBox
 from bfly.sources.shared import link_guard as guard
@@ -29,7 +28,8 @@ from bfly.sources.shared import tensorstore as tensors
 from bfly.storage.files import Files
 from bfly.tables.reading import batches
 from bfly.tables.table_source import sources_of
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

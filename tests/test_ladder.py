@@ -15,7 +15,7 @@ from bfly.queries.data import BoxQuery, DataQuery
 from bfly.sources.mips import StoredLevel, factor_at, ladder
 from bfly.sources.source import Datasource
 from bfly.testing.volumes import padded_slice
-from bfly.volume import Volume
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

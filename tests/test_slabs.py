@@ -25,7 +25,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly import slabs as module
-from bfly.channel import ChannelSpec
 from bfly.concurrency.workers import Workers
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
@@ -33,7 +32,8 @@ from bfly.queries.data import DataQuery
 from bfly.queries.slice import PLANES, SliceQuery
 from bfly.slabs import slabs
 from bfly.tiles import Tiles
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

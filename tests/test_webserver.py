@@ -74,7 +74,7 @@ def expire(client: httpx.Client) -> None:
     """Let the time pass for which files are trusted."""
     import time
 
-    from bfly.volume import TRUST
+    from bfly.volumes.volume import TRUST
 
     time.sleep(TRUST + 0.1)
 

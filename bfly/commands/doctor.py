@@ -119,13 +119,13 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from functools import partial
 
     from bfly.butterfly import runtime_of
-    from bfly.channel import ChannelSpec
     from bfly.commands.naming import short_names
     from bfly.doctor.examine import examine
     from bfly.protocols.protocol import channel_words
-    from bfly.pyramids.store import pyramids_of
     from bfly.storage.files import Files
-    from bfly.volume import Volume
+    from bfly.volumes.channel import ChannelSpec
+    from bfly.volumes.pyramid_store import pyramids_of
+    from bfly.volumes.volume import Volume
 
     runtime, names = runtime_of(config), short_names(config)
     files = Files(

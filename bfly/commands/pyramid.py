@@ -94,10 +94,10 @@ def _say(text: str) -> None:
 
 
 def _task(config: Config, channel: Channel) -> Task:
-    from bfly.channel import ChannelSpec
     from bfly.keywords import MIB
     from bfly.protocols.protocol import channel_words
     from bfly.pyramids.fill import Task
+    from bfly.volumes.channel import ChannelSpec
 
     return Task(
         spec=ChannelSpec(**channel_words(channel)),

@@ -19,7 +19,7 @@ from bfly.errors import ButterflyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["CHECKS", "Examined", "Facts", "examine"]
 

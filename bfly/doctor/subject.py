@@ -13,7 +13,7 @@ from bfly.doctor.sample import samples_of
 if TYPE_CHECKING:
     from bfly.doctor.sample import Sample
     from bfly.sources.source import Datasource
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["Subject"]
 

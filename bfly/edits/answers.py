@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bfly.edits.edits import Edits
     from bfly.queries.info import InfoQuery
     from bfly.tiles import Tiles
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
 

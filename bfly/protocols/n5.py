@@ -21,7 +21,7 @@ from bfly.protocols.pyramid import (
 )
 
 if TYPE_CHECKING:
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["N5", "N5Query"]
 

@@ -25,7 +25,7 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
 

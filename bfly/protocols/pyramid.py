@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = [
     "NUMBER",

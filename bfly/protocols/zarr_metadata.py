@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.sources.mips import VoxelSize
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["COMPRESSORS", "Zarr2Query", "Zarr3Query", "ZarrQuery"]
 

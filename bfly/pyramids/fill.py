@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
-from bfly.pyramids.store import Pyramids
 from bfly.storage.files import Files
 from bfly.storage.limits import CHUNK
-from bfly.volume import Volume
+from bfly.volumes.pyramid_store import Pyramids
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
 
-    from bfly.channel import ChannelSpec
-    from bfly.level import Level
+    from bfly.volumes.channel import ChannelSpec
+    from bfly.volumes.level import Level
 
 __all__ = ["Filled", "Piece", "Task", "do", "pieces", "tiles_of"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bfly.errors import Absent, SourceError
 from bfly.geometry import BoundingBox
 from bfly.queries.info import InfoQuery
-from bfly.volume import DEFAULT_VOXEL_SIZE
+from bfly.volumes.volume import DEFAULT_VOXEL_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bfly.channel import ChannelSpec
 from bfly.errors import BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.queries.allowed import OneOf, whole_number
+from bfly.volumes.channel import ChannelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bfly.edits.state import State
     from bfly.geometry import Zyx
     from bfly.queries.allowed import Allowed
-    from bfly.volume import Volume
+    from bfly.volumes.volume import Volume
 
 __all__ = ["LABELS", "Query"]
 

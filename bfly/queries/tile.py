@@ -14,9 +14,9 @@ from bfly.queries.query import Query
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from bfly.level import Level
     from bfly.queries.data import DataQuery, Numbers
     from bfly.sources.source import Datasource
+    from bfly.volumes.level import Level
 
 __all__ = ["TileQuery"]
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import imagecodecs
 import pytest
 
-from bfly.channel import ChannelSpec
 from bfly.doctor.files import files
 from bfly.doctor.subject import Subject
 from bfly.testing.volumes import random_volume
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from pathlib import Path

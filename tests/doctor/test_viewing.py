@@ -8,14 +8,14 @@ import nibabel
 import numpy as np
 import pytest
 
-from bfly.channel import ChannelSpec
 from bfly.doctor import viewing
 from bfly.doctor.subject import Subject
 from bfly.pyramids.fill import Task, do, pieces
-from bfly.pyramids.store import Pyramids
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.pyramid_store import Pyramids
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from bfly import registry
-from bfly.channel import ChannelSpec
 from bfly.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.discovery.scan import scan
@@ -31,7 +30,8 @@ from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.queries.query import Query
 from bfly.storage.files import Files
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 HUNG = 120.0
 """Seconds after which the process says where it hangs, and ends."""

@@ -46,7 +46,7 @@ def client(volumes, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client
 
 
 def test_the_list_names_all_without_opening_any(client, monkeypatch) -> None:
-    monkeypatch.setattr("bfly.volume.Volume.open", None)
+    monkeypatch.setattr("bfly.volumes.volume.Volume.open", None)
     (dataset,) = client.get("/browse").json()["datasets"]
     assert [dataset[key] for key in ("experiment", "sample", "dataset")] == ["exp", "sam", "dat"]
     names = [channel["name"] for channel in dataset["channels"]]

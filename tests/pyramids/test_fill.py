@@ -7,12 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.channel import ChannelSpec
 from bfly.geometry import indexes
-from bfly.level import Level
 from bfly.pyramids import fill
 from bfly.pyramids.fill import Task, do, pieces, tiles_of
 from bfly.testing.volumes import random_volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.level import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable

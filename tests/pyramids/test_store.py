@@ -16,10 +16,10 @@ import pytest
 
 from bfly.errors import SourceError
 from bfly.geometry import indexes
-from bfly.level import Level
-from bfly.pyramids.pause import Pause
 from bfly.queries.data import BoxQuery
 from bfly.testing.volumes import random_volume
+from bfly.volumes.level import Level
+from bfly.volumes.pause import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from bfly.core import Core
     from bfly.geometry import BoundingBox
-    from bfly.pyramids.store import KeptMip
-    from bfly.volume import Volume
+    from bfly.volumes.pyramid_store import KeptMip
+    from bfly.volumes.volume import Volume
 
 SHAPE = (17, 100, 90)
 
@@ -247,8 +247,8 @@ def disk(store_folder: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfly.pyramids.pause.FIRST", 0.3)
-    monkeypatch.setattr("bfly.pyramids.pause.LONGEST", 0.3)
+    monkeypatch.setattr("bfly.volumes.pause.FIRST", 0.3)
+    monkeypatch.setattr("bfly.volumes.pause.LONGEST", 0.3)
 
 
 def kept_when_tried_again(kept: KeptMip, box: BoundingBox, voxels: np.ndarray) -> bool:
@@ -314,7 +314,7 @@ def test_a_folder_that_could_not_be_used_is_tried_again(
 
 def test_each_failure_doubles_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("bfly.pyramids.pause.monotonic", lambda: now)
+    monkeypatch.setattr("bfly.volumes.pause.monotonic", lambda: now)
     pause = Pause()
     assert pause.over
     assert not pause.worked()

@@ -8,7 +8,6 @@ import struct
 import numpy as np
 import pytest
 
-from bfly.channel import ChannelSpec
 from bfly.errors import (
     Busy,
     ButterflyError,
@@ -24,7 +23,8 @@ from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.shared.net import can_open, opened
 from bfly.sources.source import Datasource
 from bfly.storage.files import Files
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 BOX = BoundingBox.of_shape((1, 2, 2))
 

@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import pytest
 
-from bfly.channel import ChannelSpec
 from bfly.errors import Oversized, SourceError
 from bfly.sources.shared.remote import Unclear, document
 from bfly.storage.files import Files
 from bfly.storage.limits import METADATA
-from bfly.volume import Volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 PIECE = bytes(1 << 20)
 

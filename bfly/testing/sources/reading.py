@@ -18,7 +18,7 @@ from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.testing.sources.base import SourceTests, random_box
 from bfly.testing.volumes import boxes, padded_slice, random_volume
-from bfly.volume import Volume
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 import tensorstore as ts
 
 from bfly.geometry import indexes
-from bfly.pyramids.array import array_spec, context, shard_shape
-from bfly.pyramids.pause import Pause
 from bfly.storage.bounded_folder import Bound
+from bfly.volumes.pause import Pause
+from bfly.volumes.pyramid_array import array_spec, context, shard_shape
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bfly.geometry import BoundingBox, Zyx
     from bfly.keywords import RUNTIME
-    from bfly.level import Level
     from bfly.sources.source import Datasource
+    from bfly.volumes.level import Level
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

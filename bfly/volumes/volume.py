@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 from bfly import registry
 from bfly.errors import Absent, SourceError
 from bfly.geometry import fit_tile, zyx
-from bfly.level import Level
 from bfly.sources.mips import factor_at, stored_for
 from bfly.sources.shared.kvstore import check_reachable
 from bfly.sources.shared.net import can_open, opened
 from bfly.storage.files import Files, is_url
+from bfly.volumes.level import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from bfly.channel import ChannelSpec
     from bfly.geometry import Zyx
-    from bfly.pyramids.store import KeptMip, Pyramids
     from bfly.sources.mips import VoxelSize
     from bfly.sources.source import Datasource
+    from bfly.volumes.channel import ChannelSpec
+    from bfly.volumes.pyramid_store import KeptMip, Pyramids
 
 __all__ = ["DEFAULT_VOXEL_SIZE", "Volume"]
 

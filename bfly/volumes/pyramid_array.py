@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.geometry import Zyx
-    from bfly.level import Level
+    from bfly.volumes.level import Level
 
 __all__ = ["array_spec", "context", "shard_shape"]
 
