@@ -17,7 +17,7 @@ from benchmarks.connectome import configuration, opened
 from benchmarks.measure import WrongAnswer
 from benchmarks.peers import HOST, bfly, find, missing
 from benchmarks.synapses import A_NEURON, extent, neuron_id, synapse_id, tile
-from bfly.databases.columns import entries_of
+from bfly.tables.columns import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

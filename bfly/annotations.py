@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.connectome import NEURON, SYNAPSE
-from bfly.databases.columns import KEYS
 from bfly.databases.tiers import mixed
 from bfly.encoders.annotations import RELATIONS, Schema
 from bfly.errors import Absent
 from bfly.segments import segment_properties
 from bfly.spatial import LIMIT, Cells, levels
+from bfly.tables.columns import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bfly.connectome import Connectome
-    from bfly.databases.columns import Columns
     from bfly.databases.features import Features
     from bfly.queries.annotation import AnnotationQuery
     from bfly.storage.cache import Cache
+    from bfly.tables.columns import Columns
 
 __all__ = ["Annotations"]
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from bfly.databases.columns import Columns
     from bfly.databases.database import Database
     from bfly.databases.features import Features
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
     from bfly.storage.cache import Cache
+    from bfly.tables.columns import Columns
 
 __all__ = ["Connectome"]
 

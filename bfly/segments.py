@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, POINT, concatenated, ranges_of
 from bfly.encoders.annotations import number_type
+from bfly.tables.columns import KEYS, POINT, concatenated, ranges_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

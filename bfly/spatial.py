@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bfly.databases.columns import ENDS, POINT
 from bfly.databases.tiers import TIER, TOP
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
+from bfly.tables.columns import ENDS, POINT
 
 if TYPE_CHECKING:
-    from bfly.databases.columns import Ranges
+    from bfly.tables.columns import Ranges
 
 __all__ = ["LIMIT", "Cells", "levels"]
 

@@ -10,16 +10,16 @@ from typing_extensions import override
 
 from bfly.databases.blobs import Blobs
 from bfly.databases.cells import SECTIONS, Curve
-from bfly.databases.columns import KEYS
 from bfly.databases.packs import Layout
 from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
+from bfly.tables.columns import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.databases.columns import Ranges
     from bfly.keywords import RUNTIME
+    from bfly.tables.columns import Ranges
 
 __all__ = ["Dataset", "Datasets", "table_name"]
 

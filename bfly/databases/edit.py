@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, among
 from bfly.databases.orders import HEADS, SIZES, headed, key_bytes, keys_of, packs
 from bfly.databases.packs import WordList
 from bfly.geometry import ceil_div
+from bfly.tables.columns import KEYS, among
 
 if TYPE_CHECKING:
     from bfly.databases.cells import Curve

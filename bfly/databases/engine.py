@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 from typing_extensions import override
 
-from bfly.databases.columns import entries_of, typed
 from bfly.databases.database import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import Store
 from bfly.errors import NotAllowed
 from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
+from bfly.tables.columns import entries_of, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

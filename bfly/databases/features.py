@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import entries_of
 from bfly.databases.reader import Reader
 from bfly.geometry import BoundingBox, zyx
+from bfly.tables.columns import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

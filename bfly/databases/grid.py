@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import POINT, inside
 from bfly.geometry import zyx
+from bfly.tables.columns import POINT, inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

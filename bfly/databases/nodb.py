@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from bfly.concurrency.threads import starting
-from bfly.databases.columns import KEYS, concatenated, empty, latest, typed, unplaced
 from bfly.databases.engine import Engine
 from bfly.databases.sorted import SortedSynapses, SortedTable
 from bfly.databases.store import amended, numbered
+from bfly.tables.columns import KEYS, concatenated, empty, latest, typed, unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.reader import Ids
     from bfly.databases.store import Progress
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
+    from bfly.tables.columns import Columns, Ranges
 
 __all__ = ["Nodb"]
 

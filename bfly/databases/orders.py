@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, POINT
 from bfly.databases.tiers import tiers_of
+from bfly.tables.columns import KEYS, POINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

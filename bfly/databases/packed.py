@@ -14,7 +14,6 @@ from typing_extensions import override
 
 from bfly.databases.blobs import EVERYTHING, Gone, pages
 from bfly.databases.build import Build
-from bfly.databases.columns import KEYS, latest, ranges_of, typed, widened
 from bfly.databases.datasets import Dataset, table_name
 from bfly.databases.edit import Edit
 from bfly.databases.orders import KINDS, ORDERS, Pack
@@ -22,13 +21,14 @@ from bfly.databases.packed_reads import HIGHEST, PackedReads
 from bfly.databases.packs import Layout, WordList
 from bfly.databases.spool import Spool, temporary_file
 from bfly.databases.store import amended, numbered
+from bfly.tables.columns import KEYS, latest, ranges_of, typed, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.databases.spool import NewFile
     from bfly.databases.store import Progress
+    from bfly.tables.columns import Columns
 
 __all__ = ["EVERYTHING", "KINDS", "Gone", "Pack", "PackedDatabase", "pages", "table_name"]
 

@@ -9,20 +9,20 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.databases.blobs import Gone
-from bfly.databases.columns import KEYS, empty, partners_of
 from bfly.databases.datasets import Dataset, Datasets
 from bfly.databases.orders import key_bytes, keys_of
 from bfly.databases.tiers import TOP, tiers_of
 from bfly.errors import DatabaseError
+from bfly.tables.columns import KEYS, empty, partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.databases.orders import Pack
     from bfly.databases.packs import Rows
     from bfly.databases.reader import Ids
     from bfly.geometry import BoundingBox
+    from bfly.tables.columns import Columns
 
 __all__ = ["HIGHEST", "PackedReads"]
 

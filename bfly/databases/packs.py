@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bfly.databases.columns import IDS, POINT
 from bfly.errors import BadRequest
+from bfly.tables.columns import IDS, POINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns
     from bfly.geometry import BoundingBox
+    from bfly.tables.columns import Columns
 
 __all__ = ["Layout", "Rows", "Texts", "WordList"]
 

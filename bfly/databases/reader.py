@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import IDS, KEYS, among, partners_of
+from bfly.tables.columns import IDS, KEYS, among, partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns, Ranges
     from bfly.geometry import BoundingBox
+    from bfly.tables.columns import Columns, Ranges
 
     Ids = NDArray[np.uint64]
     Counts = NDArray[np.int64]

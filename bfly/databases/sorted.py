@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import IDS, KEYS, POINT, inside, ranges_of
 from bfly.databases.grid import Grid, joined
 from bfly.databases.tiers import tiers_of
+from bfly.tables.columns import IDS, KEYS, POINT, inside, ranges_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.reader import Ids
     from bfly.geometry import BoundingBox
+    from bfly.tables.columns import Columns, Ranges
 
     Rows = NDArray[np.intp]
 

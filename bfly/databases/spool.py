@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.columns import concatenated, empty, ranges_of, widened
 from bfly.errors import DatabaseError
+from bfly.tables.columns import concatenated, empty, ranges_of, widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.packs import Layout, Rows
+    from bfly.tables.columns import Columns, Ranges
 
     NewFile = Callable[[], RawIOBase]
     Key = Callable[[Rows], NDArray[np.uint64]]

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from bfly.databases.columns import Columns
     from bfly.databases.packed import Pack
     from bfly.databases.store import Progress
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
+    from bfly.tables.columns import Columns
 
 __all__ = ["Sqlite"]
 

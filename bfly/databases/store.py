@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import KEYS, POINT, typed
 from bfly.databases.database import Database
 from bfly.databases.reader import Reader
 from bfly.errors import BadRequest
+from bfly.tables.columns import KEYS, POINT, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bfly.databases.columns import Columns
     from bfly.databases.reader import Ids
+    from bfly.tables.columns import Columns
 
     Progress = Callable[[float], None]
 

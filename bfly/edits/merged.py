@@ -8,18 +8,18 @@ import fastremap
 import numpy as np
 from typing_extensions import override
 
-from bfly.databases.columns import among, concatenated, empty, latest
 from bfly.databases.features import Features
+from bfly.tables.columns import among, concatenated, empty, latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns, Ranges
     from bfly.databases.reader import Ids
     from bfly.edits.state import State
     from bfly.geometry import BoundingBox
+    from bfly.tables.columns import Columns, Ranges
 
 __all__ = ["Merged"]
 

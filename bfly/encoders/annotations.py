@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bfly.databases.columns import ENDS, IDS, KEYS, POINT
+from bfly.tables.columns import ENDS, IDS, KEYS, POINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns, Ranges
+    from bfly.tables.columns import Columns, Ranges
 
 __all__ = ["RELATIONS", "Property", "Schema", "number_type"]
 

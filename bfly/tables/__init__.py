@@ -7,7 +7,7 @@
     for columns in batches(synapses, files, progress): # columns: dict of equally long arrays
         ...
 
-`batches` gives, for either table, the `Columns` that `bfly.databases.columns` describes, about
+`batches` gives, for either table, the `Columns` that `bfly.tables.columns` describes, about
 `ROWS` rows at a time and all with the same names and dtypes: of synapses ``__id``, ``n1``,
 ``n2`` (uint64) and ``z``, ``y``, ``x`` (int64, voxels of mip 0), of neurons ``neuron``, ``z``,
 ``y``, ``x``; then the file's other columns as numbers, or as text (dtype O, never None).

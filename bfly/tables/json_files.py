@@ -14,15 +14,15 @@ import ijson
 import numpy as np
 
 from bfly.config.error_messages import shortened
-from bfly.databases.columns import IDS, KEYS, POINT
 from bfly.errors import SourceError
 from bfly.keywords import RUNTIME
+from bfly.tables.columns import IDS, KEYS, POINT
 from bfly.tables.limits import HIGHEST_ID, LARGEST, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
     Numbers = dict[str, array[int]]
 

@@ -16,8 +16,8 @@ from bfly.tables.json_files import read_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.storage.files import Files
+    from bfly.tables.columns import Columns
     from bfly.tables.table_source import TableSource
 
 __all__ = ["batches"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.config.error_messages import shortened
-from bfly.databases.columns import ENDS, IDS, POINT
 from bfly.errors import ConfigError, SourceError
 from bfly.tables import extras, values
+from bfly.tables.columns import ENDS, IDS, POINT
 from bfly.tables.layouts import ends_of, layout_of
 from bfly.tables.limits import HIGHEST_ID, LARGEST
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.columns import Columns
     from bfly.tables.arrow_files import ArrowFile
+    from bfly.tables.columns import Columns
     from bfly.tables.table_source import TableSource
 
     Ids = NDArray[np.uint64]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import entries_of
 from bfly.errors import MissingLibrary
+from bfly.tables.columns import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
 __all__ = ["write_rows"]
 

@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bfly.databases import grid
-from bfly.databases.columns import inside
 from bfly.databases.grid import Grid, joined
 from bfly.geometry import BoundingBox
+from bfly.tables.columns import inside
 
 EXTREME = st.integers(-(2**63), 2**63 - 1)
 NEAR = st.integers(-40, 40)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bfly.databases.columns import inside
 from bfly.databases.nodb import Nodb
 from bfly.databases.sorted import SortedSynapses
 from bfly.geometry import BoundingBox
+from bfly.tables.columns import inside
 from bfly.testing.databases import DatabaseSuite, random_synapses
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bfly.databases import spool
 from bfly.databases.cells import Curve
-from bfly.databases.columns import inside
 from bfly.databases.nodb import Nodb
 from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase
 from bfly.databases.packs import Layout, WordList
@@ -22,13 +21,14 @@ from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest, DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
+from bfly.tables.columns import inside
 from bfly.testing.databases import DatabaseSuite, random_synapses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.databases.packed import Pack
+    from bfly.tables.columns import Columns
 
 NEURON_FROM = list(zip(("neuron", *"zyx"), ("n1", *"zyx"), strict=True))
 TIERS = ((0, 0), (0, TOP), (1, 1), (1, TOP), (2, 3))

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bfly.databases.columns import concatenated, empty
 from bfly.databases.packed import EVERYTHING
 from bfly.databases.sqlite import Sqlite
 from bfly.errors import DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
+from bfly.tables.columns import concatenated, empty
 from bfly.testing.databases import DatabaseSuite, random_synapses
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
 EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
 

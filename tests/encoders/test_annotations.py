@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bfly.databases.columns import empty
 from bfly.encoders.annotations import Schema, number_type
+from bfly.tables.columns import empty
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ import pytest
 from cloudvolume.datasource.precomputed.annotation import PrecomputedAnnotationSource
 
 from bfly.config.config import Config
-from bfly.databases.columns import ENDS
 from bfly.databases.sqlite import Sqlite
 from bfly.keywords import RUNTIME
+from bfly.tables.columns import ENDS
 from bfly.testing.databases import random_synapses
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from bfly.databases.columns import Columns
     from bfly.databases.engine import Engine
+    from bfly.tables.columns import Columns
 
 COUNT = 70_000
 SIZE = (40.0, 4.0, 3.58)

@@ -18,7 +18,7 @@ from bfly.tables import ROWS, TableSource, batches
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
 IDS = st.integers(0, 2**64 - 1)
 VOXELS = st.integers(-(2**53), 2**53)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bfly.databases.columns import concatenated
 from bfly.errors import ConfigError
 from bfly.storage.files import Files
 from bfly.tables import TableSource, batches
+from bfly.tables.columns import concatenated
 from bfly.tables.layouts import LAYOUTS, layout_of
 
 if TYPE_CHECKING:
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 

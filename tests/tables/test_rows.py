@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.databases.columns import concatenated
 from bfly.errors import ConfigError, SourceError
 from bfly.storage.files import Files
 from bfly.tables import ROWS, TableSource, batches
+from bfly.tables.columns import concatenated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.databases.columns import Columns
+    from bfly.tables.columns import Columns
 
 IDS = st.integers(0, 2**64 - 1)
 VOXELS = st.integers(-(2**53), 2**53)

@@ -14,8 +14,8 @@ from bfly.keywords import RUNTIME
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.databases.engine import Engine
+    from bfly.tables.columns import Columns
 
 __all__ = [
     "BIG",

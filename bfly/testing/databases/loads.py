@@ -21,8 +21,8 @@ from bfly.testing.databases.base import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.databases.columns import Columns
     from bfly.databases.engine import Engine
+    from bfly.tables.columns import Columns
 
 __all__ = ["LoadTests"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.columns import concatenated, inside
 from bfly.databases.tiers import TOP
 from bfly.geometry import BoundingBox
+from bfly.tables.columns import concatenated, inside
 from bfly.testing.databases.base import (
     EVERYWHERE,
     NEURON,
@@ -21,8 +21,8 @@ from bfly.testing.databases.base import (
 )
 
 if TYPE_CHECKING:
-    from bfly.databases.columns import Columns
     from bfly.databases.engine import Engine
+    from bfly.tables.columns import Columns
 
 __all__ = ["QuestionTests"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from bfly.testing.databases.base import EVERYWHERE, PATH, SYNAPSE, DatabaseTests, random_synapses
 
 if TYPE_CHECKING:
-    from bfly.databases.columns import Columns
     from bfly.databases.engine import Engine
+    from bfly.tables.columns import Columns
 
 __all__ = ["ThreadTests"]
 
