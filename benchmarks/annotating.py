@@ -21,7 +21,7 @@ from benchmarks.connectome import configuration
 from benchmarks.measure import WrongAnswer, interleaved
 from benchmarks.peers import HOST, bfly, missing, nginx
 from benchmarks.synapses import tile
-from bfly.databases.tiers import TOP, tiers_of
+from bfly.databases.lod import TOP, tiers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.connectome import NEURON, SYNAPSE
-from bfly.databases.tiers import mixed
+from bfly.databases.lod import mixed
 from bfly.encoders.annotations import RELATIONS, Schema
 from bfly.errors import Absent
 from bfly.segments import segment_properties

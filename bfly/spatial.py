@@ -1,7 +1,7 @@
 """Levels of cells through a volume, from which a viewer takes as many synapses as it can show.
 
 The coarsest level has one cell, and each other cells of an eighth of the volume. A level holds the
-synapses of one tier (see `bfly.databases.tiers`), the coarsest those of the highest ones, so
+synapses of one tier (see `bfly.databases.lod`), the coarsest those of the highest ones, so
 that each synapse is in one level and, where synapses are spread evenly, all cells of all levels
 hold about equally many.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bfly.databases.tiers import TIER, TOP
+from bfly.databases.lod import TIER, TOP
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.tables.columns import ENDS, POINT

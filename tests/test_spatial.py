@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.databases.tiers import TOP
+from bfly.databases.lod import TOP
 from bfly.errors import Absent
 from bfly.spatial import LIMIT, levels
 

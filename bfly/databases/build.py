@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.databases.cells import Curve
+from bfly.databases.lod import TIER, tiers_of
 from bfly.databases.orders import HEADS, headed, packs
 from bfly.databases.spool import Pile, bounds_of, sort
-from bfly.databases.tiers import TIER, tiers_of
 from bfly.tables.columns import KEYS, POINT
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.tiers import tiers_of
+from bfly.databases.lod import tiers_of
 from bfly.tables.columns import KEYS, POINT
 
 if TYPE_CHECKING:

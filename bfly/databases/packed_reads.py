@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from bfly.databases.blobs import Gone
 from bfly.databases.datasets import Dataset, Datasets
+from bfly.databases.lod import TOP, tiers_of
 from bfly.databases.orders import key_bytes, keys_of
-from bfly.databases.tiers import TOP, tiers_of
 from bfly.errors import DatabaseError
 from bfly.tables.columns import KEYS, empty, partners_of
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, pages, table_name
 from bfly.databases.postgres_edits import PostgresLog
-from bfly.databases.server import EDITS, Server
+from bfly.databases.postgres_server import EDITS, Server
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:

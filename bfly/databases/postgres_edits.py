@@ -12,7 +12,7 @@ from bfly.edits.sql_log import SqlLog
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from bfly.databases.server import Server
+    from bfly.databases.postgres_server import Server
 
 __all__ = ["PostgresLog"]
 

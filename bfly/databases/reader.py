@@ -65,7 +65,7 @@ class Reader(ABC):
 
     @abstractmethod
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
-        """Give the synapses of some `bfly.databases.tiers` in a box, in any order.
+        """Give the synapses of some `bfly.databases.lod` in a box, in any order.
 
         Parameters
         ----------

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from bfly.databases import spool
 from bfly.databases.cells import Curve
+from bfly.databases.lod import TOP
 from bfly.databases.nodb import Nodb
 from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase
 from bfly.databases.packs import Layout, WordList
-from bfly.databases.tiers import TOP
 from bfly.errors import BadRequest, DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME

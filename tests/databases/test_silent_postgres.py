@@ -16,9 +16,9 @@ import pytest
 
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
-from bfly.databases import server as server_module
+from bfly.databases import postgres_server as server_module
 from bfly.databases.postgres import Postgres
-from bfly.databases.server import EDITS, Limits, Server, Use
+from bfly.databases.postgres_server import EDITS, Limits, Server, Use
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import DatabaseError
 from bfly.keywords import RUNTIME

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfly.databases.tiers import TOP, mixed, tiers_of
+from bfly.databases.lod import TOP, mixed, tiers_of
 
 
 def plain(number: int) -> int:

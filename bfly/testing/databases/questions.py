@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.tiers import TOP
+from bfly.databases.lod import TOP
 from bfly.geometry import BoundingBox
 from bfly.tables.columns import concatenated, inside
 from bfly.testing.databases.base import (
