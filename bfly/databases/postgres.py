@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from psycopg.errors import UndefinedTable
 from typing_extensions import override
 
-from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase, pages, table_name
+from bfly.databases.packed.database import (
+    EVERYTHING,
+    KINDS,
+    Gone,
+    PackedDatabase,
+    pages,
+    table_name,
+)
 from bfly.databases.postgres_edits import PostgresLog
 from bfly.databases.postgres_server import EDITS, Server
 from bfly.errors import DatabaseError
@@ -22,7 +29,7 @@ from bfly.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.packed import Pack
+    from bfly.databases.packed.database import Pack
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 

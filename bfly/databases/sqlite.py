@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from bfly.databases.packed import EVERYTHING, KINDS, PackedDatabase, pages, table_name
+from bfly.databases.packed.database import EVERYTHING, KINDS, PackedDatabase, pages, table_name
 from bfly.databases.sqlite_edits import SqliteLog
 from bfly.databases.sqlite_file import SqliteFile
 from bfly.errors import DatabaseError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from bfly.databases.packed import Pack
+    from bfly.databases.packed.database import Pack
     from bfly.databases.store import Progress
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bfly.databases.blobs import Gone
+from bfly.databases.packed.blobs import Gone
 from bfly.databases.sqlite_state import FileState, identity
 from bfly.errors import Busy, DatabaseError
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfly.databases import spool
-from bfly.databases.cells import Curve
 from bfly.databases.lod import TOP
 from bfly.databases.nodb import Nodb
-from bfly.databases.packed import EVERYTHING, KINDS, Gone, PackedDatabase
-from bfly.databases.packs import Layout, WordList
+from bfly.databases.packed import external_sort as spool
+from bfly.databases.packed.curve import Curve
+from bfly.databases.packed.database import EVERYTHING, KINDS, Gone, PackedDatabase
+from bfly.databases.packed.rows import Layout, WordList
 from bfly.errors import BadRequest, DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
@@ -27,7 +27,7 @@ from bfly.testing.databases import DatabaseSuite, random_synapses
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.packed import Pack
+    from bfly.databases.packed.database import Pack
     from bfly.tables.columns import Columns
 
 NEURON_FROM = list(zip(("neuron", *"zyx"), ("n1", *"zyx"), strict=True))
@@ -195,11 +195,11 @@ def test_packs_give_back_what_was_packed(data):
 def small(monkeypatch):
     """Make packs and buckets small, so that few rows fill many of them."""
     sizes = dict.fromkeys(KINDS, 5)
-    monkeypatch.setattr("bfly.databases.orders.SIZES", sizes)
-    monkeypatch.setattr("bfly.databases.edit.SIZES", sizes)
-    monkeypatch.setattr("bfly.databases.spool.BUCKET", 64)
-    monkeypatch.setattr("bfly.databases.spool.CHUNK", 50)
-    monkeypatch.setattr("bfly.databases.packed_reads.SEVERAL", 3)
+    monkeypatch.setattr("bfly.databases.packed.keys.SIZES", sizes)
+    monkeypatch.setattr("bfly.databases.packed.update.SIZES", sizes)
+    monkeypatch.setattr("bfly.databases.packed.external_sort.BUCKET", 64)
+    monkeypatch.setattr("bfly.databases.packed.external_sort.CHUNK", 50)
+    monkeypatch.setattr("bfly.databases.packed.reads.SEVERAL", 3)
 
 
 def some_rows(random, count, ids=60, neurons=6, extent=40):

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bfly.databases.packed import KINDS, Gone
+from bfly.databases.packed.database import KINDS, Gone
 from bfly.databases.postgres import Postgres
 from bfly.errors import DatabaseError
 from bfly.keywords import RUNTIME

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bfly.databases.packed import EVERYTHING
+from bfly.databases.packed.database import EVERYTHING
 from bfly.databases.sqlite import Sqlite
 from bfly.errors import DatabaseError
 from bfly.geometry import BoundingBox

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.orders import HEADS, SIZES, headed, key_bytes, keys_of, packs
-from bfly.databases.packs import WordList
+from bfly.databases.packed.keys import HEADS, SIZES, headed, key_bytes, keys_of, packs
+from bfly.databases.packed.rows import WordList
 from bfly.geometry import ceil_div
 from bfly.tables.columns import KEYS, among
 
 if TYPE_CHECKING:
-    from bfly.databases.cells import Curve
-    from bfly.databases.orders import Pack
-    from bfly.databases.packs import Layout, Rows
+    from bfly.databases.packed.curve import Curve
+    from bfly.databases.packed.keys import Pack
+    from bfly.databases.packed.rows import Layout, Rows
 
 __all__ = ["Edit"]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.cells import Curve
-    from bfly.databases.packs import Layout, Rows, Texts
+    from bfly.databases.packed.curve import Curve
+    from bfly.databases.packed.rows import Layout, Rows, Texts
 
     Heads = NDArray[np.uint64] | None
     """What the rows of a pack share: the neuron of links, the tier; None in other orders."""

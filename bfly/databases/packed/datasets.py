@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly.databases.blobs import Blobs
-from bfly.databases.cells import SECTIONS, Curve
-from bfly.databases.packs import Layout
+from bfly.databases.packed.blobs import Blobs
+from bfly.databases.packed.curve import SECTIONS, Curve
+from bfly.databases.packed.rows import Layout
 from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
 from bfly.tables.columns import KEYS

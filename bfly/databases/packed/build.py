@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.databases.cells import Curve
 from bfly.databases.lod import TIER, tiers_of
-from bfly.databases.orders import HEADS, headed, packs
-from bfly.databases.spool import Pile, bounds_of, sort
+from bfly.databases.packed.curve import Curve
+from bfly.databases.packed.external_sort import Pile, bounds_of, sort
+from bfly.databases.packed.keys import HEADS, headed, packs
 from bfly.tables.columns import KEYS, POINT
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.orders import Pack
-    from bfly.databases.packs import Rows
-    from bfly.databases.spool import Key, NewFile, Spool
+    from bfly.databases.packed.external_sort import Key, NewFile, Spool
+    from bfly.databases.packed.keys import Pack
+    from bfly.databases.packed.rows import Rows
     from bfly.databases.store import Progress
 
     Fill = Callable[[str, Iterable[Pack]], None]

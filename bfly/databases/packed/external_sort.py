@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.packs import Layout, Rows
+    from bfly.databases.packed.rows import Layout, Rows
     from bfly.tables.columns import Columns, Ranges
 
     NewFile = Callable[[], RawIOBase]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from typing_extensions import override
 
-from bfly.databases.blobs import Gone
-from bfly.databases.datasets import Dataset, Datasets
 from bfly.databases.lod import TOP, tiers_of
-from bfly.databases.orders import key_bytes, keys_of
+from bfly.databases.packed.blobs import Gone
+from bfly.databases.packed.datasets import Dataset, Datasets
+from bfly.databases.packed.keys import key_bytes, keys_of
 from bfly.errors import DatabaseError
 from bfly.tables.columns import KEYS, empty, partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bfly.databases.orders import Pack
-    from bfly.databases.packs import Rows
+    from bfly.databases.packed.keys import Pack
+    from bfly.databases.packed.rows import Rows
     from bfly.databases.reader import Ids
     from bfly.geometry import BoundingBox
     from bfly.tables.columns import Columns

@@ -1,7 +1,7 @@
 """Neurons and synapses packed into blobs: all that the engines of packs share.
 
-`bfly.databases.orders` says which packs there are and what their keys are;
-`bfly.databases.blobs` what an engine has to provide.
+`bfly.databases.packed.keys` says which packs there are and what their keys are;
+`bfly.databases.packed.blobs` what an engine has to provide.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from bfly.databases.blobs import EVERYTHING, Gone, pages
-from bfly.databases.build import Build
-from bfly.databases.datasets import Dataset, table_name
-from bfly.databases.edit import Edit
-from bfly.databases.orders import KINDS, ORDERS, Pack
-from bfly.databases.packed_reads import HIGHEST, PackedReads
-from bfly.databases.packs import Layout, WordList
-from bfly.databases.spool import Spool, temporary_file
+from bfly.databases.packed.blobs import EVERYTHING, Gone, pages
+from bfly.databases.packed.build import Build
+from bfly.databases.packed.datasets import Dataset, table_name
+from bfly.databases.packed.external_sort import Spool, temporary_file
+from bfly.databases.packed.keys import KINDS, ORDERS, Pack
+from bfly.databases.packed.reads import HIGHEST, PackedReads
+from bfly.databases.packed.rows import Layout, WordList
+from bfly.databases.packed.update import Edit
 from bfly.databases.store import amended, numbered
 from bfly.tables.columns import KEYS, latest, ranges_of, typed, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bfly.databases.spool import NewFile
+    from bfly.databases.packed.external_sort import NewFile
     from bfly.databases.store import Progress
     from bfly.tables.columns import Columns
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from bfly.databases.orders import Pack
+    from bfly.databases.packed.keys import Pack
 
     Page = Callable[[bytes, bytes, int], list[Pack]]
 
@@ -28,9 +28,9 @@ class Gone(LookupError):
 class Blobs(Engine):
     """Keeps sets of packs; the arguments are those of `Database`.
 
-    An engine derives from `bfly.databases.packed.PackedDatabase`, implements the abstract
+    An engine derives from `bfly.databases.packed.database.PackedDatabase`, implements the abstract
     methods below, and calls `_check_version` when it has opened its store. A *set* of packs
-    has a number, and one table from key to blob for each of `bfly.databases.orders.KINDS`;
+    has a number, and one table from key to blob for each of `bfly.databases.packed.keys.KINDS`;
     numbers are never used again. Whatever is called between entering and leaving
     `_transaction`, by the thread that entered it, belongs to that transaction.
     """

@@ -1,0 +1,1 @@
+"""Tables in packs: rows along a space-filling curve, compressed."""
