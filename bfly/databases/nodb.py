@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bfly.concurrency.threads import starting
 from bfly.databases.engine import Engine
-from bfly.databases.sorted import SortedSynapses, SortedTable
+from bfly.databases.memory.sorted import SortedSynapses, SortedTable
 from bfly.databases.store import amended, numbered
 from bfly.tables.columns import KEYS, concatenated, empty, latest, typed, unplaced
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bfly.databases import grid
-from bfly.databases.grid import Grid, joined
+from bfly.databases.memory import grid
+from bfly.databases.memory.grid import Grid, joined
 from bfly.geometry import BoundingBox
 from bfly.tables.columns import inside
 

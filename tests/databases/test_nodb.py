@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bfly.databases.memory.sorted import SortedSynapses
 from bfly.databases.nodb import Nodb
-from bfly.databases.sorted import SortedSynapses
 from bfly.geometry import BoundingBox
 from bfly.tables.columns import inside
 from bfly.testing.databases import DatabaseSuite, random_synapses

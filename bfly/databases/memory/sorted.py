@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.databases.grid import Grid, joined
 from bfly.databases.lod import tiers_of
+from bfly.databases.memory.grid import Grid, joined
 from bfly.tables.columns import IDS, KEYS, POINT, inside, ranges_of
 
 if TYPE_CHECKING:
