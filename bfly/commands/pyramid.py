@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.config.config import Config
     from bfly.config.tree import Channel
-    from bfly.pyramids.fill import Filled, Piece, Task
+    from bfly.jobs.pyramid import Filled, Piece, Task
 
 __all__ = ["Pyramid"]
 
@@ -56,7 +56,7 @@ then, and 1 if not.
     def run(self, arguments: Namespace) -> None:
         from bfly.butterfly import configuration
         from bfly.commands.naming import channel_named
-        from bfly.pyramids.fill import pieces
+        from bfly.jobs.pyramid import pieces
         from bfly.storage.files import is_url
 
         config = configuration(arguments.exp)
@@ -94,9 +94,9 @@ def _say(text: str) -> None:
 
 
 def _task(config: Config, channel: Channel) -> Task:
+    from bfly.jobs.pyramid import Task
     from bfly.keywords import MIB
     from bfly.protocols.protocol import channel_words
-    from bfly.pyramids.fill import Task
     from bfly.volumes.channel import ChannelSpec
 
     return Task(
@@ -143,7 +143,7 @@ def _fill(client: Any, task: Task, left: Iterator[Piece], name: str, tiles: int)
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from bfly.pyramids.fill import Filled, do
+    from bfly.jobs.pyramid import Filled, do
 
     columns = *Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn()
     result = Filled()

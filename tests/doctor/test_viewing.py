@@ -10,7 +10,7 @@ import pytest
 
 from bfly.doctor import viewing
 from bfly.doctor.subject import Subject
-from bfly.pyramids.fill import Task, do, pieces
+from bfly.jobs.pyramid import Task, do, pieces
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
 from bfly.volumes.channel import ChannelSpec

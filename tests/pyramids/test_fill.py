@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bfly.geometry import indexes
-from bfly.pyramids import fill
-from bfly.pyramids.fill import Task, do, pieces, tiles_of
+from bfly.jobs import pyramid as fill
+from bfly.jobs.pyramid import Task, do, pieces, tiles_of
 from bfly.testing.volumes import random_volume
 from bfly.volumes.channel import ChannelSpec
 from bfly.volumes.level import Level
