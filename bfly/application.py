@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bfly import registry
 from bfly.answer import Answer
 from bfly.concurrency.admission import Abandoned, Ticket
+from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.making import Maker
 from bfly.negotiation import preferred
@@ -17,7 +18,6 @@ from bfly.queries.finished import FinishedQuery
 from bfly.request import Request
 from bfly.respond import preflight, respond, send_text
 from bfly.statuses import STATUSES, status_of
-from bfly.streamed import Stream
 from bfly.streaming import StartedStream, start_stream
 from bfly.websocket import Sockets
 

@@ -14,34 +14,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.ahead import Ahead
 from bfly.annotations import Annotations
-from bfly.channels import Channels
 from bfly.concurrency.admission import Admission, take
 from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome import Connectome
+from bfly.cutouts.assemble import Tiles
+from bfly.cutouts.channels import Channels
+from bfly.cutouts.label_stats import Findings
+from bfly.cutouts.passthrough import passed
+from bfly.cutouts.plan import tile_of
+from bfly.cutouts.prefetch import Ahead
+from bfly.cutouts.stream import WHOLE, Slabs
 from bfly.databases.edit_logs import opened_log
 from bfly.edits.answers import EditAnswers
 from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
-from bfly.findings import Findings
 from bfly.geometry import zyx
-from bfly.passing import passed
-from bfly.planning import tile_of
 from bfly.queries.data import DataQuery
-from bfly.slabs import WHOLE, Slabs
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
-from bfly.tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
+    from bfly.cutouts.passthrough import Passed
     from bfly.databases.database import Database
-    from bfly.passing import Passed
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
@@ -189,7 +189,7 @@ class Core:
         Returns
         -------
         tuple of (bytes, str), or None
-            The answer and its coding; see `bfly.passing.passed`.
+            The answer and its coding; see `bfly.cutouts.passthrough.passed`.
 
         Raises
         ------

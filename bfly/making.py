@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from bfly.answer import Answer
 from bfly.concurrency.admission import current
+from bfly.cutouts.streamed import Stream
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
@@ -16,7 +17,6 @@ from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS, Query
-from bfly.streamed import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from bfly.asgi import Send
     from bfly.concurrency.admission import Admission
+    from bfly.cutouts.streamed import Part, Stream
     from bfly.queries.finished import Headers
     from bfly.request import Request
-    from bfly.streamed import Part, Stream
 
 __all__ = ["StartedStream", "start_stream"]
 

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.ahead import Ahead
+from bfly.cutouts.prefetch import Ahead
+from bfly.cutouts.tile_loader import Loader
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
-from bfly.loader import Loader
 from bfly.queries.data import DataQuery
 
 if TYPE_CHECKING:

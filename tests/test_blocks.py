@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfly.blocks import KEPT, SMALLEST, Blocks
+from bfly.cutouts.buffer_pool import KEPT, SMALLEST, Blocks
 
 SHAPE = (64, 256, 512)
 LABEL = np.dtype(np.uint64)

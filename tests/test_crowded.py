@@ -168,9 +168,9 @@ def test_facts_about_labels_read_a_bounded_number_of_voxels(
         "box": "/v1/boundingbox/exp/sam::dat/labels/0/3/",
     }[fact]
     with serve(tree) as client:
-        monkeypatch.setattr("bfly.findings.MOST", size - 1)
+        monkeypatch.setattr("bfly.cutouts.label_stats.MOST", size - 1)
         refused = client.get(url)
-        monkeypatch.setattr("bfly.findings.MOST", size)
+        monkeypatch.setattr("bfly.cutouts.label_stats.MOST", size)
         answered = client.get(url)
     assert refused.status_code == 413, refused.text
     assert f"{size} bytes of voxels would have to be read; at most {size - 1}" in refused.text

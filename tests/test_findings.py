@@ -59,7 +59,7 @@ def test_labels_of_a_whole_volume(
     mip: int,
     cache: int,
 ) -> None:
-    monkeypatch.setattr("bfly.tiles.LISTED", listed)
+    monkeypatch.setattr("bfly.cutouts.assemble.LISTED", listed)
     core = make_core(cache=cache, block=64 << 10)
     words = {"path": path, "offset": OFFSET, "resolution": mip}
     coarse = downsample(volume, OFFSET, (1, 2**mip, 2**mip), "segmentation") if mip else volume
@@ -106,7 +106,7 @@ def test_an_image_has_no_labels(path: str, make_core: Callable[..., Core]) -> No
 
 
 def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monkeypatch) -> None:
-    monkeypatch.setattr("bfly.findings.SOME", 1000)
+    monkeypatch.setattr("bfly.cutouts.label_stats.SOME", 1000)
     volume = np.random.default_rng(5).integers(0, 2**63, (20, 70, 70)).astype("u8")
     volume[:, 30:] = volume[0, 0]
     path = str(tmp_path / "ids.npy")
@@ -115,10 +115,10 @@ def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monke
     core = make_core(block=4096)
     assert core.find_unique(DataQuery(path=path, **box)) == set(np.unique(volume).tolist())
     distinct = len(np.unique(volume))
-    monkeypatch.setattr("bfly.findings.MOST_VALUES", distinct)
+    monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct)
     ids = IdsQuery(path=path, kind="segmentation", **box)
     assert len(json.loads(core.findings.answer(ids))["ids"]) == distinct
-    monkeypatch.setattr("bfly.findings.MOST_VALUES", distinct - 1)
+    monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct - 1)
     with pytest.raises(
         TooLarge, match=f"{distinct} values at resolution 0; at most {distinct - 1} are listed"
     ):

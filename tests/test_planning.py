@@ -9,8 +9,8 @@ import pytest
 import zarr
 from hypothesis import given, settings
 
+from bfly.cutouts.plan import TOGETHER, parts_of, shares, tiles_of
 from bfly.geometry import BoundingBox
-from bfly.planning import TOGETHER, parts_of, shares, tiles_of
 from bfly.queries.data import DataQuery
 from bfly.testing.volumes import boxes, padded_slice, random_volume
 

@@ -24,14 +24,14 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly import slabs as module
 from bfly.concurrency.workers import Workers
+from bfly.cutouts import stream as module
+from bfly.cutouts.assemble import Tiles
+from bfly.cutouts.stream import slabs
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.queries.slice import PLANES, SliceQuery
-from bfly.slabs import slabs
-from bfly.tiles import Tiles
 from bfly.volumes.channel import ChannelSpec
 from bfly.volumes.volume import Volume
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.cutouts.label_stats import unique
 from bfly.edits.message import Save, told
 from bfly.errors import BadRequest, DatabaseError
-from bfly.findings import unique
 from bfly.queries.data import DataQuery
 from bfly.queries.query import Query
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bfly.cutouts.assemble import Tiles
     from bfly.edits.edits import Edits
     from bfly.queries.info import InfoQuery
-    from bfly.tiles import Tiles
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]

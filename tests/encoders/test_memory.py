@@ -12,12 +12,12 @@ import sys
 import numpy as np
 import pytest
 
+from bfly.cutouts.stream import SLAB
 from bfly.encoders.blosc import BloscArray
 from bfly.encoders.encoder import Encoder
 from bfly.encoders.views import VIEWS
 from bfly.errors import BadRequest
 from bfly.registry import ENCODERS, load
-from bfly.slabs import SLAB
 from bfly.testing.memory import SLACK, Case, measured
 
 LIMIT = 512 << 20

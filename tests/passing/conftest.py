@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from bfly.passing import Passed
+    from bfly.cutouts.passthrough import Passed
 
 SIDE = 64
 SHAPE = (64, 100, 140)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.concurrency.admission import take
+from bfly.cutouts.streamed import Stream
 from bfly.errors import SourceChanged
-from bfly.streamed import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bfly.channels import Channels
     from bfly.concurrency.budget import Budget
+    from bfly.cutouts.assemble import Tiles
+    from bfly.cutouts.channels import Channels
+    from bfly.cutouts.streamed import Part
     from bfly.queries.data import DataQuery
-    from bfly.streamed import Part
-    from bfly.tiles import Tiles
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

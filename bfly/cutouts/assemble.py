@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bfly.blocks import Blocks
+from bfly.cutouts.buffer_pool import Blocks
+from bfly.cutouts.plan import check_size, parts_of, shares, tile_of, tiles_of
+from bfly.cutouts.tile_loader import Loader, merges
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
-from bfly.loader import Loader, merges
 from bfly.metrics import TILES_READ
-from bfly.planning import check_size, parts_of, shares, tile_of, tiles_of
 from bfly.volumes.level import LARGEST_STEP
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.concurrency.workers import Workers
+    from bfly.cutouts.plan import Found, Slices
     from bfly.geometry import Zyx
-    from bfly.planning import Found, Slices
     from bfly.queries.data import DataQuery
     from bfly.storage.cache import Cache
 

@@ -14,11 +14,11 @@ from bfly.geometry import BoundingBox, zyx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.channels import Channels
-    from bfly.planning import Slices
+    from bfly.cutouts.assemble import Tiles
+    from bfly.cutouts.channels import Channels
+    from bfly.cutouts.plan import Slices
     from bfly.queries.data import DataQuery
     from bfly.queries.label import LabelQuery
-    from bfly.tiles import Tiles
 
     Values = np.ndarray[Any, np.dtype[Any]]
     Voxels = np.ndarray[Any, np.dtype[Any]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bfly.concurrency.workers import Flights
+from bfly.cutouts.plan import tile_of, tiles_of
 from bfly.edits.relabelled import Relabelled
 from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, Zyx, indexes
 from bfly.metrics import TILES_READ
-from bfly.planning import tile_of, tiles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

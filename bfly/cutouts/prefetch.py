@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bfly.concurrency.workers import Workers
+    from bfly.cutouts.tile_loader import Loader
     from bfly.geometry import BoundingBox
-    from bfly.loader import Loader
     from bfly.queries.data import DataQuery
 
 __all__ = ["Ahead"]
