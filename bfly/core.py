@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.annotations import Annotations
 from bfly.concurrency.admission import Admission, take
 from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
-from bfly.connectome import Connectome
+from bfly.connectome.annotations import Annotations
+from bfly.connectome.connectome import Connectome
 from bfly.cutouts.assemble import Tiles
 from bfly.cutouts.channels import Channels
 from bfly.cutouts.label_stats import Findings

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bfly.connectome.spatial_levels import LIMIT, levels
 from bfly.databases.lod import TOP
 from bfly.errors import Absent
-from bfly.spatial import LIMIT, levels
 
 AXES = st.tuples(st.integers(-(2**40), 2**40), st.integers(0, 2**40))
 SIZES = st.tuples(*3 * [st.floats(0.1, 1000)])

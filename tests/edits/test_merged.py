@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bfly.connectome.edited_tables import Merged
 from bfly.databases.nodb import Nodb
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.log import MemoryLog
-from bfly.edits.merged import Merged
 from bfly.edits.message import Save
 from bfly.keywords import RUNTIME
 from bfly.tables.columns import concatenated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bfly.encoders.annotations import Schema, number_type
+from bfly.connectome.annotation_format import Schema, number_type
 from bfly.tables.columns import empty
 
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.connectome import NEURON, SYNAPSE
+from bfly.connectome.annotation_format import RELATIONS, Schema
+from bfly.connectome.connectome import NEURON, SYNAPSE
+from bfly.connectome.segment_properties import segment_properties
+from bfly.connectome.spatial_levels import LIMIT, Cells, levels
 from bfly.databases.lod import mixed
-from bfly.encoders.annotations import RELATIONS, Schema
 from bfly.errors import Absent
-from bfly.segments import segment_properties
-from bfly.spatial import LIMIT, Cells, levels
 from bfly.tables.columns import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.connectome import Connectome
+    from bfly.connectome.connectome import Connectome
     from bfly.databases.features import Features
     from bfly.queries.annotation import AnnotationQuery
     from bfly.storage.cache import Cache

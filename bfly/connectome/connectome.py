@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.concurrency.workers import Turns
+from bfly.connectome.edited_tables import Merged
 from bfly.databases.engine import Engine
-from bfly.edits.merged import Merged
 from bfly.errors import Absent, BadRequest
 from bfly.tables.writing import write_rows
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.encoders.annotations import number_type
+from bfly.connectome.annotation_format import number_type
 from bfly.tables.columns import KEYS, POINT, concatenated, ranges_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Answers about neurons and synapses."""
