@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bfly.concurrency.budget import Grant
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
 
 __all__ = ["AGE", "EVERY", "Answer", "is_packable", "worth_packing"]
 

@@ -14,10 +14,10 @@ from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.making import Maker
 from bfly.negotiation import preferred
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
+from bfly.protocols.statuses import STATUSES, status_of
 from bfly.request import Request
 from bfly.respond import preflight, respond, send_text
-from bfly.statuses import STATUSES, status_of
 from bfly.streaming import StartedStream, start_stream
 from bfly.websocket import Sockets
 

@@ -15,7 +15,7 @@
         ├── Oversized     something in it is larger than a limit
         └── SourceChanged it changed on disk while it was read
 
-`bfly.statuses` holds the one table from these classes to HTTP statuses.
+`bfly.protocols.statuses` holds the one table from these classes to HTTP statuses.
 """
 
 __all__ = [

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import ButterflyError, NotAllowed
 from bfly.hosts import Hosts
 from bfly.origins import Origins, is_own
+from bfly.protocols.statuses import status_of
 from bfly.respond import refuse_handshake, send_text
-from bfly.statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from bfly.asgi import ASGIApplication, Receive, Scope, Send
     from bfly.config.config import Config
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
 
 __all__ = ["Guard"]
 

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl
 from bfly.answer import Answer
 from bfly.concurrency.admission import current
 from bfly.cutouts.streamed import Stream
+from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
-from bfly.queries.finished import FinishedQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS, Query
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bfly.core import Core
     from bfly.edits.state import State
     from bfly.protocols.protocol import Protocol
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
     from bfly.queries.info import InfoQuery
     from bfly.volumes.volume import Volume
 

@@ -15,7 +15,7 @@ from bfly.errors import NotAllowed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
 
 __all__ = ["NEUROGLANCERS", "Origins", "is_own"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.answer import Answer
     from bfly.asgi import Send
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
     from bfly.request import Request
 
 __all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "respond", "send_text"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.asgi import Send
     from bfly.concurrency.admission import Admission
     from bfly.cutouts.streamed import Part, Stream
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
     from bfly.request import Request
 
 __all__ = ["StartedStream", "start_stream"]

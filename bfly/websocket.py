@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from bfly.descriptors import most_connections
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.protocols.protocol import by_token, channel_words
+from bfly.protocols.statuses import status_of
 from bfly.queries.info import InfoQuery
 from bfly.respond import refuse_handshake
 from bfly.rooms import Client, Rooms
-from bfly.statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

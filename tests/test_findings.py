@@ -11,7 +11,7 @@ import pytest
 
 from bfly.downsample import downsample
 from bfly.errors import Absent, BadRequest, TooLarge
-from bfly.protocols.boss_answers import IdsQuery
+from bfly.protocols.boss_queries import IdsQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.label import LabelQuery
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from bfly.errors import Absent, BadRequest
-from bfly.protocols.boss_answers import (
+from bfly.protocols.boss_queries import (
     BoundsQuery,
     ChannelQuery,
     CutoutQuery,

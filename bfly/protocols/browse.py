@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bfly.errors import Absent
 from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_named
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
 from bfly.queries.overview import ChannelQuery, ContrastQuery, CountsQuery, ThumbnailQuery
 
 if TYPE_CHECKING:

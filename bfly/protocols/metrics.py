@@ -9,7 +9,7 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.metrics import CONTENT_TYPE_LATEST, page
 from bfly.protocols.protocol import Protocol
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

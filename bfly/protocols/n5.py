@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from bfly.encoders.encoder import LEVEL
-from bfly.protocols.pyramid import (
+from bfly.protocols.chunk_grid import (
     NUMBER,
     DocumentQuery,
     Pyramid,

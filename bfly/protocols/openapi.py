@@ -16,10 +16,10 @@ from bfly.errors import Absent, BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.protocols.api import GROUP, METHODS
 from bfly.protocols.protocol import Protocol
+from bfly.protocols.statuses import STATUSES
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
-from bfly.statuses import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from typing_extensions import override
 
 from bfly.errors import Absent, MissingLibrary
 from bfly.protocols.protocol import Protocol
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
 
 __all__ = ["Assets", "Health", "Icon", "Index", "Neuroglancer", "Neuron", "Sections"]
 

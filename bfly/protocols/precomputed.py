@@ -16,8 +16,8 @@ from bfly.config.tree import Encoding
 from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
+from bfly.protocols.chunk_grid import block_shape
 from bfly.protocols.protocol import Protocol, by_token, channel_words
-from bfly.protocols.pyramid import block_shape
 from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from bfly.protocols.protocol import Protocol
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
 from bfly.storage.viewer_states import LARGEST, States
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.protocols.openapi import document
 from bfly.protocols.protocol import Protocol
-from bfly.queries.finished import FinishedQuery
+from bfly.protocols.ready import FinishedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bfly.queries.finished import Headers
+    from bfly.protocols.ready import Headers
 
 __all__ = ["Try"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
+from bfly.protocols.chunk_grid import NUMBER, BlockQuery, Pyramid
 from bfly.protocols.protocol import dataset_words
-from bfly.protocols.pyramid import NUMBER, BlockQuery, Pyramid
 from bfly.protocols.zarr_metadata import COMPRESSORS, Zarr2Query, Zarr3Query, ZarrQuery
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bfly.encoders.blosc import BLOSC_LEVEL
 from bfly.encoders.zstd import ZSTD_LEVEL
-from bfly.protocols.pyramid import DocumentQuery, block_shape, centre
+from bfly.protocols.chunk_grid import DocumentQuery, block_shape, centre
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

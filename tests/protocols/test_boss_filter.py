@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfly.protocols import boss_answers
+from bfly.protocols import boss_queries as boss_answers
 
 IDS = st.sampled_from([0, 1, 7, 2**32 + 1, 2**53 + 1, 2**63, 2**64 - 1])
 
