@@ -22,7 +22,7 @@ from cloudvolume import CloudVolume
 from benchmarks.formats import TENSORS
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.reading import forget_tiles, query_of
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.peers import HOST, bfly
 from benchmarks.serving import get, load
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits

@@ -20,7 +20,7 @@ from benchmarks.data import sparse
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.peers import HOST, bfly, config_of, missing, nginx, raw_h5py
 from benchmarks.serving import CHUNK
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.encoders.encoder import Encoder
 from bfly.keywords import RUNTIME

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from benchmarks.measure import Samples, WrongAnswer, interleaved
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bfly.asgi import Receive, Scope, Send
     from bfly.config.config import Config
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.protocols.protocol import Protocol
 
 __all__ = ["STATUSES", "Application"]

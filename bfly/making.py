@@ -21,7 +21,7 @@ from bfly.queries.query import LABELS, Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.edits.state import State
     from bfly.protocols.protocol import Protocol
     from bfly.protocols.ready import Headers

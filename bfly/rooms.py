@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bfly.asgi import Send
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 __all__ = ["Client", "Rooms"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.application import Application
 from bfly.config.config import Config
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.errors import ButterflyError
 from bfly.guard import Guard
 from bfly.middleware import Measured

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bfly.asgi import Receive, Scope, Send
     from bfly.config.config import Config
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 __all__ = ["MOST", "Sockets"]
 

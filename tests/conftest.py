@@ -21,7 +21,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.keywords import RUNTIME
 from bfly.webserver import Webserver

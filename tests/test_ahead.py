@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 TILE = 64
 

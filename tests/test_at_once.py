@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 VOLUME = random_volume((16, 256, 256), "uint8")
 TILE = (8, 128, 128)

@@ -162,7 +162,7 @@ def test_a_body_that_stops_is_ended(client, monkeypatch: pytest.MonkeyPatch) -> 
 def test_time_that_an_answer_takes_is_not_the_clients(
     client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bfly.core import Core
+    from bfly.core.core import Core
 
     monkeypatch.setattr("bfly.serving.HEAD_TIME", 0.5)
     monkeypatch.setattr("bfly.serving.BODY_TIME", 0.5)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.downsample import downsample
 from bfly.errors import NotAllowed, SourceError, TooLarge
 from bfly.geometry import BoundingBox

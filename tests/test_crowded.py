@@ -142,7 +142,7 @@ def test_without_memory_a_request_waits_and_is_then_told_to_come_back(
     tree, serve, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bfly.concurrency.budget.PATIENCE", 0.3)
-    monkeypatch.setattr("bfly.core.LEAST", 0)
+    monkeypatch.setattr("bfly.core.core.LEAST", 0)
     config = tree.replace(max_cutout_size=1)
     whole = {"width": SIDE, "height": SIDE, "depth": SIDE, "format": "tif"}
     with serve(config) as client, asking(client, cutout("hung-0", **whole)):
@@ -180,8 +180,8 @@ def test_facts_about_labels_read_a_bounded_number_of_voxels(
 def test_memory_is_counted_until_a_slow_client_has_it(
     tmp_path, make_tree, serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfly.core.LEAST", 0)
-    monkeypatch.setattr("bfly.core.WHOLE", 1000)
+    monkeypatch.setattr("bfly.core.core.LEAST", 0)
+    monkeypatch.setattr("bfly.core.core.WHOLE", 1000)
     monkeypatch.setattr("bfly.concurrency.budget.PATIENCE", 0.3)
     # 8 MiB that nothing compresses: more than the system takes off the server's hands.
     noise = np.random.default_rng(0).integers(0, 256, (128, 256, 256), np.uint8)

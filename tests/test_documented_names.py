@@ -13,7 +13,7 @@ import pytest
 
 import bfly
 from bfly import CoreLayer, DatabaseLayer, ImageLayer, QueryLayer, UtilityLayer
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 

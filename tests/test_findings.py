@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 OFFSET = (-3, 10, 7)
 LABELS = [0, 5, 2**53 + 1, 2**53 + 2, 2**64 - 1]

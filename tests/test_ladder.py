@@ -20,7 +20,7 @@ from bfly.volumes.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.geometry import Zyx
     from bfly.sources.mips import VoxelSize
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 SHAPE = (40, 100, 128)
 CHUNK = (32, 64, 64)

@@ -14,7 +14,7 @@ import pytest
 
 import bfly
 from bfly.butterfly import runtime_of
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.errors import ButterflyError
 

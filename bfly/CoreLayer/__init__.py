@@ -1,7 +1,7 @@
 """The documented CoreLayer: `Core`, `Cache`, and the layers around them."""
 
 from bfly import AccessLayer, DatabaseLayer, ImageLayer, QueryLayer, UtilityLayer
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.storage.cache import Cache
 
 __all__ = [

@@ -72,7 +72,7 @@ def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
 
     from bfly.butterfly import Butterfly
     from bfly.commands.naming import channel_named
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.errors import BadRequest
     from bfly.protocols.protocol import channel_words
     from bfly.queries.info import InfoQuery

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.sqlite import Sqlite
 from bfly.errors import BadRequest
 from bfly.keywords import RUNTIME

@@ -15,7 +15,7 @@ from cloudvolume import CloudVolume
 
 from bfly.butterfly import Butterfly
 from bfly.cli import main
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.files import read_table, write_table
 from bfly.edits.log import MemoryLog

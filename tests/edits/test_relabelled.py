@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.edits.state import State
 
     Voxels = np.ndarray

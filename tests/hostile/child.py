@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bfly import registry
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.discovery.scan import scan
 from bfly.doctor.examine import examine

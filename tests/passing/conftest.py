@@ -12,7 +12,7 @@ import tensorstore as ts
 import zarr
 from zarr.codecs import GzipCodec, ZstdCodec
 
-import bfly.core
+import bfly.core.core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +175,7 @@ def ask() -> Callable[..., tuple[httpx.Response, bytes]]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The codings of the chunks that were sent as they are stored."""
     sent: list[str] = []
-    passed = bfly.core.passed
+    passed = bfly.core.core.passed
 
     def noted(*arguments: Any, **words: Any) -> Passed | None:
         found = passed(*arguments, **words)
@@ -183,7 +183,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             sent.append(found[1])
         return found
 
-    monkeypatch.setattr(bfly.core, "passed", noted)
+    monkeypatch.setattr(bfly.core.core, "passed", noted)
     return sent
 
 

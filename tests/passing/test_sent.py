@@ -15,7 +15,7 @@ from bfly.testing.sources.unpacking import unpacked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
 
 EVERYTHING = "gzip, deflate, br, zstd"
 CODED = ["zarr2 gzip", "zarr2 zlib", "zarr2 zstd", "zarr3 gzip"]

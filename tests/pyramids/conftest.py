@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.keywords import RUNTIME
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bfly.core import Core
+    from bfly.core.core import Core
     from bfly.geometry import BoundingBox
     from bfly.volumes.pyramid_store import KeptMip
     from bfly.volumes.volume import Volume
@@ -346,7 +346,7 @@ def fill(path: str, folder: Path, order: str) -> subprocess.Popen[str]:
 import random, sys
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
-from bfly.core import Core
+from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import indexes
 from bfly.queries.data import BoxQuery

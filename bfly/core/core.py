@@ -19,6 +19,7 @@ from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
+from bfly.core.edit_answers import EditAnswers
 from bfly.cutouts.assemble import Tiles
 from bfly.cutouts.channels import Channels
 from bfly.cutouts.label_stats import Findings
@@ -27,7 +28,6 @@ from bfly.cutouts.plan import tile_of
 from bfly.cutouts.prefetch import Ahead
 from bfly.cutouts.stream import WHOLE, Slabs
 from bfly.databases.edit_logs import opened_log
-from bfly.edits.answers import EditAnswers
 from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
 from bfly.geometry import zyx
