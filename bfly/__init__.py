@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bfly.butterfly import Butterfly
-    from bfly.webserver import Webserver
+    from bfly.server.webserver import Webserver
 
 __all__ = ["Butterfly", "Webserver", "__version__"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return Butterfly
     if name == "Webserver":
-        from bfly.webserver import Webserver
+        from bfly.server.webserver import Webserver
 
         return Webserver
     raise AttributeError(f"module 'bfly' has no attribute {name!r}")

@@ -15,10 +15,10 @@ from bfly.discovery.report import report
 from bfly.discovery.scan import scan
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
+from bfly.server.webserver import Webserver
 from bfly.sources.shared.net import can_open
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
-from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
     from bfly.config.tree import Channel

@@ -28,7 +28,7 @@ from bfly.databases.edit_logs import opened_log
 from bfly.errors import ButterflyError
 from bfly.logs import set_up
 from bfly.metrics import FOLDER, mark_process_dead
-from bfly.webserver import listen
+from bfly.server.webserver import listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

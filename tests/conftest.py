@@ -24,7 +24,7 @@ from bfly.config.config import Config
 from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.keywords import RUNTIME
-from bfly.webserver import Webserver
+from bfly.server.webserver import Webserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

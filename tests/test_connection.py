@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 import pytest
 
-from bfly import descriptors
-from bfly.connection import LARGEST_HEAD, MOST_PIPELINED
+from bfly.server import descriptors
+from bfly.server.connection import LARGEST_HEAD, MOST_PIPELINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def test_requests_ahead_of_the_answers_are_bounded(client) -> None:
 
 
 def test_silent_and_slow_heads_are_ended(client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfly.serving.HEAD_TIME", 1.0)
+    monkeypatch.setattr("bfly.server.serving.HEAD_TIME", 1.0)
     assert said_to(client) == b""
     assert said_to(client, GET).startswith(b"HTTP/1.1 408 ")
     with connected(client) as one:
@@ -145,7 +145,7 @@ def test_silent_and_slow_heads_are_ended(client, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_body_that_stops_is_ended(client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfly.serving.BODY_TIME", 1.0)
+    monkeypatch.setattr("bfly.server.serving.BODY_TIME", 1.0)
     assert said_to(client, POST + b"x").startswith(b"HTTP/1.1 408 ")
     slow = GET + b"Content-Length: 1000\r\n\r\n"
     with connected(client) as one:
@@ -164,8 +164,8 @@ def test_time_that_an_answer_takes_is_not_the_clients(
 ) -> None:
     from bfly.core.core import Core
 
-    monkeypatch.setattr("bfly.serving.HEAD_TIME", 0.5)
-    monkeypatch.setattr("bfly.serving.BODY_TIME", 0.5)
+    monkeypatch.setattr("bfly.server.serving.HEAD_TIME", 0.5)
+    monkeypatch.setattr("bfly.server.serving.BODY_TIME", 0.5)
     get_data = Core.get_data
 
     def slow(self, query):
@@ -186,7 +186,7 @@ STREAM = f"{WHOLE}&width=1024&height=512&depth=80"
 def test_a_client_that_takes_nothing_is_cut_off(
     client, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr("bfly.serving.SEND_TIME", 2.0)
+    monkeypatch.setattr("bfly.server.serving.SEND_TIME", 2.0)
     with connected(client) as one, connected(client) as slow:
         for each in (one, slow):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -206,8 +206,8 @@ def test_stalled_clients_hold_no_memory(make_tree, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "v.h5", "w") as file:
         file.create_dataset("main", (96, 512, 1024), "u1", fillvalue=7)
     patched = f"""
-import bfly.serving
-bfly.serving.SEND_TIME = 3.0
+import bfly.server.serving
+bfly.server.serving.SEND_TIME = 3.0
 from bfly.cli import main
 main({["-e", str(tmp_path / "bfly.yaml"), "0"]!r})
 """
@@ -261,7 +261,7 @@ main({["-e", str(tmp_path / "bfly.yaml"), "0"]!r})
 def test_where_all_connections_are_in_use_a_new_one_is_503(
     serve, make_tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfly.serving.most_connections", lambda: 4)
+    monkeypatch.setattr("bfly.server.serving.most_connections", lambda: 4)
     with serve(make_tree()) as client, ExitStack() as stack:
         busy = []
         for _ in range(4):
@@ -284,9 +284,11 @@ def test_where_all_connections_are_in_use_a_new_one_is_503(
 def test_an_idle_connection_makes_room_for_a_new_one(
     serve, make_tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfly.serving.most_connections", lambda: 4)
-    monkeypatch.setattr("bfly.serving.HEAD_TIME", 600.0)
-    monkeypatch.setattr("bfly.connection.Connection.timeout_keep_alive_handler", lambda _: None)
+    monkeypatch.setattr("bfly.server.serving.most_connections", lambda: 4)
+    monkeypatch.setattr("bfly.server.serving.HEAD_TIME", 600.0)
+    monkeypatch.setattr(
+        "bfly.server.connection.Connection.timeout_keep_alive_handler", lambda _: None
+    )
     with serve(make_tree()) as client, ExitStack() as stack:
         kept = [stack.enter_context(connected(client)) for _ in range(4)]
         for one in kept:
@@ -308,7 +310,7 @@ def test_the_number_follows_the_limit_of_open_files(monkeypatch: pytest.MonkeyPa
 def test_the_limit_of_open_files_is_raised_where_that_is_allowed() -> None:
     code = """
 import resource
-from bfly.descriptors import raise_limit
+from bfly.server.descriptors import raise_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2048))
 raise_limit()
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
@@ -350,7 +352,7 @@ def test_a_long_path_of_a_websocket_makes_a_short_line(
 def test_the_number_of_websockets_is_bounded(
     serve, make_tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfly.websocket.most_connections", lambda: 8)
+    monkeypatch.setattr("bfly.server.websocket.most_connections", lambda: 8)
     with h5py.File(tmp_path / "seg.h5", "w") as file:
         file["main"] = np.ones((8, 8, 8), "u4")
     channel = {"name": "seg", "path": str(tmp_path / "seg.h5")}

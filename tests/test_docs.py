@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from bfly import registry
-from bfly.application import STATUSES
 from bfly.butterfly import DEFAULT_DATABASE, runtime_of
 from bfly.cli import COMMANDS, main
 from bfly.config.config import Config
@@ -20,6 +19,7 @@ from bfly.config.tree import Channel, Dataset, Experiment, KeptPyramid, Model, S
 from bfly.encoders.views import VIEWS
 from bfly.protocols.api import METHODS
 from bfly.queries.data import DataQuery
+from bfly.server.application import STATUSES
 from bfly.testing.tissue import make_tissue
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bfly.errors import BadRequest, NotAllowed
-from bfly.hosts import MOST_KEPT, Hosts, hostname
+from bfly.server.hosts import MOST_KEPT, Hosts, hostname
 
 MINE = socket.gethostname()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bfly.errors import NotAllowed
-from bfly.origins import MOST_KEPT, NEUROGLANCERS, Origins
+from bfly.server.origins import MOST_KEPT, NEUROGLANCERS, Origins
 
 HOST = "bfly.lab.org:2001"
 ORIGIN = b"access-control-allow-origin"

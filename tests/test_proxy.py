@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from bfly.answer import AGE
+from bfly.server.response import AGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

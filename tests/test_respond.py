@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.answer import MOST_PACKED, Answer
-from bfly.negotiation import accepted, preferred
+from bfly.server.negotiation import accepted, preferred
+from bfly.server.response import MOST_PACKED, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from bfly.butterfly import runtime_of
 from bfly.databases.sqlite import Sqlite
-from bfly.webserver import Webserver
-from bfly.websocket import MOST
+from bfly.server.webserver import Webserver
+from bfly.server.websocket import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +227,7 @@ def deaf(server: Webserver) -> Iterator[socket.socket]:
 def test_who_takes_nothing_is_dropped_and_nobody_waits(
     server: Webserver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bfly.rooms.PATIENCE", 0.5)
+    monkeypatch.setattr("bfly.server.rooms.PATIENCE", 0.5)
     far = 10**15
     with deaf(server), client(server, max_size=None) as quick:
         hear(quick)

@@ -83,8 +83,8 @@ def serve(experiments: str | None, output: str | None, arguments: Namespace) -> 
 
 
 def _serve(butterfly: Butterfly, log_json: bool, workers: int = 1) -> None:
-    from bfly.descriptors import raise_limit
     from bfly.logs import set_up
+    from bfly.server.descriptors import raise_limit
 
     raise_limit()
     set_up(butterfly.config.log_level, butterfly.config.log_path, log_json)

@@ -22,9 +22,9 @@ from bfly.databases.postgres_server import EDITS, Limits, Server, Use
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import DatabaseError
 from bfly.keywords import RUNTIME
+from bfly.server.webserver import Webserver
 from bfly.testing.databases import PATH, SYNAPSE, random_synapses
 from bfly.testing.edits import operation
-from bfly.webserver import Webserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

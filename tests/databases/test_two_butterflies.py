@@ -11,7 +11,7 @@ import httpx
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.postgres import Postgres
-from bfly.webserver import Webserver
+from bfly.server.webserver import Webserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from bfly.edits.files import read_table, write_table
 from bfly.edits.log import MemoryLog
 from bfly.edits.merge_table import added
 from bfly.errors import BadRequest, SourceError
-from bfly.webserver import Webserver
+from bfly.server.webserver import Webserver
 
 if TYPE_CHECKING:
     from pathlib import Path

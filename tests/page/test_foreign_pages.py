@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from bfly.butterfly import runtime_of
 from bfly.databases.nodb import Nodb
-from bfly.webserver import Webserver
+from bfly.server.webserver import Webserver
 from tests.conftest import CHROMIUM, FLAGS
 
 if TYPE_CHECKING:

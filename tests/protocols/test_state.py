@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from bfly.application import MOST_POSTS
+from bfly.server.application import MOST_POSTS
 from bfly.storage.viewer_states import States
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ EVERY: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 """The headers of every answer: nothing is taken for a page or a script that does not say so, and
-no page of another origin shows it without being allowed to (see `bfly.guard`)."""
+no page of another origin shows it without being allowed to (see `bfly.server.guard`)."""
 
 PACKABLE = {
     "application/json",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from typing_extensions import override
 
-from bfly.connection import HEAD, Connection, State, WebsocketConnection
-from bfly.descriptors import most_connections
+from bfly.server.connection import HEAD, Connection, State, WebsocketConnection
+from bfly.server.descriptors import most_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable

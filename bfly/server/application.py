@@ -8,26 +8,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bfly import registry
-from bfly.answer import Answer
 from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent, Busy, ButterflyError
-from bfly.making import Maker
-from bfly.negotiation import preferred
 from bfly.protocols.ready import FinishedQuery
 from bfly.protocols.statuses import STATUSES, status_of
-from bfly.request import Request
-from bfly.respond import preflight, respond, send_text
-from bfly.streaming import StartedStream, start_stream
-from bfly.websocket import Sockets
+from bfly.server.conditional import preflight, respond, send_text
+from bfly.server.handler import Maker
+from bfly.server.negotiation import preferred
+from bfly.server.request import Request
+from bfly.server.response import Answer
+from bfly.server.streaming import StartedStream, start_stream
+from bfly.server.websocket import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from bfly.asgi import Receive, Scope, Send
     from bfly.config.config import Config
     from bfly.core.core import Core
     from bfly.protocols.protocol import Protocol
+    from bfly.server.asgi import Receive, Scope, Send
 
 __all__ = ["STATUSES", "Application"]
 

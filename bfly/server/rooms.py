@@ -14,8 +14,8 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bfly.asgi import Send
     from bfly.core.core import Core
+    from bfly.server.asgi import Send
 
 __all__ = ["Client", "Rooms"]
 

@@ -7,13 +7,13 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from bfly.application import Application
 from bfly.config.config import Config
 from bfly.core.core import Core
 from bfly.errors import ButterflyError
-from bfly.guard import Guard
-from bfly.middleware import Measured
-from bfly.serving import Server
+from bfly.server.application import Application
+from bfly.server.guard import Guard
+from bfly.server.middleware import Measured
+from bfly.server.serving import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from bfly.answer import Answer
 from bfly.concurrency.admission import current
 from bfly.cutouts.streamed import Stream
 from bfly.protocols.ready import FinishedQuery
@@ -17,6 +16,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS, Query
+from bfly.server.response import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

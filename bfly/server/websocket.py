@@ -12,20 +12,20 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bfly.descriptors import most_connections
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.protocols.protocol import by_token, channel_words
 from bfly.protocols.statuses import status_of
 from bfly.queries.info import InfoQuery
-from bfly.respond import refuse_handshake
-from bfly.rooms import Client, Rooms
+from bfly.server.conditional import refuse_handshake
+from bfly.server.descriptors import most_connections
+from bfly.server.rooms import Client, Rooms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.asgi import Receive, Scope, Send
     from bfly.config.config import Config
     from bfly.core.core import Core
+    from bfly.server.asgi import Receive, Scope, Send
 
 __all__ = ["MOST", "Sockets"]
 

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from bfly.errors import BadRequest, TooLarge
-from bfly.negotiation import accepted
+from bfly.server.negotiation import accepted
 
 if TYPE_CHECKING:
-    from bfly.asgi import Receive, Scope
+    from bfly.server.asgi import Receive, Scope
 
 __all__ = ["Request"]
 

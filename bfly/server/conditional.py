@@ -2,7 +2,7 @@
 
 The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch
 standard (CORS), with what Chrome asks before it lets a public page reach an intranet. Which pages
-may ask at all is decided before (see `bfly.guard`), which also adds what CORS takes.
+may ask at all is decided before (see `bfly.server.guard`), which also adds what CORS takes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bfly.answer import EVERY
+from bfly.server.response import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.answer import Answer
-    from bfly.asgi import Send
     from bfly.protocols.ready import Headers
-    from bfly.request import Request
+    from bfly.server.asgi import Send
+    from bfly.server.request import Request
+    from bfly.server.response import Answer
 
 __all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "respond", "send_text"]
 

@@ -6,17 +6,17 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import ButterflyError, NotAllowed
-from bfly.hosts import Hosts
-from bfly.origins import Origins, is_own
 from bfly.protocols.statuses import status_of
-from bfly.respond import refuse_handshake, send_text
+from bfly.server.conditional import refuse_handshake, send_text
+from bfly.server.hosts import Hosts
+from bfly.server.origins import Origins, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from bfly.asgi import ASGIApplication, Receive, Scope, Send
     from bfly.config.config import Config
     from bfly.protocols.ready import Headers
+    from bfly.server.asgi import ASGIApplication, Receive, Scope, Send
 
 __all__ = ["Guard"]
 

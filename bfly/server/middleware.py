@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Counter, Histogram
 
-    from bfly.asgi import ASGIApplication, Receive, Scope, Send
+    from bfly.server.asgi import ASGIApplication, Receive, Scope, Send
 
 __all__ = ["Measured"]
 

@@ -8,20 +8,20 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bfly.answer import EVERY, is_packable, worth_packing
 from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.encoders.encoder import GZIP, packed_parts
 from bfly.errors import ButterflyError
-from bfly.respond import outcome, place_of
+from bfly.server.conditional import outcome, place_of
+from bfly.server.response import EVERY, is_packable, worth_packing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.asgi import Send
     from bfly.concurrency.admission import Admission
     from bfly.cutouts.streamed import Part, Stream
     from bfly.protocols.ready import Headers
-    from bfly.request import Request
+    from bfly.server.asgi import Send
+    from bfly.server.request import Request
 
 __all__ = ["StartedStream", "start_stream"]
 

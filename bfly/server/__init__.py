@@ -1,0 +1,1 @@
+"""HTTP and websockets; no other folder knows them."""
