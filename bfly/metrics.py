@@ -1,6 +1,6 @@
 """Counts of what is done, for ``/metrics``: in the text format of Prometheus.
 
-Several workers (see `bfly.supervisor`) keep their counts in files of one folder, which the
+Several workers (see `bfly.commands.supervisor`) keep their counts in files of one folder, which the
 environment names before this module is imported; any of them then answers for all.
 """
 

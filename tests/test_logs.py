@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bfly import logs
+from bfly.commands import logs
 
 log = logging.getLogger("bfly.test")
 
@@ -184,7 +184,7 @@ def test_a_large_file_is_moved_and_begun_anew(stderr, tmp_path, monkeypatch):
 
 WRITER = """
 import logging, sys
-from bfly import logs
+from bfly.commands import logs
 logs.LARGEST, logs.MOST_A_MINUTE = 20_000, 10**6
 logs.set_up("INFO", sys.argv[1])
 for number in range(2000):

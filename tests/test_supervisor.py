@@ -193,7 +193,7 @@ def test_a_worker_that_ends_before_it_served_ends_the_first_start(folder: Path) 
 LIMITED = """
 import resource, sys
 from bfly.cli import main
-import bfly.supervisor as supervisor
+import bfly.commands.supervisor as supervisor
 start, starts = supervisor._Worker.start, []
 def limited(self):
     starts.append(1)

@@ -119,7 +119,7 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from functools import partial
 
     from bfly.butterfly import runtime_of
-    from bfly.commands.naming import short_names
+    from bfly.commands.channel_names import short_names
     from bfly.doctor.examine import examine
     from bfly.protocols.protocol import channel_words
     from bfly.storage.files import Files

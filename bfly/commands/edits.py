@@ -71,7 +71,7 @@ def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
     import numpy as np
 
     from bfly.butterfly import Butterfly
-    from bfly.commands.naming import channel_named
+    from bfly.commands.channel_names import channel_named
     from bfly.core.core import Core
     from bfly.errors import BadRequest
     from bfly.protocols.protocol import channel_words

@@ -55,7 +55,7 @@ then, and 1 if not.
     @override
     def run(self, arguments: Namespace) -> None:
         from bfly.butterfly import configuration
-        from bfly.commands.naming import channel_named
+        from bfly.commands.channel_names import channel_named
         from bfly.jobs.pyramid import pieces
         from bfly.storage.files import is_url
 

@@ -83,13 +83,13 @@ def serve(experiments: str | None, output: str | None, arguments: Namespace) -> 
 
 
 def _serve(butterfly: Butterfly, log_json: bool, workers: int = 1) -> None:
-    from bfly.logs import set_up
+    from bfly.commands.logs import set_up
     from bfly.server.descriptors import raise_limit
 
     raise_limit()
     set_up(butterfly.config.log_level, butterfly.config.log_path, log_json)
     if workers > 1:
-        from bfly.supervisor import serve_together
+        from bfly.commands.supervisor import serve_together
 
         butterfly.warn_of_paths()
         serve_together(butterfly, workers, log_json)

@@ -23,10 +23,10 @@ from signal import SIGINT, SIGTERM, signal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from bfly.commands.logs import set_up
 from bfly.concurrency.threads import starting
 from bfly.databases.edit_logs import opened_log
 from bfly.errors import ButterflyError
-from bfly.logs import set_up
 from bfly.metrics import FOLDER, mark_process_dead
 from bfly.server.webserver import listen
 
@@ -67,7 +67,7 @@ def serve_together(butterfly: Butterfly, count: int, log_json: bool = False) -> 
     count : int
         How many workers.
     log_json : bool
-        As `bfly.logs.set_up` takes it.
+        As `bfly.commands.logs.set_up` takes it.
 
     Raises
     ------
