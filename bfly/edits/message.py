@@ -11,7 +11,7 @@ import numpy as np
 from bfly.edits.operation import Operation
 from bfly.edits.splits import Split
 from bfly.errors import BadRequest
-from bfly.queries.allowed import whole_number
+from bfly.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -25,8 +25,8 @@ from bfly.protocols.boss_queries import (
     ReserveQuery,
 )
 from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_words, tokens
-from bfly.queries.allowed import one_of, whole_number
 from bfly.queries.info import WordsQuery
+from bfly.validation import one_of, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

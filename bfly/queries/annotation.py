@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bfly.geometry import Zyx
-from bfly.queries.allowed import OneOf
 from bfly.queries.feature import ENTITY
 from bfly.queries.info import InfoQuery
+from bfly.validation import OneOf
 
 if TYPE_CHECKING:
-    from bfly.queries.allowed import Allowed
+    from bfly.validation import Allowed
 
 __all__ = ["PARTS", "AnnotationQuery"]
 

@@ -12,14 +12,14 @@ import numpy as np
 from bfly import registry
 from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.keywords import INPUT
-from bfly.queries.allowed import OneOf, Whole
 from bfly.queries.query import Query
+from bfly.validation import OneOf, Whole
 
 if TYPE_CHECKING:
     from typing import Self
 
     from bfly.encoders.encoder import Encoder
-    from bfly.queries.allowed import Allowed
+    from bfly.validation import Allowed
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 

@@ -10,14 +10,14 @@ from typing_extensions import override
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import INPUT
-from bfly.queries.allowed import Many, OneOf, Whole
 from bfly.queries.cutout import FAR
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
+from bfly.validation import Many, OneOf, Whole
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
-    from bfly.queries.allowed import Allowed
+    from bfly.validation import Allowed
 
 __all__ = ["FeatureQuery", "MatrixQuery", "RowsQuery"]
 

@@ -9,13 +9,13 @@ import yaml
 from typing_extensions import override
 
 from bfly.keywords import INPUT
-from bfly.queries.allowed import OneOf
 from bfly.queries.query import Query
+from bfly.validation import OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bfly.queries.allowed import Allowed
+    from bfly.validation import Allowed
 
 __all__ = ["InfoQuery", "WordsQuery"]
 

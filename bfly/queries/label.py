@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from bfly.errors import BadRequest
-from bfly.queries.allowed import one_of
 from bfly.queries.data import BoxQuery
+from bfly.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

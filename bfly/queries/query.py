@@ -9,7 +9,7 @@ import numpy as np
 
 from bfly.errors import BadRequest
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
-from bfly.queries.allowed import OneOf, whole_number
+from bfly.validation import OneOf, whole_number
 from bfly.volumes.channel import ChannelSpec
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.edits.state import State
     from bfly.geometry import Zyx
-    from bfly.queries.allowed import Allowed
+    from bfly.validation import Allowed
     from bfly.volumes.volume import Volume
 
 __all__ = ["LABELS", "Query"]
