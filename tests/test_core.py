@@ -22,6 +22,7 @@ from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.tile import TileQuery
 from bfly.sources.hdf5.source import HDF5
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -382,7 +383,9 @@ def test_the_attributes_of_a_tile_query(tmp_path: Path, make_core: Make) -> None
     assert isinstance(tile.my_source, HDF5)
     assert tile.valid_source
     assert tile.preload_source["data-type"] == "uint16"
-    fine = core.make_tile_query(ask(path, BoundingBox.of_shape((1, 1, 1))), [0, 0, 0])
+    finest = ask(path, BoundingBox.of_shape((1, 1, 1)))
+    finest.update_source(core.update_query(finest))
+    fine = core.make_tile_query(finest, [0, 0, 0])
     assert np.array_equal(
         fine.tile, volume[:, : fine.tile.shape[1], : fine.tile.shape[2]][: fine.tile.shape[0]]
     )
@@ -405,6 +408,7 @@ def test_sections_that_are_repeated_take_no_more_memory_than_the_answer(tmp_path
     path = write(tmp_path / "v.h5", volume)
     query = DataQuery(path=path, z=5, depth=3, height=1, width=1 << 16, voxel_size=(4, 4, 4))
     query.resolution = 6
+    query.update_source(Volume.open(query.spec).keywords)
     assert query.volume.level(6).factor == (64, 64, 64)
     voxels = np.zeros(query.box.shape, np.uint8)
     tracemalloc.start()
