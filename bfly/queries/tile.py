@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.query import Query
 
@@ -73,11 +72,8 @@ class TileQuery(Query):
 
     @property
     def valid_source(self) -> bool:
-        """Whether a source can read the path."""
-        try:
-            return self.volume is not None
-        except SourceError:
-            return False
+        """Whether a source was found that reads the path."""
+        return self.data.known_volume is not None
 
     @property
     def tile(self) -> np.ndarray[Any, np.dtype[Any]]:
