@@ -9,7 +9,7 @@ import pytest
 
 from bfly.concurrency.admission import Abandoned, Admission, Later, Ticket, check_wanted, current
 from bfly.concurrency.budget import Budget
-from bfly.concurrency.workers import Flights, Workers
+from bfly.concurrency.workers import SingleFlight, Workers
 from bfly.errors import Busy
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_work_in_the_queue_is_dropped_once_it_is_abandoned(workers: Workers) -> 
 
 def test_waiting_for_a_flight_holds_no_thread(workers: Workers) -> None:
     async def main() -> None:
-        admission, flights = Admission(workers, Budget(1000)), Flights()
+        admission, flights = Admission(workers, Budget(1000)), SingleFlight()
         disk, cache = Disk(admission), {}
 
         def work() -> str:
@@ -119,7 +119,7 @@ def test_waiting_for_a_flight_holds_no_thread(workers: Workers) -> None:
 
 def test_a_flight_that_its_request_gave_up_is_made_by_another(workers: Workers) -> None:
     async def main() -> None:
-        admission, flights = Admission(workers, Budget(1000)), Flights()
+        admission, flights = Admission(workers, Budget(1000)), SingleFlight()
         begun, go = [], threading.Event()
 
         def read() -> str:
@@ -151,7 +151,7 @@ def test_a_flight_that_its_request_gave_up_is_made_by_another(workers: Workers) 
 
 
 def test_work_is_put_off_only_so_often(workers: Workers) -> None:
-    ticket, flights = Ticket(), Flights()
+    ticket, flights = Ticket(), SingleFlight()
     under_way: Future[int] = Future()
     flights._flying["tile"] = under_way
     for _ in range(16):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bfly.cutouts.prefetch import Ahead
+from bfly.cutouts.prefetch import Prefetcher
 from bfly.cutouts.tile_loader import Loader
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
@@ -45,10 +45,10 @@ def section(path: str, z: int, y: int = 0, x: int = 0, side: int = 128, **words:
 def look(core: Core, *queries: DataQuery) -> None:
     for query in queries:
         core.find_tiles(query)
-        core.ahead.note(query)
-    core.ahead.go_on()
-    if core.ahead.job:
-        core.ahead.job.result(30)
+        core.prefetcher.note(query)
+    core.prefetcher.go_on()
+    if core.prefetcher.job:
+        core.prefetcher.job.result(30)
 
 
 def cached(core: Core, path: str) -> set[tuple[int, ...]]:
@@ -86,25 +86,25 @@ def test_who_pans_finds_the_neighbours(core: Core, path: str) -> None:
 )
 def test_nothing_is_guessed_from(core: Core, path: str, queries: list[tuple[int, ...]]) -> None:
     look(core, *(section(path, *place) for place in queries))
-    assert core.ahead.job is None
+    assert core.prefetcher.job is None
 
 
 def test_nothing_is_guessed_beyond_the_volume(core: Core, path: str) -> None:
     look(core, section(path, 200), section(path, 201))
-    assert core.ahead.job is None
+    assert core.prefetcher.job is None
 
 
 def test_a_guess_takes_no_more_than_its_part_of_the_cache(make_core, path: str) -> None:
     core = make_core(cache=6 << 20)
     look(core, section(path, 10, side=256), section(path, 11, side=256))
-    assert core.ahead.job is None
+    assert core.prefetcher.job is None
 
 
 def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str) -> None:
     deep = [DataQuery(path=path, x=x, depth=256, height=256, width=128) for x in (0, 128)]
     coarse = [section(path, z, resolution=1) for z in (10, 11)]
     look(core, *deep, *coarse)
-    assert core.ahead.job is None
+    assert core.prefetcher.job is None
 
 
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
@@ -112,19 +112,19 @@ def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, m
 
     def interrupted(self, t_query):
         read.append(t_query.index)
-        core.ahead.hold()
+        core.prefetcher.hold()
         return stored(self, t_query)
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
-        core.ahead.note(query)
+        core.prefetcher.note(query)
     monkeypatch.setattr(Loader, "_stored", interrupted)
-    core.ahead.go_on()
-    core.ahead.job.result(30)
+    core.prefetcher.go_on()
+    core.prefetcher.job.result(30)
     assert read == [(1, 0, 0)]
     monkeypatch.undo()
-    core.ahead.go_on()
-    core.ahead.job.result(30)
+    core.prefetcher.go_on()
+    core.prefetcher.job.result(30)
     assert layer(1, range(2), range(2)) <= cached(core, path)
 
 
@@ -134,10 +134,10 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
-        core.ahead.note(query)
+        core.prefetcher.note(query)
     monkeypatch.setattr(Loader, "_stored", fail)
-    core.ahead.go_on()
-    assert core.ahead.job.result(30) is None
+    core.prefetcher.go_on()
+    assert core.prefetcher.job.result(30) is None
 
 
 def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
@@ -164,7 +164,7 @@ def test_chunks_that_are_sent_as_stored_are_not_followed(
     serve, make_tree, path: str, monkeypatch
 ) -> None:
     noted: list[BoundingBox] = []
-    monkeypatch.setattr(Ahead, "note", lambda _self, d_query: noted.append(d_query.box))
+    monkeypatch.setattr(Prefetcher, "note", lambda _self, d_query: noted.append(d_query.box))
     chunk = "/pre/exp::sam::dat/v/0/0-64_0-64_{}-{}"
     with serve(make_tree({"name": "v", "path": path})) as client:
         for coding, z in (("deflate", 0), ("identity", TILE)):

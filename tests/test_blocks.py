@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfly.cutouts.buffer_pool import KEPT, SMALLEST, Blocks
+from bfly.cutouts.buffer_pool import KEPT, SMALLEST, BufferPool
 
 SHAPE = (64, 256, 512)
 LABEL = np.dtype(np.uint64)
@@ -15,7 +15,7 @@ def address(array: np.ndarray) -> int:
 
 
 def test_the_memory_of_an_array_that_is_gone_is_used_again() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     array = blocks.empty(SHAPE, LABEL)
     assert (array.shape, array.dtype, array.flags.writeable) == (SHAPE, LABEL, True)
     before = address(array)
@@ -24,7 +24,7 @@ def test_the_memory_of_an_array_that_is_gone_is_used_again() -> None:
 
 
 def test_memory_is_not_lent_again_while_a_view_of_it_lives() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     array = blocks.empty(SHAPE, LABEL)
     array[...] = 7
     corner, buffer = array[1:3, 2:4].T.view(np.int64), memoryview(array[5])
@@ -37,7 +37,7 @@ def test_memory_is_not_lent_again_while_a_view_of_it_lives() -> None:
 
 
 def test_two_arrays_never_share_memory() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     arrays = [blocks.empty(SHAPE, LABEL) for _ in range(3)]
     del arrays[1]
     arrays.append(blocks.empty(SHAPE, LABEL))
@@ -48,7 +48,7 @@ def test_two_arrays_never_share_memory() -> None:
 
 
 def test_a_block_far_too_large_is_left_for_others() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     large = blocks.empty(SHAPE, LABEL)
     before = address(large)
     del large
@@ -56,7 +56,7 @@ def test_a_block_far_too_large_is_left_for_others() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     arrays = [blocks.empty(SHAPE, LABEL) for _ in range(4)]
     assert sum(array.nbytes for array in arrays) > KEPT
     arrays.clear()
@@ -64,7 +64,7 @@ def test_what_is_kept_is_bounded() -> None:
 
 
 def test_small_arrays_are_none_of_its_business() -> None:
-    blocks = Blocks()
+    blocks = BufferPool()
     array = blocks.empty((1, 1, SMALLEST - 1), np.dtype(np.uint8))
     assert array.nbytes == SMALLEST - 1
     del array

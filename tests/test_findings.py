@@ -68,10 +68,10 @@ def test_labels_of_a_whole_volume(
     assert core.find_unique(whole) == set(np.unique(coarse).tolist())
     assert whole.box.start == first
     assert whole.box.shape == coarse.shape
-    highest = core.findings.highest(LabelQuery("highest", whole=True, **words))
+    highest = core.label_stats.highest(LabelQuery("highest", whole=True, **words))
     assert highest == int(coarse.max())
     for label in np.unique(coarse).tolist():
-        box = core.findings.box(LabelQuery("box", label, whole=True, **words))
+        box = core.label_stats.box(LabelQuery("box", label, whole=True, **words))
         assert (list(box.start), list(box.stop)) == expected_box(coarse, label, first)
 
 
@@ -82,7 +82,7 @@ def test_labels_of_a_box(volume, path: str, make_core: Callable[..., Core]) -> N
     words = {"path": path, "offset": OFFSET, **box}
     assert core.find_unique(LabelQuery("unique", **words)) == set(np.unique(part).tolist())
     for label in np.unique(part).tolist():
-        found = core.findings.box(LabelQuery("box", label, **words))
+        found = core.label_stats.box(LabelQuery("box", label, **words))
         assert (list(found.start), list(found.stop)) == expected_box(part, label, (5, 20, 30))
 
 
@@ -90,7 +90,7 @@ def test_outside_there_is_only_0(path: str, make_core: Callable[..., Core]) -> N
     core = make_core()
     query = LabelQuery("unique", path=path, z=1000)
     assert core.find_unique(query) == {0}
-    assert core.findings.highest(LabelQuery("highest", path=path, z=1000)) == 0
+    assert core.label_stats.highest(LabelQuery("highest", path=path, z=1000)) == 0
     assert core.find_unique(DataQuery(path=path, z=-1, depth=2, height=70, width=90)) >= {0}
 
 
@@ -117,9 +117,9 @@ def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monke
     distinct = len(np.unique(volume))
     monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct)
     ids = IdsQuery(path=path, kind="segmentation", **box)
-    assert len(json.loads(core.findings.answer(ids))["ids"]) == distinct
+    assert len(json.loads(core.label_stats.answer(ids))["ids"]) == distinct
     monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct - 1)
     with pytest.raises(
         TooLarge, match=f"{distinct} values at resolution 0; at most {distinct - 1} are listed"
     ):
-        core.findings.answer(IdsQuery(path=path, kind="segmentation", **box))
+        core.label_stats.answer(IdsQuery(path=path, kind="segmentation", **box))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bfly.server.negotiation import accepted, preferred
-from bfly.server.response import MOST_PACKED, Answer
+from bfly.server.response import MOST_PACKED, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def volume() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def client(volume, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]:
-    path: Path = tmp_path_factory.mktemp("respond") / "seg.h5"
+    path: Path = tmp_path_factory.mktemp("send_response") / "seg.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("main", data=volume, chunks=(64, 64, 64))
     with serve(make_tree({"name": "seg", "path": str(path)})) as client:
@@ -120,9 +120,9 @@ def test_gzip_where_it_is_accepted(client, volume) -> None:
 
 def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
     body = bytes(100_000)
-    first = Answer.make(body, "application/json", codings=("gzip",))
+    first = Response.make(body, "application/json", codings=("gzip",))
     time.sleep(1.1)
-    second = Answer.make(body, "application/json", codings=("gzip",))
+    second = Response.make(body, "application/json", codings=("gzip",))
     assert (b"content-encoding", b"gzip") in first.headers
     assert first.etag == second.etag
     assert bytes(first.body) == bytes(second.body)
@@ -130,7 +130,7 @@ def test_the_etag_of_a_packed_answer_does_not_depend_on_the_time() -> None:
 
 def test_a_body_is_packed_only_where_that_takes_little_memory() -> None:
     made = [
-        Answer.make(bytes(size), "application/octet-stream", codings=("gzip",))
+        Response.make(bytes(size), "application/octet-stream", codings=("gzip",))
         for size in (MOST_PACKED, MOST_PACKED + 1)
     ]
     assert [len(answer.body) < 1 << 20 for answer in made] == [True, False]

@@ -124,7 +124,7 @@ def test_many_clients_that_are_slow_hold_little(client, make_core, monkeypatch) 
     def begin() -> int:
         query = DataQuery(path=whole.json()["path"], format="raw", **box)
         query.update_source(core.update_query(query))
-        begun.append(core.slabs.streamed(query).parts(0))
+        begun.append(core.streams.streamed(query).parts(0))
         return len(next(begun[-1]))
 
     held = [begin() for _ in range(40)]
@@ -202,7 +202,7 @@ def test_a_section_of_any_plane_is_streamed(client, make_core, monkeypatch, plan
     box = {"depth": depth, "height": height, "width": width}
     query = SliceQuery(plane, path=whole.json()["path"], format=file, view="colormap", **box)
     query.update_source(core.update_query(query))
-    streamed = b"".join(map(bytes, core.slabs.streamed(query).parts(0)))
+    streamed = b"".join(map(bytes, core.streams.streamed(query).parts(0)))
     decode = DECODED[file]
     np.testing.assert_array_equal(decode(streamed), decode(core.get_data(query)))
 
@@ -323,7 +323,7 @@ def test_a_changed_file_is_not_mixed_with_what_it_was(tmp_path, make_core) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "WHOLE", 0)
         patch.setattr(module, "SLAB", 50_000)
-        parts = core.slabs.streamed(query).parts(0)
+        parts = core.streams.streamed(query).parts(0)
         assert bytes(next(parts)) == bytes([1]) * 16 * 3000
         query.volume.current = False
         with pytest.raises(Exception, match="changed on disk while it was sent"):
@@ -344,7 +344,7 @@ def test_nothing_is_read_for_a_client_that_is_gone(serve, make_tree, tmp_path, m
 
     monkeypatch.setattr(Tiles, "fill", counted)
     ended = threading.Event()
-    voxels_of = module.Slabs._voxels
+    voxels_of = module.CutoutStreams._voxels
 
     def watched(self, d_query, start):
         try:
@@ -352,7 +352,7 @@ def test_nothing_is_read_for_a_client_that_is_gone(serve, make_tree, tmp_path, m
         finally:
             ended.set()
 
-    monkeypatch.setattr(module.Slabs, "_voxels", watched)
+    monkeypatch.setattr(module.CutoutStreams, "_voxels", watched)
     with serve(make_tree({"name": "v", "path": str(path)})) as client:
         address = url("v", BoundingBox((0, 0, 0), (depth, 500, 500)))
         with socket.create_connection((client.base_url.host, client.base_url.port)) as sock:

@@ -1,15 +1,15 @@
-"""Turns: short pieces of work one after the other, and nobody waits for a long one."""
+"""BriefLock: short pieces of work one after the other, and nobody waits for a long one."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from bfly.concurrency.workers import Turns
+from bfly.concurrency.workers import BriefLock
 
 
 def test_one_after_the_other() -> None:
-    turns, inside, most = Turns(), 0, 0
+    turns, inside, most = BriefLock(), 0, 0
 
     def work(_: int) -> None:
         nonlocal inside, most
@@ -24,7 +24,7 @@ def test_one_after_the_other() -> None:
 
 
 def test_a_long_piece_holds_nobody_up() -> None:
-    turns, begun, end = Turns(), threading.Event(), threading.Event()
+    turns, begun, end = BriefLock(), threading.Event(), threading.Event()
 
     def long() -> None:
         with turns.turn():
@@ -44,7 +44,7 @@ def test_a_long_piece_holds_nobody_up() -> None:
 
 
 def test_a_piece_that_fails_ends_its_turn() -> None:
-    turns = Turns()
+    turns = BriefLock()
     for _ in range(2):
         try:
             with turns.turn():

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from bfly.concurrency.workers import Flights, Workers
+from bfly.concurrency.workers import SingleFlight, Workers
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 4])
@@ -86,7 +86,7 @@ def test_helpers_come_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_work_that_is_under_way_is_not_begun_again() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     begun, go = [], threading.Event()
 
     def work() -> int:
@@ -109,7 +109,7 @@ def test_work_that_is_under_way_is_not_begun_again() -> None:
 
 
 def test_an_error_reaches_all_who_wait() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     with pytest.raises(KeyError):
         flights.run("a", lambda: {}["x"])
     assert flights.run("a", lambda: 1) == 1
@@ -118,7 +118,7 @@ def test_an_error_reaches_all_who_wait() -> None:
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_what_work_writes_to_goes_with_it_before_any_collection(parallel: int, fails: bool) -> None:
-    workers, flights = Workers(parallel), Flights[None]()
+    workers, flights = Workers(parallel), SingleFlight[None]()
 
     def read() -> weakref.ref[object]:
         voxels = np.zeros(1000)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
 
-__all__ = ["Edits"]
+__all__ = ["EditsCommand"]
 
 SHOWN = 8
 """How many lists of an operation are printed."""
 
 
-class Edits(Command):
+class EditsCommand(Command):
     """Imports, exports, and prints the edits of a channel."""
 
     description = """\

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from bfly.config.tree import Channel
     from bfly.jobs.pyramid import Filled, Piece, Task
 
-__all__ = ["Pyramid"]
+__all__ = ["PyramidCommand"]
 
 AHEAD = 4
 """How many pieces each worker is given before it is done with the first."""
 
 
-class Pyramid(Command):
+class PyramidCommand(Command):
     """Fills the pyramid store on Dask."""
 
     description = """\

@@ -41,7 +41,7 @@ waits in its thread, so that it is done in the end even if the cache keeps nothi
 _local = threading.local()
 
 
-class Pool(Protocol):
+class ThreadPool(Protocol):
     """Threads, and how many there are."""
 
     @property
@@ -173,13 +173,13 @@ class Admission:
 
     Parameters
     ----------
-    pool : Pool
+    pool : ThreadPool
         The threads.
     budget : Budget
         The memory that all work may use.
     """
 
-    def __init__(self, pool: Pool, budget: Budget) -> None:
+    def __init__(self, pool: ThreadPool, budget: Budget) -> None:
         self._pool = pool
         self._budget = budget
         self._running: Counter[str] = Counter()

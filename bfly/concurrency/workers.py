@@ -16,7 +16,7 @@ from bfly.concurrency.admission import Abandoned, Later, check_wanted, current
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Flights", "Turns", "Workers"]
+__all__ = ["SingleFlight", "BriefLock", "Workers"]
 
 T = TypeVar("T")
 
@@ -162,7 +162,7 @@ def _stand_back(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-class Turns:
+class BriefLock:
     """Lets short pieces of work come one after the other.
 
     Threads that look into a database pass the interpreter's lock to and fro at every row; eight
@@ -183,7 +183,7 @@ class Turns:
                 self._lock.release()
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Single flight: calls with the same key at the same time share one execution.
 
     A request that may be suspended (see `Ticket`) does not wait in its thread: it is done again

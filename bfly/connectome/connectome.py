@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.concurrency.workers import Turns
+from bfly.concurrency.workers import BriefLock
 from bfly.connectome.edited_tables import Merged
 from bfly.databases.engine import Engine
 from bfly.errors import Absent, BadRequest
@@ -50,7 +50,7 @@ class Connectome:
         self._db = db
         self._edits = edits
         self._cache = cache
-        self._turns = Turns()
+        self._turns = BriefLock()
 
     def turn(self) -> AbstractContextManager[None]:
         """Wait for short questions of others, where the database is in this process."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.databases.reader import Ids
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
     from bfly.geometry import BoundingBox
     from bfly.tables.columns import Columns, Ranges
 
@@ -38,11 +38,11 @@ class Merged(Features):
         Knows supervoxels.
     channel : str
         The path of the channel whose edits these are.
-    state : State
+    state : EditState
         What became of the supervoxels.
     """
 
-    def __init__(self, engine: Features, channel: str, state: State) -> None:
+    def __init__(self, engine: Features, channel: str, state: EditState) -> None:
         self.RUNTIME = engine.RUNTIME
         self._engine, self._channel, self._state = engine, channel, state
 

@@ -20,13 +20,13 @@ from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
 from bfly.core.edit_answers import EditAnswers
-from bfly.cutouts.assemble import Tiles
+from bfly.cutouts.assemble import Assembler
 from bfly.cutouts.channels import Channels
-from bfly.cutouts.label_stats import Findings
+from bfly.cutouts.label_stats import LabelStats
 from bfly.cutouts.passthrough import passed
 from bfly.cutouts.plan import tile_of
-from bfly.cutouts.prefetch import Ahead
-from bfly.cutouts.stream import WHOLE, Slabs
+from bfly.cutouts.prefetch import Prefetcher
+from bfly.cutouts.stream import WHOLE, CutoutStreams
 from bfly.databases.edit_logs import opened_log
 from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
@@ -85,11 +85,11 @@ class Core:
         Answers requests about neurons and synapses.
     annotations : Annotations
         Answers requests for synapses as annotations.
-    findings : Findings
+    findings : LabelStats
         Answers requests for facts about labels.
-    slabs : Slabs
+    slabs : CutoutStreams
         Streams large cutouts.
-    ahead : Ahead
+    ahead : Prefetcher
         Reads what may be asked for next.
     background : Workers
         For work that no client waits for at once: streams, facts about labels, and prefetching.
@@ -112,14 +112,14 @@ class Core:
         self.background = Workers(niceness=NICENESS)
         self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
-        self._tiles = Tiles(self._cache, self._workers, self.background, limit)
-        self.findings = Findings(self._channels, self._tiles)
+        self._tiles = Assembler(self._cache, self._workers, self.background, limit)
+        self.label_stats = LabelStats(self._channels, self._tiles)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)
         self.in_background = Admission(self.background, streams)
-        self.slabs = Slabs(self._channels, self._tiles, streams)
-        self.ahead = Ahead(self._tiles.loader, self.background, self._cache._max_memory)
+        self.streams = CutoutStreams(self._channels, self._tiles, streams)
+        self.prefetcher = Prefetcher(self._tiles.loader, self.background, self._cache._max_memory)
         self._edited = EditAnswers(self.edits, self._tiles, limit)
 
     def recall(self, key: str) -> Any:
@@ -333,7 +333,7 @@ class Core:
         set
             Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
         """
-        return self.findings.unique(d_query)
+        return self.label_stats.unique(d_query)
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
         """Load the wanted part of a tile from the cache or from disk.

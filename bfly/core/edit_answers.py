@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.cutouts.label_stats import unique
-from bfly.edits.message import Save, told
+from bfly.edits.message import Save, to_message
 from bfly.errors import BadRequest, DatabaseError
 from bfly.queries.data import DataQuery
 from bfly.queries.query import Query
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.cutouts.assemble import Tiles
+    from bfly.cutouts.assemble import Assembler
     from bfly.edits.edits import Edits
     from bfly.queries.info import InfoQuery
     from bfly.volumes.volume import Volume
@@ -37,14 +37,14 @@ class EditAnswers:
     ----------
     edits : Edits
         Of all channels.
-    tiles : Tiles
+    tiles : Assembler
         Read volumes.
     limit : int
         Bytes of the largest volume that is read through to see which labels it has. Of a larger
         one any id is taken that its voxels can hold.
     """
 
-    def __init__(self, edits: Edits, tiles: Tiles, limit: int) -> None:
+    def __init__(self, edits: Edits, tiles: Assembler, limit: int) -> None:
         self._edits, self._tiles, self._limit = edits, tiles, limit
         self._labels: weakref.WeakKeyDictionary[Volume, Ids] = weakref.WeakKeyDictionary()
         self._reading = threading.Lock()
@@ -72,7 +72,7 @@ class EditAnswers:
         except (BadRequest, DatabaseError) as error:
             i_query.error = str(error)
         try:
-            i_query.merge, i_query.split = told(i_query.state)
+            i_query.merge, i_query.split = to_message(i_query.state)
         except BadRequest as error:
             i_query.error = i_query.error or str(error)
         return i_query.dump

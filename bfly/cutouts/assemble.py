@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bfly.cutouts.buffer_pool import Blocks
+from bfly.cutouts.buffer_pool import BufferPool
 from bfly.cutouts.plan import check_size, parts_of, shares, tile_of, tiles_of
-from bfly.cutouts.tile_loader import Loader, merges
+from bfly.cutouts.tile_loader import TileLoader, applied_edits
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
 from bfly.metrics import TILES_READ
 from bfly.volumes.level import LARGEST_STEP
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Tiles"]
+__all__ = ["Assembler"]
 
 SCAN = 1 / 128
 """A cutout of more than this part of the cache is read past it: who copies a volume must not
@@ -35,7 +35,7 @@ LISTED = 1 << 10
 """How many tiles are listed at once where all voxels of a volume, however large, are looked at."""
 
 
-class Tiles:
+class Assembler:
     """Gives the voxels of queries that know their source.
 
     Parameters
@@ -49,9 +49,9 @@ class Tiles:
 
     Attributes
     ----------
-    loader : Loader
+    loader : TileLoader
         Loads single tiles.
-    blocks : Blocks
+    blocks : BufferPool
         Memory for large cutouts.
     """
 
@@ -60,8 +60,8 @@ class Tiles:
         self._workers = workers
         self._background = background
         self._limit = limit
-        self.loader = Loader(cache, lambda part: self._gather(part, max(limit, LARGEST_STEP)))
-        self.blocks = Blocks()
+        self.loader = TileLoader(cache, lambda part: self._gather(part, max(limit, LARGEST_STEP)))
+        self.blocks = BufferPool()
 
     def check_size(self, d_query: DataQuery) -> None:
         """Raise `TooLarge` if a request takes more memory than is allowed."""
@@ -108,7 +108,7 @@ class Tiles:
         tile. The box counts from the channel's first voxel.
         """
         volume, mip = d_query.volume, d_query.resolution
-        if volume.level(mip).stored != mip or merges(d_query):
+        if volume.level(mip).stored != mip or applied_edits(d_query):
             return False
         return volume.source.reads_at_once(mip, box)
 
@@ -198,7 +198,7 @@ class Tiles:
         if some_cached or (box != whole and not partly):
             return False
         place = box.shift(level.origin).relative_to(d_query.box.start).slices
-        if target is not None and level.stored == mip and not merges(d_query):
+        if target is not None and level.stored == mip and not applied_edits(d_query):
             TILES_READ.inc()
             volume.source.read_into(mip, box, target[place])
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Blocks"]
+__all__ = ["BufferPool"]
 
 SMALLEST = 4 << 20
 """Bytes: the allocator keeps smaller pieces itself."""
@@ -27,7 +27,7 @@ KEPT = 128 << 20
 """Bytes: 256³ labels of 64 bits. What is free beyond them goes back to the system."""
 
 
-class Blocks:
+class BufferPool:
     """Lends memory to arrays; it comes back by itself when the last view of the array is gone."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bfly.concurrency.workers import Flights
+from bfly.concurrency.workers import SingleFlight
 from bfly.errors import SourceChanged
 from bfly.volumes.pyramid_store import pyramids_of
 from bfly.volumes.volume import Volume
@@ -48,7 +48,7 @@ class Channels:
         self._files = files
         self._edits = edits
         self._pyramids = pyramids_of(runtime)
-        self._opening: Flights[dict[str, Any]] = Flights()
+        self._opening: SingleFlight[dict[str, Any]] = SingleFlight()
 
     def keywords(self, query: Query) -> dict[str, Any]:
         """Give what a query has to know of its source; see `Core.update_query`."""

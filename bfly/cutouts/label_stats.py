@@ -14,7 +14,7 @@ from bfly.geometry import BoundingBox, zyx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.cutouts.assemble import Tiles
+    from bfly.cutouts.assemble import Assembler
     from bfly.cutouts.channels import Channels
     from bfly.cutouts.plan import Slices
     from bfly.queries.data import DataQuery
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Values = np.ndarray[Any, np.dtype[Any]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Findings", "box_of", "check_work", "highest", "unique"]
+__all__ = ["LabelStats", "box_of", "check_work", "highest", "unique"]
 
 
 MOST_VALUES = 1 << 20
@@ -36,18 +36,18 @@ MOST = 16 << 30
 """Bytes of stored voxels that one request may have read: a minute's work for a core or two."""
 
 
-class Findings:
+class LabelStats:
     """Finds facts about requests that need not know their source, nor fit ``max-cutout-size``.
 
     Parameters
     ----------
     channels : Channels
         Tell a request what its source is like.
-    tiles : Tiles
+    tiles : Assembler
         Show it its voxels.
     """
 
-    def __init__(self, channels: Channels, tiles: Tiles) -> None:
+    def __init__(self, channels: Channels, tiles: Assembler) -> None:
         self._channels = channels
         self._tiles = tiles
 
@@ -118,7 +118,7 @@ def check_work(d_query: DataQuery) -> None:
         )
 
 
-def unique(tiles: Tiles, d_query: DataQuery) -> Values:
+def unique(tiles: Assembler, d_query: DataQuery) -> Values:
     """Find the values that occur in a request; 0 is one if a part lies outside the volume.
 
     Returns
@@ -145,7 +145,7 @@ def unique(tiles: Tiles, d_query: DataQuery) -> Values:
     return np.unique(np.concatenate(found))
 
 
-def highest(tiles: Tiles, d_query: DataQuery) -> int:
+def highest(tiles: Assembler, d_query: DataQuery) -> int:
     """Find the highest label in a request; 0 if all of it lies outside the volume."""
     found = 0
     lock = threading.Lock()
@@ -160,7 +160,7 @@ def highest(tiles: Tiles, d_query: DataQuery) -> int:
     return found
 
 
-def box_of(tiles: Tiles, d_query: DataQuery, label: int) -> BoundingBox | None:
+def box_of(tiles: Assembler, d_query: DataQuery, label: int) -> BoundingBox | None:
     """Find the smallest box around a label in a request; None where it does not occur."""
     found: BoundingBox | None = None
     lock = threading.Lock()

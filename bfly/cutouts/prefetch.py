@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bfly.concurrency.workers import Workers
-    from bfly.cutouts.tile_loader import Loader
+    from bfly.cutouts.tile_loader import TileLoader
     from bfly.geometry import BoundingBox
     from bfly.queries.data import DataQuery
 
-__all__ = ["Ahead"]
+__all__ = ["Prefetcher"]
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ FOLLOWED = 4096
 """How many requests are remembered, to see where the next one goes, and how many guesses."""
 
 
-class Ahead:
+class Prefetcher:
     """Guesses from the requests that were answered which tiles are asked for next.
 
     Parameters
     ----------
-    loader : Loader
+    loader : TileLoader
         Reads and keeps the tiles.
     workers : Workers
         Those of the background.
@@ -57,7 +57,7 @@ class Ahead:
         The work on the guesses, once there was any.
     """
 
-    def __init__(self, loader: Loader, workers: Workers, memory: int) -> None:
+    def __init__(self, loader: TileLoader, workers: Workers, memory: int) -> None:
         self._loader = loader
         self._workers = workers
         self._most = int(memory * PART)

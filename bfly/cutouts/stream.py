@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bfly.concurrency.budget import Budget
-    from bfly.cutouts.assemble import Tiles
+    from bfly.cutouts.assemble import Assembler
     from bfly.cutouts.channels import Channels
     from bfly.cutouts.streamed import Part
     from bfly.queries.data import DataQuery
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["SLAB", "WHOLE", "Slabs", "slabs"]
+__all__ = ["SLAB", "WHOLE", "CutoutStreams", "slabs"]
 
 WHOLE = 32 << 20
 """Bytes of voxels up to which a cutout is put together as a whole, and then kept as an answer."""
@@ -44,20 +44,20 @@ STREAMS = 8
 """So many of the largest slabs fit into the memory for streams."""
 
 
-class Slabs:
+class CutoutStreams:
     """Streams cutouts.
 
     Parameters
     ----------
     channels : Channels
         Tell a request what its source is like.
-    tiles : Tiles
+    tiles : Assembler
         Read its voxels.
     budget : Budget
         The memory of all streams together.
     """
 
-    def __init__(self, channels: Channels, tiles: Tiles, budget: Budget) -> None:
+    def __init__(self, channels: Channels, tiles: Assembler, budget: Budget) -> None:
         self._channels = channels
         self._tiles = tiles
         self._budget = budget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bfly.concurrency.workers import Flights
+from bfly.concurrency.workers import SingleFlight
 from bfly.cutouts.plan import tile_of, tiles_of
 from bfly.edits.relabelled import Relabelled
 from bfly.errors import NotAllowed, SourceChanged, SourceError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
     from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
     from bfly.queries.tile import TileQuery
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Loader", "merges"]
+__all__ = ["TileLoader", "applied_edits"]
 
 SEGMENTS = "/segments"
 """What follows the key of a tile in that of its voxels as segments."""
 
 
-class Loader:
+class TileLoader:
     """Loads tiles for queries that know their source.
 
     Parameters
@@ -44,7 +44,7 @@ class Loader:
     def __init__(self, cache: Cache, finer: Callable[[DataQuery], Voxels]) -> None:
         self._cache = cache
         self._finer = finer
-        self._reading: Flights[dict[Zyx, Voxels]] = Flights()
+        self._reading: SingleFlight[dict[Zyx, Voxels]] = SingleFlight()
 
     def load(self, t_query: TileQuery, held: dict[Zyx, Voxels] | None = None) -> Voxels:
         """Return the wanted part of a tile, read-only, cut off at the volume's end.
@@ -59,7 +59,7 @@ class Loader:
         """
         held = {} if held is None else held
         try:
-            state = merges(t_query)
+            state = applied_edits(t_query)
             tile = self._segments(t_query, state, held) if state else self._stored(t_query, held)
         except SourceChanged:
             raise
@@ -97,7 +97,7 @@ class Loader:
         """
         keys = d_query.volume.tile_keys(d_query.resolution, tiles)
         stored: list[Any] = self._cache.get_many(keys)
-        state = merges(d_query)
+        state = applied_edits(d_query)
         if state is None:
             return stored
         known: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
@@ -116,7 +116,7 @@ class Loader:
         box : BoundingBox
             Any box of the mip, counted from the channel's first voxel.
         """
-        voxels, state = self._read_box(d_query, box), merges(d_query)
+        voxels, state = self._read_box(d_query, box), applied_edits(d_query)
         edited = Relabelled(voxels, state).voxels if state else None
         return voxels if edited is None else edited
 
@@ -132,7 +132,7 @@ class Loader:
             tile = held[t_query.index]
         return tile
 
-    def _segments(self, t_query: TileQuery, state: State, held: dict[Zyx, Voxels]) -> Voxels:
+    def _segments(self, t_query: TileQuery, state: EditState, held: dict[Zyx, Voxels]) -> Voxels:
         """Give a tile as the segments of a state, which are kept beside the tile as stored."""
         key = t_query.key + SEGMENTS
         known: Relabelled = self._cache.get(key)
@@ -180,7 +180,7 @@ class Loader:
         return voxels
 
 
-def merges(query: Query) -> State | None:
+def applied_edits(query: Query) -> EditState | None:
     """Give the state of the edits that are asked for, where it changes labels at all."""
     return query.state if query.state and query.state.count else None
 

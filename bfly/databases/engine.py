@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from bfly.databases.database import as_rows
 from bfly.databases.features import Features
-from bfly.databases.store import Store
+from bfly.databases.store import PackStore
 from bfly.errors import NotAllowed
 from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
@@ -28,7 +28,7 @@ __all__ = ["Engine"]
 log = logging.getLogger(__name__)
 
 
-class Engine(Features, Store):
+class Engine(Features, PackStore):
     """Base of the engines; the arguments are those of `Database`.
 
     The documented calls take the path of a channel or of a dataset.

@@ -23,7 +23,7 @@ from bfly.databases.packed.database import (
     table_name,
 )
 from bfly.databases.postgres_edits import PostgresLog
-from bfly.databases.postgres_server import EDITS, Server
+from bfly.databases.postgres_server import EDITS, PostgresServer
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Postgres(PackedDatabase):
     waits = True
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
-        self._server = Server(path, _runtime.DB.PORT.VALUE)
-        self._edits = Server(path, _runtime.DB.PORT.VALUE, EDITS)
+        self._server = PostgresServer(path, _runtime.DB.PORT.VALUE)
+        self._edits = PostgresServer(path, _runtime.DB.PORT.VALUE, EDITS)
         super().__init__(str(self._server), _runtime)
         # Whoever may not make a schema, or a table, can use what is there.
         if self._server.ask("select to_regclass('bfly.sets')") == [(None,)]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-__all__ = ["WAIT", "Limits", "Pool"]
+__all__ = ["WAIT", "Limits", "ConnectionPool"]
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Session(psycopg.Connection["Row"]):
             return result
 
 
-class Pool:
+class ConnectionPool:
     """Connections that wait to be used again.
 
     Unlike psycopg's own pool it connects in the thread that asks, so that this one is told at

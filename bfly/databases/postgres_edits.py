@@ -12,7 +12,7 @@ from bfly.edits.sql_log import SqlLog
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from bfly.databases.postgres_server import Server
+    from bfly.databases.postgres_server import PostgresServer
 
 __all__ = ["PostgresLog"]
 
@@ -22,13 +22,13 @@ class PostgresLog(SqlLog):
 
     Parameters
     ----------
-    server : Server
+    server : PostgresServer
         Where the database is.
     """
 
     schema: ClassVar[str] = "bfly."
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         super().__init__()
         self._server = server
         self._listening: psycopg.Connection[Any] | None = None

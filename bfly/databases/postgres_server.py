@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from typing_extensions import override
 
-from bfly.databases.postgres_connections import WAIT, Limits, Pool
+from bfly.databases.postgres_connections import WAIT, ConnectionPool, Limits
 from bfly.databases.postgres_pulse import Pulse
 from bfly.errors import DatabaseError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-__all__ = ["EDITS", "TABLES", "Server", "Use"]
+__all__ = ["EDITS", "TABLES", "PostgresServer", "Use"]
 
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 """Seconds, seconds and number of the probes by which TCP notices that a peer is gone."""
@@ -73,7 +73,7 @@ that waits longer than 20 s gets an error. A page of the log may be 100 MB of im
 import of a large table computes for minutes between two statements."""
 
 
-class Server:
+class PostgresServer:
     """Connections to one database on a PostgreSQL server, for any number of threads.
 
     All methods raise `DatabaseError` when the server cannot be reached, or refuses; after a
@@ -98,8 +98,8 @@ class Server:
         self._writing = threading.Lock()
         where = make_conninfo("", **given)
         pulse = Pulse(where)
-        self._questions = Pool(where, use.asking, use.questions, pulse)
-        self._changes = Pool(where, use.writing, use.changes, pulse)
+        self._questions = ConnectionPool(where, use.asking, use.questions, pulse)
+        self._changes = ConnectionPool(where, use.writing, use.changes, pulse)
 
     def connect(self) -> Connection[Row]:
         """Return a connection to keep, in autocommit mode."""

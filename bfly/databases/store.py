@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     Progress = Callable[[float], None]
 
-__all__ = ["Store", "amended", "numbered"]
+__all__ = ["PackStore", "amended", "numbered"]
 
 
-class Store(Reader, Database):
+class PackStore(Reader, Database):
     """Keeps, for each dataset, a table of synapses and a table of neurons.
 
     The abstract methods are given the path of a dataset, and may be called from any thread.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["TILE", "Sample", "samples_of"]
+__all__ = ["TILE", "VoxelSample", "samples_of"]
 
 TILE = (1, 512, 512)
 """Voxels (z, y, x) of a tile, as a viewer asks for it."""
@@ -34,7 +34,7 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
-class Sample:
+class VoxelSample:
     """A tile that was read, or could not be.
 
     Parameters
@@ -52,12 +52,12 @@ class Sample:
     error: str = ""
 
 
-def samples_of(source: Datasource) -> list[Sample]:
+def samples_of(source: Datasource) -> list[VoxelSample]:
     """Read tiles of the finest mip, the same ones whenever it is asked."""
     shape = source.scales[0].shape
     tile = zyx(map(min, TILE, shape))
     room = zyx(n - t for n, t in zip(shape, tile, strict=True))
-    found: list[Sample] = []
+    found: list[VoxelSample] = []
     end = time.monotonic() + PATIENCE
     for start in _places(room):
         found.append(_read(source, BoundingBox.of_shape(tile, start)))
@@ -75,16 +75,16 @@ def _places(room: Zyx) -> Iterator[Zyx]:
     return chain([(0, 0, 0), room, middle], drawn)
 
 
-def _read(source: Datasource, box: BoundingBox) -> Sample:
+def _read(source: Datasource, box: BoundingBox) -> VoxelSample:
     start = time.perf_counter()
     try:
         voxels = source.read(0, box)
     except (SourceError, NotAllowed) as error:
-        return Sample(time.perf_counter() - start, None, str(error))
-    return Sample(time.perf_counter() - start, voxels)
+        return VoxelSample(time.perf_counter() - start, None, str(error))
+    return VoxelSample(time.perf_counter() - start, voxels)
 
 
-def _all_alike(samples: list[Sample]) -> bool:
+def _all_alike(samples: list[VoxelSample]) -> bool:
     """Tell whether all voxels that could be read are the same."""
     values = [sample.voxels for sample in samples if sample.voxels is not None]
     return all((voxels == values[0].flat[0]).all() for voxels in values)

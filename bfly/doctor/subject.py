@@ -11,7 +11,7 @@ import numpy as np
 from bfly.doctor.sample import samples_of
 
 if TYPE_CHECKING:
-    from bfly.doctor.sample import Sample
+    from bfly.doctor.sample import VoxelSample
     from bfly.sources.source import Datasource
     from bfly.volumes.volume import Volume
 
@@ -42,7 +42,7 @@ class Subject:
         return self.volume.source
 
     @cached_property
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[VoxelSample]:
         """The tiles that are looked at (see `samples_of`), read when first asked for."""
         return samples_of(self.source)
 

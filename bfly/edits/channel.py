@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
 
 __all__ = ["ChannelEdits"]
 
@@ -59,7 +59,7 @@ class ChannelEdits:
         self._keeper: threading.Thread | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> EditState:
         """The latest state that this process has heard of."""
         return self._state
 
@@ -68,7 +68,7 @@ class ChannelEdits:
         """The memory that the segments take, room to grow included."""
         return self._replay.forest.nbytes
 
-    def at(self, position: int) -> State:
+    def at(self, position: int) -> EditState:
         """Give the state after any operation, rebuilt from the log.
 
         Raises
@@ -104,7 +104,7 @@ class ChannelEdits:
             finally:
                 self._publish()
 
-    def append(self, operations: Callable[[State], Iterable[Operation]]) -> State:
+    def append(self, operations: Callable[[EditState], Iterable[Operation]]) -> EditState:
         """Append operations, which are durable and seen by all when it returns.
 
         Parameters
@@ -115,7 +115,7 @@ class ChannelEdits:
 
         Returns
         -------
-        State
+        EditState
             After them.
 
         Raises
@@ -146,7 +146,7 @@ class ChannelEdits:
         for listener in list(self._listeners):
             listener()
 
-    def _keep(self, state: State) -> None:
+    def _keep(self, state: EditState) -> None:
         """Keep a snapshot now and then, while others go on."""
         since = state.position - self._snapshot
         if (
@@ -165,7 +165,7 @@ class ChannelEdits:
             return
         self._snapshot, self._keeper = state.position, keeper
 
-    def _keep_now(self, state: State) -> None:
+    def _keep_now(self, state: EditState) -> None:
         try:
             none = np.empty(0, np.uint64)
             parts = operations_of(*state.table(), none, state.position, splits=state.splits)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
 
     Ids = NDArray[np.uint64]
 
@@ -25,7 +25,7 @@ ROWS = 1 << 16
 """Rows of one operation."""
 
 
-def checked(supervoxels: Ids, segments: Ids, state: State) -> tuple[Ids, Ids]:
+def checked(supervoxels: Ids, segments: Ids, state: EditState) -> tuple[Ids, Ids]:
     """Give a table sorted by segment, each row once, that can be joined to a state.
 
     A segment that the state has by the same name is the same segment, whose supervoxels need not
@@ -35,7 +35,7 @@ def checked(supervoxels: Ids, segments: Ids, state: State) -> tuple[Ids, Ids]:
     ----------
     supervoxels, segments : numpy.ndarray
         The rows (uint64).
-    state : State
+    state : EditState
         What the table is added to.
 
     Raises
@@ -72,13 +72,13 @@ def _check_one(ids: Ids, segments: Ids, message: str) -> None:
         raise BadRequest(f"{message.format(ids[two[0]])}: {first} and {second}.")
 
 
-def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[State], list[Operation]]:
+def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[EditState], list[Operation]]:
     """Give what makes the operations that add a table to a state; see `checked`.
 
     There are none if the state has all of it.
     """
 
-    def operations(state: State) -> list[Operation]:
+    def operations(state: EditState) -> list[Operation]:
         rows, names = checked(supervoxels, segments, state)
         was = state.segments(rows)
         if (state.knows(rows) & (was == names)).all():

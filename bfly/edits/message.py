@@ -1,4 +1,4 @@
-"""What clients say and are told: the documented messages, read, written and made operations."""
+"""The documented messages of edits: from a client's to operations, from a state to a message."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bfly.validation import whole_number
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
 
-__all__ = ["MOST_TOLD", "Save", "told"]
+__all__ = ["MOST_TOLD", "Save", "to_message"]
 
 MOST_TOLD = 250_000
 """The most supervoxels in a message with the state, which then has about 5 MB."""
@@ -66,12 +66,12 @@ class Save:
             *(Split.parse(text).supervoxel for text in self.split),
         }
 
-    def operations(self, state: State, who: str, base: int | None) -> Iterator[Operation]:
+    def operations(self, state: EditState, who: str, base: int | None) -> Iterator[Operation]:
         """Give what is new of it, as operations that follow a state.
 
         Parameters
         ----------
-        state : State
+        state : EditState
             The latest.
         who, base
             Of the `Operation`; the base is that state where nobody said which they have seen.
@@ -103,7 +103,7 @@ class Save:
             )
 
 
-def told(state: State) -> tuple[list[list[str]], list[str]]:
+def to_message(state: EditState) -> tuple[list[list[str]], list[str]]:
     """Give a state as documented: the lists of all segments that were edited, and the splits.
 
     A list begins with the name of its segment.
@@ -138,7 +138,7 @@ def _id(value: Any) -> int:
     return whole_number("id", value, 1, 2**64 - 1)
 
 
-def _is_done(state: State, ids: tuple[int, ...]) -> bool:
+def _is_done(state: EditState, ids: tuple[int, ...]) -> bool:
     """Tell whether the segments of a list are one of the wanted name already."""
     segments = state.segments(np.array(ids, np.uint64))
     return len(ids) == 1 or bool((segments == np.uint64(ids[0])).all())

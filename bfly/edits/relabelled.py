@@ -10,7 +10,7 @@ import numpy as np
 from bfly.errors import SourceError
 
 if TYPE_CHECKING:
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -24,7 +24,7 @@ class Relabelled:
     ----------
     voxels : numpy.ndarray
         Supervoxels; not written to.
-    state : State
+    state : EditState
         What became of them.
 
     Attributes
@@ -38,7 +38,7 @@ class Relabelled:
         A name of a segment is larger than the voxels can hold.
     """
 
-    def __init__(self, voxels: Voxels, state: State) -> None:
+    def __init__(self, voxels: Voxels, state: EditState) -> None:
         flat = voxels.ravel()
         # Labels come in runs along x, of which one voxel each is enough.
         begins = np.ones(flat.size, bool)
@@ -60,7 +60,7 @@ class Relabelled:
         self.voxels = np.repeat(segments, lengths).reshape(voxels.shape)
         self.voxels.flags.writeable = False
 
-    def is_of(self, state: State) -> bool:
+    def is_of(self, state: EditState) -> bool:
         """Tell whether it is that of a state of the same channel, too: most edits are elsewhere."""
         if self._position != state.position:
             if not np.array_equal(state.segments(self._supervoxels), self._segments):

@@ -9,7 +9,7 @@ import numpy as np
 from bfly.edits.forest import Forest
 from bfly.edits.operation import Operation
 from bfly.edits.splits import Split
-from bfly.edits.state import State
+from bfly.edits.state import EditState
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -96,6 +96,6 @@ class Replay:
             self._splits |= {Split.parse(text).key: text for text in operation.splits}
         self.position = last
 
-    def state(self) -> State:
+    def state(self) -> EditState:
         """Give the state as it is now."""
-        return State(self.forest, self.position, tuple(self._splits.values()))
+        return EditState(self.forest, self.position, tuple(self._splits.values()))

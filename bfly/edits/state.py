@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["State"]
+__all__ = ["EditState"]
 
 
-class State:
+class EditState:
     """The segments after an operation; never changes, whatever is written meanwhile.
 
     Parameters

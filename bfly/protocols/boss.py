@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from bfly.errors import Absent, BadRequest
 from bfly.protocols.boss_queries import (
+    BossChannelQuery,
+    BossCutoutQuery,
     BoundsQuery,
-    ChannelQuery,
-    CutoutQuery,
     DownsampleQuery,
     ExperimentQuery,
     FrameQuery,
@@ -100,7 +100,7 @@ class BossDB(Protocol):
             case [collection, "experiment", experiment, "channel", name]:
                 channel = self._channel(collection, experiment, name)
                 description = channel.short_description or ""
-                return ChannelQuery(description, name=name, **channel_words(channel))
+                return BossChannelQuery(description, name=name, **channel_words(channel))
         raise _absent(f"collection/{'/'.join(parts)}")
 
     def _volume(
@@ -117,7 +117,7 @@ class BossDB(Protocol):
                 labels = [whole_number("filter", label, 0, MOST) for label in asked]
                 file = FORMATS[parameters.get("accept", "application/blosc")]
                 box = _box(x, y, z, time)
-                return CutoutQuery(labels, format=file, resolution=mip, **box, **words)
+                return BossCutoutQuery(labels, format=file, resolution=mip, **box, **words)
             case "ids", [mip, x, y, z, *time]:
                 return IdsQuery(resolution=mip, **_box(x, y, z, time), **words)
             case "boundingbox", [mip, label]:

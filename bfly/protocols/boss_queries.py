@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundsQuery",
-    "ChannelQuery",
-    "CutoutQuery",
+    "BossChannelQuery",
+    "BossCutoutQuery",
     "DownsampleQuery",
     "ExperimentQuery",
     "FrameQuery",
@@ -41,7 +41,7 @@ WIDER = {"uint32": "uint64"}
 """BossDB, and intern with it, knows uint8, uint16 and uint64 alone."""
 
 
-class ChannelQuery(InfoQuery):
+class BossChannelQuery(InfoQuery):
     """A request for what a channel is.
 
     Parameters
@@ -142,7 +142,7 @@ class DownsampleQuery(DatasetQuery):
         }
 
 
-class CutoutQuery(BoxQuery):
+class BossCutoutQuery(BoxQuery):
     """A request for a cutout, perhaps of some labels alone.
 
     Parameters

@@ -30,7 +30,7 @@ __all__ = [
     "NUMBER",
     "BlockQuery",
     "DocumentQuery",
-    "Pyramid",
+    "ChunkGrid",
     "block_shape",
     "centre",
 ]
@@ -149,7 +149,7 @@ class BlockQuery(BoxQuery):
         self.depth, self.height, self.width = box.shape
 
 
-class Pyramid(Protocol):
+class ChunkGrid(Protocol):
     """Base of the protocols: ``/{prefix}/{experiment::sample::dataset}/{channel}/{file}``."""
 
     document: ClassVar[type[DocumentQuery]]

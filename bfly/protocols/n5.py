@@ -14,8 +14,8 @@ from typing_extensions import override
 from bfly.encoders.encoder import LEVEL
 from bfly.protocols.chunk_grid import (
     NUMBER,
+    ChunkGrid,
     DocumentQuery,
-    Pyramid,
     block_shape,
     centre,
 )
@@ -64,7 +64,7 @@ class N5Query(DocumentQuery):
         }
 
 
-class N5(Pyramid):
+class N5(ChunkGrid):
     """``/n5/…/sMIP/X/Y/Z``; blocks end with the volume."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("n5",)

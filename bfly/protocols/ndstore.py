@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bfly.encoders.encoder import Encoder
     from bfly.queries.data import DataQuery
 
-__all__ = ["CutoutQuery", "NDStore", "ProjectQuery"]
+__all__ = ["NDStoreCutoutQuery", "NDStore", "ProjectQuery"]
 
 SERVICES = ("sd", "ca")
 
@@ -70,7 +70,7 @@ class ProjectQuery(DatasetQuery):
         return BoundingBox((whole.start[0], y, x), (whole.stop[0], j, i))
 
 
-class CutoutQuery(SliceQuery):
+class NDStoreCutoutQuery(SliceQuery):
     """A request for a cutout, in the files that the clients of NDStore read.
 
     Parameters
@@ -118,13 +118,13 @@ class NDStore(Protocol):
 
     def _cutout(
         self, token: str, name: str, kind: str, mip: str, spans: tuple[str, str, str]
-    ) -> CutoutQuery:
+    ) -> NDStoreCutoutQuery:
         channel, _ = by_token(self.config, f"{token}/{name}")
         (x, width), (y, height), (z, depth) = map(_span, "xyz", spans)
         plane, file = (kind, "png") if kind in PLANES else ("xy", kind)
         if kind in PLANES and (depth, height, width)[PLANES[plane][0]] != 1:
             raise BadRequest(f"The slice {'/'.join(spans)} is not one section of the plane {kind}.")
-        return CutoutQuery(
+        return NDStoreCutoutQuery(
             **channel_words(channel),
             channel=name,
             plane=plane,

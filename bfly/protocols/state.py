@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from bfly.config.config import Config
 
-__all__ = ["State"]
+__all__ = ["ViewerState"]
 
 FOLDER = "bfly-states"
 """Where states are kept, beside the database's file or else in the working folder."""
 
 
-class State(Protocol):
+class ViewerState(Protocol):
     """``/state``, ``/state/{name}``."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("state",)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from bfly.protocols.chunk_grid import NUMBER, BlockQuery, Pyramid
+from bfly.protocols.chunk_grid import NUMBER, BlockQuery, ChunkGrid
 from bfly.protocols.protocol import dataset_words
 from bfly.protocols.zarr_metadata import COMPRESSORS, Zarr2Query, Zarr3Query, ZarrQuery
 
@@ -30,7 +30,7 @@ _PATH = re.compile(
 )
 
 
-class _Zarr(Pyramid):
+class _Zarr(ChunkGrid):
     """What both versions share: compressors in the address, and labels below images."""
 
     format = COMPRESSORS[0]

@@ -15,7 +15,7 @@ from bfly.volumes.channel import ChannelSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
     from bfly.geometry import Zyx
     from bfly.validation import Allowed
     from bfly.volumes.volume import Volume
@@ -101,7 +101,7 @@ class Query:
     voxel_size_source: str = ""
     known_volume: Volume | None = None
     labels = "segments"
-    state: State | None = None
+    state: EditState | None = None
 
     def __init__(self, **keywords: Any) -> None:
         self._take(keywords)

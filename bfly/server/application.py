@@ -13,13 +13,13 @@ from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.protocols.ready import FinishedQuery
 from bfly.protocols.statuses import STATUSES, status_of
-from bfly.server.conditional import preflight, respond, send_text
-from bfly.server.handler import Maker
+from bfly.server.conditional import preflight, send_response, send_text
+from bfly.server.handler import Handler
 from bfly.server.negotiation import preferred
 from bfly.server.request import Request
-from bfly.server.response import Answer
+from bfly.server.response import Response
 from bfly.server.streaming import StartedStream, start_stream
-from bfly.server.websocket import Sockets
+from bfly.server.websocket import WebsocketEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,11 +56,11 @@ class Application:
 
     def __init__(self, core: Core, config: Config) -> None:
         self._core = core
-        self._maker = Maker(core)
+        self._handler = Handler(core)
         self._protocols: dict[str, Protocol] = {}
         for protocol in registry.find("protocols").values():
             self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
-        self._sockets = Sockets(core, config)
+        self._sockets = WebsocketEndpoint(core, config)
         self._posts = 0
         self._under_way: dict[str, _Flight] = {}
 
@@ -103,7 +103,7 @@ class Application:
             if isinstance(answer, StartedStream):
                 await answer.send(send)
             else:
-                await respond(answer, request, send)
+                await send_response(answer, request, send)
 
     @property
     def prefixes(self) -> Collection[str]:
@@ -120,18 +120,18 @@ class Application:
 
     async def _found(
         self, protocol: Protocol, path: str, request: Request
-    ) -> Answer | StartedStream:
+    ) -> Response | StartedStream:
         """Answer GET or HEAD: from the cache at once, or else by the pool."""
         if protocol.immediate:
             query = protocol.query(path, {})
             assert isinstance(query, FinishedQuery)
-            return Answer.make(query.body, query.mime_type, extra=query.headers)
+            return Response.make(query.body, query.mime_type, extra=query.headers)
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
         key = f"answer:{request.target} {accept} {' '.join(codings)}"
-        known: Answer | Stream = self._core.recall(key)
-        if not isinstance(known, Answer) or not known.is_fresh():
+        known: Response | Stream = self._core.recall(key)
+        if not isinstance(known, Response) or not known.is_fresh():
             asked = protocol, path, request.query_string, accept, codings
             known = await self._made(request, key, *asked)
         if isinstance(known, Stream):
@@ -140,7 +140,7 @@ class Application:
         self._core.background.make_room()
         return known
 
-    async def _taken(self, protocol: Protocol, path: str, request: Request) -> Answer:
+    async def _taken(self, protocol: Protocol, path: str, request: Request) -> Response:
         """Answer POST."""
         if self._posts >= MOST_POSTS:
             raise Busy(f"There are {self._posts} requests with a body now.")
@@ -150,11 +150,11 @@ class Application:
             posted = protocol, path, body, request.address, request.codings
             # Never done twice: something is kept of it.
             ticket = Ticket(POSTED, suspendable=False)
-            return await self._core.in_pool.run(ticket, self._maker.take, *posted)
+            return await self._core.in_pool.run(ticket, self._handler.post, *posted)
         finally:
             self._posts -= 1
 
-    async def _made(self, request: Request, key: str, *asked: Any) -> Answer | Stream:
+    async def _made(self, request: Request, key: str, *asked: Any) -> Response | Stream:
         """Make an answer in the pool; requests for the same meanwhile share it.
 
         Raises
@@ -166,18 +166,18 @@ class Application:
         name = f"{self._core.edits.changes} {key}"
         flight = self._under_way.get(name)
         if flight is None:
-            self._core.ahead.hold()
+            self._core.prefetcher.hold()
             flight = self._under_way[name] = _Flight()
-            work = self._core.in_pool.run(flight.ticket, self._maker.make, key, *asked)
+            work = self._core.in_pool.run(flight.ticket, self._handler.get, key, *asked)
             flight.future = asyncio.ensure_future(work)
             flight.future.add_done_callback(partial(self._landed, name, flight))
         return await flight.land(request)
 
-    def _landed(self, name: str, flight: _Flight, done: asyncio.Future[Answer | Stream]) -> None:
+    def _landed(self, name: str, flight: _Flight, done: asyncio.Future[Response | Stream]) -> None:
         if self._under_way.get(name) is flight:
             del self._under_way[name]
         if not self._under_way:
-            self._core.ahead.go_on()
+            self._core.prefetcher.go_on()
         if not done.cancelled():
             # All clients may be gone; then nothing else takes notice of an error.
             done.exception()
@@ -188,10 +188,10 @@ class _Flight:
 
     def __init__(self) -> None:
         self.ticket = Ticket()
-        self.future: asyncio.Future[Answer | Stream]
+        self.future: asyncio.Future[Response | Stream]
         self._waiting = 0
 
-    async def land(self, request: Request) -> Answer | Stream:
+    async def land(self, request: Request) -> Response | Stream:
         """Return the answer, or raise `Abandoned` once the client is gone."""
         self._waiting += 1
         gone = None

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bfly.protocols.ready import Headers
     from bfly.server.asgi import Send
     from bfly.server.request import Request
-    from bfly.server.response import Answer
+    from bfly.server.response import Response
 
-__all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "respond", "send_text"]
+__all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "send_response", "send_text"]
 
 _RANGE = re.compile(rb"bytes=(\d{0,19})-(\d{0,19})")
 """One range of bytes. No body has more bytes than 19 digits can count."""
@@ -36,7 +36,7 @@ _VARY = (b"vary", b"origin")
 _NOTHING = {"type": "http.response.body", "body": b""}
 
 
-async def respond(answer: Answer, request: Request, send: Send) -> None:
+async def send_response(answer: Response, request: Request, send: Send) -> None:
     """Send an answer as the request's headers want it."""
     headers = request.headers
     if answer.grant is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from uvicorn import Config
 
-__all__ = ["BODY", "HEAD", "Connection", "State", "WebsocketConnection"]
+__all__ = ["BODY", "HEAD", "Connection", "ConnectionState", "WebsocketConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ MOST_UNTAKEN = 64 << 10
 """Bytes of answers to pings that may wait for a client which takes nothing."""
 
 
-class State(ServerState):
+class ConnectionState(ServerState):
     """What the connections of a server have in common.
 
     Attributes
@@ -84,7 +84,7 @@ class Connection(HttpToolsProtocol):
     def __init__(
         self,
         config: Config,
-        server_state: State,
+        server_state: ConnectionState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bfly.protocols.ready import Headers
     from bfly.server.asgi import ASGIApplication, Receive, Scope, Send
 
-__all__ = ["Guard"]
+__all__ = ["HeaderGuard"]
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ MOST_TOLD = 100
 """Refusals that are remembered as logged, so that each is logged once; then they are forgotten."""
 
 
-class Guard:
+class HeaderGuard:
     """An ASGI application around another, which answers for that what is not allowed.
 
     Parameters

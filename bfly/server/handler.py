@@ -16,25 +16,25 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.query import LABELS, Query
-from bfly.server.response import Answer
+from bfly.server.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bfly.core.core import Core
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
     from bfly.protocols.protocol import Protocol
     from bfly.protocols.ready import Headers
     from bfly.queries.info import InfoQuery
     from bfly.volumes.volume import Volume
 
-__all__ = ["Maker"]
+__all__ = ["Handler"]
 
 DATABASE, DATASETS = "the database", "all channels of a dataset"
 """Groups of work (see `Admission`) besides the channels, which are named by their paths."""
 
 
-class Maker:
+class Handler:
     """Makes answers; it may wait for a disk or take long.
 
     Parameters
@@ -46,7 +46,7 @@ class Maker:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def make(
+    def get(
         self,
         key: str,
         protocol: Protocol,
@@ -54,7 +54,7 @@ class Maker:
         query_string: str,
         accept: str,
         codings: Sequence[str],
-    ) -> Answer | Stream:
+    ) -> Response | Stream:
         """Answer what is read from an address.
 
         Parameters
@@ -72,7 +72,7 @@ class Maker:
 
         Returns
         -------
-        Answer or Stream
+        Response or Stream
             Rows and large cutouts are made only while they are sent.
         """
         core = self._core
@@ -83,7 +83,7 @@ class Maker:
             rows = partial(core.connectome.rows, query)
             return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
         self._join(query)
-        known: Answer | None = core.recall(key) or None
+        known: Response | None = core.recall(key) or None
         if known and query.path:
             now = core.update_query(query)
             if _are_same(known.basis, (now["volume"], now.get("state"))):
@@ -97,7 +97,7 @@ class Maker:
                 return made
             body, coding = made
         volume, state = query.known_volume, query.state
-        answer = Answer.make(
+        answer = Response.make(
             body,
             query.mime_type,
             codings=codings,
@@ -124,11 +124,11 @@ class Maker:
         if stored is not None:
             # A client that takes chunks as they are stored gains nothing from decoded tiles.
             return stored
-        if (streamed := core.slabs.streamed(query)) is not None:
+        if (streamed := core.streams.streamed(query)) is not None:
             return streamed
         core.admit(query)
         body = core.get_data(query)
-        core.ahead.note(query)
+        core.prefetcher.note(query)
         return body, ""
 
     def _join(self, query: DataQuery | InfoQuery) -> None:
@@ -143,13 +143,13 @@ class Maker:
             case _ if query.path:
                 self._core.in_pool.join(query.path)
 
-    def take(
+    def post(
         self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
-    ) -> Answer:
+    ) -> Response:
         """Answer what is posted; the arguments are those of `make` and of `Protocol.post`."""
         query = protocol.post(path, body, address)
         headers = [*_headers_of(query), (b"cache-control", b"no-store")]
-        return Answer.make(self._facts(query), query.mime_type, codings=codings, extra=headers)
+        return Response.make(self._facts(query), query.mime_type, codings=codings, extra=headers)
 
     def _facts(self, query: LabelQuery | InfoQuery) -> bytes:
         """Return the answer to anything but a request for voxels."""
@@ -158,7 +158,7 @@ class Maker:
             case FinishedQuery():
                 return query.body
             case LabelQuery():
-                return core.findings.answer(query).encode()
+                return core.label_stats.answer(query).encode()
             case DatasetQuery():
                 return core.get_dataset(query).encode()
             case AnnotationQuery():
@@ -185,7 +185,7 @@ def _headers_of(query: Query) -> Headers:
     return query.headers if isinstance(query, FinishedQuery) else ()
 
 
-def _is_fresh(volume: Volume | None, state: State | None) -> bool:
+def _is_fresh(volume: Volume | None, state: EditState | None) -> bool:
     """Return, without a look at the disk, whether what an answer was made from is current."""
     return (state is None or state.current) and (volume is None or volume.is_fresh())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bfly.concurrency.budget import Grant
     from bfly.protocols.ready import Headers
 
-__all__ = ["AGE", "EVERY", "Answer", "is_packable", "worth_packing"]
+__all__ = ["AGE", "EVERY", "Response", "is_packable", "worth_packing"]
 
 EVERY: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -51,7 +51,7 @@ def always() -> bool:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """Finished bytes with their headers, and what they were made from.
 
     Parameters
@@ -103,7 +103,7 @@ class Answer:
         edited: bool = False,
         basis: tuple[object, ...] = (),
         is_fresh: Callable[[], bool] = always,
-    ) -> Answer:
+    ) -> Response:
         """Make an answer.
 
         Parameters

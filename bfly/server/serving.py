@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from typing_extensions import override
 
-from bfly.server.connection import HEAD, Connection, State, WebsocketConnection
+from bfly.server.connection import HEAD, Connection, ConnectionState, WebsocketConnection
 from bfly.server.descriptors import most_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Server"]
+__all__ = ["LimitedServer"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ TICKS = 5
 """Ticks of uvicorn, a tenth of a second each, from one look at the connections to the next."""
 
 
-class Server(uvicorn.Server):
+class LimitedServer(uvicorn.Server):
     """Serves an ASGI application.
 
     Parameters
@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
                 ws_max_size=LARGEST_MESSAGE,
             )
         )
-        self.server_state: State = State()
+        self.server_state: ConnectionState = ConnectionState()
         self._awaited: dict[Connection, tuple[str, Any, float]] = {}
         self._stalled: dict[Any, tuple[float, int]] = {}
 

@@ -11,9 +11,9 @@ from bfly.config.config import Config
 from bfly.core.core import Core
 from bfly.errors import ButterflyError
 from bfly.server.application import Application
-from bfly.server.guard import Guard
+from bfly.server.guard import HeaderGuard
 from bfly.server.middleware import Measured
-from bfly.server.serving import Server
+from bfly.server.serving import LimitedServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,8 @@ class Webserver:
         self._config = config
         self._core = Core(db)
         application = Application(self._core, config)
-        self._application = Measured(Guard(application, config), application.prefixes)
-        self._server: Server | None = None
+        self._application = Measured(HeaderGuard(application, config), application.prefixes)
+        self._server: LimitedServer | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
@@ -73,7 +73,7 @@ class Webserver:
         host = self._config.host
         listener = listen(host, wanted, self.shared)
         self.port = listener.getsockname()[1]
-        self._server = Server(self._application)
+        self._server = LimitedServer(self._application)
         level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:

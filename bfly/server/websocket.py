@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bfly.core.core import Core
     from bfly.server.asgi import Receive, Scope, Send
 
-__all__ = ["MOST", "Sockets"]
+__all__ = ["MOST", "WebsocketEndpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ GOING_WRONG = 1011
 """The code of a close because the server cannot go on (RFC 6455, 7.4.1)."""
 
 
-class Sockets:
+class WebsocketEndpoint:
     """Speaks with all clients that are connected.
 
     Parameters

@@ -11,7 +11,7 @@ from bfly.sources.frames import is_blosc, is_gzip, is_zstd, unpacks_as_zlib
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
 
-__all__ = ["StoredAs", "Vouched", "Ways", "packed_by"]
+__all__ = ["StoredAs", "Check", "StoredForms", "packed_by"]
 
 
 class StoredAs(NamedTuple):
@@ -29,17 +29,17 @@ class StoredAs(NamedTuple):
     coding: str
 
 
-Vouched = Callable[[bytes, "Zyx"], bytes | None]
+Check = Callable[[bytes, "Zyx"], bytes | None]
 """Takes the file of a chunk and the shape (z, y, x) of what of it is inside the volume, and gives
 the part of the file that is those voxels and no others; None if it does not vouch for that."""
 
 
-Ways = Mapping[StoredAs, Vouched]
+StoredForms = Mapping[StoredAs, Check]
 """The ways in which the chunks of an array are stored, the best first, each chunk in a file of its
 own; none where they are no answers."""
 
 
-def packed_by(compressor: str, itemsize: int) -> Ways:
+def packed_by(compressor: str, itemsize: int) -> StoredForms:
     """Give the ways in which voxels are stored that lie in C order, little-endian, packed once.
 
     Parameters

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Server:
+class PostgresServer:
     """A server on a free port, with a user ``postgres``."""
 
     password = "s3cret/ @word"
@@ -94,23 +94,23 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Iterator[PostgresServer]:
     # Not below pytest's folders, which only their owner may enter.
     with tempfile.TemporaryDirectory(prefix="bfly-postgres-") as folder:
-        server = Server(Path(folder))
+        server = PostgresServer(Path(folder))
         yield server
         with contextlib.suppress(AssertionError):
             server.stop("immediate")
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server() -> Iterator[PostgresServer]:
     with serving() as server:
         yield server
 
 
 @pytest.fixture
-def own_server() -> Iterator[Server]:
+def own_server() -> Iterator[PostgresServer]:
     """A server that a test may stop and start."""
     with serving() as server:
         yield server

@@ -17,7 +17,7 @@ from bfly.databases.nodb import Nodb
 from bfly.databases.packed import external_sort as spool
 from bfly.databases.packed.curve import Curve
 from bfly.databases.packed.database import EVERYTHING, KINDS, Gone, PackedDatabase
-from bfly.databases.packed.rows import Layout, WordList
+from bfly.databases.packed.rows import RowLayout, WordList
 from bfly.errors import BadRequest, DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
@@ -185,7 +185,7 @@ def test_packs_give_back_what_was_packed(data):
         columns[name] = np.array(several(coordinates), np.int64)
     for name in names:
         columns[name] = np.array(several(draw.get(name, st.text(max_size=4))), kinds[name])
-    layout, texts = Layout("synapse").including(columns), WordList()
+    layout, texts = RowLayout("synapse").including(columns), WordList()
     rows = layout.rows(columns, texts)
     blobs = [layout.pack(rows[:7], texts), layout.pack(rows[7:], texts)]
     assert equal(layout.columns(*layout.unpack(blobs)), columns)
@@ -364,7 +364,7 @@ def test_texts_are_kept_once_while_they_are_remembered(monkeypatch):
         files.append(spool.temporary_file(None))
         return files[-1]
 
-    heap = spool.Heap(new_file)
+    heap = spool.TextStore(new_file)
     words = ["a", "b", "a", "c", "a", "\N{GREEK SMALL LETTER ALPHA}"]
     numbers = heap.add(np.array(words, object))
     assert numbers[0] == numbers[2] != numbers[4]

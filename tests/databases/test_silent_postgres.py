@@ -18,7 +18,7 @@ from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases import postgres_server as server_module
 from bfly.databases.postgres import Postgres
-from bfly.databases.postgres_server import EDITS, Limits, Server, Use
+from bfly.databases.postgres_server import EDITS, Limits, PostgresServer, Use
 from bfly.edits.channel import ChannelEdits
 from bfly.errors import DatabaseError
 from bfly.keywords import RUNTIME
@@ -96,7 +96,7 @@ def test_a_server_that_is_halted_is_an_error_in_seconds_and_found_again(own_serv
 
 def test_sessions_that_hang_while_the_server_lives_are_given_up(own_server, monkeypatch) -> None:
     short = Use(16, 4, Limits(1, 1, 1), Limits(1, 1, 1), b"bfly")
-    monkeypatch.setattr(Server.__init__, "__defaults__", (short,))
+    monkeypatch.setattr(PostgresServer.__init__, "__defaults__", (short,))
     database = opened(own_server.url())
     database.add_entry(SYNAPSE, PATH, ROW)
     with own_server.silent(accepting=True), soon():
@@ -107,14 +107,14 @@ def test_sessions_that_hang_while_the_server_lives_are_given_up(own_server, monk
 
 def test_the_server_ends_a_question_that_takes_too_long(new_database, monkeypatch) -> None:
     short = Use(2, 2, Limits(1, 1, 1), Limits(1, 1, 1), b"bfly")
-    asked = Server(new_database, None, short)
+    asked = PostgresServer(new_database, None, short)
     with soon():
         assert "statement timeout after 1 s" in error_of(lambda: asked.ask("select pg_sleep(60)"))
     assert asked.ask("select 1") == [(1,)]
 
 
 def test_a_question_that_takes_its_time_is_answered(new_database) -> None:
-    asked = Server(new_database, None)
+    asked = PostgresServer(new_database, None)
     assert asked.ask("select 1 from pg_sleep(5)") == [(1,)]
 
 
@@ -171,12 +171,12 @@ def test_a_writer_that_is_halted_does_not_lock_others_out(new_database, monkeypa
 
 
 def test_a_peer_that_is_gone_is_noticed(new_database) -> None:
-    kept = Server(new_database, None).connect()
+    kept = PostgresServer(new_database, None).connect()
     with closing(kept):
         parameters = kept.info.get_parameters()
     assert parameters["tcp_user_timeout"] == f"{1000 * server_module.WAIT}"
     assert parameters["keepalives_idle"] == "10"
-    own = Server(f"{new_database} tcp_user_timeout=7 connect_timeout=4", None).connect()
+    own = PostgresServer(f"{new_database} tcp_user_timeout=7 connect_timeout=4", None).connect()
     with closing(own):
         assert own.info.get_parameters()["tcp_user_timeout"] == "7"
 

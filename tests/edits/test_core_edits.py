@@ -149,7 +149,7 @@ def test_facts_about_labels_are_about_segments(core: Core, path: str, voxels: np
     assert core.find_unique(DataQuery(path=path, **box)) == {*range(4), *range(5, 10)}
     stored = DataQuery(path=path, **box, labels="supervoxels")
     assert core.find_unique(stored) == set(range(12))
-    assert core.findings.highest(DataQuery(path=path, **box)) == 9
+    assert core.label_stats.highest(DataQuery(path=path, **box)) == 9
 
 
 def test_a_cutout_past_the_cache(

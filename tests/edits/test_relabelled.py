@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bfly.core.core import Core
-    from bfly.edits.state import State
+    from bfly.edits.state import EditState
 
     Voxels = np.ndarray
 
 
-def merged(edits: ChannelEdits, *ids: int) -> State:
+def merged(edits: ChannelEdits, *ids: int) -> EditState:
     wanted = Save.parse({"merge": [list(map(str, ids))]})
     return edits.append(lambda state: wanted.operations(state, "", None))
 

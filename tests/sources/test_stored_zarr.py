@@ -14,7 +14,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.zarr.codecs import ways_of
-from bfly.sources.zarr.shards import Shards
+from bfly.sources.zarr.shards import ZarrShards
 from bfly.sources.zarr.source import Zarr
 from bfly.testing.sources.storing import StoringTests
 from bfly.testing.sources.unpacking import unpacked
@@ -184,9 +184,9 @@ INDEXES = {
 def test_shards_with_an_index_of_another_kind_give_nothing(tmp_path, case) -> None:
     path = array(tmp_path / "a", random_volume((4, 32, 32), "uint8"), shards=(4, 32, 32))
     meta = json.loads((path / "zarr.json").read_text())
-    assert Shards.of(meta, (0, 1, 2))
+    assert ZarrShards.of(meta, (0, 1, 2))
     meta["codecs"][0]["configuration"]["index_codecs"] = INDEXES[case]
-    assert Shards.of(meta, (0, 1, 2)) is None
+    assert ZarrShards.of(meta, (0, 1, 2)) is None
 
 
 def test_filtered_chunks_are_not_given(tmp_path) -> None:

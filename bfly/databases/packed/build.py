@@ -10,7 +10,7 @@ import numpy as np
 
 from bfly.databases.lod import TIER, tiers_of
 from bfly.databases.packed.curve import Curve
-from bfly.databases.packed.external_sort import Pile, bounds_of, sort
+from bfly.databases.packed.external_sort import RowFile, bounds_of, sort
 from bfly.databases.packed.keys import HEADS, headed, packs
 from bfly.tables.columns import KEYS, POINT
 
@@ -42,7 +42,7 @@ class Build:
     fill : callable
         Takes an order and packs of it, with ascending keys.
     new_file : callable
-        As for `spool.Pile`.
+        As for `spool.RowFile`.
 
     Attributes
     ----------
@@ -69,13 +69,13 @@ class Build:
         complete : bool
             Add the neurons that only synapses name, at the place of the first of them.
         progress : callable, optional
-            As for `Store.replace`.
+            As for `PackStore.replace`.
         """
         self._progress = progress
         if complete and self._synapses.layout.wide:
             self._neurons.layout = replace(self._neurons.layout, wide=True)
-        found = Pile(self._new_file, self._neurons.layout.dtype)
-        self._tiers = Pile(self._new_file, self._headed)
+        found = RowFile(self._new_file, self._neurons.layout.dtype)
+        self._tiers = RowFile(self._new_file, self._headed)
         last = None
         for links in self._by_neuron(self._by_place(self._by_id())):
             first = _first(links)
@@ -131,7 +131,7 @@ class Build:
         result["row"], result["head"] = rows, heads
         return result
 
-    def _neurons_by_id(self, found: Pile) -> Iterator[Rows]:
+    def _neurons_by_id(self, found: RowFile) -> Iterator[Rows]:
         spool = self._neurons
         sample = np.concatenate([self._sample["n1"], self._sample["n2"], spool.sampled()["neuron"]])
         bounds = bounds_of(sample, len(found) + len(spool))

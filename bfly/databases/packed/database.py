@@ -14,11 +14,11 @@ from typing_extensions import override
 
 from bfly.databases.packed.blobs import EVERYTHING, Gone, pages
 from bfly.databases.packed.build import Build
-from bfly.databases.packed.datasets import Dataset, table_name
+from bfly.databases.packed.datasets import PackedDataset, table_name
 from bfly.databases.packed.external_sort import Spool, temporary_file
 from bfly.databases.packed.keys import KINDS, ORDERS, Pack
 from bfly.databases.packed.reads import HIGHEST, PackedReads
-from bfly.databases.packed.rows import Layout, WordList
+from bfly.databases.packed.rows import RowLayout, WordList
 from bfly.databases.packed.update import Edit
 from bfly.databases.store import amended, numbered
 from bfly.tables.columns import KEYS, latest, ranges_of, typed, widened
@@ -49,7 +49,7 @@ class PackedDatabase(PackedReads):
         progress: Progress | None = None,
     ) -> None:
         with self._new_files() as new_file:
-            spools = {table: Spool(Layout(table), new_file) for table in KEYS}
+            spools = {table: Spool(RowLayout(table), new_file) for table in KEYS}
             for table, batches in (("synapse", synapses), ("neuron", neurons)):
                 for columns in batches:
                     spools[table].append(columns)
@@ -64,7 +64,7 @@ class PackedDatabase(PackedReads):
     def _build(
         self,
         path: str,
-        old: Dataset | None,
+        old: PackedDataset | None,
         spools: dict[str, Spool],
         new_file: NewFile,
         fingerprint: str | None = None,
@@ -87,7 +87,7 @@ class PackedDatabase(PackedReads):
         tables, ranges = tuple(layouts), spools["synapse"].ranges
         self._keep(
             path,
-            Dataset(
+            PackedDataset(
                 new.number, fingerprint, build.curve.shift, tables, layouts, build.counts, ranges
             ),
         )
@@ -119,7 +119,7 @@ class PackedDatabase(PackedReads):
             self._put(dataset, table, path, columns)
         return columns
 
-    def _put(self, dataset: Dataset, table: str, path: str, columns: Columns) -> None:
+    def _put(self, dataset: PackedDataset, table: str, path: str, columns: Columns) -> None:
         """Write rows into the packs that they belong to; many rows: pack all anew."""
         layout, count = dataset.layouts[table].including(columns), dataset.counts[table]
         many = len(columns[KEYS[table]]) >= max(MANY, count // 4)
@@ -139,7 +139,7 @@ class PackedDatabase(PackedReads):
             spools[table].append(columns)
             self._build(path, dataset, spools, new_file)
 
-    def _edit(self, dataset: Dataset, table: str, columns: Columns) -> int:
+    def _edit(self, dataset: PackedDataset, table: str, columns: Columns) -> int:
         """Write rows, sorted by id, into the packs of a dataset; gives how many are new."""
         layout, texts = dataset.layouts[table], WordList()
         new = layout.rows(columns, texts)

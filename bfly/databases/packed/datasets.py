@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bfly.databases.packed.blobs import Blobs
 from bfly.databases.packed.curve import SECTIONS, Curve
-from bfly.databases.packed.rows import Layout
+from bfly.databases.packed.rows import RowLayout
 from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
 from bfly.tables.columns import KEYS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bfly.keywords import RUNTIME
     from bfly.tables.columns import Ranges
 
-__all__ = ["Dataset", "Datasets", "table_name"]
+__all__ = ["PackedDataset", "Datasets", "table_name"]
 
 VERSION = "2"
 """Of the packed layout: of its keys, packs and metadata."""
@@ -33,7 +33,7 @@ def table_name(number: int, kind: str) -> str:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class PackedDataset:
     """A set of packs and what it takes to read them.
 
     Parameters
@@ -60,7 +60,7 @@ class Dataset:
     fingerprint: str = ""
     shift: Zyx = SECTIONS
     tables: tuple[str, ...] = ()
-    layouts: dict[str, Layout] = field(default_factory=lambda: {t: Layout(t) for t in KEYS})
+    layouts: dict[str, RowLayout] = field(default_factory=lambda: {t: RowLayout(t) for t in KEYS})
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KEYS, 0))
     ranges: Ranges = field(default_factory=dict)
     revision: int = 0
@@ -71,14 +71,14 @@ class Dataset:
         return Curve(self.shift)
 
     @classmethod
-    def parse(cls, text: str) -> Dataset:
+    def parse(cls, text: str) -> PackedDataset:
         """Read what `dump` wrote."""
         values = json.loads(text)
         values["shift"], values["tables"] = zyx(values["shift"]), tuple(values["tables"])
         values["ranges"] = {name: (low, high) for name, (low, high) in values["ranges"].items()}
         for table, layout in values["layouts"].items():
             extras = tuple((name, kind) for name, kind in layout["extras"])
-            values["layouts"][table] = Layout(table, layout["wide"], extras)
+            values["layouts"][table] = RowLayout(table, layout["wide"], extras)
         return cls(**values)
 
     def dump(self) -> str:
@@ -92,7 +92,7 @@ class Datasets(Blobs):
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         super().__init__(path, _runtime)
         self._paths: dict[str, str] = {}
-        self._known: dict[str, Dataset] = {}
+        self._known: dict[str, PackedDataset] = {}
 
     def _check_version(self) -> None:
         """Mark a new store as ours.
@@ -170,16 +170,16 @@ class Datasets(Blobs):
         dataset = self._look_up(path)
         return dataset.ranges if dataset else {}
 
-    def _look_up(self, path: str) -> Dataset | None:
+    def _look_up(self, path: str) -> PackedDataset | None:
         text = self._get(f"dataset:{path}")
-        return None if text is None else Dataset.parse(text)
+        return None if text is None else PackedDataset.parse(text)
 
-    def _keep(self, path: str, dataset: Dataset) -> None:
+    def _keep(self, path: str, dataset: PackedDataset) -> None:
         self._set(f"dataset:{path}", replace(dataset, revision=dataset.revision + 1).dump())
 
-    def _new(self) -> Dataset:
+    def _new(self) -> PackedDataset:
         """Make an empty set of packs."""
         number = int(self._get("number") or 0) + 1
         self._set("number", str(number))
         self._create(number)
-        return Dataset(number)
+        return PackedDataset(number)

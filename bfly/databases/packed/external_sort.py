@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.databases.packed.rows import Layout, Rows
+    from bfly.databases.packed.rows import RowLayout, Rows
     from bfly.tables.columns import Columns, Ranges
 
     NewFile = Callable[[], RawIOBase]
     Key = Callable[[Rows], NDArray[np.uint64]]
 
-__all__ = ["Heap", "Pile", "Spool", "bounds_of", "sort", "temporary_file"]
+__all__ = ["TextStore", "RowFile", "Spool", "bounds_of", "sort", "temporary_file"]
 
 BUCKET = 1 << 22
 """How many rows are sorted at once; some 200 MB."""
@@ -39,7 +39,7 @@ RECENT = 1 << 20
 """How many texts are remembered, so that those that come again are kept once."""
 
 
-class Pile:
+class RowFile:
     """Rows in a temporary file.
 
     Parameters
@@ -99,8 +99,8 @@ def _write(file: RawIOBase, data: memoryview | bytes) -> None:
         raise DatabaseError(f"A temporary file cannot be written: {error}") from error
 
 
-class Heap:
-    """Texts in a temporary file, as `packs.Texts`; `new_file` is as for `Pile`."""
+class TextStore:
+    """Texts in a temporary file, as `packs.Texts`; `new_file` is as for `RowFile`."""
 
     def __init__(self, new_file: NewFile) -> None:
         self._new_file = new_file
@@ -141,26 +141,26 @@ class Spool:
 
     Parameters
     ----------
-    layout : Layout
+    layout : RowLayout
         The least that the rows have.
     new_file : callable
-        As for `Pile`.
+        As for `RowFile`.
 
     Attributes
     ----------
-    layout : Layout
+    layout : RowLayout
         Holds all rows so far.
     ranges : Ranges
         Of all rows so far.
     """
 
-    def __init__(self, layout: Layout, new_file: NewFile) -> None:
+    def __init__(self, layout: RowLayout, new_file: NewFile) -> None:
         self.layout = layout
         self.ranges: Ranges = {}
-        self.texts = Heap(new_file)
+        self.texts = TextStore(new_file)
         self._sample: list[Columns] = [empty(layout.table)]
         self._new_file = new_file
-        self._piles: list[tuple[Layout, Pile]] = []
+        self._piles: list[tuple[RowLayout, RowFile]] = []
 
     def __len__(self) -> int:
         return sum(len(pile) for _, pile in self._piles)
@@ -170,7 +170,7 @@ class Spool:
         self.layout = self.layout.including(columns)
         self.ranges = widened(self.ranges, ranges_of(columns))
         if not self._piles or self._piles[-1][0] != self.layout:
-            self._piles.append((self.layout, Pile(self._new_file, self.layout.dtype)))
+            self._piles.append((self.layout, RowFile(self._new_file, self.layout.dtype)))
         self._piles[-1][1].append(self.layout.rows(columns, self.texts))
         sampled = {name: columns[name][::64].copy() for name in self._sample[0]}
         self._sample.append(sampled)
@@ -219,7 +219,7 @@ def sort(
     dtype : numpy.dtype
         Of the rows.
     new_file : callable
-        As for `Pile`.
+        As for `RowFile`.
     once : bool
         Leave, of the rows with the same key, the last.
 
@@ -229,7 +229,7 @@ def sort(
         Sorted, and sorted after those before. Rows with one key come together, but for a
         key with a bucket of its own.
     """
-    piles = [Pile(new_file, dtype) for _ in range(len(bounds) + 1)]
+    piles = [RowFile(new_file, dtype) for _ in range(len(bounds) + 1)]
     for rows in chunks:
         if len(piles) == 1:
             piles[0].append(rows)

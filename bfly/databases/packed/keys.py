@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.databases.packed.curve import Curve
-    from bfly.databases.packed.rows import Layout, Rows, Texts
+    from bfly.databases.packed.rows import RowLayout, Rows, Texts
 
     Heads = NDArray[np.uint64] | None
     """What the rows of a pack share: the neuron of links, the tier; None in other orders."""
@@ -82,7 +82,7 @@ def headed(kind: str, rows: Rows) -> tuple[Rows, Heads]:
 def packs(
     kind: str,
     curve: Curve,
-    layout: Layout,
+    layout: RowLayout,
     texts: Texts,
     rows: Rows,
     heads: Heads = None,

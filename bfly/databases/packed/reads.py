@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bfly.databases.lod import TOP, tiers_of
 from bfly.databases.packed.blobs import Gone
-from bfly.databases.packed.datasets import Dataset, Datasets
+from bfly.databases.packed.datasets import Datasets, PackedDataset
 from bfly.databases.packed.keys import key_bytes, keys_of
 from bfly.errors import DatabaseError
 from bfly.tables.columns import KEYS, empty, partners_of
@@ -42,7 +42,7 @@ SEVERAL = 400
 class PackedReads(Datasets):
     """Answers from packs; the arguments are those of `Database`."""
 
-    def _ask(self, path: str, question: Callable[[Dataset], T]) -> T | None:
+    def _ask(self, path: str, question: Callable[[PackedDataset], T]) -> T | None:
         """Ask a question of a dataset; None if there is no such dataset."""
         dataset = self._known.get(path) or self._look_up(path)
         while dataset:
@@ -62,7 +62,7 @@ class PackedReads(Datasets):
             return {}
         name = key.to_bytes(8, "big")
 
-        def question(dataset: Dataset) -> dict[str, Any]:
+        def question(dataset: PackedDataset) -> dict[str, Any]:
             # The one row is taken out of its pack: to unpack all takes several times as long.
             for _, blob in self._read(dataset.number, table, [(name, name)]):
                 return dataset.layouts[table].entry(blob, key)
@@ -72,12 +72,12 @@ class PackedReads(Datasets):
 
     @override
     def rows(self, table: str, path: str, ids: Ids) -> Columns:
-        def question(dataset: Dataset) -> Columns:
+        def question(dataset: PackedDataset) -> Columns:
             return dataset.layouts[table].columns(*self._rows(dataset, table, ids))
 
         return self._ask(path, question) or empty(table)
 
-    def _rows(self, dataset: Dataset, table: str, ids: Ids) -> tuple[Rows, list[str]]:
+    def _rows(self, dataset: PackedDataset, table: str, ids: Ids) -> tuple[Rows, list[str]]:
         keys = [number.to_bytes(8, "big") for number in ids.tolist()]
         found = dict(self._read(dataset.number, table, [(key, key) for key in keys]))
         blobs = [found[key] for key in sorted(found)]
@@ -89,7 +89,7 @@ class PackedReads(Datasets):
 
     @override
     def ids(self, table: str, path: str) -> Ids:
-        def question(dataset: Dataset) -> Ids:
+        def question(dataset: PackedDataset) -> Ids:
             parts = [rows[KEYS[table]] for rows, _ in self._all(dataset, table)]
             return np.concatenate([np.empty(0, np.uint64), *parts])
 
@@ -98,14 +98,14 @@ class PackedReads(Datasets):
 
     @override
     def synapses_in(self, path: str, box: BoundingBox) -> Columns:
-        def question(dataset: Dataset) -> Columns:
+        def question(dataset: PackedDataset) -> Columns:
             return self._sorted(dataset, self._places(dataset, box), box)
 
         return self._ask(path, question) or empty("synapse")
 
     @override
     def ids_in(self, path: str, box: BoundingBox) -> Ids:
-        def question(dataset: Dataset) -> Ids:
+        def question(dataset: PackedDataset) -> Ids:
             layout = dataset.layouts["synapse"]
             rows = layout.numbers(self._places(dataset, box))
             ids: Ids = rows["__id"][layout.inside(rows, box)]
@@ -115,12 +115,12 @@ class PackedReads(Datasets):
         ids = self._ask(path, question)
         return np.empty(0, np.uint64) if ids is None else ids
 
-    def _places(self, dataset: Dataset, box: BoundingBox) -> Iterable[bytes]:
+    def _places(self, dataset: PackedDataset, box: BoundingBox) -> Iterable[bytes]:
         return dict(self._read(dataset.number, "place", _ranges(dataset, box))).values()
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
-        def question(dataset: Dataset) -> Columns:
+        def question(dataset: PackedDataset) -> Columns:
             layout = dataset.layouts["synapse"]
             found = self._tiers(dataset, first, last, box) if first else self._places(dataset, box)
             rows, words = layout.unpack(found)
@@ -130,7 +130,9 @@ class PackedReads(Datasets):
 
         return self._ask(path, question) or empty("synapse")
 
-    def _tiers(self, dataset: Dataset, first: int, last: int, box: BoundingBox) -> Iterable[bytes]:
+    def _tiers(
+        self, dataset: PackedDataset, first: int, last: int, box: BoundingBox
+    ) -> Iterable[bytes]:
         heads = [tier.to_bytes(8, "big") for tier in range(first, last + 1)]
         if last == TOP:
             # There are so few that they are not sorted out by place.
@@ -142,17 +144,19 @@ class PackedReads(Datasets):
 
     @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
-        def question(dataset: Dataset) -> Columns:
+        def question(dataset: PackedDataset) -> Columns:
             return self._sorted(dataset, self._links(dataset, neuron, box), box)
 
         return self._ask(path, question) or empty("synapse")
 
-    def _links(self, dataset: Dataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
+    def _links(self, dataset: PackedDataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
         found = dict(self._read(dataset.number, "link", _link_ranges(dataset, neuron, box)))
         owner = neuron.to_bytes(8, "big")
         return [blob for key, blob in found.items() if key[:8] == owner]
 
-    def _sorted(self, dataset: Dataset, blobs: Iterable[bytes], box: BoundingBox | None) -> Columns:
+    def _sorted(
+        self, dataset: PackedDataset, blobs: Iterable[bytes], box: BoundingBox | None
+    ) -> Columns:
         layout = dataset.layouts["synapse"]
         rows, words = layout.unpack(blobs)
         if box is not None:
@@ -161,7 +165,7 @@ class PackedReads(Datasets):
 
     @override
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
-        def question(dataset: Dataset) -> tuple[Ids, Ids]:
+        def question(dataset: PackedDataset) -> tuple[Ids, Ids]:
             rows = dataset.layouts["synapse"].numbers(self._links(dataset, neuron, None))
             return partners_of(rows["n1"], rows["n2"], neuron)
 
@@ -193,12 +197,12 @@ class PackedReads(Datasets):
         except Gone as error:
             raise DatabaseError(f"{path} was loaded anew while it was read.") from error
 
-    def _all(self, dataset: Dataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
+    def _all(self, dataset: PackedDataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
         """Give all rows of a table, sorted by id."""
         return self._unpacked(dataset, table, self._scan(dataset.number, table))
 
     def _all_links(
-        self, dataset: Dataset, neuron: int, box: BoundingBox | None
+        self, dataset: PackedDataset, neuron: int, box: BoundingBox | None
     ) -> Iterator[tuple[Rows, list[str]]]:
         """Give all synapses of a neuron, or those in a box and some around."""
         owner = neuron.to_bytes(8, "big")
@@ -206,7 +210,7 @@ class PackedReads(Datasets):
         return self._unpacked(dataset, "link", (pack for pack in links if pack[0][:8] == owner))
 
     def _unpacked(
-        self, dataset: Dataset, kind: str, packs: Iterator[Pack]
+        self, dataset: PackedDataset, kind: str, packs: Iterator[Pack]
     ) -> Iterator[tuple[Rows, list[str]]]:
         """Give the rows of packs in their order, each once; of links, those of one neuron."""
         layout, last = dataset.layouts["neuron" if kind == "neuron" else "synapse"], None
@@ -225,13 +229,15 @@ class PackedReads(Datasets):
                 yield rows, words
 
 
-def _ranges(dataset: Dataset, box: BoundingBox, cubes: int = CUBES) -> list[tuple[bytes, bytes]]:
+def _ranges(
+    dataset: PackedDataset, box: BoundingBox, cubes: int = CUBES
+) -> list[tuple[bytes, bytes]]:
     """Give the ranges of keys, by place, that a box lies in."""
     return [(low + LOWEST, high + HIGHEST) for low, high in dataset.curve.keys(box, cubes)]
 
 
 def _link_ranges(
-    dataset: Dataset, neuron: int, box: BoundingBox | None
+    dataset: PackedDataset, neuron: int, box: BoundingBox | None
 ) -> list[tuple[bytes, bytes]]:
     """Give the ranges of keys of a neuron's links, with a box of those in it."""
     owner = neuron.to_bytes(8, "big")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bfly.geometry import BoundingBox
     from bfly.tables.columns import Columns
 
-__all__ = ["Layout", "Rows", "Texts", "WordList"]
+__all__ = ["RowLayout", "Rows", "Texts", "WordList"]
 
 TEXT = "O"
 Rows = np.ndarray[Any, np.dtype[np.void]]
@@ -67,7 +67,7 @@ class WordList:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """How the rows of a table lie in packs.
 
     Parameters
@@ -98,7 +98,7 @@ class Layout:
         """The names of the columns with text."""
         return [name for name, kind in self.extras if kind == TEXT]
 
-    def including(self, columns: Columns) -> Layout:
+    def including(self, columns: Columns) -> RowLayout:
         """Give the layout, this one if possible, that holds the values of `columns` as well.
 
         Raises
@@ -115,7 +115,7 @@ class Layout:
         for name, column in columns.items():
             if name not in IDS[self.table] and name not in POINT:
                 extras[name] = _common(name, extras.get(name), column)
-        return Layout(self.table, wide, tuple(extras.items()))
+        return RowLayout(self.table, wide, tuple(extras.items()))
 
     def rows(self, columns: Columns, texts: Texts) -> Rows:
         """Give columns as rows; columns that are missing are NaN, 0 or no text."""

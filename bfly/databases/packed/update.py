@@ -15,7 +15,7 @@ from bfly.tables.columns import KEYS, among
 if TYPE_CHECKING:
     from bfly.databases.packed.curve import Curve
     from bfly.databases.packed.keys import Pack
-    from bfly.databases.packed.rows import Layout, Rows
+    from bfly.databases.packed.rows import RowLayout, Rows
 
 __all__ = ["Edit"]
 
@@ -38,7 +38,7 @@ class Edit:
     """
 
     def __init__(
-        self, kind: str, curve: Curve, layout: Layout, old: Rows, new: Rows, words: list[str]
+        self, kind: str, curve: Curve, layout: RowLayout, old: Rows, new: Rows, words: list[str]
     ) -> None:
         self._kind, self._curve, self._layout, self._words = kind, curve, layout, words
         self._id = KEYS[layout.table]

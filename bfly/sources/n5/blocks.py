@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.sources.encoded_chunks import Vouched, Ways
+    from bfly.sources.encoded_chunks import Check, StoredForms
 
 __all__ = ["header_size", "ways_of"]
 
@@ -30,7 +30,7 @@ def header_size(rank: int) -> int:
     return 4 + 4 * rank
 
 
-def ways_of(attributes: Mapping[str, Any]) -> Ways:
+def ways_of(attributes: Mapping[str, Any]) -> StoredForms:
     """Give the ways in which the blocks of a dataset with the axes x, y and z are stored.
 
     Parameters
@@ -52,7 +52,7 @@ def ways_of(attributes: Mapping[str, Any]) -> Ways:
     except (KeyError, TypeError, AttributeError):
         # What is wrong here TensorStore says better.
         return {}
-    ways: dict[StoredAs, Vouched] = {}
+    ways: dict[StoredAs, Check] = {}
     if GZIP in packed:
         ways[StoredAs("n5", "")] = partial(_block, packed[GZIP])
     if itemsize == 1:
@@ -60,7 +60,7 @@ def ways_of(attributes: Mapping[str, Any]) -> Ways:
     return ways
 
 
-def _voxels(vouched: Vouched, data: bytes, shape: Zyx) -> bytes | None:
+def _voxels(vouched: Check, data: bytes, shape: Zyx) -> bytes | None:
     """Give what stands behind the header of a block of that shape."""
     size = HEADER.size
     if len(data) < size or HEADER.unpack_from(data) != (0, 3, *shape[::-1]):
@@ -68,6 +68,6 @@ def _voxels(vouched: Vouched, data: bytes, shape: Zyx) -> bytes | None:
     return vouched(data[size:], shape)
 
 
-def _block(vouched: Vouched, data: bytes, shape: Zyx) -> bytes | None:
+def _block(vouched: Check, data: bytes, shape: Zyx) -> bytes | None:
     """Give a block with its header."""
     return None if _voxels(vouched, data, shape) is None else data

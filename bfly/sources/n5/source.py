@@ -17,7 +17,7 @@ from bfly.geometry import zyx
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.blosc_headers import BloscHeaders
-from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.voxel_size import stated_size
@@ -49,7 +49,7 @@ class N5(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by ``attributes.json``: that of a dataset, or that of ``s0`` in a group."""
         try:
-            store = Store(path, Files([path]))
+            store = KeyValueStore(path, Files([path]))
             return any(_is_dataset(store.json(each)) for each in (DOCUMENT, f"s0/{DOCUMENT}"))
         except Oversized:
             return True

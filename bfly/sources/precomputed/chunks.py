@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
-    from bfly.sources.encoded_chunks import Vouched, Ways
+    from bfly.sources.encoded_chunks import Check, StoredForms
 
 __all__ = ["ways_of"]
 
@@ -35,7 +35,7 @@ BLOCK = [8, 8, 8]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> Ways:
+def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> StoredForms:
     """Give the ways in which the chunks of a scale are stored, if each has a file of its own.
 
     Parameters
@@ -62,7 +62,7 @@ def _jpeg(data: bytes, shape: Zyx) -> bytes | None:
     return data if is_grey_jpeg(data, (depth * height, width)) else None
 
 
-def _vouched(is_whole: Callable[[bytes, Zyx, int], bool], dtype: str) -> Vouched:
+def _vouched(is_whole: Callable[[bytes, Zyx, int], bool], dtype: str) -> Check:
     itemsize = np.dtype(dtype).itemsize
     return lambda data, shape: data if is_whole(data, shape, itemsize) else None
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bfly.geometry import BoundingBox, Zyx
     from bfly.storage.files import Files
 
-__all__ = ["Shards"]
+__all__ = ["PrecomputedShards"]
 
 BITS = {"preshift_bits": 64, "minishard_bits": 22, "shard_bits": 62}
 """The most that each may be. Of minishards, an index of 64 MiB holds no more."""
@@ -44,7 +44,7 @@ M32 = 0xFFFFFFFF
 
 
 @dataclass
-class Shards:
+class PrecomputedShards:
     """Where the chunks of a scale are, and whether they may be unpacked.
 
     Parameters

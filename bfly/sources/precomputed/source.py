@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.precomputed.chunks import ways_of
-from bfly.sources.precomputed.shards import Shards
+from bfly.sources.precomputed.shards import PrecomputedShards
 from bfly.sources.shared.arrays import Array
-from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
@@ -51,7 +51,7 @@ class Precomputed(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by the ``info``, which has scales and a type of voxels."""
         try:
-            info = Store(path, Files([path])).json("info")
+            info = KeyValueStore(path, Files([path])).json("info")
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -126,7 +126,7 @@ class Precomputed(TensorSource):
         """Return what looks at the shards of a scale before they are unpacked, in a folder."""
         folder, limit = f"{self.store.folder}/{scale['key']}", self.files.max_chunk
         size, chunk = zyx(scale["size"][::-1]), _chunk(scale, self.path)
-        shards = Shards(self.files, folder, size, chunk, scale["sharding"], limit)
+        shards = PrecomputedShards(self.files, folder, size, chunk, scale["sharding"], limit)
         return shards.check if self.store.folder is not None else None
 
     def _check_packed(self, folder: str) -> None:

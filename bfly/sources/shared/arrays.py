@@ -11,7 +11,7 @@ from bfly.geometry import BoundingBox
 
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
-    from bfly.sources.encoded_chunks import Ways
+    from bfly.sources.encoded_chunks import StoredForms
     from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
@@ -64,7 +64,7 @@ class Array:
     names: Names
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
-    stored: Ways = field(default_factory=dict)
+    stored: StoredForms = field(default_factory=dict)
     read: Callable[[Files, str, Zyx], bytes | None] = read_file
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bfly.errors import SourceError
 
 if TYPE_CHECKING:
-    from bfly.sources.shared.kvstore import Store
+    from bfly.sources.shared.kvstore import KeyValueStore
 
 __all__ = ["BloscHeaders"]
 
@@ -26,7 +26,7 @@ class BloscHeaders:
 
     Parameters
     ----------
-    store : Store
+    store : KeyValueStore
         Has the objects; not a URL.
     size : int
         Bytes of a chunk, unpacked.
@@ -34,7 +34,7 @@ class BloscHeaders:
         Bytes of an object in front of the header of Blosc.
     """
 
-    store: Store
+    store: KeyValueStore
     size: int
     skip: int = 0
 

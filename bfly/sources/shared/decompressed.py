@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from isal import igzip
 
 from bfly.concurrency.admission import check_wanted
-from bfly.concurrency.workers import Flights
+from bfly.concurrency.workers import SingleFlight
 from bfly.errors import Busy, SourceError
 from bfly.sources.shared.images import naming
 from bfly.storage.opening import fd_path
@@ -64,7 +64,7 @@ class Unpacked:
         self.limit = limit
         self._files: OrderedDict[tuple[str, int, Stamp], _Temporary] = OrderedDict()
         self._lock = threading.Lock()
-        self._unpacking: Flights[_Temporary] = Flights()
+        self._unpacking: SingleFlight[_Temporary] = SingleFlight()
         self._written = 0
 
     @contextmanager

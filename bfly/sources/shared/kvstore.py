@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bfly.errors import ButterflyError
     from bfly.storage.files import Files
 
-__all__ = ["CONTEXT", "PATIENCE", "Store", "check_name", "check_reachable", "failure"]
+__all__ = ["CONTEXT", "PATIENCE", "KeyValueStore", "check_name", "check_reachable", "failure"]
 
 PATIENCE = 30.0
 """Seconds after which a read that has not come back has failed."""
@@ -44,7 +44,7 @@ CONTEXT = ts.Context(
 """What all arrays of the process share."""
 
 
-class Store:
+class KeyValueStore:
     """Objects by their names.
 
     Parameters
@@ -208,7 +208,7 @@ def check_reachable(url: str, files: Files) -> None:
 
     A source that cannot ask for its metadata does not recognise a URL; this tells why.
     """
-    Store(url, files).read("info")
+    KeyValueStore(url, files).read("info")
 
 
 def check_name(name: str, where: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Folders = Mapping[str, Stamp]
 
-__all__ = ["Guard"]
+__all__ = ["LinkGuard"]
 
 TICK, COARSE_TICK = 10**8, 2 * 10**9
 """Nanoseconds after which a further change of a folder surely shows in its time of change.
@@ -33,7 +33,7 @@ KNOWN = 65_536
 """Paths that are known to lead where they may; more are checked again."""
 
 
-class Guard:
+class LinkGuard:
     """Checks paths under one folder before a read, and that nothing changed after it.
 
     Parameters

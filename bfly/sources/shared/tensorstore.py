@@ -18,8 +18,8 @@ from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.shared.described import Described, Memory
-from bfly.sources.shared.kvstore import PATIENCE, Store, failure
-from bfly.sources.shared.link_guard import Guard
+from bfly.sources.shared.kvstore import PATIENCE, KeyValueStore, failure
+from bfly.sources.shared.link_guard import LinkGuard
 from bfly.sources.source import Datasource, served_dtype
 from bfly.storage.files import reading, stamp_to_read
 from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
@@ -59,7 +59,7 @@ class TensorSource(Datasource):
     watched; of a URL it is the metadata, and what is read goes through the disk cache.
     """
 
-    store: Store
+    store: KeyValueStore
 
     @abstractmethod
     def _arrays(self) -> dict[str, Array]:
@@ -70,7 +70,7 @@ class TensorSource(Datasource):
         """
 
     def _open(self) -> None:
-        self.store = Store(self.path, self.files)
+        self.store = KeyValueStore(self.path, self.files)
         self._documents: dict[str, bytes | None] = {}
         self._due = time.monotonic() + RECHECK
         if self.store.file is not None:
@@ -280,11 +280,11 @@ class TensorSource(Datasource):
     def _anew(self) -> _Reading:
         """Begin to read: nothing that TensorStore kept of earlier reads is taken as it is."""
         needed = not (self.store.is_remote or self.files.all_allowed)
-        return _Reading(Guard(self.files) if needed else None, {})
+        return _Reading(LinkGuard(self.files) if needed else None, {})
 
 
 class _Reading(NamedTuple):
     """Arrays that are open, by mip, and what sees to it that only allowed files are read."""
 
-    guard: Guard | None
+    guard: LinkGuard | None
     volumes: dict[int, Any]

@@ -35,7 +35,7 @@ PIXELS = "YXS"
 """The axes within a section: rows, columns, samples."""
 
 
-class _Page(NamedTuple):
+class _TiffPage(NamedTuple):
     """Where the strips or tiles of a page lie, in the file's order, and JPEG's common tables."""
 
     offsets: tuple[int, ...]
@@ -70,7 +70,7 @@ def level_of(
     check_page(key, path, limit)
     shape = _shape(series, path)
     pages = [
-        _Page(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in series.pages
+        _TiffPage(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in series.pages
     ]
     if key.is_final and key.samplesperpixel == 1 and not is_palette(key):
         stored = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
@@ -106,7 +106,7 @@ def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
     return others[0][1] if others else 1, height, width
 
 
-def _touching(page: _Page) -> bool:
+def _touching(page: _TiffPage) -> bool:
     """Tell whether the strips of a page follow each other without gaps."""
     ends = [at + size for at, size in zip(page.offsets, page.sizes, strict=True)]
     return all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
@@ -120,7 +120,7 @@ class Paged:
     ----------
     path : str
         Names the file in messages.
-    pages : list of _Page
+    pages : list of _TiffPage
         One a section, or one for all sections of a volumetric page.
     key : tifffile.TiffPage
         Says how all of them are stored.
@@ -137,7 +137,7 @@ class Paged:
     """
 
     path: str
-    pages: list[_Page]
+    pages: list[_TiffPage]
     key: tifffile.TiffPage
     decode: Callable[..., tuple[Voxels | None, tuple[int, ...], tuple[int, ...]]]
     shape: Zyx
@@ -150,7 +150,7 @@ class Paged:
     def make(
         cls,
         path: str,
-        pages: list[_Page],
+        pages: list[_TiffPage],
         key: tifffile.TiffPage,
         shape: Zyx,
         limit: int,
@@ -217,7 +217,7 @@ class Paged:
         counts = zyx(math.ceil(n / c) for n, c in zip(shape, self.chunk, strict=True))
         return planes, counts
 
-    def _decoded(self, fd: int, page: _Page, number: int) -> Voxels | None:
+    def _decoded(self, fd: int, page: _TiffPage, number: int) -> Voxels | None:
         """Decode a strip or tile as (depth, height, width, samples)."""
         at, size = page.offsets[number], page.sizes[number]
         if size == 0 and at == 0:

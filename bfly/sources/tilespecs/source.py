@@ -11,7 +11,7 @@ import numpy as np
 from pydantic_core import from_json
 from typing_extensions import override
 
-from bfly.concurrency.workers import Flights
+from bfly.concurrency.workers import SingleFlight
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
@@ -91,7 +91,7 @@ class TileSpecs(Datasource):
         runtime = RUNTIME()
         runtime.CACHE.MAX.VALUE = KEPT
         self._kept = Cache(runtime)
-        self._reading: Flights[NDArray[Any]] = Flights()
+        self._reading: SingleFlight[NDArray[Any]] = SingleFlight()
 
     @override
     def all_files(self) -> Iterable[str]:

@@ -12,14 +12,14 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.sources.shared.blosc_headers import BloscHeaders
-from bfly.sources.zarr.shards import Shards, is_sharded
+from bfly.sources.zarr.shards import ZarrShards, is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
     from bfly.sources.shared.arrays import Names
-    from bfly.sources.shared.kvstore import Store
+    from bfly.sources.shared.kvstore import KeyValueStore
 
 __all__ = ["BloscInShards", "checks_of"]
 
@@ -28,7 +28,7 @@ CHECKSUM = "crc32c"
 
 
 def checks_of(
-    meta: Mapping[str, Any], axes: tuple[int, ...], names: Names, store: Store
+    meta: Mapping[str, Any], axes: tuple[int, ...], names: Names, store: KeyValueStore
 ) -> dict[str, Any]:
     """Return what checks the chunks of a zarr array, as parameters of `Array`.
 
@@ -38,7 +38,7 @@ def checks_of(
         Its ``.zarray`` or ``zarr.json``.
     axes, names
         As those of `Array`.
-    store : Store
+    store : KeyValueStore
         Has the objects.
 
     Raises
@@ -61,7 +61,7 @@ def checks_of(
     options = codecs[0]["configuration"]
     if not _pack_last(options["codecs"], path):
         return {}
-    shards = Shards.of(meta, axes)
+    shards = ZarrShards.of(meta, axes)
     if shards is None:
         raise SourceError(f"{path} packs by blosc in shards of which the index is not as usual.")
     size = _bytes_of(options["chunk_shape"], meta["data_type"])
@@ -108,13 +108,13 @@ class BloscInShards:
         Checks one of them.
     names : callable
         Returns the shards that hold a box, as `Array` has them.
-    shards : Shards
+    shards : ZarrShards
         How the shards are divided.
     """
 
     headers: BloscHeaders
     names: Names
-    shards: Shards
+    shards: ZarrShards
 
     def check(self, box: BoundingBox) -> None:
         """Raise `SourceError` unless all chunks that touch a box may be unpacked."""

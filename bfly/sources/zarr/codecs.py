@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
-    from bfly.sources.encoded_chunks import Vouched, Ways
+    from bfly.sources.encoded_chunks import Check, StoredForms
 
 __all__ = ["ways_of"]
 
 
-def ways_of(meta: Mapping[str, Any]) -> Ways:
+def ways_of(meta: Mapping[str, Any]) -> StoredForms:
     """Give the ways in which the chunks of an array are stored whose axes are z, y and x.
 
     Parameters
@@ -40,7 +40,7 @@ def ways_of(meta: Mapping[str, Any]) -> Ways:
         return {}
 
 
-def _of_zarr2(meta: Mapping[str, Any]) -> Ways:
+def _of_zarr2(meta: Mapping[str, Any]) -> StoredForms:
     if meta.get("filters") or meta["order"] != "C":
         return {}
     compressor = meta["compressor"]
@@ -48,7 +48,7 @@ def _of_zarr2(meta: Mapping[str, Any]) -> Ways:
     return _packed(np.dtype(meta["dtype"]), by, meta["chunks"])
 
 
-def _of_zarr3(meta: Mapping[str, Any]) -> Ways:
+def _of_zarr3(meta: Mapping[str, Any]) -> StoredForms:
     if not is_sharded(meta):
         chunk = meta["chunk_grid"]["configuration"]["chunk_shape"]
         return _of_codecs(meta, meta["codecs"], chunk)
@@ -58,7 +58,7 @@ def _of_zarr3(meta: Mapping[str, Any]) -> Ways:
     return {way: vouched for way, vouched in ways.items() if way != StoredAs("raw", "")}
 
 
-def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[int]) -> Ways:
+def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[int]) -> StoredForms:
     codecs: list[Any] = [{"name": each} if isinstance(each, str) else each for each in listed]
     first, *rest = [codec["name"] for codec in codecs]
     if first != "bytes" or len(rest) > 1:
@@ -68,7 +68,7 @@ def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[i
     return _packed(dtype, rest[0] if rest else "raw", chunk)
 
 
-def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> Ways:
+def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> StoredForms:
     # What a file has for True need not be 1.
     if dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return {}
@@ -76,6 +76,6 @@ def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> Ways
     return {way: partial(_of_whole, vouched, math.prod(chunk)) for way, vouched in ways.items()}
 
 
-def _of_whole(vouched: Vouched, size: int, data: bytes, shape: Zyx) -> bytes | None:
+def _of_whole(vouched: Check, size: int, data: bytes, shape: Zyx) -> bytes | None:
     """Pass over what leaves the volume: it is stored whole, and of that size cut short at best."""
     return vouched(data, shape) if math.prod(shape) == size else None

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.storage.files import Files
 
-__all__ = ["Shards", "check_shards", "has_shards", "is_sharded"]
+__all__ = ["ZarrShards", "check_shards", "has_shards", "is_sharded"]
 
 SHARDING = "sharding_indexed"
 
 DEPTH = 4
-"""Shards in shards; more than one is hardly ever written."""
+"""ZarrShards in shards; more than one is hardly ever written."""
 
 ENTRY = 16
 """Bytes of an entry of the index: an offset and a size."""
@@ -78,7 +78,7 @@ def check_shards(codecs: Any, shard: Sequence[int], path: str, depth: int = 0) -
 
 
 @dataclass(frozen=True)
-class Shards:
+class ZarrShards:
     """How the shards of an array are divided.
 
     Parameters
@@ -104,7 +104,7 @@ class Shards:
     at_end: bool
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], axes: tuple[int, ...]) -> Shards | None:
+    def of(cls, meta: Mapping[str, Any], axes: tuple[int, ...]) -> ZarrShards | None:
         """Give those of an array with shards, None if they are not as usual.
 
         Parameters

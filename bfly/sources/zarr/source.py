@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.arrays import Array, grid_names
-from bfly.sources.shared.kvstore import Store
+from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
-from bfly.sources.zarr.shards import Shards, check_shards, has_shards, is_sharded
+from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
@@ -46,7 +46,7 @@ class Zarr(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Tell by the metadata: those of an array, or those of a group with ``multiscales``."""
         try:
-            store = Store(path, Files([path]))
+            store = KeyValueStore(path, Files([path]))
             return _array(store.json, "") is not None or bool(_multiscales(store.json))
         except Oversized:
             return True
@@ -141,7 +141,7 @@ def _described(
     meta: Document,
     name: str,
     axes: tuple[int, ...],
-    store: Store,
+    store: KeyValueStore,
     ratio: Any = None,
     place: Zyx = (0, 0, 0),
 ) -> Array:
@@ -169,7 +169,7 @@ def _described(
         return array
     if not is_sharded(meta):
         return replace(array, stored=ways)
-    shards = Shards.of(meta, axes)
+    shards = ZarrShards.of(meta, axes)
     return replace(array, stored=ways, read=shards.read) if shards else array
 
 
