@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bfly.cutouts.prefetch import Prefetcher
-from bfly.cutouts.tile_loader import Loader
+from bfly.cutouts.tile_loader import TileLoader
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.queries.data import DataQuery
@@ -108,7 +108,7 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 
 
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
-    stored, read = Loader._stored, []
+    stored, read = TileLoader._stored, []
 
     def interrupted(self, t_query):
         read.append(t_query.index)
@@ -118,7 +118,7 @@ def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, m
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query)
-    monkeypatch.setattr(Loader, "_stored", interrupted)
+    monkeypatch.setattr(TileLoader, "_stored", interrupted)
     core.prefetcher.go_on()
     core.prefetcher.job.result(30)
     assert read == [(1, 0, 0)]
@@ -135,13 +135,13 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query)
-    monkeypatch.setattr(Loader, "_stored", fail)
+    monkeypatch.setattr(TileLoader, "_stored", fail)
     core.prefetcher.go_on()
     assert core.prefetcher.job.result(30) is None
 
 
 def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
-    done, load_all = threading.Event(), Loader.load_all
+    done, load_all = threading.Event(), TileLoader.load_all
     boxes: list[BoundingBox] = []
 
     def watched(self, d_query, may_go_on) -> bool:
@@ -151,7 +151,7 @@ def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
             done.set()
         return whole
 
-    monkeypatch.setattr(Loader, "load_all", watched)
+    monkeypatch.setattr(TileLoader, "load_all", watched)
     address = "/api/data?experiment=exp&sample=sam&dataset=dat&channel=v&x=0&y=0&width=64&height=64"
     with serve(make_tree({"name": "v", "path": path})) as client:
         for z in (10, 11):

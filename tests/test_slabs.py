@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from bfly.concurrency.workers import Workers
 from bfly.cutouts import stream as module
-from bfly.cutouts.assemble import Tiles
+from bfly.cutouts.assemble import Assembler
 from bfly.cutouts.stream import slabs
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
@@ -222,8 +222,8 @@ def test_what_a_format_does_not_hold_is_refused_before_anything_is_read(
     def read(*_: Any) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(Tiles, "gather", read)
-    monkeypatch.setattr(Tiles, "fill", read)
+    monkeypatch.setattr(Assembler, "gather", read)
+    monkeypatch.setattr(Assembler, "fill", read)
     got = client.get(url("em", box, file))
     assert got.status_code == 400
     assert message in got.text
@@ -336,13 +336,13 @@ def test_nothing_is_read_for_a_client_that_is_gone(serve, make_tree, tmp_path, m
         file.create_dataset("main", (depth, 500, 500), "u1", chunks=(1, 500, 500))
     monkeypatch.setattr(module, "SLAB", 4 << 20)
     filled: list[int] = []
-    fill = Tiles.fill
+    fill = Assembler.fill
 
-    def counted(self: Tiles, slab: DataQuery, voxels: np.ndarray) -> None:
+    def counted(self: Assembler, slab: DataQuery, voxels: np.ndarray) -> None:
         filled.append(slab.depth)
         fill(self, slab, voxels)
 
-    monkeypatch.setattr(Tiles, "fill", counted)
+    monkeypatch.setattr(Assembler, "fill", counted)
     ended = threading.Event()
     voxels_of = module.CutoutStreams._voxels
 

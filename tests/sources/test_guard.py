@@ -5,7 +5,7 @@ import pytest
 
 from bfly.errors import NotAllowed
 from bfly.sources.shared import link_guard as guard
-from bfly.sources.shared.link_guard import Guard
+from bfly.sources.shared.link_guard import LinkGuard
 from bfly.storage.files import Files
 
 
@@ -27,7 +27,7 @@ def settle():
 @pytest.fixture
 def seen(place):
     settle()
-    made = Guard(Files([str(place / "allowed")]))
+    made = LinkGuard(Files([str(place / "allowed")]))
     paths = [f"{place}/allowed/v/c/0/{name}" for name in ("0", "1")]
     return made, made.before(paths)
 
@@ -69,7 +69,7 @@ def test_a_link_that_came_and_went_is_noticed(place, seen, swap):
 
 
 def test_nothing_is_said_of_a_folder_that_changed_just_now(place):
-    made = Guard(Files([str(place / "allowed")]))
+    made = LinkGuard(Files([str(place / "allowed")]))
     path = f"{place}/allowed/v/c/0/0"
     os.utime(f"{place}/allowed/v/c")
     assert made.before([path]) is None
@@ -83,7 +83,7 @@ def test_links_within_what_is_allowed_are_followed(place):
     (top / "v" / "c" / "0" / "2").symlink_to(top / "other")
     (top / "other").write_bytes(b"voxels")
     settle()
-    made = Guard(Files([str(top)]))
+    made = LinkGuard(Files([str(top)]))
     folders = made.before([f"{top}/link/0/2"])
     assert {*folders} >= {str(top), f"{top}/v", f"{top}/v/c", f"{top}/v/c/0"}
     (top / "other").unlink()
@@ -96,7 +96,7 @@ def test_links_out_of_what_is_allowed_are_refused(place, what):
     (top / "link").symlink_to(place / "secret")
     (top / "v" / "c" / "0" / "2").symlink_to(place / "secret" / "0")
     settle()
-    made = Guard(Files([str(top)]))
+    made = LinkGuard(Files([str(top)]))
     with pytest.raises(NotAllowed):
         made.before([f"{top}/v/c/0/2" if what == "chunk" else f"{top}/link/0"])
 
@@ -104,7 +104,7 @@ def test_links_out_of_what_is_allowed_are_refused(place, what):
 def test_a_folder_that_is_not_there_may_not_become_a_link(place):
     top = place / "allowed"
     settle()
-    made = Guard(Files([str(top)]))
+    made = LinkGuard(Files([str(top)]))
     folders = made.before([f"{top}/v/d/0"])
     assert made.holds(folders)
     (top / "v" / "d").symlink_to(place / "secret")
