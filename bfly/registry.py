@@ -73,7 +73,7 @@ PROTOCOLS = {
     "openapi": "bfly.protocols.openapi:OpenAPI",
     "precomputed": "bfly.protocols.precomputed:Precomputed",
     "sections": "bfly.protocols.pages:Sections",
-    "state": "bfly.protocols.state:State",
+    "state": "bfly.protocols.state:ViewerState",
     "tiles": "bfly.protocols.tiles:Tiles",
     "try": "bfly.protocols.tryout:Try",
     "zarr": "bfly.protocols.zarr:Zarr2",

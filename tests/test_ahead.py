@@ -110,10 +110,10 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
     stored, read = TileLoader._stored, []
 
-    def interrupted(self, t_query):
+    def interrupted(self, t_query, held):
         read.append(t_query.index)
         core.prefetcher.hold()
-        return stored(self, t_query)
+        return stored(self, t_query, held)
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)

@@ -13,6 +13,8 @@ from bfly.cutouts.plan import TOGETHER, parts_of, shares, tiles_of
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.testing.volumes import boxes, padded_slice, random_volume
+from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +38,8 @@ def query_of(path: str, box: BoundingBox) -> DataQuery:
 
 
 def test_parts_are_the_whole_request_and_nothing_else(path: str) -> None:
-    level = query_of(path, BoundingBox((0, 0, 0), (1, 1, 1))).volume.level(0)
-    volume = query_of(path, BoundingBox((0, 0, 0), (1, 1, 1))).volume
+    volume = Volume.open(ChannelSpec(path, OFFSET))
+    level = volume.level(0)
 
     @settings(max_examples=100, deadline=None)
     @given(boxes(VOLUME.shape))
@@ -63,6 +65,7 @@ def test_parts_are_the_whole_request_and_nothing_else(path: str) -> None:
 
 def test_a_share_is_many_cached_tiles_or_those_that_are_read_at_once(path: str) -> None:
     query = query_of(path, BoundingBox.of_shape(VOLUME.shape, OFFSET))
+    query.update_source(Volume.open(query.spec).keywords)
     level = query.volume.level(0)
     parts = parts_of(query, tiles_of(query))
     first, *others = parts

@@ -68,7 +68,7 @@ def test_a_large_volume_without_mips_is_told_until_they_are_kept(
     ((message, remedy),) = found()
     assert "the first look at the whole of it reads 2 MiB" in message
     assert remedy == "bfly pyramid em -e 'my data'"
-    task = Task((("path", str(path)),), ("/",), 1 << 20, kept, 1 << 30)
+    task = Task(ChannelSpec(str(path)), ("/",), 1 << 20, kept, 1 << 30)
     for piece in pieces(task.open()):
         do(task, piece)
     assert found() == []
