@@ -45,7 +45,7 @@ def section(path: str, z: int, y: int = 0, x: int = 0, side: int = 128, **words:
 def look(core: Core, *queries: DataQuery) -> None:
     for query in queries:
         core.find_tiles(query)
-        core.prefetcher.note(query)
+        core.prefetcher.note(query.region)
     core.prefetcher.go_on()
     if core.prefetcher.job:
         core.prefetcher.job.result(30)
@@ -110,14 +110,14 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
     stored, read = TileLoader._stored, []
 
-    def interrupted(self, t_query, held):
-        read.append(t_query.index)
+    def interrupted(self, region, index, held):
+        read.append(index)
         core.prefetcher.hold()
-        return stored(self, t_query, held)
+        return stored(self, region, index, held)
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
-        core.prefetcher.note(query)
+        core.prefetcher.note(query.region)
     monkeypatch.setattr(TileLoader, "_stored", interrupted)
     core.prefetcher.go_on()
     core.prefetcher.job.result(30)
@@ -134,7 +134,7 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
-        core.prefetcher.note(query)
+        core.prefetcher.note(query.region)
     monkeypatch.setattr(TileLoader, "_stored", fail)
     core.prefetcher.go_on()
     assert core.prefetcher.job.result(30) is None
@@ -144,10 +144,10 @@ def test_a_server_reads_ahead(serve, make_tree, path: str, monkeypatch) -> None:
     done, load_all = threading.Event(), TileLoader.load_all
     boxes: list[BoundingBox] = []
 
-    def watched(self, d_query, may_go_on) -> bool:
-        whole = load_all(self, d_query, may_go_on)
+    def watched(self, region, may_go_on) -> bool:
+        whole = load_all(self, region, may_go_on)
         if whole:
-            boxes.append(d_query.box)
+            boxes.append(region.box)
             done.set()
         return whole
 

@@ -16,8 +16,8 @@ keywords edits
 storage
 config sources
 tables volumes discovery
-databases queries jobs doctor
-cutouts connectome protocols
+databases queries jobs doctor cutouts
+connectome protocols
 core
 server
 butterfly testing

@@ -48,9 +48,10 @@ def test_parts_are_the_whole_request_and_nothing_else(path: str) -> None:
             return
         query = query_of(path, box.shift(OFFSET))
         query.update_source(volume.keywords)
-        tiles = tiles_of(query)
+        region = query.region
+        tiles = tiles_of(region)
         found, times = np.zeros(box.shape, "u1"), np.zeros(box.shape, int)
-        parts = parts_of(query, tiles)
+        parts = parts_of(region, tiles)
         for position, wanted, place in parts:
             tile = VOLUME[level.tile_box(position).slices]
             found[place] = tile[wanted]
@@ -67,7 +68,7 @@ def test_a_share_is_many_cached_tiles_or_those_that_are_read_at_once(path: str) 
     query = query_of(path, BoundingBox.of_shape(VOLUME.shape, OFFSET))
     query.update_source(Volume.open(query.spec).keywords)
     level = query.volume.level(0)
-    parts = parts_of(query, tiles_of(query))
+    parts = parts_of(query.region, tiles_of(query.region))
     first, *others = parts
     cached = np.zeros(CHUNK)
     alone = shares(level, [(first, cached), *((part, []) for part in others)])

@@ -33,6 +33,7 @@ from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.queries.slice import PLANES, SliceQuery
 from bfly.volumes.channel import ChannelSpec
+from bfly.volumes.region import Region
 from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
@@ -338,8 +339,8 @@ def test_nothing_is_read_for_a_client_that_is_gone(serve, make_tree, tmp_path, m
     filled: list[int] = []
     fill = Assembler.fill
 
-    def counted(self: Assembler, slab: DataQuery, voxels: np.ndarray) -> None:
-        filled.append(slab.depth)
+    def counted(self: Assembler, slab: Region, voxels: np.ndarray) -> None:
+        filled.append(slab.box.shape[0])
         fill(self, slab, voxels)
 
     monkeypatch.setattr(Assembler, "fill", counted)

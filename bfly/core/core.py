@@ -19,12 +19,12 @@ from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
+from bfly.core.channels import Channels
 from bfly.core.edit_answers import EditAnswers
-from bfly.cutouts.assemble import Assembler
-from bfly.cutouts.channels import Channels
-from bfly.cutouts.label_stats import LabelStats
+from bfly.core.label_answers import LabelAnswers
+from bfly.cutouts.cutouts import Cutouts
 from bfly.cutouts.passthrough import passed
-from bfly.cutouts.plan import tile_of
+from bfly.cutouts.plan import check_size
 from bfly.cutouts.prefetch import Prefetcher
 from bfly.cutouts.stream import WHOLE, CutoutStreams
 from bfly.databases.edit_logs import opened_log
@@ -32,6 +32,7 @@ from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
 from bfly.geometry import zyx
 from bfly.queries.data import DataQuery
+from bfly.queries.tile import TileQuery
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
 
@@ -42,9 +43,10 @@ if TYPE_CHECKING:
 
     from bfly.cutouts.passthrough import Passed
     from bfly.databases.database import Database
+    from bfly.edits.state import EditState
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
-    from bfly.queries.tile import TileQuery
+    from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -85,12 +87,12 @@ class Core:
         Answers requests about neurons and synapses.
     annotations : Annotations
         Answers requests for synapses as annotations.
-    findings : LabelStats
+    labels : LabelAnswers
         Answers requests for facts about labels.
-    slabs : CutoutStreams
+    streams : CutoutStreams
         Streams large cutouts.
-    ahead : Prefetcher
-        Reads what may be asked for next.
+    prefetcher : Prefetcher
+        Reads tiles that viewers are likely to request next.
     background : Workers
         For work that no client waits for at once: streams, facts about labels, and prefetching.
     in_pool, in_background : Admission
@@ -112,15 +114,18 @@ class Core:
         self.background = Workers(niceness=NICENESS)
         self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
-        self._tiles = Assembler(self._cache, self._workers, self.background, limit)
-        self.label_stats = LabelStats(self._channels, self._tiles)
+        self._limit = limit
+        self._cutouts = Cutouts(self._cache, self._workers, self.background, limit)
+        self.labels = LabelAnswers(self._channels, self._cutouts)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)
         self.in_background = Admission(self.background, streams)
-        self.streams = CutoutStreams(self._channels, self._tiles, streams)
-        self.prefetcher = Prefetcher(self._tiles.loader, self.background, self._cache._max_memory)
-        self._edited = EditAnswers(self.edits, self._tiles, limit)
+        is_current = self._channels.is_current
+        self.streams = CutoutStreams(self._cutouts, streams, limit, is_current)
+        most = self._cache.max_bytes
+        self.prefetcher = Prefetcher(self._cutouts.loader, self.background, most)
+        self._edited = EditAnswers(self.edits, self._cutouts, limit)
 
     def recall(self, key: str) -> Any:
         """Give a finished answer that is kept, or an empty list."""
@@ -152,7 +157,7 @@ class Core:
         Later
             The memory is not free now.
         """
-        self._tiles.check_size(d_query)
+        self._check_size(d_query)
         take(self.budget, d_query.memory)
 
     def get_data(self, d_query: DataQuery) -> bytes | memoryview:
@@ -271,7 +276,8 @@ class Core:
         t_index : array_like of int
             The tile's position zyx, counted in tiles from the channel's first voxel.
         """
-        return tile_of(d_query, zyx(np.asarray(t_index).ravel().tolist()))
+        index = zyx(np.asarray(t_index).ravel().tolist())
+        return TileQuery(d_query, index, d_query.part_of_tile(index))
 
     def update_query(self, query: Query) -> dict[str, Any]:
         """Find what a query has to know of its source, in the cache or by opening it.
@@ -294,6 +300,10 @@ class Core:
             Its edits cannot be read.
         """
         return self._channels.keywords(query)
+
+    def basis(self, query: Query) -> tuple[Volume, EditState | None]:
+        """Return the open volume, and the state of its edits if they count, for a query."""
+        return self._channels.basis(query)
 
     def find_tiles(self, d_query: DataQuery) -> Voxels:
         """Load the requested voxels.
@@ -318,7 +328,14 @@ class Core:
         NotAllowed
             A path lies outside ``allowed-paths``.
         """
-        return d_query.spread(self._channels.on_current_files(d_query, self._tiles.gather))
+        return d_query.spread(self._channels.on_current_files(d_query, self._gather))
+
+    def _gather(self, d_query: DataQuery) -> Voxels:
+        self._check_size(d_query)
+        return self._cutouts.gather(d_query.region)
+
+    def _check_size(self, d_query: DataQuery) -> None:
+        check_size(d_query.shape, d_query.resolution, d_query.nbytes, self._limit)
 
     def find_unique(self, d_query: DataQuery) -> set[Any]:
         """Find the values that occur among the requested voxels, tile by tile.
@@ -333,7 +350,7 @@ class Core:
         set
             Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
         """
-        return self.label_stats.unique(d_query)
+        return self.labels.unique(d_query)
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
         """Load the wanted part of a tile from the cache or from disk.
@@ -348,4 +365,5 @@ class Core:
         numpy.ndarray
             zyx, read-only; cut off at the volume's end.
         """
-        return self._tiles.loader.load(t_query)
+        region = t_query.data.region
+        return self._cutouts.loader(region).load(region, t_query.index, t_query.crop.slices)

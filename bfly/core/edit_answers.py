@@ -12,15 +12,14 @@ import numpy as np
 from bfly.cutouts.label_stats import unique
 from bfly.edits.message import Save, to_message
 from bfly.errors import BadRequest, DatabaseError
-from bfly.queries.data import DataQuery
-from bfly.queries.query import Query
+from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bfly.cutouts.assemble import Assembler
+    from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.edits import Edits
     from bfly.queries.info import InfoQuery
     from bfly.volumes.volume import Volume
@@ -37,15 +36,15 @@ class EditAnswers:
     ----------
     edits : Edits
         Of all channels.
-    tiles : Assembler
+    cutouts : Cutouts
         Read volumes.
     limit : int
         Bytes of the largest volume that is read through to see which labels it has. Of a larger
         one any id is taken that its voxels can hold.
     """
 
-    def __init__(self, edits: Edits, tiles: Assembler, limit: int) -> None:
-        self._edits, self._tiles, self._limit = edits, tiles, limit
+    def __init__(self, edits: Edits, cutouts: Cutouts, limit: int) -> None:
+        self._edits, self._cutouts, self._limit = edits, cutouts, limit
         self._labels: weakref.WeakKeyDictionary[Volume, Ids] = weakref.WeakKeyDictionary()
         self._reading = threading.Lock()
 
@@ -96,15 +95,11 @@ class EditAnswers:
     def _labels_of(self, query: InfoQuery) -> Ids | None:
         """Give all labels of a volume, read once; None if it is too large for that."""
         volume = query.volume
-        whole = volume.level(0).whole.shift(volume.level(0).origin)
+        whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:
             return None
         with self._reading:
             if volume not in self._labels:
-                words = {word: getattr(query, name) for word, name in Query.WORDS.items()}
-                words |= {"method": "data", "labels": "supervoxels", "state": None}
-                (z, y, x), (depth, height, width) = whole.start, whole.shape
-                box = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
-                found = unique(self._tiles, DataQuery(**words, **box))
+                found = unique(self._cutouts, Region.of(volume, 0, whole))
                 self._labels[volume] = found.astype(np.uint64)
             return self._labels[volume]

@@ -1,16 +1,13 @@
-"""Cutouts: tiles are put together, or what is not to be kept is read to where it is wanted."""
+"""Tiles put together; what is not to be kept is read to where it is wanted."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from bfly.cutouts.buffer_pool import BufferPool
-from bfly.cutouts.plan import check_size, parts_of, shares, tile_of, tiles_of
-from bfly.cutouts.tile_loader import TileLoader, applied_edits
+from bfly.cutouts.plan import parts_of, shares, tiles_of
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
 from bfly.metrics import TILES_READ
-from bfly.volumes.level import LARGEST_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,189 +15,170 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.concurrency.workers import Workers
+    from bfly.cutouts.buffer_pool import BufferPool
     from bfly.cutouts.plan import Found, Slices
+    from bfly.cutouts.tile_loader import TileLoader
     from bfly.geometry import Zyx
-    from bfly.queries.data import DataQuery
-    from bfly.storage.cache import Cache
+    from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Assembler"]
-
-SCAN = 1 / 128
-"""A cutout of more than this part of the cache is read past it: who copies a volume must not
-push out what others look at, and memory that is used again needs no new pages."""
 
 LISTED = 1 << 10
 """How many tiles are listed at once where all voxels of a volume, however large, are looked at."""
 
 
 class Assembler:
-    """Gives the voxels of queries that know their source.
+    """Puts the tiles of regions together.
 
     Parameters
     ----------
-    cache : Cache
-        Keeps the tiles.
-    workers, background : Workers
-        Share the tiles of one request; those of one that is streamed.
-    limit : int
-        The most bytes to put together at once.
-
-    Attributes
-    ----------
     loader : TileLoader
-        Loads single tiles.
-    blocks : BufferPool
+        Loads the tiles.
+    workers, background : Workers
+        Share the tiles of one region; those of one that is streamed.
+    buffers : BufferPool
         Memory for large cutouts.
+    most_cached : int
+        Bytes of the largest cutout whose tiles are kept in the cache. Larger ones bypass it, so
+        that bulk copies do not evict interactive tiles; memory that is used again needs no new
+        pages.
     """
 
-    def __init__(self, cache: Cache, workers: Workers, background: Workers, limit: int) -> None:
-        self._cache = cache
+    def __init__(
+        self,
+        loader: TileLoader,
+        workers: Workers,
+        background: Workers,
+        buffers: BufferPool,
+        most_cached: int,
+    ) -> None:
+        self.loader = loader
         self._workers = workers
         self._background = background
-        self._limit = limit
-        self.loader = TileLoader(cache, lambda part: self._gather(part, max(limit, LARGEST_STEP)))
-        self.blocks = BufferPool()
+        self._buffers = buffers
+        self._most_cached = most_cached
 
-    def check_size(self, d_query: DataQuery) -> None:
-        """Raise `TooLarge` if a request takes more memory than is allowed."""
-        check_size(d_query, self._limit)
-
-    def gather(self, d_query: DataQuery) -> Voxels:
-        """Put the voxels of a request's box together; read-only where it is one whole tile.
-
-        Raises
-        ------
-        TooLarge
-            The request, or a part that a coarse mip would be computed from, takes more
-            memory than is allowed; nothing was allocated.
-        """
-        return self._gather(d_query, self._limit)
-
-    def _gather(self, d_query: DataQuery, limit: int) -> Voxels:
-        check_size(d_query, limit)
-        tiles = tiles_of(d_query)
-        box = d_query.box.relative_to(d_query.off_zyx)
-        if tiles.size > 1 and self._is_direct(d_query, box):
+    def gather(self, region: Region) -> Voxels:
+        """Return the voxels of a region; read-only where it is one whole tile."""
+        tiles = tiles_of(region)
+        if tiles.size > 1 and _is_read_at_once(region):
             TILES_READ.inc(tiles.size)
-            return d_query.volume.source.read(d_query.resolution, box)
-        parts = self._found(d_query, tiles)
+            return region.volume.source.read(region.level.mip, region.local)
+        parts = self._found(region, tiles)
         if len(parts) == 1:
-            (position, _, _), _ = parts[0]
-            tile = self.loader.load(tile_of(d_query, position))
-            if tile.shape == d_query.box.shape:
+            (index, wanted, _), cached = parts[0]
+            tile = cached[wanted] if len(cached) else self.loader.load(region, index, wanted)
+            if tile.shape == region.box.shape:
                 return tile
-        voxels = self.blocks.empty(d_query.box.shape, d_query.dtype)
-        self._fill(d_query, parts, voxels)
+        voxels = self._buffers.empty(region.box.shape, region.dtype)
+        self._fill(region, parts, voxels)
         return voxels
 
-    def _found(self, d_query: DataQuery, tiles: BoundingBox) -> list[Found]:
-        """List the parts of a request, each with its tile if that is cached as it is wanted."""
-        parts = parts_of(d_query, tiles)
-        cached = self.loader.cached(d_query, [position for position, _, _ in parts])
-        return list(zip(parts, cached, strict=True))
-
-    def _is_direct(self, d_query: DataQuery, box: BoundingBox) -> bool:
-        """Tell whether a box of several tiles is best read past the cache, in one go.
-
-        That is so where the source says so, unless edits or a mip have to be worked out tile by
-        tile. The box counts from the channel's first voxel.
-        """
-        volume, mip = d_query.volume, d_query.resolution
-        if volume.level(mip).stored != mip or applied_edits(d_query):
-            return False
-        return volume.source.reads_at_once(mip, box)
-
-    def fill(self, d_query: DataQuery, voxels: Voxels) -> None:
-        """Put the voxels of a request's box into an array of its shape, past the cache.
+    def fill(self, region: Region, voxels: Voxels) -> None:
+        """Put the voxels of a region into an array of its shape, past the cache.
 
         Parameters
         ----------
-        d_query : DataQuery
-            It knows its source.
+        region : Region
+            What to read.
         voxels : numpy.ndarray
             Whatever it holds is written over.
         """
-        self._fill(d_query, self._found(d_query, tiles_of(d_query)), voxels, streamed=True)
+        self._fill(region, self._found(region, tiles_of(region)), voxels, streamed=True)
 
-    def _fill(
-        self, d_query: DataQuery, parts: list[Found], voxels: Voxels, streamed: bool = False
-    ) -> None:
-        if d_query.box not in d_query.volume.level(d_query.resolution).place:
-            voxels[...] = 0
-
-        def put(part: Voxels, place: Slices) -> None:
-            copy_rows(part, voxels, place)
-
-        self._show(d_query, parts, put, voxels, streamed)
-
-    def show(self, d_query: DataQuery, look: Callable[[Voxels, Slices], None]) -> None:
-        """Show the voxels of a request of any size, part by part, without what lies outside.
+    def show(self, region: Region, look: Callable[[Voxels, Slices], None]) -> None:
+        """Show the voxels of a region of any size, part by part, without what is outside.
 
         Parameters
         ----------
-        d_query : DataQuery
-            It knows its source.
+        region : Region
+            What to read.
         look : callable
             Called, from several threads at once, with voxels that it may not write to and
-            with their place in the request's box.
+            with their place in the region's box.
         """
-        tiles = tiles_of(d_query)
-        step = list(d_query.volume.level(d_query.resolution).per_unit)
+        tiles = tiles_of(region)
+        step = list(region.level.per_unit)
         for axis in (2, 1, 0):
             while step[axis] < tiles.shape[axis] and math.prod(step) < LISTED:
                 step[axis] *= 2
         for index in indexes(tiles.in_tiles(zyx(step))):
             some = BoundingBox.of_shape((1, 1, 1), index).refined(zyx(step)) & tiles
-            self._show(d_query, self._found(d_query, some), look)
+            self._show(region, self._found(region, some), look)
+
+    def _found(self, region: Region, tiles: BoundingBox) -> list[Found]:
+        """List the parts of a region, each with its tile if that is cached as it is wanted."""
+        parts = parts_of(region, tiles)
+        cached = self.loader.cached(region, [index for index, _, _ in parts])
+        return list(zip(parts, cached, strict=True))
+
+    def _fill(
+        self, region: Region, parts: list[Found], voxels: Voxels, streamed: bool = False
+    ) -> None:
+        if region.box not in region.level.place:
+            voxels[...] = 0
+
+        def put(part: Voxels, place: Slices) -> None:
+            copy_rows(part, voxels, place)
+
+        self._show(region, parts, put, voxels, streamed)
 
     def _show(
         self,
-        d_query: DataQuery,
+        region: Region,
         parts: list[Found],
         look: Callable[[Voxels, Slices], None],
         target: Voxels | None = None,
         streamed: bool = False,
     ) -> None:
-        """Show parts of a request; what is not to be kept may be read right into a target."""
-        size = d_query.box.size * d_query.dtype.itemsize
-        scan = streamed or size > self._cache._max_memory * SCAN
+        """Show parts of a region; what is not to be kept may be read right into a target."""
+        past_cache = streamed or region.nbytes > self._most_cached
 
         def look_at(share: list[Found]) -> None:
-            if scan and self._shown_past_cache(d_query, share, look, target, streamed):
+            if past_cache and self._shown_past_cache(region, share, look, target, streamed):
                 return
             held: dict[Zyx, Voxels] = {}
-            for (position, wanted, place), tile in share:
+            for (index, wanted, place), tile in share:
                 if len(tile):
                     look(tile[wanted], place)
                 else:
-                    look(self.loader.load(tile_of(d_query, position), held), place)
+                    look(self.loader.load(region, index, wanted, held), place)
 
-        level = d_query.volume.level(d_query.resolution)
-        (self._background if streamed else self._workers).each(look_at, shares(level, parts))
+        workers = self._background if streamed else self._workers
+        workers.each(look_at, shares(region.level, parts))
 
     def _shown_past_cache(
         self,
-        d_query: DataQuery,
+        region: Region,
         share: list[Found],
         look: Callable[[Voxels, Slices], None],
         target: Voxels | None,
         partly: bool,
     ) -> bool:
         """Show a unit without keeping it, if it is wanted whole (or may be partly), not cached."""
-        volume, mip = d_query.volume, d_query.resolution
-        level, ((position, _, _), tile) = volume.level(mip), share[0]
-        unit = level.unit(position)
+        level, ((index, _, _), tile) = region.level, share[0]
+        unit = level.unit(index)
         whole = level.unit_box(unit)
-        box = whole & d_query.box.relative_to(level.origin)
-        some_cached = len(tile) or len(share) < (unit & tiles_of(d_query)).size
+        box = whole & region.local
+        some_cached = len(tile) or len(share) < (unit & tiles_of(region)).size
         if some_cached or (box != whole and not partly):
             return False
-        place = box.shift(level.origin).relative_to(d_query.box.start).slices
-        if target is not None and level.stored == mip and not applied_edits(d_query):
+        place = box.relative_to(region.local.start).slices
+        if target is not None and level.is_stored and region.edits is None:
             TILES_READ.inc()
-            volume.source.read_into(mip, box, target[place])
+            region.volume.source.read_into(level.mip, box, target[place])
         else:
-            look(self.loader.read(d_query, box), place)
+            look(self.loader.read(region, box), place)
         return True
+
+
+def _is_read_at_once(region: Region) -> bool:
+    """Return whether a region of several tiles is best read past the cache, in one go.
+
+    That is so where the source says so, unless edits or a mip have to be worked out tile by tile.
+    """
+    if not region.level.is_stored or region.edits is not None:
+        return False
+    return region.volume.source.reads_at_once(region.level.mip, region.local)

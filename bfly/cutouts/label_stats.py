@@ -1,29 +1,24 @@
-"""What is found among voxels of any number: they are seen part by part, and never all at once."""
+"""Facts about the labels in a region of any size, which is read part by part."""
 
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import Absent, TooLarge
+from bfly.errors import TooLarge
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bfly.cutouts.assemble import Assembler
-    from bfly.cutouts.channels import Channels
+    from bfly.cutouts.cutouts import Cutouts
     from bfly.cutouts.plan import Slices
-    from bfly.queries.data import DataQuery
-    from bfly.queries.label import LabelQuery
+    from bfly.volumes.region import Region
 
     Values = np.ndarray[Any, np.dtype[Any]]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["LabelStats", "box_of", "check_work", "highest", "unique"]
+__all__ = ["MOST_VALUES", "box_of", "check_work", "highest", "unique"]
 
 
 MOST_VALUES = 1 << 20
@@ -36,97 +31,26 @@ MOST = 16 << 30
 """Bytes of stored voxels that one request may have read: a minute's work for a core or two."""
 
 
-class LabelStats:
-    """Finds facts about requests that need not know their source, nor fit ``max-cutout-size``.
-
-    Parameters
-    ----------
-    channels : Channels
-        Tell a request what its source is like.
-    tiles : Assembler
-        Show it its voxels.
-    """
-
-    def __init__(self, channels: Channels, tiles: Assembler) -> None:
-        self._channels = channels
-        self._tiles = tiles
-
-    def answer(self, l_query: LabelQuery) -> str:
-        """Answer a request for facts about labels, as JSON text.
-
-        Raises
-        ------
-        BadRequest
-            The channel is an image.
-        Absent
-            As `box`.
-        TooLarge
-            More voxels than `MOST` bytes would have to be read, or there are more than
-            `MOST_VALUES` labels to be listed.
-        """
-        self._channels.on_current_files(l_query, check_work)
-        find: dict[str, Callable[[LabelQuery], Any]] = {
-            "unique": self._listed,
-            "highest": self.highest,
-            "box": self.box,
-        }
-        l_query.found = find[l_query.fact](l_query)
-        return l_query.dump
-
-    def unique(self, d_query: DataQuery) -> set[Any]:
-        """Find the values that occur, as Python numbers."""
-        found = self._channels.on_current_files(d_query, partial(unique, self._tiles))
-        return set(found.tolist())
-
-    def _listed(self, d_query: DataQuery) -> set[Any]:
-        found = self._channels.on_current_files(d_query, partial(unique, self._tiles))
-        if len(found) > MOST_VALUES:
-            raise TooLarge(
-                f"There are {len(found)} values at resolution {d_query.resolution}; at most "
-                f"{MOST_VALUES} are listed. Ask for a smaller box."
-            )
-        return set(found.tolist())
-
-    def highest(self, d_query: DataQuery) -> int:
-        """Find the highest label, as `highest` does."""
-        return self._channels.on_current_files(d_query, partial(highest, self._tiles))
-
-    def box(self, l_query: LabelQuery) -> BoundingBox:
-        """Find the smallest box around a label.
-
-        Raises
-        ------
-        Absent
-            The label is not there.
-        """
-        look = partial(box_of, self._tiles, label=l_query.label)
-        found = self._channels.on_current_files(l_query, look)
-        if found is None:
-            raise Absent(f"There is no label {l_query.label} at resolution {l_query.resolution}.")
-        return found
-
-
-def check_work(d_query: DataQuery) -> None:
-    """Raise `TooLarge` if a request would have to read more voxels than `MOST` bytes."""
-    level = d_query.volume.level(d_query.resolution)
-    inside = d_query.box.relative_to(level.origin) & level.whole
-    size = level.finer(inside).size * d_query.dtype.itemsize
+def check_work(region: Region) -> None:
+    """Raise `TooLarge` if more than `MOST` bytes of stored voxels would have to be read."""
+    level = region.level
+    size = level.finer(region.local & level.whole).size * region.dtype.itemsize
     if size > MOST:
         raise TooLarge(
-            f"At resolution {d_query.resolution}, {size} bytes of voxels would have to be read; "
+            f"At resolution {level.mip}, {size} bytes of voxels would have to be read; "
             f"at most {MOST} are. Ask for a smaller box, or at a coarser mip that is stored."
         )
 
 
-def unique(tiles: Assembler, d_query: DataQuery) -> Values:
-    """Find the values that occur in a request; 0 is one if a part lies outside the volume.
+def unique(cutouts: Cutouts, region: Region) -> Values:
+    """Return the values that occur in a region; 0 is one if a part is outside the volume.
 
     Returns
     -------
     numpy.ndarray
         One axis, ascending, of the dtype of the voxels.
     """
-    found = [np.empty(0, d_query.dtype)]
+    found = [np.empty(0, region.dtype)]
     inside = fresh = 0
     lock = threading.Lock()
 
@@ -139,14 +63,14 @@ def unique(tiles: Assembler, d_query: DataQuery) -> Values:
             if fresh > max(SOME, len(found[0])):
                 found[:], fresh = [np.unique(np.concatenate(found))], 0
 
-    tiles.show(d_query, look)
-    if inside < d_query.box.size:
-        found.append(np.zeros(1, d_query.dtype))
+    cutouts.show(region, look)
+    if inside < region.box.size:
+        found.append(np.zeros(1, region.dtype))
     return np.unique(np.concatenate(found))
 
 
-def highest(tiles: Assembler, d_query: DataQuery) -> int:
-    """Find the highest label in a request; 0 if all of it lies outside the volume."""
+def highest(cutouts: Cutouts, region: Region) -> int:
+    """Return the highest label in a region; 0 if all of it is outside the volume."""
     found = 0
     lock = threading.Lock()
 
@@ -156,12 +80,12 @@ def highest(tiles: Assembler, d_query: DataQuery) -> int:
         with lock:
             found = max(found, value)
 
-    tiles.show(d_query, look)
+    cutouts.show(region, look)
     return found
 
 
-def box_of(tiles: Assembler, d_query: DataQuery, label: int) -> BoundingBox | None:
-    """Find the smallest box around a label in a request; None where it does not occur."""
+def box_of(cutouts: Cutouts, region: Region, label: int) -> BoundingBox | None:
+    """Return the smallest box around a label in a region; None where it does not occur."""
     found: BoundingBox | None = None
     lock = threading.Lock()
 
@@ -170,16 +94,16 @@ def box_of(tiles: Assembler, d_query: DataQuery, label: int) -> BoundingBox | No
         part = _box_around(voxels == label)
         if part is None:
             return
-        part = part.shift(zyx(along.start for along in place)).shift(d_query.box.start)
+        part = part.shift(zyx(along.start for along in place)).shift(region.box.start)
         with lock:
             found = part if found is None else found.joined(part)
 
-    tiles.show(d_query, look)
+    cutouts.show(region, look)
     return found
 
 
 def _values(voxels: Voxels) -> Values:
-    """Find the values that occur; labels come in runs, of which one voxel each is enough."""
+    """Return the values that occur; labels come in runs, of which one voxel each is enough."""
     flat = voxels.ravel()
     starts = np.empty(flat.size, bool)
     starts[0] = True
@@ -188,7 +112,7 @@ def _values(voxels: Voxels) -> Values:
 
 
 def _box_around(hit: np.ndarray[Any, np.dtype[np.bool_]]) -> BoundingBox | None:
-    """Give the smallest box around what is true."""
+    """Return the smallest box around what is true."""
     if not hit.any():
         return None
     sections = hit.any(axis=(1, 2))

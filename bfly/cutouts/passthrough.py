@@ -1,4 +1,4 @@
-"""When a stored chunk is the answer, byte for byte, it is sent as it lies on the disk."""
+"""Pass-through: a stored chunk that is the answer, byte for byte, is sent as it is on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bfly.geometry import BoundingBox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bfly.queries.data import DataQuery
+    from bfly.cutouts.request import CutoutRequest
     from bfly.sources.encoded_chunks import StoredAs
 
 __all__ = ["Passed", "passed"]
@@ -20,13 +20,13 @@ Passed = tuple[bytes, str]
 """The stored bytes, and their content coding or ""."""
 
 
-def passed(d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
-    """Give the answer to a request as it is stored: this is the one rule for that.
+def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
+    """Return the answer to a request as it is stored: this is the one rule for that.
 
     Parameters
     ----------
-    d_query : DataQuery
-        It knows its source.
+    request : CutoutRequest
+        What is asked.
     codings : sequence of str
         The content codings that the client takes.
 
@@ -34,8 +34,8 @@ def passed(d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
     -------
     Passed or None
         None unless all of this is so: the mip is stored, and its sections are those asked for;
-        the chunks are in the format that is asked for, packed in no way that the client does
-        not take; a picture is asked for as it is, not in colours; no edit counts; the box is
+        the chunks are in the format that is asked for, compressed with a coding that the client
+        accepts; a picture is asked for as it is, not in colours; no edit counts; the box is
         one chunk, cut off at most by the volume's end; and the source vouches for the chunk.
 
     Raises
@@ -43,29 +43,28 @@ def passed(d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
     SourceError, NotAllowed
         As `Datasource.read_encoded`.
     """
-    source, mip = d_query.volume.source, d_query.resolution
-    level = d_query.volume.level(mip)
-    if level.stored != mip or d_query.sections != 1 or not d_query.plain:
+    region = request.region
+    source, level, box = region.volume.source, region.level, region.local
+    if not level.is_stored or request.sections != 1 or not request.plain:
         return None
-    ways = (way for way in source.stored_as(mip) if _is_wanted(way, d_query, codings))
+    ways = (way for way in source.stored_as(level.mip) if _is_wanted(way, request, codings))
     way = next(ways, None)
-    if way is None or (d_query.state and d_query.state.position):
+    if way is None or (request.state and request.state.position):
         return None
-    box = d_query.box.relative_to(level.origin)
     index = box.in_tiles(level.scale.chunk).start
     chunk = BoundingBox.of_shape((1, 1, 1), index).refined(level.scale.chunk) & level.scale.box
     if box != chunk or not box.size:
         return None
-    data = source.read_encoded(mip, index, way)
+    data = source.read_encoded(level.mip, index, way)
     return None if data is None else (data, way.coding)
 
 
-def _is_wanted(way: StoredAs, d_query: DataQuery, codings: Sequence[str]) -> bool:
-    """Tell whether what is stored so is in the format that is asked for, and can be unpacked."""
-    encoder = d_query.encoder
+def _is_wanted(way: StoredAs, request: CutoutRequest, codings: Sequence[str]) -> bool:
+    """Return whether chunks are stored in the wanted format and a coding the client accepts."""
+    encoder = request.encoder
     if way.coding not in ("", *codings):
         return False
     if not isinstance(encoder, registry.load("encoders", way.format)):
         return False
-    grey = d_query.view == "grayscale" and d_query.shown_kind == "image"
+    grey = request.view == "grayscale" and request.shown_kind == "image"
     return grey or not isinstance(encoder, SheetEncoder)

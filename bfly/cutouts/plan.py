@@ -1,4 +1,4 @@
-"""Planning: which tiles a request needs, where their voxels go, and whether there is room."""
+"""Planning: which tiles a region needs, where their voxels go, and whether there is room."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import TooLarge
 from bfly.geometry import BoundingBox, Zyx
-from bfly.queries.tile import TileQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
 
-    from bfly.queries.data import DataQuery
     from bfly.volumes.level import Level
+    from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
     Found = tuple["Part", Voxels]
 
-__all__ = ["Part", "check_size", "parts_of", "shares", "tile_of", "tiles_of"]
+__all__ = ["Part", "check_size", "parts_of", "shares", "tiles_of"]
 
 Slices = tuple[slice, slice, slice]
 
@@ -33,44 +30,41 @@ TOGETHER = 64
 """So many tiles that are cached are copied in less time than it takes to wake a thread for them."""
 
 
-def tile_of(d_query: DataQuery, index: Zyx) -> TileQuery:
-    """Give the request for one tile that is part of a request."""
-    return TileQuery(d_query, index, d_query.part_of_tile(index))
-
-
-def tiles_of(d_query: DataQuery) -> BoundingBox:
-    """Give the positions of the tiles that a request needs."""
-    level = d_query.volume.level(d_query.resolution)
-    box = d_query.box.relative_to(level.origin) & level.whole
+def tiles_of(region: Region) -> BoundingBox:
+    """Return the positions of the tiles that a region touches."""
+    level = region.level
+    box = region.local & level.whole
     return box.in_tiles(level.tile) if box.size else BoundingBox.of_shape((0, 0, 0))
 
 
-def parts_of(d_query: DataQuery, tiles: BoundingBox) -> list[Part]:
-    """List what a request wants of some of its tiles, in C order of the tiles.
+def parts_of(region: Region, tiles: BoundingBox) -> list[Part]:
+    """List what a region needs of some of its tiles, in C order of the tiles.
 
     What is alike for a whole row of tiles is worked out once, axis by axis.
     """
     if not tiles.size:
         return []
-    level = d_query.volume.level(d_query.resolution)
-    box = d_query.box.relative_to(level.origin)
-    inside = box & level.whole
-    stretches = zip(
-        inside.start, inside.stop, level.tile, tiles.start, tiles.stop, box.start, strict=True
-    )
-    axes = [zip(*_along(*stretch), strict=True) for stretch in stretches]
-    indexes, wanted, places = (itertools.product(*three) for three in zip(*axes, strict=True))
-    return list(zip(indexes, wanted, places, strict=True))
+    box, tile = region.local, region.level.tile
+    inside = box & region.level.whole
+    # Positions, wanted voxels and their places along each of the three axes.
+    along = [
+        _along(*axis)
+        for axis in zip(
+            inside.start, inside.stop, tile, tiles.start, tiles.stop, box.start, strict=True
+        )
+    ]
+    return list(zip(*(itertools.product(*axes) for axes in zip(*along, strict=True)), strict=True))
 
 
 def _along(
     start: int, stop: int, tile: int, first: int, last: int, origin: int
-) -> Iterator[tuple[int, slice, slice]]:
-    """Go along an axis: a tile's position, what is wanted of it, and where that goes."""
-    for index in range(first, last):
-        begin = index * tile
-        a, b = max(start, begin), min(stop, begin + tile)
-        yield index, slice(a - begin, b - begin), slice(a - origin, b - origin)
+) -> tuple[list[int], list[slice], list[slice]]:
+    """Return the tiles along one axis: positions, what is wanted of each, and where it goes."""
+    positions = list(range(first, last))
+    begins = [index * tile for index in positions]
+    ends = [(max(start, begin), min(stop, begin + tile)) for begin in begins]
+    wanted = [slice(a - begin, b - begin) for (a, b), begin in zip(ends, begins, strict=True)]
+    return positions, wanted, [slice(a - origin, b - origin) for a, b in ends]
 
 
 def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
@@ -99,11 +93,20 @@ def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
     return batches + list(units.values())
 
 
-def check_size(d_query: DataQuery, limit: int) -> None:
-    """Raise `TooLarge` if the voxels of a request take more bytes than a limit."""
-    size = d_query.nbytes
-    if size > limit:
+def check_size(shape: Zyx, mip: int, nbytes: int, limit: int) -> None:
+    """Raise `TooLarge` if voxels take more bytes than a limit.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Their extent (z, y, x), for the message.
+    mip : int
+        Theirs, for the message.
+    nbytes, limit : int
+        What they take, and what they may take.
+    """
+    if nbytes > limit:
         raise TooLarge(
-            f"The cutout of {d_query.shape} voxels (depth, height, width) at resolution "
-            f"{d_query.resolution} takes {size} bytes; max-cutout-size is {limit}."
+            f"The cutout of {shape} voxels (depth, height, width) at resolution "
+            f"{mip} takes {nbytes} bytes; max-cutout-size is {limit}."
         )

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.concurrency.admission import take
+from bfly.cutouts.plan import check_size
 from bfly.cutouts.streamed import Stream
 from bfly.errors import SourceChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bfly.concurrency.budget import Budget
-    from bfly.cutouts.assemble import Assembler
-    from bfly.cutouts.channels import Channels
+    from bfly.cutouts.cutouts import Cutouts
+    from bfly.cutouts.request import CutoutRequest
     from bfly.cutouts.streamed import Part
-    from bfly.queries.data import DataQuery
+    from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -49,28 +50,33 @@ class CutoutStreams:
 
     Parameters
     ----------
-    channels : Channels
-        Tell a request what its source is like.
-    tiles : Assembler
-        Read its voxels.
+    cutouts : Cutouts
+        Read the voxels.
     budget : Budget
         The memory of all streams together.
+    limit : int
+        Bytes of the largest cutout.
+    is_current : callable
+        Returns whether the files of a region are as they were when its volume was opened.
     """
 
-    def __init__(self, channels: Channels, tiles: Assembler, budget: Budget) -> None:
-        self._channels = channels
-        self._tiles = tiles
+    def __init__(
+        self, cutouts: Cutouts, budget: Budget, limit: int, is_current: Callable[[Region], bool]
+    ) -> None:
+        self._cutouts = cutouts
         self._budget = budget
+        self._limit = limit
+        self._is_current = is_current
         self._lock = threading.Lock()
         self._under_way = 0
 
-    def streamed(self, d_query: DataQuery) -> Stream | None:
-        """Give an answer that is read while it is sent.
+    def streamed(self, request: CutoutRequest) -> Stream | None:
+        """Return an answer that is read while it is sent.
 
         Parameters
         ----------
-        d_query : DataQuery
-            It knows its source.
+        request : CutoutRequest
+            What is asked.
 
         Returns
         -------
@@ -84,41 +90,46 @@ class CutoutStreams:
         BadRequest
             The cutout is large, and its format does not hold it.
         """
-        size, encoder = d_query.nbytes, d_query.encoder
+        size, encoder = request.nbytes, request.encoder
         if size <= WHOLE:
             return None
-        self._tiles.check_size(d_query)
-        shown = {"view": d_query.view, "kind": d_query.shown_kind}
-        encoder.check(d_query.arranged_shape, d_query.dtype, **shown)
+        region = request.region
+        check_size(request.shape, region.level.mip, size, self._limit)
+        shown = {"view": request.view, "kind": request.shown_kind}
+        encoder.check(request.arranged_shape, region.dtype, **shown)
         if not encoder.streams:
             return None
-        parts = partial(self._parts, d_query)
+        parts = partial(self._parts, request)
         whole = size if encoder.verbatim else None
-        return Stream(parts=parts, media_type=d_query.mime_type, size=whole, group=d_query.path)
+        return Stream(parts=parts, media_type=request.mime_type, size=whole, group=request.path)
 
-    def _parts(self, d_query: DataQuery, start: int) -> Iterator[Part]:
+    def _parts(self, request: CutoutRequest, start: int) -> Iterator[Part]:
         """Write the answer from a byte on."""
         # Before anything is begun: here the work may still be put off.
-        take(self._budget, d_query.memory_in_parts(self._most()))
-        voxels, shape = self._voxels(d_query, start), d_query.arranged_shape
-        view, kind = d_query.view, d_query.shown_kind
-        return d_query.encoder.encode_parts(voxels, shape, view=view, kind=kind)
+        take(self._budget, request.memory_in_parts(self._most()))
+        voxels, shape = self._voxels(request, start), request.arranged_shape
+        view, kind = request.view, request.shown_kind
+        return request.encoder.encode_parts(voxels, shape, view=view, kind=kind)
 
-    def _voxels(self, d_query: DataQuery, start: int) -> Iterator[Voxels]:
+    def _voxels(self, request: CutoutRequest, start: int) -> Iterator[Voxels]:
         """Read slabs, each into the memory of the one before, and cut off bytes at the start."""
-        memory: Voxels = np.empty(0, d_query.dtype)
+        dtype = request.region.dtype
+        memory: Voxels = np.empty(0, dtype)
         with self._room() as most:
-            order = slabs(d_query, most)
-            for slab in reversed([*order]) if d_query.encoder.upwards else order:
+            order = slabs(request, most)
+            for slab in reversed([*order]) if request.encoder.upwards else order:
                 if slab.nbytes <= start:
                     start -= slab.nbytes
                     continue
-                self._check_current(d_query)
-                shape, size = slab.box.shape, slab.box.size
+                region = slab.region
+                if not self._is_current(region):
+                    # Never send parts of two states of a file as one cutout.
+                    raise SourceChanged(f"{request.path} changed on disk while it was sent.")
+                shape, size = region.box.shape, region.box.size
                 if memory.size < size:
-                    memory = self._tiles.blocks.empty((1, 1, size), d_query.dtype).reshape(-1)
+                    memory = self._cutouts.buffers.empty((1, 1, size), dtype).reshape(-1)
                 voxels = memory[:size].reshape(shape)
-                self._tiles.fill(slab, voxels)
+                self._cutouts.fill(region, voxels)
                 arranged = slab.arranged(slab.spread(voxels))
                 yield arranged if not start else arranged.reshape(-1).view(np.uint8)[start:]
                 start = 0
@@ -139,13 +150,8 @@ class CutoutStreams:
         halvings = self._under_way // FULL
         return min(SLAB, self._budget.total // STREAMS) >> (halvings if halvings < 2 else HALVINGS)
 
-    def _check_current(self, d_query: DataQuery) -> None:
-        """Never send parts of two states of a file as one cutout."""
-        if self._channels.keywords(d_query)["volume"] is not d_query.volume:
-            raise SourceChanged(f"{d_query.path} changed on disk while it was sent.")
 
-
-def slabs(d_query: DataQuery, most: int) -> Iterator[DataQuery]:
+def slabs(request: CutoutRequest, most: int) -> Iterator[CutoutRequest]:
     """Divide a request into parts that follow one another in the answer.
 
     They are sections, or rows of one section if that is too large, as many as there is memory
@@ -153,28 +159,28 @@ def slabs(d_query: DataQuery, most: int) -> Iterator[DataQuery]:
 
     Parameters
     ----------
-    d_query : DataQuery
-        It knows its source.
+    request : CutoutRequest
+        What is asked.
     most : int
         Bytes of the largest part; only one row may be larger.
     """
-    yield from _divided(d_query, d_query.axes, most)
+    yield from _divided(request, request.axes, most)
 
 
-def _divided(d_query: DataQuery, axes: Sequence[int], most: int) -> Iterator[DataQuery]:
+def _divided(request: CutoutRequest, axes: Sequence[int], most: int) -> Iterator[CutoutRequest]:
     axis, *inner = axes
-    count = d_query.shape[axis]
-    room = most // (d_query.nbytes // count)
+    count = request.shape[axis]
+    room = most // (request.nbytes // count)
     if not room and len(inner) > 1:
         for place in range(count):
-            yield from _divided(d_query.slab(axis, place, 1), inner, most)
+            yield from _divided(request.slab(axis, place, 1), inner, most)
         return
-    step = _step(d_query.chunk[axis], max(1, room))
+    step = _step(request.chunk[axis], max(1, room))
     place = 0
     while place < count:
         # Up to the next chunk at first, and then from chunk to chunk.
-        stop = min(count, place + step - (d_query.start[axis] + place) % step)
-        yield d_query.slab(axis, place, stop - place)
+        stop = min(count, place + step - (request.start[axis] + place) % step)
+        yield request.slab(axis, place, stop - place)
         place = stop
 
 

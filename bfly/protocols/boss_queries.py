@@ -16,7 +16,7 @@ from bfly.queries.label import LabelQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bfly.geometry import Zyx
+    from bfly.geometry import BoundingBox, Zyx
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -193,10 +193,9 @@ class IdsQuery(LabelQuery):
     def __init__(self, **keywords: Any) -> None:
         super().__init__("unique", **keywords)
 
-    @property
     @override
-    def result(self) -> dict[str, list[str]]:
-        return {"ids": [str(label) for label in sorted(self.found - {0})]}
+    def answer(self, found: set[int]) -> dict[str, list[str]]:
+        return {"ids": [str(label) for label in sorted(found - {0})]}
 
 
 class BoundsQuery(LabelQuery):
@@ -216,10 +215,9 @@ class BoundsQuery(LabelQuery):
         super().__init__("box", label, whole=True, **keywords)
         self._tight = tight
 
-    @property
     @override
-    def result(self) -> dict[str, list[int]]:
-        box = self.found if self._tight else self.found.in_tiles(CUBOID).refined(CUBOID)
+    def answer(self, found: BoundingBox) -> dict[str, list[int]]:
+        box = found if self._tight else found.in_tiles(CUBOID).refined(CUBOID)
         (z, y, x), (k, j, i) = box.start, box.stop
         return {"x_range": [x, i], "y_range": [y, j], "z_range": [z, k], "t_range": [0, 1]}
 
@@ -241,12 +239,11 @@ class ReserveQuery(LabelQuery):
         super().__init__("highest", whole=True, **keywords)
         self._count = count
 
-    @property
     @override
-    def result(self) -> dict[str, int]:
-        if self.found + self._count >= 2**64:
-            raise BadRequest(f"There are no {self._count} ids above {self.found}, the highest.")
-        return {"start_id": self.found + 1, "count": self._count}
+    def answer(self, found: int) -> dict[str, int]:
+        if found + self._count >= 2**64:
+            raise BadRequest(f"There are no {self._count} ids above {found}, the highest.")
+        return {"start_id": found + 1, "count": self._count}
 
 
 def _only(voxels: Voxels, labels: np.ndarray[Any, np.dtype[np.uint64]]) -> Voxels:

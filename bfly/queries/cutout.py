@@ -14,6 +14,7 @@ from bfly.geometry import BoundingBox, Zyx, ceil_div, zyx
 from bfly.keywords import INPUT
 from bfly.queries.query import Query
 from bfly.validation import OneOf, Whole
+from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from typing import Self
@@ -164,6 +165,11 @@ class CutoutQuery(Query):
         sections = self.sections
         stop = ceil_div(self.z + self.depth, sections), self.y + self.height, self.x + self.width
         return BoundingBox((self.z // sections, self.y, self.x), stop)
+
+    @property
+    def region(self) -> Region:
+        """The voxels that are asked for; known after `update_source`."""
+        return Region.of(self.volume, self.resolution, self.box, self.state)
 
     @property
     def whole(self) -> BoundingBox:

@@ -92,8 +92,6 @@ class FeatureQuery(_Entities):
     ----------
     table : {"neuron", "synapse"}
         Which table knows it.
-    answer : object
-        The fact, once it is known.
     """
 
     ALLOWED: ClassVar[dict[str, Allowed]] = {
@@ -101,7 +99,6 @@ class FeatureQuery(_Entities):
         "feature": OneOf(lambda: INPUT.FEATURES.LIST, "which fact"),
         "id": Whole(0, ENTITY.highest, "of which neuron or synapse"),
     }
-    answer: Any = None
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**{"method": "entity_feature", "feature": "", **keywords})
@@ -116,10 +113,11 @@ class FeatureQuery(_Entities):
         of_neurons = ("is_neuron", "neuron_keypoint", "all_neurons")
         self.table = "neuron" if self.feature in of_neurons else "synapse"
 
-    @property
-    def result(self) -> Any:
-        """The fact, with its ids as they are wanted."""
-        answer = self.answer
+    def answer_text(self, answer: Any) -> str:
+        """Return a fact in the requested format, with its ids as they are wanted."""
+        return self._text(self._with_ids(answer))
+
+    def _with_ids(self, answer: Any) -> Any:
         if self.ids == "number" or self.feature.endswith("keypoint"):
             return answer
         if isinstance(answer, dict) and self.feature == "synapse_parent":

@@ -34,14 +34,9 @@ class LabelQuery(BoxQuery):
     **keywords
         Those of `BoxQuery`.
 
-    Attributes
-    ----------
-    found : object
-        A set of ints, an int or a `BoundingBox` in voxels of the mip; set by the core.
     """
 
     plain = False
-    found: Any = None
 
     def __init__(self, fact: str, label: int = 0, whole: bool = False, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -68,15 +63,19 @@ class LabelQuery(BoxQuery):
             (self.z, self.y, self.x) = self.whole.start
             (self.depth, self.height, self.width) = self.whole.shape
 
-    @property
-    def result(self) -> Any:
-        """The answer, ready to be dumped, once it is found."""
+    def answer(self, found: Any) -> Any:
+        """Return what is found as an answer that JSON can hold.
+
+        Parameters
+        ----------
+        found : set of int, int or BoundingBox
+            As the fact is; a box is in voxels of the mip.
+        """
         raise NotImplementedError
 
-    @property
-    def dump(self) -> str:
-        """The answer as JSON."""
-        return json.dumps(self.result)
+    def answer_text(self, found: Any) -> str:
+        """Return the answer as JSON text."""
+        return json.dumps(self.answer(found))
 
     @property
     def mime_type(self) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
 
 from bfly.downsample import downsample
-from bfly.encoders.encoder import Encoder
+from bfly.encoders.contrast import Contrast, contrast
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.data import BoxQuery
 from bfly.queries.info import InfoQuery
@@ -17,11 +16,11 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from bfly.encoders.encoder import Encoder
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["ChannelQuery", "ContrastQuery", "CountsQuery", "ThumbnailQuery", "contrast"]
+__all__ = ["ChannelQuery", "ContrastQuery", "CountsQuery", "ThumbnailQuery"]
 
 WINDOW = 2048
 """Voxels: no more than the square of this is read of a section, however large it is."""
@@ -52,21 +51,13 @@ class ChannelQuery(InfoQuery):
 
 
 class CountsQuery(InfoQuery):
-    """A request for how many neurons and synapses a dataset has, by its path.
-
-    Attributes
-    ----------
-    counts : dict of str to int
-        Set by the core.
-    """
+    """A request for how many neurons and synapses a dataset has, by its path."""
 
     lasting = False
-    counts: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
-    @property
-    @override
-    def result(self) -> dict[str, int]:
-        return self.counts
+    def answer_text(self, counts: dict[str, int]) -> str:
+        """Return the counts in the requested format."""
+        return self._text(counts)
 
 
 class _SectionQuery(BoxQuery):
@@ -122,38 +113,4 @@ class ContrastQuery(_SectionQuery):
     @override
     def encoder(self) -> Encoder:
         """What writes the levels."""
-        return _Levels()
-
-
-class _Levels(Encoder):
-    """Writes the contrast of voxels as JSON: two numbers."""
-
-    media_type = "application/json"
-
-    @override
-    def encode(
-        self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
-    ) -> bytes:
-        return json.dumps({"range": contrast(voxels)}).encode()
-
-
-def contrast(voxels: Voxels) -> tuple[float, float]:
-    """Find the levels between which nearly all of an image lies.
-
-    Parameters
-    ----------
-    voxels : numpy.ndarray
-        Of any shape. Zeros, with which volumes are filled up, and what is no number do not
-        count, unless there is nothing else.
-
-    Returns
-    -------
-    tuple of float
-        The percentiles 0.5 and 99.5 of at most a million voxels; the second is greater.
-    """
-    values = voxels.ravel()[:: max(1, voxels.size >> 20)]
-    values = values[np.isfinite(values) & (values != 0)]
-    if not values.size:
-        return 0.0, 1.0
-    low, high = np.percentile(values, (0.5, 99.5)).tolist()
-    return (low, high) if high > low else (low, low + 1)
+        return Contrast()

@@ -130,15 +130,18 @@ class Application:
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
         key = f"answer:{request.target} {accept} {' '.join(codings)}"
-        known: Response | Stream = self._core.recall(key)
-        if not isinstance(known, Response) or not known.is_fresh():
-            asked = protocol, path, request.query_string, accept, codings
-            known = await self._made(request, key, *asked)
-        if isinstance(known, Stream):
-            return await start_stream(known, request, self._core.in_background)
+        kept: Response | None = self._core.recall(key) or None
+        if kept is not None and kept.is_fresh():
+            response = kept
+        else:
+            asked = kept, protocol, path, request.query_string, accept, codings
+            made = await self._made(request, key, *asked)
+            if isinstance(made, Stream):
+                return await start_stream(made, request, self._core.in_background)
+            response = made
         # Not so for streams: who copies a volume in large cutouts would stand in their own way.
         self._core.background.make_room()
-        return known
+        return response
 
     async def _taken(self, protocol: Protocol, path: str, request: Request) -> Response:
         """Answer POST."""

@@ -42,6 +42,7 @@ class Cache:
 
     def __init__(self, _runtime: RUNTIME) -> None:
         self._max_memory: int = _runtime.CACHE.MAX.VALUE
+        self.max_bytes = self._max_memory
         self._cache_meta: str = _runtime.CACHE.META.NAME
         self._cache: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._now_memory = 0

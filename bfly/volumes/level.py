@@ -92,6 +92,11 @@ class Level:
         return cls(mip, stored, scale, tile, factor, origin, step, phase, whole, tiles, per_unit)
 
     @property
+    def is_stored(self) -> bool:
+        """Whether the source has the mip."""
+        return self.mip == self.stored
+
+    @property
     def place(self) -> BoundingBox:
         """All voxels, as the dataset counts them."""
         return self.whole.shift(self.origin)

@@ -62,6 +62,8 @@ class Volume:
 
     Attributes
     ----------
+    spec : ChannelSpec
+        From the argument.
     voxel_size : tuple of float
         Nanometres (z, y, x) at mip 0, assumed where nobody says.
     levels : int
@@ -81,7 +83,7 @@ class Volume:
         largest_tile: int,
         pyramids: Pyramids | None = None,
     ) -> None:
-        self.source = source
+        self.source, self.spec = source, spec
         self.room = source.files.room
         self.dtype = source.dtype
         self.kind = source.kind

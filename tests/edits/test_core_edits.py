@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bfly.core.core import Core
+from bfly.cutouts.label_stats import highest
 from bfly.databases.sqlite import Sqlite
 from bfly.errors import BadRequest
 from bfly.keywords import RUNTIME
@@ -149,7 +150,9 @@ def test_facts_about_labels_are_about_segments(core: Core, path: str, voxels: np
     assert core.find_unique(DataQuery(path=path, **box)) == {*range(4), *range(5, 10)}
     stored = DataQuery(path=path, **box, labels="supervoxels")
     assert core.find_unique(stored) == set(range(12))
-    assert core.label_stats.highest(DataQuery(path=path, **box)) == 9
+    query = DataQuery(path=path, **box)
+    query.update_source(core.update_query(query))
+    assert highest(core._cutouts, query.region) == 9
 
 
 def test_a_cutout_past_the_cache(

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bfly.core.channels import OpenChannel
 from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.geometry import BoundingBox, zyx
@@ -90,7 +91,7 @@ class ReadingTests(SourceTests):
                 query = DataQuery(path=path, offset=offset)
                 opened = Volume(self.source.open(path), query.spec, largest_tile)
                 # Where the core looks first: a source under test need not be registered.
-                core._cache.set(query.key, opened.keywords)
+                core._cache.set(query.key, OpenChannel.of(opened))
                 for _ in range(3):
                     box = data.draw(boxes(shape))
                     got = core.find_tiles(query.part(0, box.shift(offset)))

@@ -1,0 +1,153 @@
+"""The one dispatcher: which kind of query is answered how, by one table."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bfly.cutouts.streamed import Stream
+from bfly.protocols.ready import FinishedQuery
+from bfly.queries.annotation import AnnotationQuery
+from bfly.queries.data import DataQuery
+from bfly.queries.dataset import DatasetQuery
+from bfly.queries.feature import FeatureQuery, RowsQuery
+from bfly.queries.info import InfoQuery
+from bfly.queries.label import LabelQuery
+from bfly.queries.overview import CountsQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bfly.core.core import Core
+    from bfly.queries.query import Query
+
+__all__ = ["Answer", "answer", "group_of"]
+
+DATABASE, DATASETS = "the database", "all channels of a dataset"
+"""Groups of work (see `Admission`) besides the channels, which are named by their paths."""
+
+
+class Answer(NamedTuple):
+    """Bytes, and the content coding that they have already.
+
+    Parameters
+    ----------
+    body : bytes or memoryview
+        Flat, of bytes.
+    coding : str
+        "" if there is none.
+    """
+
+    body: bytes | memoryview
+    coding: str = ""
+
+
+class Kind(NamedTuple):
+    """How one kind of query is answered.
+
+    Parameters
+    ----------
+    answer : callable
+        Takes the core, the query, and the content codings that the client accepts.
+    group : str or None
+        What the work is counted to; the query's path unless given.
+    """
+
+    answer: Callable[[Core, Any, Sequence[str]], Answer | Stream]
+    group: str | None = None
+
+
+def answer(core: Core, query: Query, codings: Sequence[str] = ()) -> Answer | Stream:
+    """Answer a query of any kind.
+
+    Parameters
+    ----------
+    core : Core
+        Has the channels and the database.
+    query : Query
+        What is asked.
+    codings : sequence of str
+        The content codings that the client accepts.
+
+    Returns
+    -------
+    Answer or Stream
+        Rows and large cutouts are made only while they are sent.
+    """
+    return _kind_of(query).answer(core, query, codings)
+
+
+def group_of(query: Query) -> str:
+    """Return what the work on a query is counted to; "" if it never has to wait."""
+    group = _kind_of(query).group
+    return query.path if group is None else group
+
+
+def _kind_of(query: Query) -> Kind:
+    return next(KINDS[base] for base in type(query).__mro__ if base in KINDS)
+
+
+def _voxels(core: Core, query: DataQuery, codings: Sequence[str]) -> Answer | Stream:
+    stored = core.get_stored(query, codings)
+    query.volume.check_mip(query.resolution)
+    if stored is not None:
+        # A client that takes chunks as they are stored gains nothing from decoded tiles.
+        return Answer(*stored)
+    if (stream := core.streams.streamed(query)) is not None:
+        return stream
+    core.admit(query)
+    body = core.get_data(query)
+    core.prefetcher.note(query.region)
+    return Answer(body)
+
+
+def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
+    rows = partial(core.connectome.rows, query)
+    return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
+
+
+def _ready(_core: Core, query: FinishedQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(query.body)
+
+
+def _labels(core: Core, query: LabelQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.labels.answer(query).encode())
+
+
+def _dataset(core: Core, query: DatasetQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.get_dataset(query).encode())
+
+
+def _annotations(core: Core, query: AnnotationQuery, _codings: Sequence[str]) -> Answer:
+    if query.part in ("info", "spatial"):
+        query.update_source(core.update_query(query))
+    with core.connectome.turn():
+        return Answer(core.annotations.answer(query))
+
+
+def _feature(core: Core, query: FeatureQuery, _codings: Sequence[str]) -> Answer:
+    with core.connectome.turn():
+        return Answer(query.answer_text(core.connectome.feature(query)).encode())
+
+
+def _counts(core: Core, query: CountsQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(query.answer_text(core.connectome.counts(query)).encode())
+
+
+def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
+    text = core.get_info(query) if query.path else core.get_groups(query)
+    return Answer(text.encode())
+
+
+KINDS: dict[type[Query], Kind] = {
+    DataQuery: Kind(_voxels),
+    LabelQuery: Kind(_labels),
+    InfoQuery: Kind(_info),
+    DatasetQuery: Kind(_dataset, DATASETS),
+    FinishedQuery: Kind(_ready, ""),
+    AnnotationQuery: Kind(_annotations, DATABASE),
+    FeatureQuery: Kind(_feature, DATABASE),
+    CountsQuery: Kind(_counts, DATABASE),
+    RowsQuery: Kind(_rows, ""),
+}
+"""From a kind of query to its answer; the nearest class counts. A new kind is one entry."""

@@ -1,0 +1,130 @@
+"""Open channels: each is opened once, and anew when its files change."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bfly.concurrency.workers import SingleFlight
+from bfly.errors import SourceChanged
+from bfly.volumes.pyramid_store import pyramids_of
+from bfly.volumes.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bfly.edits.edits import Edits
+    from bfly.edits.state import EditState
+    from bfly.keywords import RUNTIME
+    from bfly.queries.data import DataQuery
+    from bfly.queries.query import Query
+    from bfly.storage.cache import Cache
+    from bfly.storage.files import Files
+    from bfly.volumes.channel import ChannelSpec
+    from bfly.volumes.region import Region
+
+__all__ = ["Channels", "OpenChannel"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """An open channel as the cache keeps it.
+
+    Parameters
+    ----------
+    volume : Volume
+        The channel.
+    keywords : dict
+        What it is like, in the documented words (see `Query.update_source`).
+    nbytes : int
+        The memory that it is counted with.
+    """
+
+    volume: Volume
+    keywords: dict[str, Any]
+    nbytes: int
+
+    @classmethod
+    def of(cls, volume: Volume, nbytes: int = 0) -> OpenChannel:
+        """Return a volume with its keywords."""
+        return cls(volume, volume.keywords, nbytes)
+
+
+class Channels:
+    """Finds the channels that queries are about.
+
+    Parameters
+    ----------
+    runtime : RUNTIME
+        Sets the largest tile, and where computed mips are kept.
+    cache : Cache
+        Keeps the open channels.
+    files : Files
+        The way to every file.
+    edits : Edits
+        What was done to the segments of channels.
+    """
+
+    def __init__(self, runtime: RUNTIME, cache: Cache, files: Files, edits: Edits) -> None:
+        self._runtime = runtime
+        self._cache = cache
+        self._files = files
+        self._edits = edits
+        self._pyramids = pyramids_of(runtime)
+        self._opening: SingleFlight[OpenChannel] = SingleFlight()
+
+    def keywords(self, query: Query) -> dict[str, Any]:
+        """Return what a query has to know of its source; see `Core.update_query`."""
+        channel = self._find(query.spec)
+        state = self._state(query, channel.volume)
+        return {**channel.keywords, "state": state} if state else channel.keywords
+
+    def basis(self, query: Query) -> tuple[Volume, EditState | None]:
+        """Return what the answer to a query is made from now; it may be an older query."""
+        volume = self._find(query.spec).volume
+        return volume, self._state(query, volume)
+
+    def on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
+        """Do work on a query that knows its source; once more if a file changes meanwhile."""
+        d_query.update_source(self.keywords(d_query))
+        try:
+            return work(d_query)
+        except SourceChanged as changed:
+            log.info("%s", changed)
+            d_query.volume.current = False
+        d_query.update_source(self.keywords(d_query))
+        return work(d_query)
+
+    def is_current(self, region: Region) -> bool:
+        """Return whether the files of a region are as they were when its volume was opened."""
+        return self._find(region.volume.spec).volume is region.volume
+
+    def _state(self, query: Query, volume: Volume) -> EditState | None:
+        if not query.is_data or query.labels != "segments" or volume.kind != "segmentation":
+            return None
+        return self._edits.channel(query.path).state
+
+    def _find(self, spec: ChannelSpec) -> OpenChannel:
+        key = spec.key
+        channel: OpenChannel = self._cache.get(key)
+        if not channel or not channel.volume.is_fresh():
+            channel = self._opening.run(key, lambda: self._open(spec, key))
+        return channel
+
+    def _open(self, spec: ChannelSpec, key: str) -> OpenChannel:
+        known: OpenChannel = self._cache.get(key)
+        if known and known.volume.current:
+            changed = known.volume.look()
+            if changed is None:
+                return known
+            log.info("%s changed on disk; %s is opened anew", changed, spec.path)
+        sizes = self._runtime.CACHE
+        volume = Volume.open(spec, self._files, sizes.MAX_BLOCK.VALUE, self._pyramids)
+        channel = OpenChannel.of(volume, sizes.META.VALUE)
+        self._cache.set(key, channel)
+        return channel

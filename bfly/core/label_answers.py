@@ -1,0 +1,79 @@
+"""Answers about the labels in a box: which there are, the highest, the box around one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bfly.cutouts.label_stats import MOST_VALUES, box_of, check_work, highest, unique
+from bfly.errors import Absent, TooLarge
+
+if TYPE_CHECKING:
+    from bfly.core.channels import Channels
+    from bfly.cutouts.cutouts import Cutouts
+    from bfly.geometry import BoundingBox
+    from bfly.queries.data import DataQuery
+    from bfly.queries.label import LabelQuery
+    from bfly.volumes.region import Region
+
+__all__ = ["LabelAnswers"]
+
+
+class LabelAnswers:
+    """Finds facts for requests that need not know their source, nor fit ``max-cutout-size``.
+
+    Parameters
+    ----------
+    channels : Channels
+        Find the channels of requests.
+    cutouts : Cutouts
+        Read their voxels.
+    """
+
+    def __init__(self, channels: Channels, cutouts: Cutouts) -> None:
+        self._channels = channels
+        self._cutouts = cutouts
+
+    def answer(self, l_query: LabelQuery) -> str:
+        """Return the answer to a request as JSON text.
+
+        Raises
+        ------
+        BadRequest
+            The channel is an image.
+        Absent
+            The label is not in the box.
+        TooLarge
+            More voxels would have to be read than `check_work` allows, or there are more than
+            `MOST_VALUES` labels to be listed.
+        """
+        return l_query.answer_text(self._channels.on_current_files(l_query, self._find))
+
+    def unique(self, d_query: DataQuery) -> set[Any]:
+        """Return the values that occur, as Python numbers."""
+
+        def find(current: DataQuery) -> set[Any]:
+            return set(unique(self._cutouts, current.region).tolist())
+
+        return self._channels.on_current_files(d_query, find)
+
+    def _find(self, d_query: DataQuery) -> set[Any] | int | BoundingBox:
+        l_query: LabelQuery = d_query  # type: ignore[assignment]  # as it was given
+        region = l_query.region
+        check_work(region)
+        if l_query.fact == "unique":
+            return self._listed(region)
+        if l_query.fact == "highest":
+            return highest(self._cutouts, region)
+        box = box_of(self._cutouts, region, l_query.label)
+        if box is None:
+            raise Absent(f"There is no label {l_query.label} at resolution {region.level.mip}.")
+        return box
+
+    def _listed(self, region: Region) -> set[Any]:
+        values = unique(self._cutouts, region)
+        if len(values) > MOST_VALUES:
+            raise TooLarge(
+                f"There are {len(values)} values at resolution {region.level.mip}; at most "
+                f"{MOST_VALUES} are listed. Ask for a smaller box."
+            )
+        return set(values.tolist())

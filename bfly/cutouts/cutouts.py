@@ -1,0 +1,79 @@
+"""Voxels of regions, of stored mips or computed ones: the door of this folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bfly.cutouts.assemble import Assembler
+from bfly.cutouts.buffer_pool import BufferPool
+from bfly.cutouts.readers import ComputedMips, read_stored
+from bfly.cutouts.tile_loader import TileLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from bfly.concurrency.workers import Workers
+    from bfly.cutouts.plan import Slices
+    from bfly.storage.cache import Cache
+    from bfly.volumes.region import Region
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Cutouts"]
+
+SCAN = 1 / 128
+"""Part of the cache. Cutouts above this size bypass it, so that bulk copies do not evict
+interactive tiles."""
+
+
+class Cutouts:
+    """Reads regions. A computed mip is a reader above the stored ones.
+
+    Parameters
+    ----------
+    cache : Cache
+        Keeps the tiles.
+    workers, background : Workers
+        Share the tiles of one region; those of one that is streamed.
+    limit : int
+        The most bytes to put together at once.
+
+    Attributes
+    ----------
+    buffers : BufferPool
+        Memory for large cutouts.
+    """
+
+    def __init__(self, cache: Cache, workers: Workers, background: Workers, limit: int) -> None:
+        self.buffers = BufferPool()
+        shared = workers, background, self.buffers, int(cache.max_bytes * SCAN)
+        self._stored = Assembler(TileLoader(cache, read_stored), *shared)
+        computed = ComputedMips(self._stored, limit)
+        self._computed = Assembler(TileLoader(cache, computed.read), *shared)
+
+    def gather(self, region: Region) -> Voxels:
+        """Return the voxels of a region (z, y, x); read-only where it is one whole tile.
+
+        Raises
+        ------
+        TooLarge
+            A part that a coarse mip would be computed from takes more memory than is allowed.
+        """
+        return self._assembler(region).gather(region)
+
+    def fill(self, region: Region, voxels: Voxels) -> None:
+        """Write the voxels of a region into an array of its shape, past the cache."""
+        self._assembler(region).fill(region, voxels)
+
+    def show(self, region: Region, look: Callable[[Voxels, Slices], None]) -> None:
+        """Show the voxels of a region part by part; see `Assembler.show`."""
+        self._assembler(region).show(region, look)
+
+    def loader(self, region: Region) -> TileLoader:
+        """Return what loads the tiles of a region."""
+        return self._assembler(region).loader
+
+    def _assembler(self, region: Region) -> Assembler:
+        return self._stored if region.level.is_stored else self._computed

@@ -1,0 +1,67 @@
+"""Reading voxels past the cache: as a source stores them, or computed from those."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bfly.cutouts.plan import check_size
+from bfly.metrics import TILES_READ
+from bfly.volumes.level import LARGEST_STEP
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bfly.cutouts.assemble import Assembler
+    from bfly.geometry import BoundingBox
+    from bfly.volumes.region import Region
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["ComputedMips", "read_stored"]
+
+
+def read_stored(region: Region) -> Voxels:
+    """Read a region of a stored mip, inside the volume, from the source."""
+    TILES_READ.inc()
+    return region.volume.source.read(region.level.mip, region.local)
+
+
+class ComputedMips:
+    """Computes voxels of mips that are not stored, or reads them from where they are kept.
+
+    Parameters
+    ----------
+    stored : Assembler
+        Puts together the stored voxels that a mip is computed from.
+    limit : int
+        The most bytes of stored voxels to put together at once; at least `LARGEST_STEP`.
+    """
+
+    def __init__(self, stored: Assembler, limit: int) -> None:
+        self._stored = stored
+        self._limit = max(limit, LARGEST_STEP)
+
+    def read(self, region: Region) -> Voxels:
+        """Read a region inside the volume; keep it on disk if mips of the channel are kept.
+
+        Raises
+        ------
+        TooLarge
+            The stored voxels that one step takes are more than the limit.
+        """
+        volume, level, box = region.volume, region.level, region.local
+        kept = volume.kept(level.mip)
+        voxels = kept.read(box) if kept else None
+        if voxels is None:
+            voxels = level.read(box, volume.kind, partial(self._finer, region))
+            if kept:
+                kept.keep(box, voxels)
+        return voxels
+
+    def _finer(self, region: Region, box: BoundingBox) -> Voxels:
+        """Put together a box of the stored mip, counted from the channel's first voxel."""
+        mip = region.level.stored
+        finer = region.at(mip, box.shift(region.volume.level(mip).origin))
+        check_size(finer.box.shape, mip, finer.nbytes, self._limit)
+        return self._stored.gather(finer)
