@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["ComputedMips", "read_stored"]
 
 
-def read_stored(region: Region) -> Voxels:
-    """Read a region of a stored mip, inside the volume, from the source."""
+def read_stored(region: Region, box: BoundingBox) -> Voxels:
+    """Read a box of a stored mip, counted from the channel's first voxel, from the source."""
     TILES_READ.inc()
-    return region.volume.source.read(region.level.mip, region.local)
+    return region.volume.source.read(region.level.mip, box)
 
 
 class ComputedMips:
@@ -42,15 +42,22 @@ class ComputedMips:
         self._stored = stored
         self._limit = max(limit, LARGEST_STEP)
 
-    def read(self, region: Region) -> Voxels:
-        """Read a region inside the volume; keep it on disk if mips of the channel are kept.
+    def read(self, region: Region, box: BoundingBox) -> Voxels:
+        """Read a box inside the volume; keep it on disk if mips of the channel are kept.
+
+        Parameters
+        ----------
+        region : Region
+            The channel and the mip.
+        box : BoundingBox
+            What to read, counted from the channel's first voxel.
 
         Raises
         ------
         TooLarge
             The stored voxels that one step takes are more than the limit.
         """
-        volume, level, box = region.volume, region.level, region.local
+        volume, level = region.volume, region.level
         kept = volume.kept(level.mip)
         voxels = kept.read(box) if kept else None
         if voxels is None:

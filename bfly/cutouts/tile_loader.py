@@ -36,10 +36,11 @@ class TileLoader:
     cache : Cache
         Keeps the tiles.
     read : callable
-        Reads a region inside its volume past the cache, without edits.
+        Reads past the cache, without edits: takes a region for the channel and the mip, and a box
+        inside the volume, counted from the channel's first voxel.
     """
 
-    def __init__(self, cache: Cache, read: Callable[[Region], Voxels]) -> None:
+    def __init__(self, cache: Cache, read: Callable[[Region, BoundingBox], Voxels]) -> None:
         self._cache = cache
         self._read = read
         self._reading: SingleFlight[dict[Zyx, Voxels]] = SingleFlight()
@@ -129,7 +130,7 @@ class TileLoader:
         box : BoundingBox
             Any box of the mip inside the volume, counted from the channel's first voxel.
         """
-        voxels = self._read(region.part(box.shift(region.level.origin)))
+        voxels = self._read(region, box)
         if region.edits is None:
             return voxels
         edited = Relabelled(voxels, region.edits).voxels
@@ -139,14 +140,15 @@ class TileLoader:
         """Return a tile without edits: one that is held or cached, or read with its unit."""
         if index in held:
             return held[index]
-        mip = region.level.mip
-        tile: Voxels = self._cache.get(region.volume.tile_key(mip, index))
-        if not len(tile):
-            unit = region.level.unit(index)
-            key = region.volume.tile_key(mip, unit.start)
-            held |= self._reading.run(key, lambda: self._read_unit(region, unit))
-            tile = held[index]
-        return tile
+        unit = region.level.unit(index)
+        positions = list(indexes(unit))
+        keys = region.volume.tile_keys(region.level.mip, positions)
+
+        def work() -> dict[Zyx, Voxels]:
+            return self._unit(region, unit, positions, keys)
+
+        held |= self._reading.run(keys[0], work)
+        return held[index]
 
     def _segments(
         self, region: Region, state: EditState, index: Zyx, held: dict[Zyx, Voxels]
@@ -159,21 +161,24 @@ class TileLoader:
             self._cache.set(key, known)
         return self._stored(region, index, held) if known.voxels is None else known.voxels
 
-    def _read_unit(self, region: Region, unit: BoundingBox) -> dict[Zyx, Voxels]:
-        """Read the tiles of a unit and keep each of them in the cache."""
-        volume, level, positions = region.volume, region.level, list(indexes(unit))
-        keys = volume.tile_keys(level.mip, positions)
-        # Another thread may have read them between the look into the cache and this flight.
-        tiles = dict(zip(positions, self._cache.get_many(keys), strict=True))
-        if all(len(tile) for tile in tiles.values()):
-            return tiles
-        whole = level.unit_box(unit)
+    def _unit(
+        self, region: Region, unit: BoundingBox, positions: list[Zyx], keys: list[str]
+    ) -> dict[Zyx, Voxels]:
+        """Return the tiles of a unit from the cache, or read all of them and keep each there."""
+        cached = self._cache.get_many(keys)
+        if all(map(len, cached)):
+            return dict(zip(positions, cached, strict=True))
+        level, whole = region.level, region.level.unit_box(unit)
         # A computed mip takes room for the stored chunks that it is from, in other threads too.
-        size = whole.size * volume.dtype.itemsize if level.is_stored else 0
-        with volume.room.taking(size):
-            voxels = self._read(region.part(whole.shift(level.origin)))
+        size = whole.size * region.dtype.itemsize if level.is_stored else 0
+        with region.volume.room.taking(size):
+            voxels = self._read(region, whole)
+            tiles = {}
             for key, index in zip(keys, positions, strict=True):
-                tiles[index] = _own(voxels[level.tile_box(index).relative_to(whole.start).slices])
+                part = voxels
+                if len(keys) > 1:
+                    part = voxels[level.tile_box(index).relative_to(whole.start).slices]
+                tiles[index] = _own(part)
                 self._cache.set(key, tiles[index])
         return tiles
 

@@ -107,6 +107,8 @@ class Level:
 
     def unit(self, index: Zyx) -> BoundingBox:
         """Give the tiles that are read together with a tile."""
+        if self.per_unit == (1, 1, 1):
+            return BoundingBox.of_shape(self.per_unit, index)
         (z, y, x), (k, j, i) = index, self.per_unit
         first = z // k * k, y // j * j, x // i * i
         return BoundingBox.of_shape(self.per_unit, first) & self.tiles
