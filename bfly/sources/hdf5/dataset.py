@@ -129,8 +129,8 @@ class Hdf5Dataset:
         missing = [code for code in self._filters if not h5py.h5z.filter_avail(code)]
         if missing:
             raise MissingLibrary(
-                f"{self.path}: {self.name} is packed with the HDF5 filters {missing}, which are "
-                "not here; pip install 'bfly[filters]' has the usual ones."
+                f"{self.path}: {self.name} uses the HDF5 filters {missing}, which are not "
+                "installed; pip install 'bfly[filters]' adds the usual ones."
             )
 
     def reads_at_once(self, box: BoundingBox) -> bool:

@@ -71,7 +71,9 @@ class HDF5(Datasource):
         for pointer in pointers:
             filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
             if not _is_text(filename):
-                raise SourceError(f"{self.path}: filename is {filename!r:.100}; that is no path.")
+                raise SourceError(
+                    f"{self.path}: filename is {filename!r:.100}; that is not a path."
+                )
             name = pointer.get("dataset-path")
             part = Hdf5Dataset(self.files, filename, name, self._watch)
             z = pointer.get("z-offset", next_z)
@@ -93,7 +95,7 @@ class HDF5(Datasource):
             raise SourceError(f"{self.path} does not exist.") from None
         if not _is_pointer(found):
             raise SourceError(
-                f"{self.path} is no pointer to HDF5: it takes an object with filename, "
+                f"{self.path} is not a pointer to HDF5: that is an object with filename, "
                 "dataset-path and z-offset (a whole number, at least 0), or a list of those."
             )
         return found if isinstance(found, list) else [found]
@@ -106,7 +108,7 @@ class HDF5(Datasource):
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
                 raise SourceError(
                     f"{part.path} holds {part.shape[1:]} {part.dtype} sections, "
-                    f"{first.path} holds {first.shape[1:]} {first.dtype}: they are one volume."
+                    f"{first.path} holds {first.shape[1:]} {first.dtype}: all must match."
                 )
             if z < end:
                 raise SourceError(

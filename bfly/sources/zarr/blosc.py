@@ -93,8 +93,8 @@ def _pack_last(codecs: Sequence[Any], path: str) -> bool:
     if names.count("blosc") == 1 and names[-1] == "blosc":
         return True
     raise SourceError(
-        f"{path} packs by the codecs {', '.join(map(str, names))}; allowed is blosc once, as the "
-        f"last one or before {CHECKSUM}, and not in shards within shards."
+        f"{path} compresses with the codecs {', '.join(map(str, names))}; allowed is blosc once, "
+        f"as the last one or before {CHECKSUM}, and not in shards within shards."
     )
 
 
