@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["axes", "gaps", "voxel_size"]
 
 SHORTER = 4
-"""An axis that is this many times shorter than the others is taken for the section axis."""
+"""An axis that is this many times shorter than the others is treated as the section axis."""
 
 THICKER = 2
-"""A voxel axis that is this many times longer than the others is taken for the section axis."""
+"""A voxel axis that is this many times longer than the others is treated as the section axis."""
 
 KEY = "Write voxel_size: [z, y, x], in nanometres, at the channel in the configuration"
 

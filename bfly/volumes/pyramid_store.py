@@ -103,7 +103,7 @@ class KeptMip:
     level : Level
         The mip.
     bound : Bound
-        Counts the written bytes.
+        Counts the written bytes, and limits the size of the folder.
     """
 
     def __init__(self, spec: dict[str, Any], folder: str, level: Level, bound: Bound) -> None:
