@@ -1,5 +1,5 @@
-"""What is wrong with channels, and what would mend it: one idea of it a file.
+"""Health checks of channels, and remedies: one topic per file.
 
-`bfly.doctor.examine` has the table of checks. Each looks at an open channel and at a few tiles
-of it, never at all of it, so that the largest volume takes seconds.
+`bfly.doctor.examine` has the table of checks. Each check uses an open channel and a few sample
+tiles, never all voxels, so that the largest volume takes seconds.
 """

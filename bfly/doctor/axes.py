@@ -1,4 +1,4 @@
-"""Axes that seem to be in another order, sections that are missing, voxels of unknown size."""
+"""Checks for a wrong axis order, missing sections and an unknown voxel size."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 __all__ = ["axes", "gaps", "voxel_size"]
 
 SHORTER = 4
-"""So many times shorter than the others, an axis is that of the sections."""
+"""An axis that is this many times shorter than the others is treated as the section axis."""
 
 THICKER = 2
-"""So many times longer than along the others, a voxel is along the axis of the sections."""
+"""A voxel axis that is this many times longer than the others is treated as the section axis."""
 
 KEY = "Write voxel_size: [z, y, x], in nanometres, at the channel in the configuration"
 
 
 def axes(subject: Subject) -> Iterator[Finding]:
-    """Look for a volume, or a voxel, whose x has the proportions of z."""
+    """Check for a volume or a voxel with x in the proportions of z."""
     z, y, x = subject.source.scales[0].shape
     if x * SHORTER < min(y, z):
         yield Finding(
             "axes",
             f"{z} sections of {y} x {x} voxels: x is by far the shortest, as if the file had "
             "its axes in the order x, y, z.",
-            "If so, write it once more with its axes turned round: in numpy, volume.T.",
+            "If so, rewrite it with the axes reversed: in numpy, volume.T.",
         )
     size = subject.source.voxel_size
     if size and size[2] >= THICKER * max(size[:2]):
@@ -43,20 +43,20 @@ def axes(subject: Subject) -> Iterator[Finding]:
 
 
 def gaps(subject: Subject) -> Iterator[Finding]:
-    """Say where sections are missing."""
-    found = list(subject.source.gaps())
-    if found:
-        more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+    """Report missing sections."""
+    places = list(subject.source.gaps())
+    if places:
+        more = f" and {len(places) - 3:,} more" if len(places) > 3 else ""
         yield Finding(
             "gaps",
-            f"Sections are missing {'; '.join(found[:3])}{more}.",
+            f"Sections are missing {'; '.join(places[:3])}{more}.",
             "Put them there; of a stack, every later section lies at the wrong z.",
             is_error=True,
         )
 
 
 def voxel_size(subject: Subject) -> Iterator[Finding]:
-    """Look for a channel whose voxel size nobody states."""
+    """Check for a channel without a stated voxel size."""
     if subject.source.voxel_size is None:
         yield Finding(
             "voxel-size",

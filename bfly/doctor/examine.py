@@ -1,4 +1,4 @@
-"""A channel is opened, looked at and put in words."""
+"""Examination of a channel: open it, run all checks, collect facts and findings."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     chunks,
     mips,
 )
-"""In the order in which their findings are told."""
+"""All checks, in the order of their findings in the report."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a channel is like.
+    """Properties of a channel.
 
     Parameters
     ----------
     format, kind, dtype : str
-        As the metadata of the channel say.
+        As stated by the metadata of the channel.
     shape, chunk : tuple of int
-        Of mip 0 (z, y, x), in voxels.
+        Shape of mip 0 and of its chunks (z, y, x), in voxels.
     mips : tuple of int
-        Those that are stored.
+        The stored mips.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x).
     voxel_size_source : str
-        Where that is from: ``config``, ``file: …`` or ``assumed``.
+        Origin of the voxel size: ``config``, ``file: …`` or ``assumed``.
     planes : tuple of str
-        Of ``xy``, ``xz`` and ``yz`` those that the chunks suit.
+        The planes that the chunks suit, among ``xy``, ``xz`` and ``yz``.
     read_ms : float, optional
-        Milliseconds to read a tile of 512² of a section, the median; None if none could be.
+        Median milliseconds to read a tile of 512² of a section; None if no tile is readable.
     """
 
     format: str
@@ -75,12 +75,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Examined:
-    """A channel, what it is like, and what is wrong with it.
+    """A channel, its properties and its findings.
 
     Parameters
     ----------
     name, path : str
-        As commands call it, and where it lies.
+        Name of the channel in commands, and its path.
     facts : Facts, optional
         None if it could not be opened.
     findings : list of Finding
@@ -104,11 +104,11 @@ def examine(name: str, path: str, experiments: str, opened: Callable[[], Volume]
     Parameters
     ----------
     name, experiments : str
-        As those of `Subject`.
+        As for `Subject`.
     path : str
-        Where it lies.
+        Path of the channel.
     opened : callable
-        Opens it, as `Volume.open` does.
+        Opens the channel, as `Volume.open` does.
     """
     with _warnings() as said:
         try:
@@ -141,7 +141,7 @@ def _facts(subject: Subject) -> Facts:
 
 
 class _Said(logging.Handler):
-    """Keeps what is logged."""
+    """Handler that collects warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -153,7 +153,7 @@ class _Said(logging.Handler):
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Lend the warnings that Butterfly logs meanwhile: what it leaves out, it says there."""
+    """Collect the warnings that Butterfly logs meanwhile, such as files that it skips."""
     handler, log = _Said(), logging.getLogger("bfly")
     propagate, log.propagate = log.propagate, False
     log.addHandler(handler)

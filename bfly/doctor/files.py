@@ -1,4 +1,4 @@
-"""Files that are missing, empty or cut short, and voxels that cannot be read."""
+"""Checks for missing, empty or truncated files, and for unreadable voxels."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["damage", "files"]
 
 LOOKED_AT = 10_000
-"""How many files of a channel are looked at: the first ones."""
+"""Maximum number of files of a channel that are checked, from the first."""
 
 TAIL = 4096
-"""Bytes at the end of an image in which its last mark is looked for: programs may add a few."""
+"""Bytes searched for the end marker of an image: programs may append a few bytes to it."""
 
 ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
-"""The last mark of a whole image; it occurs nowhere else in one."""
+"""End marker of a complete image, which occurs nowhere else in it."""
 
 
 def files(subject: Subject) -> Iterator[Finding]:
-    """Look for files that are missing, empty or cut short."""
+    """Check for missing, empty or truncated files."""
     if is_url(subject.source.path):
         return
     there = list(islice(subject.source.all_files(), LOOKED_AT))
@@ -41,25 +41,25 @@ def files(subject: Subject) -> Iterator[Finding]:
     )
     for what, paths, look in looks:
         looked_at = list(paths)
-        found = [path for path in looked_at if look(path)]
-        if found:
-            are = "is" if len(found) == 1 else "are"
+        broken = [path for path in looked_at if look(path)]
+        if broken:
+            are = "is" if len(broken) == 1 else "are"
             yield Finding(
                 "files",
-                f"{len(found):,} of {len(looked_at):,} files {are} {what}: {_first(found)}.",
-                "Copy or write them once more.",
+                f"{len(broken):,} of {len(looked_at):,} files {are} {what}: {_first(broken)}.",
+                "Copy or write them again.",
                 is_error=True,
             )
 
 
 def damage(subject: Subject) -> Iterator[Finding]:
-    """Say which of the tiles that were looked at cannot be read."""
+    """Report sample tiles that cannot be read."""
     errors = [sample.error for sample in subject.samples if sample.error]
     if errors:
         yield Finding(
             "damage",
             f"{len(errors)} of {len(subject.samples)} tiles looked at cannot be read: {errors[0]}",
-            "Copy or write the file once more.",
+            "Copy or write the file again.",
             is_error=True,
         )
 

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Result of a check."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a channel.
+    """One problem of a channel.
 
     Parameters
     ----------
     check : str
-        What was looked for, in a word, for programs.
+        Short name of the check, for programs.
     message : str
-        What was found, a sentence.
+        The problem, in a sentence.
     remedy : str
-        What would mend it: a command, or what to write where.
+        How to fix it: a command, or a change of the configuration or data.
     is_error : bool
-        Whether something that should be served is not, or is not what it should be. Else it
-        is a doubt, or something that makes it slow.
+        Whether data are not served, or served wrongly. Otherwise the finding is a suspicion,
+        or a cause of slow reads.
     """
 
     check: str

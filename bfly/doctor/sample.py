@@ -1,4 +1,4 @@
-"""The tiles of a channel that are looked at: its corners, its middle, and some at random."""
+"""Sample tiles of a channel: its first and last corner, its middle, and random tiles."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 __all__ = ["TILE", "VoxelSample", "samples_of"]
 
 TILE = (1, 512, 512)
-"""Voxels (z, y, x) of a tile, as a viewer asks for it."""
+"""Shape (z, y, x) of a tile in voxels, as a viewer requests it."""
 
 AT_LEAST = 16
 AT_MOST = 64
-"""How many tiles are read: more than the least only while all voxels were the same."""
+"""Minimum and maximum number of tiles: more than the minimum only while all voxels are equal."""
 
 PATIENCE = 10.0
-"""Seconds after which no further tile of a channel is read."""
+"""Seconds after which no further tile is read."""
 
 
 @dataclass(frozen=True)
 class VoxelSample:
-    """A tile that was read, or could not be.
+    """A sample tile, or the error of its read.
 
     Parameters
     ----------
     seconds : float
-        How long it took.
+        Duration of the read.
     voxels : numpy.ndarray, optional
-        zyx; None if it could not be read.
+        zyx; None if the read failed.
     error : str
-        Why not.
+        Reason of the failure; empty on success.
     """
 
     seconds: float
@@ -53,22 +53,22 @@ class VoxelSample:
 
 
 def samples_of(source: Datasource) -> list[VoxelSample]:
-    """Read tiles of the finest mip, the same ones whenever it is asked."""
+    """Read sample tiles of the finest mip; every call reads the same ones."""
     shape = source.scales[0].shape
     tile = zyx(map(min, TILE, shape))
     room = zyx(n - t for n, t in zip(shape, tile, strict=True))
-    found: list[VoxelSample] = []
+    samples: list[VoxelSample] = []
     end = time.monotonic() + PATIENCE
     for start in _places(room):
-        found.append(_read(source, BoundingBox.of_shape(tile, start)))
+        samples.append(_read(source, BoundingBox.of_shape(tile, start)))
         late = time.monotonic() > end
-        if late or (len(found) >= AT_LEAST and not _all_alike(found)):
+        if late or (len(samples) >= AT_LEAST and not _all_alike(samples)):
             break
-    return found
+    return samples
 
 
 def _places(room: Zyx) -> Iterator[Zyx]:
-    """Give where tiles begin: first and last, where a file is cut short, then in between."""
+    """Return the starts of tiles: the first, the last, the middle, then random ones."""
     random = np.random.default_rng(0)
     middle = zyx(n // 2 for n in room)
     drawn = (zyx(random.integers(0, room, endpoint=True)) for _ in range(AT_MOST - 3))
@@ -85,6 +85,6 @@ def _read(source: Datasource, box: BoundingBox) -> VoxelSample:
 
 
 def _all_alike(samples: list[VoxelSample]) -> bool:
-    """Tell whether all voxels that could be read are the same."""
+    """Return whether all readable voxels have the same value."""
     values = [sample.voxels for sample in samples if sample.voxels is not None]
     return all((voxels == values[0].flat[0]).all() for voxels in values)

@@ -1,4 +1,4 @@
-"""A channel as the checks see it."""
+"""The input of the checks: an open channel and its sample tiles."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Subject"]
 
 @dataclass(frozen=True)
 class Subject:
-    """An open channel, with what commands call it.
+    """An open channel, with its name in commands.
 
     Parameters
     ----------
     name : str
-        As commands take it.
+        Name of the channel in commands.
     experiments : str
-        What they take for ``-e``; empty where that is the user's own configuration.
+        Argument of ``-e`` in commands; empty for the user's own configuration.
     volume : Volume
         The open channel.
     """
@@ -38,16 +38,16 @@ class Subject:
 
     @property
     def source(self) -> Datasource:
-        """What is read from."""
+        """Source of the channel."""
         return self.volume.source
 
     @cached_property
     def samples(self) -> list[VoxelSample]:
-        """The tiles that are looked at (see `samples_of`), read when first asked for."""
+        """Sample tiles (see `samples_of`), read on first access."""
         return samples_of(self.source)
 
     @cached_property
     def values(self) -> np.ndarray[Any, np.dtype[Any]]:
-        """The values that occur in those that could be read, sorted."""
-        seen = [np.unique(each.voxels) for each in self.samples if each.voxels is not None]
+        """Distinct values of the readable sample tiles, sorted."""
+        seen = [np.unique(tile.voxels) for tile in self.samples if tile.voxels is not None]
         return np.unique(np.concatenate(seen)) if seen else np.empty(0, self.source.dtype)

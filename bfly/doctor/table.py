@@ -1,4 +1,4 @@
-"""What was found, as one table."""
+"""Report of the doctor as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CAPTION = "Chunks suit the planes named; the time is that of a tile of 512² of 
 
 
 def table(examined: Iterable[Examined]) -> Table:
-    """Give a table with a row for each channel.
+    """Return a table with one row per channel.
 
     Parameters
     ----------
     examined : iterable of Examined
-        In the order of the rows.
+        Examined channels, in the order of the rows.
     """
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
     for heading, ratio in (("channel", None), ("volume", None), ("findings", 1)):

@@ -1,4 +1,4 @@
-"""Chunks and mips: what somebody who looks at a channel waits for."""
+"""Checks of compression, chunks and mips that make a channel slow to view."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["chunks", "mips", "packing", "planes"]
 
 MOST_BYTES = 64 << 20
-"""What may be decoded for one tile: a few tenths of a second."""
+"""Maximum bytes decoded for one tile: these take a few tenths of a second."""
 
 MOST_CHUNKS = 4096
-"""How many chunks may be read for one tile."""
+"""Maximum number of chunks read for one tile."""
 
 WHOLE = 1 << 30
-"""Bytes that may be read for the first look at a whole volume."""
+"""Maximum bytes read for the first view of a whole volume."""
 
 PLANES: dict[str, Zyx] = {"xy": TILE, "xz": (512, 1, 512), "yz": (512, 512, 1)}
 
@@ -39,18 +39,18 @@ REWRITE = {
     "hdf5": "h5repack -l CHUNK={chunk} -f GZIP=1 {path} NEW.h5",
     "tiff": "tiffcp -t -w 256 -l 256 -c zip {path} NEW.tif",
 }
-"""By format, the command that writes a file in better chunks."""
+"""Commands that rewrite a file in better chunks, by format."""
 
 OTHERWISE = f"Write it in chunks of {SIDE} x {SIDE} x {SIDE} voxels: zarr, N5, precomputed or HDF5."
 
 
 def planes(subject: Subject) -> list[str]:
-    """Give the planes in which a tile of 512² takes no more than it should."""
+    """Return the planes in which a tile of 512² is within the limits."""
     return [name for name, tile in PLANES.items() if not _too_much(subject, tile)]
 
 
 def chunks(subject: Subject) -> Iterator[Finding]:
-    """Look for chunks that make every look at a section slow."""
+    """Check for chunks that make sections slow to view."""
     if why := _too_much(subject, TILE):
         path = subject.source.path
         chunk = "x".join(str(min(SIDE, n)) for n in subject.source.scales[0].shape)
@@ -63,22 +63,23 @@ def chunks(subject: Subject) -> Iterator[Finding]:
 
 
 def packing(subject: Subject) -> Iterator[Finding]:
-    """Look for a file that is compressed from end to end: the first read unpacks all of it."""
+    """Check for a file compressed as one stream: the first read decompresses all of it."""
     path = subject.source.path
     if not os.path.isfile(path):
         return
     with subject.source.files.file(path) as file:
-        found = packing_of(file.read(4))
-    if found:
+        compressor = packing_of(file.read(4))
+    if compressor:
         yield Finding(
             "chunks",
-            f"It is compressed by {found} from end to end: the first read unpacks all of it.",
-            f"{'bunzip2' if found == 'bzip2' else 'gunzip'} -k {shlex.quote(path)}",
+            f"It is compressed by {compressor} from end to end: "
+            "the first read decompresses all of it.",
+            f"{'bunzip2' if compressor == 'bzip2' else 'gunzip'} -k {shlex.quote(path)}",
         )
 
 
 def mips(subject: Subject) -> Iterator[Finding]:
-    """Look for a large volume whose coarse mips are neither stored nor kept."""
+    """Check for a large volume with coarse mips that are neither stored nor kept."""
     volume = subject.volume
     coarsest = volume.level(volume.levels - 1)
     size = math.prod(coarsest.scale.shape) * subject.source.dtype.itemsize
@@ -88,7 +89,7 @@ def mips(subject: Subject) -> Iterator[Finding]:
     first = coarsest.tile_box((0, 0, 0))
     if kept is not None and kept.read(first) is not None:
         return
-    remedy = "Write its mips beside it."
+    remedy = "Write its mips into the volume."
     if not is_url(subject.source.path):
         where = f" -e {shlex.quote(subject.experiments)}" if subject.experiments else ""
         remedy = f"bfly pyramid {shlex.quote(subject.name)}{where}"
@@ -101,7 +102,7 @@ def mips(subject: Subject) -> Iterator[Finding]:
 
 
 def _too_much(subject: Subject, tile: Zyx) -> str:
-    """Say what a tile takes where that is too much."""
+    """Return the cost of a tile above the limits, in words; empty if it is within them."""
     scale = subject.source.scales[0]
     wanted = BoundingBox.of_shape(tile) & scale.box
     counts = [ceil_div(n, c) for n, c in zip(wanted.shape, scale.chunk, strict=True)]

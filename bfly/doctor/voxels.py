@@ -1,4 +1,4 @@
-"""Voxels that are all the same, and labels that do not fit their dtype."""
+"""Checks for constant voxels, and for labels with an unsuitable kind or dtype."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 __all__ = ["fill", "kind", "narrow"]
 
 NEARLY_FULL = 0.9
-"""Labels beyond this part of what a dtype holds have come to its end."""
+"""Fraction of the maximum of a dtype above which labels are suspected to overflow."""
 
 OF_LABELS = re.compile(r"seg(ment|$|[^a-z])|label|supervoxel|neuron|\bids?\b", re.IGNORECASE)
-"""Names that people give to segmentations."""
+"""Usual names of segmentations."""
 
 
 def fill(subject: Subject) -> Iterator[Finding]:
-    """Look for a channel that holds one value only."""
+    """Check for a channel that holds only one value."""
     if len(subject.values) == 1:
         yield Finding(
             "fill",
             f"All {len(subject.samples)} tiles looked at hold nothing but {subject.values[0]}.",
-            "See whether it was ever written, and whether this is the right dataset or folder.",
+            "Check that it was written, and that this is the right dataset or folder.",
             is_error=True,
         )
 
 
 def kind(subject: Subject) -> Iterator[Finding]:
-    """Look for labels that are served as an image, whose mips would be the mean of ids."""
+    """Check for labels served as an image: their mips would average ids."""
     if subject.source.kind == "image" and _sounds_like_labels(subject):
         yield Finding(
             "kind",
-            f"By its name it holds labels, by its dtype, {subject.source.dtype}, it is an image.",
+            f"Its name suggests labels; its dtype, {subject.source.dtype}, makes it an image.",
             "If they are labels, write kind: segmentation at the channel in the configuration.",
         )
 
 
 def narrow(subject: Subject) -> Iterator[Finding]:
-    """Look for labels that fill their dtype, so that others may have been cut off or wrapped."""
+    """Check for labels near the maximum of their dtype: others may be clipped or wrapped."""
     dtype, values = subject.source.dtype, subject.values
     labels = subject.source.kind == "segmentation" or _sounds_like_labels(subject)
-    # 64 bits are never full, masks are 0 and the highest value, and floats have no ids.
+    # 64 bits do not overflow, masks hold only 0 and the maximum, and floats hold no ids.
     if not labels or dtype.kind != "u" or dtype.itemsize > 4 or len(values) < 3:
         return
     highest, most = int(values[-1]), int(np.iinfo(dtype).max)

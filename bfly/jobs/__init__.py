@@ -1,1 +1,1 @@
-"""What runs on Dask."""
+"""Jobs that run on Dask."""

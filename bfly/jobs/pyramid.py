@@ -1,4 +1,4 @@
-"""Filling the pyramid store ahead of those who look: in pieces that any process can do."""
+"""Batch computation of the pyramid store, in pieces that any process can run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["Filled", "Piece", "Task", "do", "pieces", "tiles_of"]
 
 REGION = 256 << 20
-"""Bytes of stored voxels that a piece holds at once, where one tile does not need more."""
+"""Bytes of stored voxels that a piece holds at once, unless a single tile needs more."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Which channel to fill, and what limits it; a few words that go to another machine.
+    """The channel to fill, and its limits; small, because it is sent to other machines.
 
     Parameters
     ----------
@@ -39,11 +39,11 @@ class Task:
     allowed : tuple of str
         The allowed folders.
     largest_tile, max_chunk : int
-        Bytes of the largest single tile, and of the largest chunk that is read.
+        Maximum bytes of a single tile, and of a chunk that is read.
     folder : str
-        Of the store.
+        Folder of the store.
     size : int
-        Bytes that the store may hold.
+        Maximum bytes of the store.
     """
 
     spec: ChannelSpec
@@ -54,7 +54,7 @@ class Task:
     max_chunk: int = CHUNK
 
     def open(self) -> Volume:
-        """Open the channel; errors as `Volume.open`."""
+        """Open the channel; raises as `Volume.open`."""
         files = Files(self.allowed, max_chunk=self.max_chunk)
         pyramids = Pyramids(self.folder, self.size)
         return Volume.open(self.spec, files, self.largest_tile, pyramids)
@@ -62,14 +62,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Piece:
-    """The tiles of some mips that one region of stored voxels is enough for.
+    """Tiles of some mips that are computed from one region of stored voxels.
 
     Parameters
     ----------
     mips : tuple of int
-        Computed from the same stored mip, the finest first.
+        Mips computed from the same stored mip, the finest first.
     index : tuple of int
-        The tile of the last of them that the region belongs to.
+        Tile of the last of these mips that covers the region.
     """
 
     mips: tuple[int, ...]
@@ -78,16 +78,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Filled:
-    """What became of a piece.
+    """Result of a piece.
 
     Parameters
     ----------
     computed, there : int
-        Tiles that were computed now, and that were kept already.
+        Tiles that were computed now, and tiles that were kept already.
     error : str
-        Why the others could not be; empty if there are none.
+        Reason that other tiles failed; empty if none did.
     failed : int
-        How many others there are.
+        Number of tiles that failed.
     """
 
     computed: int = 0
@@ -105,7 +105,7 @@ class Filled:
 
 
 def pieces(volume: Volume) -> Iterator[Piece]:
-    """List all the pieces of a channel: stored voxels are read once for as many mips as fit."""
+    """Yield the pieces of a channel. Each reads stored voxels once for as many mips as fit."""
     computed = [mip for mip in range(volume.levels) if volume.level(mip).stored != mip]
     while computed:
         first = volume.level(computed[0])
@@ -122,20 +122,20 @@ def _fits(volume: Volume, mip: int, first: Level) -> bool:
 
 
 def tiles_of(volume: Volume, piece: Piece) -> dict[int, BoundingBox]:
-    """Give the positions of the tiles of a piece, by mip; each tile is in one piece."""
+    """Return the tile positions of a piece, by mip; each tile is in one piece."""
     last = volume.level(piece.mips[-1])
-    found = {}
+    positions = {}
     for mip in piece.mips:
         level = volume.level(mip)
         ratio = zyx(a // b for a, b in zip(last.factor, level.factor, strict=True))
-        found[mip] = BoundingBox.of_shape((1, 1, 1), piece.index).refined(ratio) & level.tiles
-    return found
+        positions[mip] = BoundingBox.of_shape((1, 1, 1), piece.index).refined(ratio) & level.tiles
+    return positions
 
 
 def do(task: Task, piece: Piece) -> Filled:
-    """Compute and keep the tiles of a piece that are not kept yet; wait until they are.
+    """Compute and keep the missing tiles of a piece; wait until they are written.
 
-    A part that cannot be read costs the tiles that need it, and no others.
+    A region that cannot be read affects only the tiles that need it.
 
     Raises
     ------
@@ -175,16 +175,16 @@ def _opened(task: Task) -> Volume:
 def _reader(
     volume: Volume, wanted: list[tuple[int, Zyx]]
 ) -> Callable[[BoundingBox], np.ndarray[Any, np.dtype[Any]]]:
-    """Give what reads stored voxels for tiles: all of them at once, if they fit and are sound."""
+    """Return a reader of stored voxels: one read for all tiles, if it fits and succeeds."""
     levels = [(volume.level(mip), index) for mip, index in wanted]
-    whole = reduce(
+    union = reduce(
         BoundingBox.joined, (level.finer(level.tile_box(index)) for level, index in levels)
     )
     read = partial(volume.source.read, levels[0][0].stored)
-    if whole.size * volume.dtype.itemsize > 2 * REGION:
+    if union.size * volume.dtype.itemsize > 2 * REGION:
         return read
     try:
-        voxels = read(whole)
+        voxels = read(union)
     except SourceError:
         return read
-    return lambda box: voxels[box.relative_to(whole.start).slices]
+    return lambda box: voxels[box.relative_to(union.start).slices]

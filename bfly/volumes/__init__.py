@@ -1,1 +1,1 @@
-"""An open channel: its source, its mips, and the mips that are kept on disk."""
+"""Open channels: the source, the mips, and the computed mips that are kept on disk."""

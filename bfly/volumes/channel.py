@@ -1,4 +1,4 @@
-"""What names a channel: its files, its place, and what the configuration says of it."""
+"""Specification of a channel: its path, its offset and its configuration."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["ChannelSpec"]
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """A channel before it is opened.
+    """Specification of a channel that is not open yet.
 
     Parameters
     ----------
     path : str
-        Its file, folder or URL.
+        File, folder or URL.
     offset : tuple of int
-        By how many voxels of mip 0 (z, y, x) it is moved.
+        Shift of the channel (z, y, x), in voxels of mip 0.
     kind : {"image", "segmentation"}, optional
-        What the configuration says that its voxels mean.
+        Kind of voxels that the configuration states.
     voxel_size : tuple of float, optional
-        Nanometres (z, y, x), as the configuration says.
+        Nanometres (z, y, x), if the configuration states them.
     unmoved : bool
-        Whether rows and columns are counted from its first voxel, whatever its offset.
+        Whether rows and columns start at the channel's first voxel, whatever its offset.
     """
 
     path: str
@@ -37,5 +37,5 @@ class ChannelSpec:
 
     @property
     def key(self) -> str:
-        """The name of the channel among all channels, in the cache."""
+        """Name of the channel in the cache, unique among all channels."""
         return f"{self.path}@{self.offset}/{self.unmoved}/{self.kind}/{self.voxel_size}"

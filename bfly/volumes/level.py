@@ -1,4 +1,4 @@
-"""One mip of a channel: where its voxels and tiles lie, and how it is computed if it has to be."""
+"""One mip of a channel: its voxels, its tile grid, and its computation if it is not stored."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_STEP", "Level"]
 
 LARGEST_STEP = 16 << 20
-"""Bytes of finer voxels that are held at once while a coarser mip is computed."""
+"""Bytes of finer voxels in memory at a time while a coarser mip is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A mip, stored or computed.
 
-    Boxes count from the channel's own first voxel. The grid of a computed mip is that of the
-    dataset, however: each of its voxels covers whole voxels of a coordinate system that is
-    the same for all channels, so that channels with different offsets stay aligned.
+    Boxes start at the channel's own first voxel. The grid of a computed mip, however, is that of
+    the dataset: each voxel covers whole voxels of a coordinate system that all channels share.
+    Channels with different offsets therefore stay aligned.
 
     Parameters
     ----------
     mip, stored : int
-        The mip, and the stored one that it is read or computed from.
+        The mip, and the stored mip that it is read or computed from.
     scale : Scale
-        The stored mip.
+        Scale of the stored mip.
     tile : tuple of int
-        The shape of a tile (z, y, x).
+        Shape of a tile (z, y, x), in voxels.
     factor : tuple of int
-        How many voxels of mip 0 make a voxel.
+        Voxels of mip 0 per voxel (z, y, x).
     origin : tuple of int
-        Where the channel's first voxel lies in the dataset, at the mip, rounded down.
+        Position of the channel's first voxel in the dataset, at the mip, rounded down.
     step : tuple of int
-        How many stored voxels make a voxel; (1, 1, 1) if the mip is stored.
+        Stored voxels per voxel (z, y, x); (1, 1, 1) if the mip is stored.
     phase : tuple of int
-        How many stored voxels the first voxel lacks.
+        Stored voxels that the first voxel lacks (z, y, x).
     whole : BoundingBox
-        All voxels; the first and the last may stand for fewer stored ones.
+        All voxels; the first and the last may cover fewer stored voxels.
     tiles : BoundingBox
-        The positions of all tiles.
+        Positions of all tiles.
     per_unit : tuple of int
-        How many tiles are read at once, since one chunk holds them.
+        Tiles that one chunk holds, which are read together (z, y, x).
     """
 
     mip: int
@@ -70,15 +70,15 @@ class Level:
     def make(
         cls, mip: int, stored: int, scale: Scale, tile: Zyx, factor: Zyx, offset: Zyx
     ) -> Level:
-        """Work out a mip from the stored one.
+        """Derive a mip from the stored one.
 
         Parameters
         ----------
         mip, stored, scale, tile, factor
-            As above.
+            As for the class.
         offset : tuple of int
-            By how many voxels of mip 0 (z, y, x) the channel is moved from where the file
-            says that it lies.
+            Shift of the channel from the position that the file states (z, y, x), in voxels
+            of mip 0.
         """
         step = zyx(coarse // fine for coarse, fine in zip(factor, scale.factor, strict=True))
         places = zip(scale.origin, offset, scale.factor, strict=True)
@@ -98,15 +98,15 @@ class Level:
 
     @property
     def place(self) -> BoundingBox:
-        """All voxels, as the dataset counts them."""
+        """All voxels, in the coordinates of the dataset."""
         return self.whole.shift(self.origin)
 
     def tile_box(self, index: Zyx) -> BoundingBox:
-        """Give the voxels of a tile, cut off at the volume's end."""
+        """Return the voxels of a tile, clipped to the volume."""
         return self.unit_box(BoundingBox.of_shape((1, 1, 1), index))
 
     def unit(self, index: Zyx) -> BoundingBox:
-        """Give the tiles that are read together with a tile."""
+        """Return the unit of a tile: the tiles that are read together."""
         if self.per_unit == (1, 1, 1):
             return BoundingBox.of_shape(self.per_unit, index)
         (z, y, x), (k, j, i) = index, self.per_unit
@@ -114,21 +114,21 @@ class Level:
         return BoundingBox.of_shape(self.per_unit, first) & self.tiles
 
     def unit_box(self, unit: BoundingBox) -> BoundingBox:
-        """Give the voxels of all tiles of a unit."""
+        """Return the voxels of all tiles of a unit, clipped to the volume."""
         return unit.refined(self.tile) & self.whole
 
     def read(self, box: BoundingBox, kind: str, read: Callable[[BoundingBox], Voxels]) -> Voxels:
-        """Read a box inside the mip, computing it if it is not stored.
+        """Read a box inside the mip; compute it if it is not stored.
 
         Parameters
         ----------
         box : BoundingBox
-            What to read.
+            The voxels to read.
         kind : {"image", "segmentation"}
             Computed voxels are the mean (image) or the mode (segmentation) of the stored
             voxels that they cover.
         read : callable
-            Reads a box of the stored mip; it may have the voxels cached.
+            Reads a box of the stored mip, possibly from a cache.
         """
         if self.mip == self.stored:
             return read(box)
@@ -148,18 +148,18 @@ class Level:
         return result
 
     def finer(self, box: BoundingBox) -> BoundingBox:
-        """Give the stored voxels that a box of the mip stands for."""
+        """Return the stored voxels that a box of the mip covers."""
         return box.refined(self.step).relative_to(self.phase) & self.scale.box
 
     def _portion(self, shape: Zyx) -> Zyx:
-        """Choose how many coarse voxels to compute at once: whole stored tiles, in bounds."""
+        """Return the shape of coarse voxels to compute at once: whole stored tiles, in bounds."""
         step = self.step
         portion = [min(n, max(1, t // s)) for n, t, s in zip(shape, self.tile, step, strict=True)]
 
         def voxels() -> int:
             return math.prod(portion) * math.prod(step)
 
-        # Voxels of 8 bytes are reckoned with; narrower ones take smaller steps than they could.
+        # This assumes 8 bytes per voxel, so the steps of narrower voxels are smaller than needed.
         most = LARGEST_STEP // 8
         while portion[0] > 1 and voxels() > most:
             portion[0] = ceil_div(portion[0], 2)

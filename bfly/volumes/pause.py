@@ -1,4 +1,4 @@
-"""When something that failed is tried again."""
+"""Exponential back-off after failures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from time import monotonic
 __all__ = ["Pause"]
 
 FIRST, LONGEST = 10.0, 600.0
-"""Seconds until the first attempt after a failure, and at most after further failures have doubled
-them: a full disk takes a person to mend it, and each attempt costs a write."""
+"""Seconds before the first retry, and the maximum after each further failure doubles them. Retries
+are rare because each one costs a write, and a full disk needs an operator."""
 
 
 class Pause:
-    """Tells when to try again after failures; for any number of threads."""
+    """Exponential back-off after failures; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -28,13 +28,13 @@ class Pause:
 
     @property
     def over(self) -> bool:
-        """Whether it is time for an attempt."""
+        """Whether an attempt is due."""
         return monotonic() >= self._until
 
     def failed(self) -> bool:
-        """Note a failure; return whether it is the first after a success.
+        """Record a failure; return whether it is the first after a success.
 
-        Failures of attempts that began before the pause do not make it longer.
+        Failures of attempts that started before the pause do not extend it.
         """
         with self._lock:
             first = not self._seconds
@@ -44,7 +44,7 @@ class Pause:
             return first
 
     def worked(self) -> bool:
-        """Note a success; return whether it is the first after a failure."""
+        """Record a success; return whether it is the first after a failure."""
         if not self._seconds:
             return False
         with self._lock:

@@ -1,4 +1,4 @@
-"""The array that a kept mip is: sharded zarr 3 whose inner chunks are the mip's tiles."""
+"""Array format of a kept mip: sharded zarr 3, with the mip's tiles as inner chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["array_spec", "context", "shard_shape"]
 
 SHARD = 16 << 20
-"""Bytes of voxels in a shard: each tile that is added has its whole shard written anew."""
+"""Bytes of voxels in a shard: each added tile rewrites its whole shard."""
 
 
 def shard_shape(level: Level, dtype: np.dtype[Any]) -> Zyx:
@@ -28,10 +28,9 @@ def shard_shape(level: Level, dtype: np.dtype[Any]) -> Zyx:
 
 @cache
 def context() -> ts.Context:
-    """Return what all stores share: the cache of tiles is the core's, none is held here.
+    """Return the TensorStore context of all stores: no cache, since the core caches tiles.
 
-    Nothing waits until a disk confirms that it wrote; what a power failure spoils is noticed by
-    its checksum.
+    Writes do not wait for fsync. A checksum detects tiles that a power failure damaged.
     """
     return ts.Context({"cache_pool": {"total_bytes_limit": 0}, "file_io_sync": False})
 
@@ -39,7 +38,7 @@ def context() -> ts.Context:
 def array_spec(
     folder: str, level: Level, dtype: np.dtype[Any], told: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the array of a mip in a folder, as TensorStore takes it; `told` is for people."""
+    """Return the TensorStore spec of a mip in a folder; `told` is information for readers."""
     little = {"name": "bytes", "configuration": {"endian": "little"}}
     tiles = [
         little if dtype.itemsize > 1 else {"name": "bytes"},
@@ -65,7 +64,7 @@ def array_spec(
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": folder + "/"},
         "metadata": metadata,
-        # A tile of zeros is written like any other: what is not there was not computed.
+        # Tiles of zeros are written too: a missing tile means one that is not computed yet.
         "store_data_equal_to_fill_value": True,
         "fill_missing_data_reads": False,
     }

@@ -1,9 +1,9 @@
-"""The pyramid store: computed mips on disk, which all processes of a machine share.
+"""The pyramid store: computed mips on disk, shared by all processes of a machine.
 
-A kept mip is a sharded zarr 3 array of its own. Its inner chunks are the mip's tiles: one that is
-there is whole, one that is not has still to be computed. TensorStore replaces a shard in one step
-and only if nobody else did meanwhile, so neither two writers nor a crash leave a tile in parts;
-a checksum tells a tile that the disk spoilt.
+A kept mip is a sharded zarr 3 array of its own. Its inner chunks are the mip's tiles: a stored
+tile is complete, a missing one is not computed yet. TensorStore replaces a shard atomically, and
+only if no other writer did meanwhile. Neither two writers nor a crash leave a partial tile. A
+checksum detects a tile that the disk damaged.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ __all__ = ["KeptMip", "Pyramids", "pyramids_of"]
 log = logging.getLogger(__name__)
 
 VERSION = 1
-"""Of how voxels are computed and kept: a change of it makes all that was kept unknown."""
+"""Version of the computation and storage format: a change invalidates all kept mips."""
 
 DAMAGED = ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "OUT_OF_RANGE")
-"""How TensorStore's messages begin where bytes are not what was written."""
+"""Prefixes of TensorStore's messages where stored bytes are damaged."""
 
 PENDING = 64
-"""How many tiles may wait for the disk; then who computes more waits too."""
+"""Maximum number of pending writes. Beyond it, back-pressure blocks the computing threads."""
 
 
 class Pyramids:
-    """A folder with the computed mips of any number of channels.
+    """Folder with the computed mips of any number of channels.
 
     Parameters
     ----------
     folder : str
-        Made if need be; other processes may use it at the same time.
+        Created if missing; several processes may use it at the same time.
     size : int
-        About how many bytes it may grow to; what was not used for longest goes.
+        Approximate maximum in bytes; the least recently used files are evicted.
     """
 
     def __init__(self, folder: str, size: int) -> None:
@@ -62,14 +62,14 @@ class Pyramids:
         self._bound = Bound(folder, size, below="c")
 
     def open(self, source: Datasource, state: str, level: Level) -> KeptMip:
-        """Return a mip as it is kept, empty at first.
+        """Return the kept mip of a level, empty at first.
 
         Parameters
         ----------
         source : Datasource
-            What the mip is computed from.
+            The source that the mip is computed from.
         state : str
-            That of its files (see `Datasource.state`).
+            State of the source's files (see `Datasource.state`).
         level : Level
             The mip.
         """
@@ -84,7 +84,7 @@ class Pyramids:
 
 
 def pyramids_of(runtime: RUNTIME) -> Pyramids | None:
-    """Give the store that the documented runtime fields name; None where nothing is kept."""
+    """Return the store that the runtime fields name; None if no mips are kept."""
     folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
     return Pyramids(folder, size) if folder and size else None
 
@@ -92,18 +92,18 @@ def pyramids_of(runtime: RUNTIME) -> Pyramids | None:
 class KeptMip:
     """One computed mip on disk; safe to use from any thread.
 
-    While its folder cannot be used nothing is kept, and it is tried again now and then.
+    While its folder is not usable, nothing is kept, and the folder is retried with back-off.
 
     Parameters
     ----------
     spec : dict
-        The array, as TensorStore takes it.
+        TensorStore spec of the array.
     folder : str
-        Where it is.
+        The folder of the array.
     level : Level
         The mip.
     bound : Bound
-        Is told what is written.
+        Counts the written bytes, and limits the size of the folder.
     """
 
     def __init__(self, spec: dict[str, Any], folder: str, level: Level, bound: Bound) -> None:
@@ -118,7 +118,7 @@ class KeptMip:
         self._store()
 
     def _store(self) -> ts.TensorStore | None:
-        """Return the open array; None while the folder cannot be used."""
+        """Return the open array; None while the folder is not usable."""
         if self._opened is None and self._pause.over:
             with self._opening:
                 if self._opened is None and self._pause.over:
@@ -136,12 +136,12 @@ class KeptMip:
             self._succeed()
 
     def read(self, box: BoundingBox) -> Voxels | None:
-        """Give a box of the mip, or None unless all its tiles are kept.
+        """Read a box of the mip; return None unless all its tiles are kept.
 
         Parameters
         ----------
         box : BoundingBox
-            Counted from the channel's first voxel, inside the mip.
+            Inside the mip, in voxels from the channel's first one.
         """
         if (store := self._store()) is None:
             return None
@@ -149,22 +149,22 @@ class KeptMip:
             voxels: Voxels = store[box.slices].read().result()
         except ValueError as error:
             if str(error).startswith(DAMAGED):
-                log.warning("Tiles that were kept are damaged and computed again: %s", error)
+                log.warning("Kept tiles are damaged and will be computed again: %s", error)
                 self._drop(box, store.dtype.numpy_dtype)
             elif not str(error).startswith("NOT_FOUND"):
-                log.warning("Tiles that were kept cannot be read: %s", error)
+                log.warning("Kept tiles cannot be read: %s", error)
             return None
         return voxels
 
     def keep(self, box: BoundingBox, voxels: Voxels) -> None:
-        """Keep tiles, some time soon.
+        """Write tiles asynchronously.
 
         Parameters
         ----------
         box : BoundingBox
-            Where they lie. If it cuts tiles in parts, nothing is kept.
+            Bounds of the tiles. If it cuts through tiles, nothing is kept.
         voxels : numpy.ndarray
-            Not to be changed any more.
+            The voxels; the caller must not change them any more.
         """
         level, store = self._level, self._store()
         whole = box == level.unit_box(box.in_tiles(level.tile))
@@ -178,24 +178,24 @@ class KeptMip:
             self._finish_one()
 
     def flush(self) -> None:
-        """Wait until all that was given is on disk, or has failed."""
+        """Wait until all pending tiles are written, or have failed."""
         while self._pending:
             self._finish_one()
 
     @property
     def usable(self) -> bool:
-        """Whether the folder can be used, or is to be tried again now."""
+        """Whether the folder is usable, or due for a retry."""
         return self._store() is not None and self._pause.over
 
     @property
     def works(self) -> bool:
-        """Whether the folder could be used when it was last tried."""
+        """Whether the last attempt to use the folder succeeded."""
         return not self._pause.failing
 
     def missing(self, tiles: BoundingBox) -> list[Zyx]:
-        """Give the positions of the tiles that are not kept; what lies outside the mip is left out.
+        """Return the positions of the tiles that are not kept, except those outside the mip.
 
-        Nothing is decoded: the indexes of the shards tell.
+        Only the indexes of the shards are read; no tile is decoded.
         """
         boxes = {index: self._level.tile_box(index) for index in indexes(tiles & self._level.tiles)}
         if (store := self._store()) is None:
@@ -229,7 +229,7 @@ class KeptMip:
             log.info("Computed mips are kept in %s again", self._folder)
 
     def _drop(self, box: BoundingBox, dtype: np.dtype[Any]) -> None:
-        """Remove the shards of a box: they cannot be added to while they are damaged."""
+        """Remove the shards of a box: a damaged shard accepts no new tiles."""
         for index in indexes(box.in_tiles(shard_shape(self._level, dtype))):
             try:
                 os.unlink(os.path.join(self._folder, "c", *map(str, index)))

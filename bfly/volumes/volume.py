@@ -1,4 +1,4 @@
-"""An open channel: its source, its place, and all its mips, stored or computed."""
+"""An open channel: its source, its offset, and all its mips, stored or computed."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ __all__ = ["DEFAULT_VOXEL_SIZE", "Volume"]
 log = logging.getLogger(__name__)
 
 SMALLEST_TILE = 128 << 10
-"""Bytes: smaller chunks are cached several to a tile, since a tile has a cost of its own."""
+"""Bytes: smaller chunks are grouped into one tile, because each tile has a fixed cost."""
 
 TRUST = 1.0
-"""Seconds for which files are taken to be as they were when last looked at."""
+"""Seconds for which files are assumed unchanged after a check."""
 
 DEFAULT_VOXEL_SIZE = (1.0, 1.0, 1.0)
-"""Nanometres, where neither the file nor the configuration says."""
+"""Nanometres, where neither the file nor the configuration states a size."""
 
 _versions = itertools.count()
 
@@ -54,26 +54,26 @@ class Volume:
     source : Datasource
         The open source.
     spec : ChannelSpec
-        Which channel it is, and by how much it is moved from where its file says that it is.
+        The channel, and its shift from the position that its file states.
     largest_tile : int
-        Bytes of the largest single tile.
+        Maximum bytes of a single tile.
     pyramids : Pyramids, optional
-        Where computed mips are kept on disk.
+        Store of the computed mips on disk.
 
     Attributes
     ----------
     spec : ChannelSpec
         From the argument.
     voxel_size : tuple of float
-        Nanometres (z, y, x) at mip 0, assumed where nobody says.
+        Nanometres (z, y, x) at mip 0; `DEFAULT_VOXEL_SIZE` if none is stated.
     levels : int
-        How many mips are offered: down to one chunk a section.
+        Number of mips offered: down to one chunk per section.
     coarsest : int
-        The last mip that there is: a section is one voxel there, so that nothing is left to halve.
+        The last mip: a section is one voxel there, and cannot be halved again.
     room : Room
-        Has to be taken from while a large chunk is unpacked.
+        Memory budget that must be acquired before a large chunk is decompressed.
     current : bool
-        False once a file was found to have changed; then the channel is opened anew.
+        False once a changed file is detected; the channel is then reopened.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Volume:
         self._prefix = f"{spec.key}#{next(_versions)}"
         self._due = time.monotonic() + TRUST
         itemsize = self.dtype.itemsize
-        # What of a chunk is outside the volume is neither read nor divided into tiles.
+        # The part of a chunk outside the volume is neither read nor divided into tiles.
         scales = {
             mip: replace(scale, chunk=zyx(map(min, scale.chunk, scale.shape)))
             for mip, scale in source.scales.items()
@@ -128,15 +128,15 @@ class Volume:
         Raises
         ------
         SourceError
-            No source recognises the path, or the one that does cannot use it.
+            No source recognises the path, or the source that does cannot open it.
         NotAllowed
-            The path lies outside the allowed folders.
+            The path is outside the allowed folders.
         Busy
             No file descriptor is left.
         """
         files = files or Files()
         if "\0" in spec.path:
-            raise SourceError(f"{spec.path!r} is no path: it has a NUL in it.")
+            raise SourceError(f"{spec.path!r} is not a path: it contains a NUL.")
         return files.spared(partial(cls._open, spec, files, largest_tile, pyramids))
 
     @classmethod
@@ -148,16 +148,16 @@ class Volume:
             if not os.path.exists(real):
                 raise SourceError(f"{spec.path} does not exist.")
             if not os.path.isdir(real):
-                # Whatever cannot be opened is of no format, but that is not what is wrong.
+                # Raise the reason that the file cannot be opened, rather than "unknown format".
                 with files.open(spec.path):
                     pass
         for source in registry.find("sources").values():
             if can_open(source, spec.path):
                 options = {"kind": spec.kind, "voxel_size": spec.voxel_size}
-                found = opened(source, spec.path, files=files, **options)
-                if found.voxel_size is None:
+                datasource = opened(source, spec.path, files=files, **options)
+                if datasource.voxel_size is None:
                     log.info("%s: its voxel size is not known; 1 nm is assumed.", spec.path)
-                return cls(found, spec, largest_tile, pyramids)
+                return cls(datasource, spec, largest_tile, pyramids)
         if is_url(real):
             check_reachable(real, files)
         elif os.path.isdir(real):
@@ -167,7 +167,7 @@ class Volume:
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """What the channel is like, in the documented words (see `Query.update_source`)."""
+        """Properties of the channel by documented keyword (see `Query.update_source`)."""
         z, y, x = self._scales[0].shape
         return {
             "source-type": self.source.name,
@@ -180,13 +180,13 @@ class Volume:
         }
 
     def is_fresh(self) -> bool:
-        """Tell, without a look at the disk, whether the files may be taken as unchanged."""
+        """Return whether the files may be assumed unchanged, without disk access."""
         return self.current and time.monotonic() < self._due
 
     def look(self) -> str | None:
-        """Look whether a file changed; give its path if so.
+        """Check whether a file changed; return its path if so.
 
-        However many files there are, no more than a fiftieth of the time is spent on it.
+        At most a fiftieth of the time is spent on checks, however many files there are.
         """
         start = time.monotonic()
         changed = self.source.changed()
@@ -208,7 +208,7 @@ class Volume:
         return level
 
     def check_mip(self, mip: int) -> None:
-        """Check that voxels of a mip may be asked for; the one rule of all protocols.
+        """Check that a mip may be requested; all protocols use this rule.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class Volume:
             )
 
     def kept(self, mip: int) -> KeptMip | None:
-        """Give a computed mip as it is kept on disk; None if it is stored, or is not kept.
+        """Return a computed mip as kept on disk; None if it is stored, or not kept.
 
         Raises
         ------
@@ -244,7 +244,7 @@ class Volume:
         return self.source.state()
 
     def voxel_size_at(self, mip: int) -> VoxelSize:
-        """Give the size of a voxel of a mip in nanometres (z, y, x)."""
+        """Return the voxel size of a mip in nanometres (z, y, x)."""
         (z, y, x), (k, j, i) = self.voxel_size, self.level(mip).factor
         return z * k, y * j, x * i
 
@@ -256,10 +256,10 @@ class Volume:
         return max(mip, *self._scales) + 1
 
     def tile_key(self, mip: int, index: Zyx) -> str:
-        """Name a tile in the cache, for this state of the files alone."""
+        """Return the cache key of a tile, valid only for this state of the files."""
         return self.tile_keys(mip, [index])[0]
 
     def tile_keys(self, mip: int, indexes: Iterable[Zyx]) -> list[str]:
-        """Name several tiles, as `tile_key` does."""
+        """Return the cache keys of several tiles (see `tile_key`)."""
         prefix = f"{self._prefix}/{mip}"
         return [f"{prefix}/{z}.{y}.{x}" for z, y, x in indexes]

@@ -1,4 +1,4 @@
-"""The format hdf5."""
+"""HDF5 source."""
 
 from bfly.sources.hdf5.source import HDF5
 

@@ -1,7 +1,7 @@
-"""The chunks of an HDF5 dataset: where each lies in the file, and how it is decoded.
+"""The chunks of an HDF5 dataset: their positions in the file, and their decoding.
 
-The filters, their numbers and what they do to a chunk: HDF5 File Format Specification 3.0
-and the registry of filters, both by The HDF Group.
+Filters, their numbers and their effects: HDF5 File Format Specification 3.0 and the registry
+of filters, both by The HDF Group.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["PIPELINES", "ChunkIndex", "Filter", "is_zlib", "undo"]
 
 
 class Filter(IntEnum):
-    """The filters that are undone here, by their registered numbers."""
+    """Filters that are decoded here, by their registered numbers."""
 
     DEFLATE = 1
     SHUFFLE = 2
@@ -36,16 +36,16 @@ class Filter(IntEnum):
 
 
 PIPELINES = {
-    tuple(each for each in pipeline if each)
+    tuple(number for number in pipeline if number)
     for pipeline in product(
         (None, Filter.SHUFFLE), (None, Filter.DEFLATE, Filter.LZF), (None, Filter.FLETCHER32)
     )
 }
-"""The orders of filters that are decoded here; every writer uses one of these."""
+"""Filter orders that are decoded here. Every writer uses one of them."""
 
 
 def undo(filters: Sequence[int], raw: bytes, mask: int, itemsize: int, nbytes: int) -> Any:
-    """Undo the filters of a chunk, the last first.
+    """Reverse the filters of a chunk, the last one first.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def undo(filters: Sequence[int], raw: bytes, mask: int, itemsize: int, nbytes: i
     raw : bytes
         The chunk as stored.
     mask : int
-        A bit set says that the filter at that place was left out.
+        A set bit marks a filter, by its position, that was skipped for this chunk.
     itemsize, nbytes : int
-        Bytes of a voxel and of the whole chunk.
+        Bytes of a voxel and of the decoded chunk.
 
     Returns
     -------
     buffer
-        The bytes of the voxels.
+        Bytes of the voxels.
 
     Raises
     ------
@@ -86,13 +86,13 @@ def undo(filters: Sequence[int], raw: bytes, mask: int, itemsize: int, nbytes: i
 
 
 def is_zlib(data: bytes) -> bool:
-    """Tell whether data begins as a zlib stream does (RFC 1950, 2.2), without a dictionary."""
+    """Return whether data starts with a zlib header (RFC 1950, 2.2), without a dictionary."""
     start = int.from_bytes(data[:2], "big")
     return len(data) > 6 and start >> 8 & 15 == 8 and start % 31 == 0 and not start & 32
 
 
 def _checked(data: Any) -> Any:
-    """Take the Fletcher-32 sum off the end of a chunk, if it is right."""
+    """Verify the Fletcher-32 checksum at the end of a chunk and remove it."""
     body, stated = data[:-4], int.from_bytes(bytes(data[-4:]), "little")
     if imagecodecs.h5checksum_fletcher32(body) != stated:
         raise ValueError("its Fletcher-32 checksum is wrong")
@@ -100,7 +100,7 @@ def _checked(data: Any) -> Any:
 
 
 class ChunkIndex:
-    """Where each chunk lies in the file: 28 bytes a chunk, found by bisection."""
+    """File position of each chunk, looked up by bisection: 28 bytes per chunk."""
 
     def __init__(self, dataset: Any, shape: Zyx, chunk: Zyx) -> None:
         self._grid = zyx(map(ceil_div, shape, chunk))
@@ -124,7 +124,7 @@ class ChunkIndex:
         return (z * self._grid[1] + y) * self._grid[2] + x
 
     def find(self, position: Zyx) -> tuple[int, int, int] | None:
-        """Give (byte offset, size, filter mask) of a chunk, None where none was written."""
+        """Return (byte offset, size, filter mask) of a chunk; None if it was never written."""
         key = self._key(position)
         i = bisect_left(self._keys, key)
         if i == len(self._keys) or self._keys[i] != key:

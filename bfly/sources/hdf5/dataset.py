@@ -1,10 +1,9 @@
-"""One HDF5 dataset, read past the HDF5 library wherever that is possible.
+"""One HDF5 dataset, read without the HDF5 library where possible.
 
-h5py holds one lock for the process, so two callers get no more than one of them would.
-The places of the chunks are therefore asked for once; after that the bytes are read with
-``pread`` and decoded by libdeflate and its kin, all outside that lock. What this does not
-cover (other filters, user blocks) is read through h5py; for virtual datasets and external storage
-see `bfly.sources.hdf5.elsewhere`.
+h5py holds one lock per process, so two threads read no faster than one. The chunk positions are
+therefore queried once. After that, bytes are read with ``pread`` and decoded by libdeflate and
+similar libraries, outside that lock. Other filters and user blocks are read through h5py. For
+virtual datasets and external storage see `bfly.sources.hdf5.elsewhere`.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ __all__ = ["Hdf5Dataset"]
 log = logging.getLogger(__name__)
 
 LENGTHS = 1 << 16
-"""Bytes of an attribute that may state a voxel size: as many as HDF5 keeps beside a dataset."""
+"""Bytes of the largest voxel size attribute: HDF5 stores no more next to a dataset."""
 
 
 class Hdf5Dataset:
@@ -54,26 +53,27 @@ class Hdf5Dataset:
     Parameters
     ----------
     files : Files
-        The way to the file.
+        Access to the file.
     path : str
         The HDF5 file.
     name : str, optional
-        The dataset's path in the file; ``main`` or else the first with three axes.
+        The dataset's path in the file; by default ``main``, else the first with three axes.
     watch : callable
-        Is called with the path of each file of the dataset before the file is opened.
+        Called with the path of each file of the dataset before the file is opened.
 
     Attributes
     ----------
     path, name : str
-        The file that holds the dataset, to which links may lead, and its path there.
+        The file that holds the dataset, after links are followed, and its path there.
     shape, chunk : tuple of int
-        Of the dataset and of what is read at once (z, y, x), in voxels.
+        Shape of the dataset and of one read (z, y, x), in voxels.
     dtype : numpy.dtype
         As served (see `served_dtype`).
     voxel_size : tuple, optional
-        Nanometres (z, y, x), and which attribute of it or of a group around it states them.
+        Nanometres (z, y, x), and the attribute of the dataset or a parent group that states
+        them.
     is_deflate : bool
-        Whether `read_stream` may give something.
+        Whether `read_stream` may return a stream.
     """
 
     def __init__(
@@ -113,39 +113,39 @@ class Hdf5Dataset:
             self._check_sizes(dataset)
 
     def _check_sizes(self, dataset: Any) -> None:
-        """Refuse more voxels than can be counted, and chunks for which there is no memory."""
+        """Refuse shapes beyond the offset limit, and chunks beyond the memory limit."""
         itemsize = self._stored.itemsize
         grid = math.prod(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
         if math.prod(self.shape) * itemsize > FARTHEST or grid > FARTHEST:
             raise SourceError(f"{self.path}: {self.name} has {self.shape} voxels; too many.")
         if dataset.chunks is not None and not self._chunked:
-            # The library takes memory for the whole chunk, whatever of it is inside.
+            # The library allocates the whole chunk, even where the dataset ends inside it.
             check_chunk(self.path, "a chunk", self.chunk, itemsize, self._files.max_chunk)
 
     def _check_filters(self) -> None:
-        """Refuse a dataset whose filters the library cannot undo, not even with plug-ins."""
+        """Refuse a dataset with filters that neither the library nor a plug-in can decode."""
         with suppress(ImportError):
-            import hdf5plugin  # noqa: F401 - it registers its filters
-        missing = [each for each in self._filters if not h5py.h5z.filter_avail(each)]
+            import hdf5plugin  # noqa: F401 - registers its filters
+        missing = [code for code in self._filters if not h5py.h5z.filter_avail(code)]
         if missing:
             raise MissingLibrary(
-                f"{self.path}: {self.name} is packed with the HDF5 filters {missing}, which are "
-                "not here; pip install 'bfly[filters]' has the usual ones."
+                f"{self.path}: {self.name} uses the HDF5 filters {missing}, which are not "
+                "installed; pip install 'bfly[filters]' adds the usual ones."
             )
 
     def reads_at_once(self, box: BoundingBox) -> bool:
-        """Tell of a dataset without chunks what `Flat.reads_at_once` tells."""
+        """Return `Flat.reads_at_once` for a dataset without chunks; False for any other."""
         return self._flat is not None and self._flat.reads_at_once(box)
 
     def read(self, box: BoundingBox) -> Voxels:
-        """Read a box that lies inside the dataset; C order, `dtype`, zyx.
+        """Read a box inside the dataset; C order, `dtype`, zyx.
 
         Raises
         ------
         SourceError
             A chunk is damaged or the file ends early.
         SourceChanged
-            The file is no longer the one that was opened.
+            The file has changed since it was opened.
         """
         if self._chunked:
             return self._read_chunks(box)
@@ -156,7 +156,7 @@ class Hdf5Dataset:
         return voxels
 
     def read_into(self, box: BoundingBox, voxels: Voxels) -> None:
-        """Read as `read`, to the place (zyx, the box's shape) where the voxels are wanted."""
+        """Read like `read`, into an existing array (zyx, the box's shape)."""
         if self._chunked:
             for place, chunk in self._chunks_of(box, self._chunk_index()):
                 part = place & box
@@ -173,20 +173,20 @@ class Hdf5Dataset:
             voxels[...] = self._read_h5py(box)
 
     def read_stream(self, box: BoundingBox) -> bytes | None:
-        """Give a box of voxels (C order, `dtype`) as a zlib stream, if it is one whole chunk.
+        """Return a box of voxels (C order, `dtype`) as a zlib stream, if it is one whole chunk.
 
-        The stream is not unpacked, which would take nearly all the time that this saves. That
-        its bytes are all there is seen, and so is damage to its first two; who unpacks it
-        notices any other by the Adler-32 sum at its end, so that nobody takes it for voxels.
+        The stream is not decompressed: that would cost nearly all the time that pass-through
+        saves. Missing bytes and damage to the first two bytes are detected here. The client's
+        decoder detects other damage by the Adler-32 checksum at the end.
 
         Raises
         ------
         SourceError, SourceChanged
-            As `read`.
+            As for `read`.
         """
         position = box.in_tiles(self.chunk).start
-        whole = BoundingBox.of_shape((1, 1, 1), position).refined(self.chunk)
-        if not self.is_deflate or box != whole or box not in BoundingBox.of_shape(self.shape):
+        chunk = BoundingBox.of_shape((1, 1, 1), position).refined(self.chunk)
+        if not self.is_deflate or box != chunk or box not in BoundingBox.of_shape(self.shape):
             return None
         stored = self._chunk_index().find(position)
         if stored is None or stored[2]:
@@ -228,17 +228,17 @@ class Hdf5Dataset:
     def _chunks_of(
         self, box: BoundingBox, index: ChunkIndex
     ) -> Iterator[tuple[BoundingBox, Voxels]]:
-        """Give each chunk that touches a box, with its place; a chunk never written is fill."""
+        """Yield each chunk that touches a box, with its bounds; unwritten chunks are fill."""
         with self._files.open(self.path) as (fd, stamp):
             self._check_unchanged(stamp)
-            whole = zyx(map(min, self.chunk, self.shape))
+            shape = zyx(map(min, self.chunk, self.shape))
             for position in indexes(box.in_tiles(self.chunk)):
                 place = BoundingBox.of_shape(
                     self.chunk, zyx(p * c for p, c in zip(position, self.chunk, strict=True))
                 )
                 stored = index.find(position)
                 if stored is None:
-                    yield place, np.broadcast_to(self._fill, whole)
+                    yield place, np.broadcast_to(self._fill, shape)
                 else:
                     offset, size, mask = stored
                     self._check_stored(size)
@@ -246,7 +246,7 @@ class Hdf5Dataset:
                     yield place, self._decode(raw, mask, position)
 
     def _check_stored(self, size: int) -> None:
-        """Refuse a stored chunk that takes more than is allowed, packed or not."""
+        """Refuse a stored chunk above the size limit, compressed or decompressed."""
         limit = self._files.max_chunk
         check_chunk(self.path, "a stored chunk", self.chunk, self._stored.itemsize, limit)
         check_length(f"{self.path}: a chunk of {self.name}", size, limit)
@@ -275,22 +275,22 @@ class Hdf5Dataset:
 
 
 def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
-    """Find the voxel size among the attributes of a dataset and of the groups it lies in."""
+    """Find the voxel size in the attributes of a dataset or of its parent groups."""
     holder = dataset
     while True:
-        found = stated_size(_attributes(holder))
-        if found or holder.name == "/":
-            return found
+        size = stated_size(_attributes(holder))
+        if size or holder.name == "/":
+            return size
         holder = holder.parent
 
 
 def _attributes(holder: Any) -> dict[str, Any]:
-    """Read the attributes that may state a voxel size, unless they are of no such size."""
-    found = {}
+    """Read the attributes that may state a voxel size, up to `LENGTHS` bytes each."""
+    attributes = {}
     for name in NAMES:
         try:
             if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
-                found[name] = holder.attrs[name]
+                attributes[name] = holder.attrs[name]
         except (OSError, RuntimeError, TypeError, ValueError, KeyError, OverflowError) as error:
             log.debug("%s: the attribute %s cannot be read: %s", holder.name, name, error)
-    return found
+    return attributes

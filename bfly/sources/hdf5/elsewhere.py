@@ -1,7 +1,7 @@
-"""HDF5 datasets whose voxels are in other files; here virtual ones.
+"""HDF5 datasets whose voxels are in other files; here virtual datasets.
 
-The library looks for those files also in the working folder, and takes one that it cannot open for
-one without voxels. Here each file is found, checked and opened before HDF5 sees it.
+The library also searches the working folder, and treats a file that it cannot open as empty. Here
+each file is located, checked and opened before HDF5 reads it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["elsewhere"]
 
 DEPTH = 8
-"""How many virtual datasets may be sources of one another."""
+"""Maximum nesting depth of virtual datasets."""
 
 FILES = 10_000
-"""How many parts, of this dataset and of its sources, make a dataset at most."""
+"""Maximum number of parts of one virtual dataset."""
 
 
 def elsewhere(
@@ -42,25 +42,25 @@ def elsewhere(
     watch: Callable[[str], None],
     above: tuple[Place, ...] = (),
 ) -> Elsewhere | None:
-    """Find the files of a dataset that is virtual or external; None for any other.
+    """Locate the files of a virtual or external dataset; return None for any other.
 
     Parameters
     ----------
     files : Files
-        The way to files.
+        Access to files.
     place : Place
         The dataset.
     dataset : h5py.Dataset
-        The same, open.
+        The same dataset, open.
     watch : callable
-        Is called with the path of each file before the file is opened.
+        Called with the path of each file before the file is opened.
     above : tuple of Place
-        The virtual datasets that this one is a source of.
+        The virtual datasets that use this one as a source.
 
     Raises
     ------
     SourceError
-        A file is missing or damaged, or HDF5 would not say which files it reads.
+        A file is missing or damaged, or HDF5 does not report which files it reads.
     NotAllowed
         A file is outside the allowed folders.
     """
@@ -73,7 +73,7 @@ def elsewhere(
 
 
 class _Axis(NamedTuple):
-    """The voxels of a selection along one axis: ``start + step * i`` for i below `length`."""
+    """Voxels of a selection along one axis: ``start + step * i`` for i below `length`."""
 
     start: int
     step: int
@@ -81,7 +81,7 @@ class _Axis(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What a virtual dataset takes from one source."""
+    """Mapping from one source to a region of a virtual dataset."""
 
     target: list[_Axis]
     source: list[_Axis]
@@ -150,7 +150,7 @@ class _Virtual(Elsewhere):
         return _Part(target, source, found, inner, stamp)
 
     def _axes(self, space: Any, shape: tuple[int, ...], path: str) -> list[_Axis]:
-        """Return what a selection takes of a dataset of a shape."""
+        """Return the axes of a selection from a dataset with this shape."""
         kind = space.get_select_type()
         if kind == h5py.h5s.SEL_ALL:
             return [_Axis(0, 1, n) for n in shape]
@@ -169,8 +169,8 @@ class _Virtual(Elsewhere):
         return axes
 
     def read(self, box: Sequence[slice]) -> Voxels:
-        voxels = np.full([each.stop - each.start for each in box], self.fill, self.dtype)
-        # Where parts overlap, HDF5 shows the last one.
+        voxels = np.full([side.stop - side.start for side in box], self.fill, self.dtype)
+        # Where parts overlap, the last one applies in HDF5.
         for part in self.parts:
             self._read_part(part, box, voxels)
         return voxels
@@ -191,18 +191,18 @@ class _Virtual(Elsewhere):
             )
             for axis, wanted, (first, stop) in zip(part.target, box, steps, strict=True)
         )
-        # Axes of one voxel may be others in the source.
+        # Axes of length 1 may differ between source and target.
         long = iter([s for axis, s in zip(part.target, steps, strict=True) if axis.length != 1])
         taken = []
         for axis in part.source:
             first, stop = (0, 1) if axis.length == 1 else next(long)
             taken.append((axis.start + axis.step * first, axis.start + axis.step * (stop - 1) + 1))
-        whole = self._source(part, [slice(*each) for each in taken])
-        thinned = whole[tuple(slice(None, None, axis.step) for axis in part.source)]
+        dense = self._source(part, [slice(*span) for span in taken])
+        thinned = dense[tuple(slice(None, None, axis.step) for axis in part.source)]
         voxels[place] = thinned.reshape(voxels[place].shape)
 
     def _source(self, part: _Part, box: list[slice]) -> Voxels:
-        """Read a box of a source, which has to be as it was."""
+        """Read a box of a source, which must be unchanged."""
         if part.inner is not None:
             check_unchanged(part.place.path, stamp_of(part.place.path), part.stamp)
             return part.inner.read(box)

@@ -1,7 +1,7 @@
-"""HDF5 datasets with external storage: their voxels are in files without a header.
+"""HDF5 datasets with external storage: their voxels are in raw files without a header.
 
-The library opens those files by name, from the working folder, and takes one that is too short for
-one of zeros. Here each is found, checked and measured before HDF5 sees it.
+The library opens those files by name, from the working folder, and fills a short file with zeros.
+Here each file is located, checked and measured before HDF5 reads it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = ["Elsewhere", "External", "check_unchanged"]
 
 
 class Elsewhere:
-    """The voxels of a dataset that are in other files; of any number of axes.
+    """Voxels of a dataset that are in other files; any number of axes.
 
     Parameters
     ----------
     files : Files
-        The way to the files.
+        Access to the files.
     place : Place
         The dataset.
     """
@@ -55,13 +55,13 @@ class Elsewhere:
         SourceError
             A file cannot be read.
         SourceChanged
-            A file is not as it was when the dataset was opened.
+            A file has changed since the dataset was opened.
         """
         raise NotImplementedError
 
 
 class _Piece(NamedTuple):
-    """A part of a file with voxels of a dataset."""
+    """A byte range of a file that holds voxels of a dataset."""
 
     path: str
     offset: int
@@ -70,12 +70,12 @@ class _Piece(NamedTuple):
 
 
 class External(Elsewhere):
-    """A dataset whose voxels are in files of other formats, one after the other.
+    """A dataset whose voxels are in raw files, one after the other.
 
     Parameters
     ----------
     files, place, dataset, watch
-        As `bfly.sources.hdf5.elsewhere.elsewhere` takes them.
+        As for `bfly.sources.hdf5.elsewhere.elsewhere`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class External(Elsewhere):
                 fd, stamp = stack.enter_context(self.files.open(piece.path))
                 check_unchanged(piece.path, stamp, piece.stamp)
                 plist.set_external(fd_path(fd).encode(), piece.offset, piece.size)
-            # HDF5 takes the names of files from the dataset: here from one with checked names.
+            # HDF5 reads file names from the dataset, so a temporary one holds the checked names.
             made = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".h5"))
             voxels: Voxels = self.files.spared(partial(self._read, made.name, plist, tuple(box)))
             return voxels
@@ -124,6 +124,6 @@ class External(Elsewhere):
 
 
 def check_unchanged(path: str, stamp: Stamp, known: Stamp) -> None:
-    """Raise `SourceChanged` unless a file is in the state that is known."""
+    """Raise `SourceChanged` unless a file has the expected stamp."""
     if stamp != known:
         raise SourceChanged(f"{path} changed on disk while it was read.")

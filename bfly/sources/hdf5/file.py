@@ -1,7 +1,7 @@
-"""HDF5 files, opened as they were checked, and the way by links from a name to a dataset.
+"""Checked opening of HDF5 files, and resolution of links from a name to a dataset.
 
-The library follows links to other files by rules of its own, also from the working folder. It is
-therefore asked what each link says, and links are followed here.
+The library follows links to other files by its own rules, also from the working folder. Links
+are therefore only read by the library, and followed here.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 LINKS = 16
-"""How many links, within a file or to another one, lead to a dataset; HDF5 has the same bound."""
+"""Maximum number of links to a dataset, within or between files: the same limit as HDF5."""
 
 
 OBJECTS = 100_000
-"""Groups and datasets of a file that are looked at for a volume."""
+"""Maximum number of groups and datasets that are searched for a volume."""
 
 
 class Place(NamedTuple):
-    """The file that holds a dataset, and the dataset's path in it, in which nothing is a link."""
+    """The file that holds a dataset, and the dataset's path in it, free of links."""
 
     path: str
     name: str
@@ -54,19 +54,19 @@ class Place(NamedTuple):
 
 @contextmanager
 def open_h5(files: Files, path: str) -> Iterator[tuple[Any, Stamp]]:
-    """Open a file with h5py for a short while.
+    """Open a file with h5py for the duration of the context.
 
     Yields
     ------
     file : h5py.File
-        The file. Its name is not that of the path.
+        The file. Its name differs from the path.
     stamp : Stamp
         Its state.
 
     Raises
     ------
     SourceError, SourceChanged, NotAllowed, Busy
-        It cannot be opened; the message has the path and the reason of h5py.
+        It cannot be opened; the message has the path and the reason that h5py states.
     """
     with ExitStack() as stack:
         try:
@@ -88,7 +88,7 @@ def _opened(name: str, path: str) -> Any:
         try:
             return h5py.File(name, "r", locking=False)
         except OSError:
-            # The program around us may have it open with locks; then so must we.
+            # This process may already have the file open with locks; then locks are required here.
             return h5py.File(name, "r")
     except OSError as error:
         reason = str(error).replace(name, path)
@@ -96,23 +96,23 @@ def _opened(name: str, path: str) -> Any:
 
 
 def find(files: Files, path: str, name: str | None, watch: Watch) -> Place:
-    """Find the dataset to serve: the one named, else ``main``, else the first volume.
+    """Find the dataset to serve: the named one, else ``main``, else the first volume.
 
     Parameters
     ----------
     files : Files
-        The way to files.
+        Access to files.
     path : str
-        The file to begin with.
+        The file where the search starts.
     name : str, optional
         The dataset's path in it.
     watch : callable
-        Is called with the path of each file before the file is opened.
+        Called with the path of each file before the file is opened.
 
     Raises
     ------
     SourceError
-        There is none, or what leads to it is damaged or leads in a circle.
+        There is no such dataset, or a link to it is damaged or circular.
     NotAllowed
         It is in a file outside the allowed folders.
     """
@@ -133,7 +133,7 @@ def find(files: Files, path: str, name: str | None, watch: Watch) -> Place:
 
 
 def locate(files: Files, path: str, name: str, watch: Watch, links: int = 0) -> Place | None:
-    """Follow a name to a dataset, also into other files; None if it is that of no dataset."""
+    """Follow a name to a dataset, also into other files; return None if there is none."""
     watch(path)
     with open_h5(files, path) as (file, _):
         here, way = file["/"], list[str]()
@@ -173,7 +173,7 @@ def locate(files: Files, path: str, name: str, watch: Watch, links: int = 0) -> 
 
 @contextmanager
 def leading_to(path: str, name: str, other: str) -> Iterator[None]:
-    """Name the dataset whose voxels are in another file, if that file cannot be read."""
+    """Add the dataset's name to errors of a file that the dataset needs."""
     try:
         yield
     except SourceChanged:
@@ -183,7 +183,7 @@ def leading_to(path: str, name: str, other: str) -> Iterator[None]:
 
 
 def _link(group: Any, part: str, path: str, name: str) -> Any:
-    """Return what a name is in a group, without following it; None if nothing is there."""
+    """Return the link with this name in a group, not followed; None if there is none."""
     if not isinstance(group, h5py.Group):
         return None
     try:
@@ -193,9 +193,9 @@ def _link(group: Any, part: str, path: str, name: str) -> Any:
 
 
 def beside(path: str, name: str) -> str:
-    """Return the path of a file that another names: seen from there, or from where that really is.
+    """Return the path of a file that another file names.
 
-    It is never seen from the working folder.
+    It is relative to the naming file, or to that file's real path; never to the working folder.
     """
     there = os.path.join(os.path.dirname(path), name)
     if not os.path.lexists(there):
@@ -211,14 +211,14 @@ def _names_in(files: Files, path: str) -> list[str]:
 
 
 def is_unbounded(plist: Any) -> bool:
-    """Return whether a virtual dataset is as large as what other files hold.
+    """Return whether the extent of a virtual dataset depends on other files.
 
-    HDF5 opens those files as soon as it is asked for the extent. This does not ask.
+    HDF5 opens those files when the extent is queried. This function does not query it.
 
     Parameters
     ----------
     plist : h5py.h5p.PropDCID
-        The properties with which the dataset was created.
+        The creation properties of the dataset.
     """
     if plist.get_layout() != h5py.h5d.VIRTUAL:
         return False
@@ -245,7 +245,7 @@ def _dataset_names(file: Any) -> list[str]:
             names.append(name)
         return True if next(seen) > OBJECTS else None
 
-    # What is said of a damaged group, opening the dataset says better.
+    # Opening the dataset raises a clearer error for a damaged group.
     with suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
         file.visititems(note)
     return sorted(names)

@@ -1,7 +1,7 @@
-"""What chunks of HDF5 unpack to, told before the HDF5 library unpacks them.
+"""Decompressed sizes of HDF5 chunks, checked before the HDF5 library decompresses them.
 
-The library takes as much memory as a filter asks for, whatever the shape of a chunk is. Where
-filters are undone outside of it (see `bfly.sources.hdf5.chunks`), none of this is needed.
+The library allocates as much memory as a filter requests, whatever the chunk shape. Chunks that
+`bfly.sources.hdf5.chunks` decodes need no such check.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 __all__ = ["check_packed"]
 
 MARGIN = 1 << 20
-"""Bytes by which filters may be larger than what they pack: headers, checksums, tables."""
+"""Bytes that filters may add to a chunk: headers, checksums, tables."""
 
 CHUNKS = 1 << 20
-"""Chunks of a dataset that is read whole."""
+"""Maximum number of chunks that one read checks."""
 
 PIECE = 1 << 20
-"""Bytes that are unpacked at once."""
+"""Bytes that are decompressed at a time."""
 
 
 def check_packed(dataset: Any, path: str, limit: int, start: Any = None, stop: Any = None) -> None:
-    """Raise `Oversized` if a chunk in a part of a dataset unpacks to more than it may.
+    """Raise `Oversized` if a chunk in a region of a dataset decompresses beyond the limit.
 
     Parameters
     ----------
     dataset : h5py.Dataset
         An open dataset.
     path : str
-        Names the file in messages.
+        The file, for messages.
     limit : int
-        Bytes of a chunk.
+        Maximum bytes of a chunk.
     start, stop : sequence of int, optional
-        The corners of the part, in the dataset's axes; all of it unless given.
+        Corners of the region, in the dataset's axes; by default the whole dataset.
     """
     if dataset.chunks is None:
         return
@@ -63,7 +63,7 @@ def check_packed(dataset: Any, path: str, limit: int, start: Any = None, stop: A
             continue
         check_length(f"{path}: a chunk of {dataset.name}", info.size, most)
         mask, packed = dataset.id.read_direct_chunk(offset)
-        # Filters are undone from the last one on, and one that was left out is passed over.
+        # Filters are reversed from the last one; the mask marks skipped filters.
         for number in reversed(range(len(filters))):
             if not mask >> number & 1:
                 size = SIZES.get(filters[number])
@@ -75,7 +75,7 @@ def check_packed(dataset: Any, path: str, limit: int, start: Any = None, stop: A
 
 
 def _filter(number: int, _flags: int, options: tuple[int, ...], _name: bytes) -> int:
-    """Return the number of a filter; Bitshuffle that packs nothing is as shuffle."""
+    """Return the number of a filter; Bitshuffle without compression counts as shuffle."""
     return SHUFFLE if number == BITSHUFFLE and not any(options[4:5]) else number
 
 
@@ -110,7 +110,7 @@ def _bzip2(data: bytes, most: int) -> int:
 
 
 def _zstd(data: bytes, _most: int) -> int:
-    """Read the size that a frame states (RFC 8878, 3.1.1); one that states none is not read."""
+    """Read the size in a frame header (RFC 8878, 3.1.1); 0 if it states none."""
     if len(data) < 6 or not data.startswith(b"\x28\xb5\x2f\xfd"):
         return 0
     flags = data[4]
@@ -128,7 +128,7 @@ def _stated(start: int, stop: int, order: str) -> Callable[[bytes, int], int]:
 
 
 def _blosc2(data: bytes, _most: int) -> int:
-    """Read the size that a frame or a chunk states (README_CFRAME_FORMAT)."""
+    """Read the size in the header of a frame or chunk (README_CFRAME_FORMAT)."""
     is_frame = data[2:10] == b"b2frame\0"
     return int.from_bytes(data[30:38], "big") if is_frame else int.from_bytes(data[4:8], "little")
 
@@ -136,7 +136,7 @@ def _blosc2(data: bytes, _most: int) -> int:
 SHUFFLE, BITSHUFFLE = 2, 32008
 
 SAME_SIZE = {SHUFFLE: 0, 3: 4}
-"""Filters that shrink nothing, shuffle and Fletcher-32, and the bytes that they add."""
+"""Filters that do not compress, shuffle and Fletcher-32, and the bytes that they add."""
 
 SIZES: dict[int, Callable[[bytes, int], int]] = {
     1: _zlib,
@@ -150,4 +150,4 @@ SIZES: dict[int, Callable[[bytes, int], int]] = {
     32015: _zstd,
     32026: _blosc2,
 }
-"""From the number of a filter to what tells how many bytes it unpacks to."""
+"""Functions that return the decompressed size in bytes, by filter number."""

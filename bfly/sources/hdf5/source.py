@@ -29,19 +29,18 @@ DEFLATE = StoredAs("raw", "deflate")
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 POINTER_LIMIT = 16 << 20
-"""Bytes: a JSON larger than this is data of some sort, not a pointer to files."""
-
+"""Bytes: a larger JSON file holds data of another kind, not a pointer to files."""
 
 PARTS = 100_000
-"""Files of a pointer: each is opened once, which takes a minute for so many."""
+"""Maximum number of files in a pointer: opening this many takes about a minute."""
 
 
 class HDF5(Datasource):
-    """An ``.h5`` file, or a ``.json`` that says which files and datasets make the volume.
+    """An ``.h5`` file, or a ``.json`` that lists the files and datasets of the volume.
 
-    A pointer is ``{"filename", "dataset-path", "z-offset"}``, or a list of those. Without
-    ``dataset-path`` it is ``main`` or else the first dataset with three axes; without
-    ``z-offset`` a file follows the one before it. Gaps between files are zeros.
+    A pointer is ``{"filename", "dataset-path", "z-offset"}``, or a list of those. The default
+    ``dataset-path`` is ``main``, else the first dataset with three axes. The default ``z-offset``
+    is the end of the previous file. Gaps between files are zeros.
     """
 
     name = "hdf5"
@@ -49,14 +48,14 @@ class HDF5(Datasource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the HDF5 signature, or by the keys of a JSON pointer."""
+        """Return whether the file has the HDF5 signature, or the keys of a JSON pointer."""
         try:
             if path.endswith(".json"):
                 with regular(path) as file:
                     data = file.read(POINTER_LIMIT + 1)
                 return len(data) <= POINTER_LIMIT and _is_pointer(parsed_json(data, path))
             with regular(path) as file:
-                # A user block of 512 bytes times a power of two may come first.
+                # A user block of 512 bytes times a power of two may precede the signature.
                 starts = [0] + [512 << i for i in range(8)]
                 return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
         except (OSError, ValueError, SourceError):
@@ -72,7 +71,9 @@ class HDF5(Datasource):
         for pointer in pointers:
             filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
             if not _is_text(filename):
-                raise SourceError(f"{self.path}: filename is {filename!r:.100}; that is no path.")
+                raise SourceError(
+                    f"{self.path}: filename is {filename!r:.100}; that is not a path."
+                )
             name = pointer.get("dataset-path")
             part = Hdf5Dataset(self.files, filename, name, self._watch)
             z = pointer.get("z-offset", next_z)
@@ -94,20 +95,20 @@ class HDF5(Datasource):
             raise SourceError(f"{self.path} does not exist.") from None
         if not _is_pointer(found):
             raise SourceError(
-                f"{self.path} is no pointer to HDF5: it takes an object with filename, "
+                f"{self.path} is not a pointer to HDF5: that is an object with filename, "
                 "dataset-path and z-offset (a whole number, at least 0), or a list of those."
             )
         return found if isinstance(found, list) else [found]
 
     def _check_parts(self) -> None:
-        """See to it that the files can be one volume."""
+        """Check that the files fit together as one volume."""
         first = self._parts[0][1]
         end = 0
         for z, part in self._parts:
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
                 raise SourceError(
                     f"{part.path} holds {part.shape[1:]} {part.dtype} sections, "
-                    f"{first.path} holds {first.shape[1:]} {first.dtype}: they are one volume."
+                    f"{first.path} holds {first.shape[1:]} {first.dtype}: all must match."
                 )
             if z < end:
                 raise SourceError(
@@ -160,12 +161,12 @@ class HDF5(Datasource):
 
 
 def _is_text(name: str) -> bool:
-    """Return whether a name can be one of a file: JSON may hold NUL and halves of characters."""
+    """Return whether a file can have this name: JSON may hold NUL and lone surrogates."""
     return "\0" not in name and name == name.encode(errors="replace").decode()
 
 
 def _is_pointer(found: Any) -> bool:
-    """Tell whether JSON is a pointer or a list of them."""
+    """Return whether a JSON value is a pointer or a list of them."""
     pointers = found if isinstance(found, list) else [found]
     return bool(pointers) and all(
         isinstance(pointer, dict)

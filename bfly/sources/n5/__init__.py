@@ -1,4 +1,4 @@
-"""The format n5."""
+"""N5 source."""
 
 from bfly.sources.n5.source import N5
 

@@ -1,4 +1,4 @@
-"""How the blocks of N5 are packed, where they are answers: https://github.com/saalfeldlab/n5."""
+"""N5 blocks that are served without decoding: https://github.com/saalfeldlab/n5."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["header_size", "ways_of"]
 
 HEADER = struct.Struct(">HHIII")
-"""Mode (0: as many voxels as the shape says), axes, width, height, depth."""
-
+"""Mode (0: the shape states the number of voxels), axes, width, height, depth."""
 
 GZIP = StoredAs("raw", "gzip")
 
 
 def header_size(rank: int) -> int:
-    """Return the bytes of the header of a block with so many axes."""
+    """Return the size in bytes of the header of a block with `rank` axes."""
     return 4 + 4 * rank
 
 
 def ways_of(attributes: Mapping[str, Any]) -> StoredForms:
-    """Give the ways in which the blocks of a dataset with the axes x, y and z are stored.
+    """Return the stored forms of the blocks of a dataset with the axes x, y and z.
 
     Parameters
     ----------
@@ -41,16 +40,16 @@ def ways_of(attributes: Mapping[str, Any]) -> StoredForms:
     Returns
     -------
     mapping
-        A block in gzip is one of Butterfly's own N5 dialect, which states no other compressor.
-        Without its header, what a block unpacks to are the voxels as served if they are of one
-        byte; of more bytes they are big-endian.
+        A block in gzip is also valid in Butterfly's own N5 output, which states gzip only. The
+        data after the header decompress to the voxels as served if a voxel is one byte. Larger
+        voxels are big-endian.
     """
     try:
         compression = attributes["compression"]
         itemsize = np.dtype(attributes["dataType"]).itemsize
         packed = packed_by("zlib" if compression.get("useZlib") else compression["type"], itemsize)
     except (KeyError, TypeError, AttributeError):
-        # What is wrong here TensorStore says better.
+        # TensorStore raises a clearer error for bad attributes.
         return {}
     ways: dict[StoredAs, Check] = {}
     if GZIP in packed:
@@ -61,7 +60,7 @@ def ways_of(attributes: Mapping[str, Any]) -> StoredForms:
 
 
 def _voxels(vouched: Check, data: bytes, shape: Zyx) -> bytes | None:
-    """Give what stands behind the header of a block of that shape."""
+    """Return the data after the header of a block; None unless it has that shape."""
     size = HEADER.size
     if len(data) < size or HEADER.unpack_from(data) != (0, 3, *shape[::-1]):
         return None
@@ -69,5 +68,5 @@ def _voxels(vouched: Check, data: bytes, shape: Zyx) -> bytes | None:
 
 
 def _block(vouched: Check, data: bytes, shape: Zyx) -> bytes | None:
-    """Give a block with its header."""
+    """Return a block with its header; None unless it has that shape."""
     return None if _voxels(vouched, data, shape) is None else data

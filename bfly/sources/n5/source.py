@@ -1,7 +1,7 @@
 """N5: a dataset, or a group of scales ``s0``, ``s1``, … in any of the usual dialects.
 
-The format: https://github.com/saalfeldlab/n5. It counts x, y, z. What the scales are n5-viewer,
-BigDataViewer, Paintera and COSEM state in different words.
+The format: https://github.com/saalfeldlab/n5. Its axis order is x, y, z. n5-viewer, BigDataViewer,
+Paintera and COSEM describe scales by different attributes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ DOCUMENT = "attributes.json"
 class N5(TensorSource):
     """An N5 dataset, or a group with the datasets ``s0``, ``s1``, ….
 
-    The first axis is x; axes of one voxel are passed over where there are more than three. A
-    scale's factor is that of ``downsamplingFactors``, of the scale itself or of the group, or of
-    the group's ``scales``; else it follows from stated voxel sizes, or else from the shapes.
+    The first axis is x. Axes of length 1 are skipped where there are more than three. The factor
+    of a scale is from ``downsamplingFactors`` of the scale or the group, or the group's ``scales``.
+    Otherwise it is computed from stated voxel sizes, or else from the shapes.
     """
 
     name = "n5"
@@ -47,10 +47,10 @@ class N5(TensorSource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by ``attributes.json``: that of a dataset, or that of ``s0`` in a group."""
+        """Return whether ``attributes.json`` is that of a dataset, here or in ``s0``."""
         try:
             store = KeyValueStore(path, Files([path]))
-            return any(_is_dataset(store.json(each)) for each in (DOCUMENT, f"s0/{DOCUMENT}"))
+            return any(_is_dataset(store.json(name)) for name in (DOCUMENT, f"s0/{DOCUMENT}"))
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -85,7 +85,7 @@ class N5(TensorSource):
         return arrays
 
     def _of_group(self, group: Document, first: Array) -> tuple[VoxelSize, str] | None:
-        """Find a voxel size in what the group says: its own, or that of COSEM's multiscales."""
+        """Find a voxel size in the group's attributes: its own, or in COSEM's multiscales."""
         for multiscale in group.get("multiscales") or []:
             for dataset in multiscale.get("datasets") or []:
                 if dataset.get("path") == "s0":
@@ -94,7 +94,7 @@ class N5(TensorSource):
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
         shape = tuple(attributes["dimensions"])
-        # Reversed they are z, y, x, or y, x.
+        # Reversed, the axes are z, y, x, or y, x.
         kept = singletons(shape[::-1], self.path) if len(shape) != 2 else (0, 1)
         axes = tuple(len(shape) - 1 - axis for axis in kept)
         if name in ("", "s0"):
@@ -121,7 +121,7 @@ def _item(values: Any, number: int) -> Any:
 
 
 def _factor(values: Any) -> VoxelSize | None:
-    """Give a factor (z, y, x) from one that counts x, y, z."""
+    """Return a factor (z, y, x) from one in the order x, y, z."""
     match values:
         case [int() | float() as x, int() | float() as y, int() | float() as z, *_]:
             return float(z), float(y), float(x)
@@ -134,7 +134,7 @@ def _own_size(attributes: Document, first: Array) -> VoxelSize | None:
 
 
 def _place(attributes: Document) -> tuple[int, int, int]:
-    """Give the voxel in which the stated centre of the first one lies, as COSEM states it."""
+    """Return the voxel that contains the first voxel's centre, as COSEM states it."""
     match attributes.get("transform"):
         case {"axes": [*axes], "scale": [*scale], "translate": [*at]} if {*"zyx"} <= {*axes}:
             order = [axes.index(axis) for axis in "zyx"]

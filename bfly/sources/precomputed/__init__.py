@@ -1,4 +1,4 @@
-"""The format precomputed."""
+"""Neuroglancer precomputed source."""
 
 from bfly.sources.precomputed.source import Precomputed
 

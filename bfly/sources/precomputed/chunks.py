@@ -1,4 +1,4 @@
-"""How the chunks of precomputed volumes are encoded, where they are answers as they are.
+"""Chunks of precomputed volumes that are served without decoding.
 
 The format: ``src/datasource/precomputed/volume.md`` and, for labels,
 ``src/sliceview/compressed_segmentation/README.md`` in the Neuroglancer repository.
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["ways_of"]
 
 BLOCK = [8, 8, 8]
-"""Voxels of a block of compressed_segmentation as Butterfly serves it."""
+"""Block shape in voxels of compressed_segmentation as Butterfly serves it."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def ways_of(info: Mapping[str, Any], scale: Mapping[str, Any]) -> StoredForms:
-    """Give the ways in which the chunks of a scale are stored, if each has a file of its own.
+    """Return the stored forms of the chunks of a scale, if each chunk has its own file.
 
     Parameters
     ----------
     info, scale : mapping
-        The ``info``, and the one of its scales.
+        The ``info``, and one of its scales.
     """
     dtype = info["data_type"]
     match scale["encoding"], dtype:
@@ -68,9 +68,9 @@ def _vouched(is_whole: Callable[[bytes, Zyx, int], bool], dtype: str) -> Check:
 
 
 def _is_grey_png(data: bytes, shape: Zyx, itemsize: int) -> bool:
-    """Tell whether a file is a PNG of grey and nothing else, its checksums right.
+    """Return whether a file is a greyscale PNG with no other chunks and valid checksums.
 
-    Anything else in it, such as a gamma, may have it shown otherwise than it is read.
+    Other PNG chunks, such as gamma, may change how a client displays the values.
     """
     depth, height, width = shape
     head = struct.pack(">IIBBBBB", width, depth * height, 8 * itemsize, 0, 0, 0, 0)
@@ -87,9 +87,9 @@ def _is_grey_png(data: bytes, shape: Zyx, itemsize: int) -> bool:
 
 
 def _is_labels(data: bytes, shape: Zyx, itemsize: int) -> bool:
-    """Tell whether the ids that the voxels of all blocks point at are in the data.
+    """Return whether the data contain the ids that the voxels of all blocks refer to.
 
-    The format says nowhere how long its tables of ids are; they may be cut short unnoticed.
+    The format does not state the length of its id tables, so a truncated one is not obvious.
     """
     words = np.frombuffer(data[: len(data) & ~3], "<u4")
     blocks = math.prod(ceil_div(n, side) for n, side in zip(shape, BLOCK, strict=True))
@@ -107,9 +107,9 @@ def _is_labels(data: bytes, shape: Zyx, itemsize: int) -> bool:
 
 
 def _largest_indexes(words: NDArray[Any], starts: NDArray[Any], bits: int) -> Any:
-    """Give the largest number among the 512 of so many bits each that begin at each of `starts`.
+    """Return the maximum of the 512 indexes, of `bits` bits each, at each of `starts`.
 
-    None where they are not all there, or of no such width.
+    Return None if the data end too early, or if the format has no such width.
     """
     if bits == 0:
         return 0

@@ -1,7 +1,7 @@
-"""The shards of precomputed volumes, looked at before TensorStore unpacks what is in them.
+"""The shards of precomputed volumes, checked before TensorStore decompresses their contents.
 
 The format: ``src/datasource/precomputed/sharded.md`` in the Neuroglancer repository. TensorStore
-unpacks indexes and chunks in gzip whole, however much that is.
+decompresses gzip indexes and chunks whole, without a size limit.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
 __all__ = ["PrecomputedShards"]
 
 BITS = {"preshift_bits": 64, "minishard_bits": 22, "shard_bits": 62}
-"""The most that each may be. Of minishards, an index of 64 MiB holds no more."""
+"""Maximum of each field, in bits. A shard index of 64 MiB holds 2**22 minishards."""
 
 RATIO = 1032
-"""By how much Deflate shrinks at best (RFC 1951): less cannot unpack to more than a limit."""
+"""Highest compression ratio of Deflate (RFC 1951); smaller data cannot exceed a limit."""
 
 KNOWN = 256
-"""Indexes of minishards that are known to be sound."""
+"""Maximum number of cached minishard indexes, and of cached refusals."""
 
 M32 = 0xFFFFFFFF
 
 
 @dataclass
 class PrecomputedShards:
-    """Where the chunks of a scale are, and whether they may be unpacked.
+    """Shard indexes of a scale, and size checks of its chunks.
 
     Parameters
     ----------
     files : Files
-        The way to the shards.
+        Access to the shards.
     folder : str
-        That of the scale.
+        The folder of the scale.
     shape, chunk : tuple of int
-        Of the scale and of a chunk (z, y, x), in voxels.
+        Shape of the scale and of a chunk (z, y, x), in voxels.
     sharding : mapping
-        As the ``info`` has it.
+        As in the ``info``.
     limit : int
-        Bytes that a chunk may take, packed or not.
+        Maximum bytes of a chunk, compressed or decompressed.
     """
 
     files: Files
@@ -84,7 +84,7 @@ class PrecomputedShards:
             raise SourceError(f"{self.folder}: minishard_bits and shard_bits are more than 64.")
 
     def check(self, box: BoundingBox) -> None:
-        """Raise `SourceError` unless all chunks that touch a box may be unpacked."""
+        """Raise `SourceError` if a chunk that touches a box exceeds the limit."""
         for index in indexes(box.in_tiles(self.chunk)):
             self._check_chunk(self._number(index))
 
@@ -118,20 +118,20 @@ class PrecomputedShards:
             raise Oversized(refused)
         with self.files.file(path) as file:
             fd = file.fileno()
-            known = self._known.get(state)
-            if known is None:
+            entries = self._known.get(state)
+            if entries is None:
                 with self._remembering((state, None)):
-                    known = self._index(fd, path, minishard)
-                self._known[state] = known
+                    entries = self._index(fd, path, minishard)
+                self._known[state] = entries
                 _shrink(self._known)
-            starts, numbers, sizes = known
+            starts, numbers, sizes = entries
             for at in np.flatnonzero(numbers == number).tolist():
                 with self._remembering((state, number)):
                     self._check_data(fd, path, int(starts[at]), int(sizes[at]))
 
     @contextmanager
     def _remembering(self, what: Any) -> Iterator[None]:
-        """Keep a refusal: to find out again takes as long as the first time."""
+        """Cache a refusal: a repeated check takes as long as the first one."""
         try:
             yield
         except Oversized as error:
@@ -140,11 +140,11 @@ class PrecomputedShards:
             raise
 
     def _index(self, fd: int, path: str, minishard: int) -> tuple[NDArray[Any], ...]:
-        """Read the index of a minishard: where its chunks are, their numbers and their bytes."""
+        """Read the index of a minishard: offsets, numbers and sizes of its chunks."""
         nothing = np.zeros(0, np.uint64)
         first = 16 << self.sharding["minishard_bits"]
         if os.fstat(fd).st_size < first:
-            # TensorStore says what is wrong.
+            # TensorStore raises the error for a truncated shard.
             return nothing, nothing, nothing
         start, stop = struct.unpack("<QQ", read_exactly(fd, 16, 16 * minishard, path))
         if stop <= start:
@@ -166,20 +166,20 @@ class PrecomputedShards:
             unpacked(read_exactly(fd, size, start, path), what, self.limit, keep=False)
 
 
-def _shrink(known: OrderedDict[Any, Any]) -> None:
-    while len(known) > KNOWN:
-        known.popitem(last=False)
+def _shrink(cache: OrderedDict[Any, Any]) -> None:
+    while len(cache) > KNOWN:
+        cache.popitem(last=False)
 
 
 def unpacked(data: bytes, what: str, limit: int, *, keep: bool = True) -> bytes:
-    """Return what gzip holds, piece by piece; nothing of what is not to be kept.
+    """Decompress gzip data piece by piece; return the result, or nothing unless `keep`.
 
-    Damage ends it early: that the library tells which reads the data.
+    Damaged data end early. TensorStore reports the damage when it reads the data.
 
     Raises
     ------
     Oversized
-        It holds more than `limit` bytes; `what` names it.
+        The result exceeds `limit` bytes; `what` names the data in the message.
     """
     pieces, size = [], 0
     for piece in pieces_of(data, GZIP):

@@ -1,7 +1,7 @@
-"""Neuroglancer precomputed volumes, sharded too, in every encoding that TensorStore decodes.
+"""Neuroglancer precomputed volumes, also sharded, in every encoding that TensorStore decodes.
 
-The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. It counts
-x, y, z, channel.
+The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. Its axis order
+is x, y, z, channel.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ __all__ = ["Precomputed"]
 AXES: Zyx = (2, 1, 0)
 
 PACKED = (".gz", ".br", ".zstd")
-"""What CloudVolume adds to the names of files that it has packed once more."""
+"""Suffixes that CloudVolume adds to the names of files that it compresses."""
 
 
 class Precomputed(TensorSource):
-    """A volume with ``info``; of several chunk sizes of a scale the first is read.
+    """A volume with an ``info``. If a scale lists several chunk sizes, the first one is read.
 
-    It says itself whether it is an image or a segmentation, how large its voxels are and where
-    its first one lies.
+    The ``info`` states the kind (image or segmentation), the voxel size and the voxel offset.
     """
 
     name = "precomputed"
@@ -49,7 +48,7 @@ class Precomputed(TensorSource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the ``info``, which has scales and a type of voxels."""
+        """Return whether there is an ``info`` with scales and a data type."""
         try:
             info = KeyValueStore(path, Files([path])).json("info")
         except Oversized:
@@ -85,7 +84,7 @@ class Precomputed(TensorSource):
         return arrays
 
     def _names_of(self, scale: dict[str, Any]) -> Names:
-        """Say which files hold a box: those named after it, or any of the shards."""
+        """Return a function that lists the files of a box: its chunks, or all shards."""
         key = scale["key"]
         self.store.check(key)
         if self.store.folder is not None:
@@ -111,10 +110,10 @@ class Precomputed(TensorSource):
         return names
 
     def _shards(self, key: str) -> Names:
-        """Watch all shards: which one holds a chunk only their indexes say."""
+        """Watch all shards: only their indexes state which one holds a chunk."""
 
         def names(_box: BoundingBox) -> Iterable[str]:
-            # One that is not there is watched as well, and so is the folder of the shards.
+            # This also watches a missing shard, and the folder of the shards.
             yield f"{key}/0.shard"
             with suppress(OSError):
                 for file in sorted(os.listdir(f"{self.store.folder}/{key}")):
@@ -123,14 +122,14 @@ class Precomputed(TensorSource):
         return names
 
     def _check_of(self, scale: dict[str, Any]) -> Callable[[BoundingBox], None] | None:
-        """Return what looks at the shards of a scale before they are unpacked, in a folder."""
+        """Return the size check of a scale's shards; None unless the scale is in a folder."""
         folder, limit = f"{self.store.folder}/{scale['key']}", self.files.max_chunk
         size, chunk = zyx(scale["size"][::-1]), _chunk(scale, self.path)
         shards = PrecomputedShards(self.files, folder, size, chunk, scale["sharding"], limit)
         return shards.check if self.store.folder is not None else None
 
     def _check_packed(self, folder: str) -> None:
-        """Refuse what would look like a volume without chunks."""
+        """Refuse compressed chunk files: TensorStore would find no chunks and return fill."""
         try:
             with self.files.folder(folder) as fd, os.scandir(fd) as listing:
                 first = next(

@@ -1,4 +1,4 @@
-"""The format zarr."""
+"""Zarr source."""
 
 from bfly.sources.zarr.source import Zarr
 

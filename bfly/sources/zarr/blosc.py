@@ -1,4 +1,4 @@
-"""The chunks of zarr arrays that Blosc packed, whose headers are checked before they are read."""
+"""Blosc chunks of zarr arrays, with headers that are checked before decompression."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 __all__ = ["BloscInShards", "checks_of"]
 
 CHECKSUM = "crc32c"
-"""The one codec of zarr 3 that leaves the header where it is."""
+"""The only zarr 3 codec that may follow Blosc: it leaves the header at the start."""
 
 
 def checks_of(
     meta: Mapping[str, Any], axes: tuple[int, ...], names: Names, store: KeyValueStore
 ) -> dict[str, Any]:
-    """Return what checks the chunks of a zarr array, as parameters of `Array`.
+    """Return the checks of the chunks of a zarr array, as parameters of `Array`.
 
     Parameters
     ----------
     meta : mapping
         Its ``.zarray`` or ``zarr.json``.
     axes, names
-        As those of `Array`.
+        As for `Array`.
     store : KeyValueStore
-        Has the objects.
+        Holds the objects.
 
     Raises
     ------
     SourceError
-        Blosc is used in a way in which its headers cannot be read.
+        Blosc is combined with codecs that hide its headers.
     """
     if store.is_remote:
         return {}
@@ -63,13 +63,13 @@ def checks_of(
         return {}
     shards = ZarrShards.of(meta, axes)
     if shards is None:
-        raise SourceError(f"{path} packs by blosc in shards of which the index is not as usual.")
+        raise SourceError(f"{path} has blosc chunks in shards with an index of an unusual form.")
     size = _bytes_of(options["chunk_shape"], meta["data_type"])
     return {"check": BloscInShards(BloscHeaders(store, size), names, shards).check}
 
 
 def _bytes_of(chunk: Sequence[int], dtype: Any) -> int:
-    """Return the bytes of a chunk; of voxels that are not known here, the largest numbers'."""
+    """Return the bytes of a chunk; an unknown data type counts as the largest, 16 bytes."""
     try:
         itemsize = int(np.dtype(dtype).itemsize)
     except TypeError:
@@ -78,13 +78,13 @@ def _bytes_of(chunk: Sequence[int], dtype: Any) -> int:
 
 
 def _pack_last(codecs: Sequence[Any], path: str) -> bool:
-    """Return whether codecs of a ``zarr.json`` pack by Blosc, last of all.
+    """Return whether the codecs of a ``zarr.json`` compress with Blosc as the last step.
 
     Raises
     ------
     SourceError
-        Another codec follows, or comes before in shards, so that a stored chunk is not known to
-        begin with the header.
+        Another codec follows, or Blosc is in shards within shards, so a stored chunk may not
+        start with the header.
     """
     if '"blosc"' not in json.dumps(codecs):
         return False
@@ -93,23 +93,23 @@ def _pack_last(codecs: Sequence[Any], path: str) -> bool:
     if names.count("blosc") == 1 and names[-1] == "blosc":
         return True
     raise SourceError(
-        f"{path} packs by the codecs {', '.join(map(str, names))}; allowed is blosc once, as the "
-        f"last one or before {CHECKSUM}, and not in shards within shards."
+        f"{path} compresses with the codecs {', '.join(map(str, names))}; allowed is blosc once, "
+        f"as the last one or before {CHECKSUM}, and not in shards within shards."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class BloscInShards:
-    """The headers of chunks in shards.
+    """Blosc headers of chunks in shards.
 
     Parameters
     ----------
     headers : BloscHeaders
-        Checks one of them.
+        Checks one header.
     names : callable
-        Returns the shards that hold a box, as `Array` has them.
+        Returns the shards that hold a box, as for `Array`.
     shards : ZarrShards
-        How the shards are divided.
+        Layout of the shards.
     """
 
     headers: BloscHeaders
@@ -117,7 +117,7 @@ class BloscInShards:
     shards: ZarrShards
 
     def check(self, box: BoundingBox) -> None:
-        """Raise `SourceError` unless all chunks that touch a box may be unpacked."""
+        """Raise `SourceError` if the header of a chunk that touches a box states too much."""
         for index in indexes(box.in_tiles(self.shards.chunk)):
             self._check_chunk(BoundingBox.of_shape((1, 1, 1), index).refined(self.shards.chunk))
 

@@ -1,4 +1,4 @@
-"""How the chunks of zarr arrays are packed, where what they unpack to are the voxels as served."""
+"""Zarr chunks that are served without decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ways_of"]
 
 
 def ways_of(meta: Mapping[str, Any]) -> StoredForms:
-    """Give the ways in which the chunks of an array are stored whose axes are z, y and x.
+    """Return the stored forms of the chunks of an array with the axes z, y and x.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def ways_of(meta: Mapping[str, Any]) -> StoredForms:
     Returns
     -------
     mapping
-        Empty unless a chunk is its voxels in C order, little-endian, packed at most once.
+        Empty unless a chunk is voxels in C order, little-endian, compressed at most once.
     """
     try:
         return _of_zarr2(meta) if meta["zarr_format"] == 2 else _of_zarr3(meta)
     except (KeyError, TypeError, ValueError):
-        # What is wrong here TensorStore says better, or knows that it is not.
+        # TensorStore raises a clearer error, or supports what this function does not.
         return {}
 
 
@@ -54,12 +54,12 @@ def _of_zarr3(meta: Mapping[str, Any]) -> StoredForms:
         return _of_codecs(meta, meta["codecs"], chunk)
     options = meta["codecs"][0]["configuration"]
     ways = _of_codecs(meta, options["codecs"], options["chunk_shape"])
-    # Only what is packed tells when the index of a shard is damaged.
+    # A damaged shard index is only detected in compressed chunks.
     return {way: vouched for way, vouched in ways.items() if way != StoredAs("raw", "")}
 
 
 def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[int]) -> StoredForms:
-    codecs: list[Any] = [{"name": each} if isinstance(each, str) else each for each in listed]
+    codecs: list[Any] = [{"name": item} if isinstance(item, str) else item for item in listed]
     first, *rest = [codec["name"] for codec in codecs]
     if first != "bytes" or len(rest) > 1:
         return {}
@@ -69,7 +69,7 @@ def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[i
 
 
 def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> StoredForms:
-    # What a file has for True need not be 1.
+    # Booleans are excluded: a stored True may be any value except 0.
     if dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return {}
     ways = packed_by(compressor, dtype.itemsize)
@@ -77,5 +77,5 @@ def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> Stor
 
 
 def _of_whole(vouched: Check, size: int, data: bytes, shape: Zyx) -> bytes | None:
-    """Pass over what leaves the volume: it is stored whole, and of that size cut short at best."""
+    """Return a chunk inside the volume; None for an edge chunk, which is stored whole."""
     return vouched(data, shape) if math.prod(shape) == size else None

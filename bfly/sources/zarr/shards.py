@@ -1,4 +1,4 @@
-"""Chunks of zarr 3 in shards, found by the index of a shard without decoding anything.
+"""Zarr 3 chunks in shards, located by the shard index without decoding.
 
 The format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed.
 """
@@ -27,20 +27,20 @@ __all__ = ["ZarrShards", "check_shards", "has_shards", "is_sharded"]
 SHARDING = "sharding_indexed"
 
 DEPTH = 4
-"""ZarrShards in shards; more than one is hardly ever written."""
+"""Maximum nesting depth of shards; writers rarely nest them more than once."""
 
 ENTRY = 16
-"""Bytes of an entry of the index: an offset and a size."""
+"""Bytes of an index entry: an offset and a size."""
 
 MISSING = 2**64 - 1
-"""The offset and the size of a chunk that was never written."""
+"""Offset and size of a chunk that was never written."""
 
 CHECKSUMS = {("bytes",): 0, ("bytes", "crc32c"): 4}
-"""How many bytes follow an index, by its codecs."""
+"""Bytes after an index, by its codecs."""
 
 
 def is_sharded(meta: Mapping[str, Any]) -> bool:
-    """Tell whether the chunks of an array lie in shards, by its ``.zarray`` or ``zarr.json``."""
+    """Return whether the ``.zarray`` or ``zarr.json`` of an array has chunks in shards."""
     match meta.get("codecs"):
         case [{"name": "sharding_indexed"}]:
             return True
@@ -48,24 +48,24 @@ def is_sharded(meta: Mapping[str, Any]) -> bool:
 
 
 def has_shards(codecs: Any) -> bool:
-    """Tell whether any of the codecs of a ``zarr.json`` divides what it is given."""
+    """Return whether any of the codecs of a ``zarr.json`` is the sharding codec."""
     listed = codecs if isinstance(codecs, list) else []
-    return any(isinstance(each, dict) and each.get("name") == SHARDING for each in listed)
+    return any(isinstance(codec, dict) and codec.get("name") == SHARDING for codec in listed)
 
 
 def check_shards(codecs: Any, shard: Sequence[int], path: str, depth: int = 0) -> None:
-    """Raise `SourceError` if the index of a shard is larger than metadata may be.
+    """Raise `SourceError` if the index of a shard exceeds the limit of metadata.
 
     Parameters
     ----------
     codecs : list
-        Those of the array, or of what is in a shard.
+        Codecs of the array, or of the chunks in a shard.
     shard : sequence of int
-        The shape of what they are given.
+        Shape of the input of the codecs.
     path : str
-        Names the file in messages.
+        The file, for messages.
     depth : int
-        How many shards are around it.
+        Number of enclosing shards.
     """
     check_number(path, depth, DEPTH, "shards in each other")
     for codec in codecs if has_shards(codecs) else ():
@@ -79,21 +79,21 @@ def check_shards(codecs: Any, shard: Sequence[int], path: str, depth: int = 0) -
 
 @dataclass(frozen=True)
 class ZarrShards:
-    """How the shards of an array are divided.
+    """Layout of the shards of an array.
 
     Parameters
     ----------
     shard, chunk : tuple of int
-        The shape (z, y, x) of a shard, and of a chunk in it, in voxels.
+        Shape (z, y, x) of a shard, and of a chunk in it, in voxels.
     strides : tuple of int
-        From a chunk to the next one along z, y and x, in entries of the index.
+        Index entries from a chunk to the next one along z, y and x.
     count : int
-        Entries of the index.
+        Number of index entries.
     checksum : int
-        Bytes behind the index, which are not looked at: an index has to end where the file's
-        chunks do, and who unpacks a chunk sees whether it is one.
+        Bytes after the index. They are not verified: the index must agree with the file size,
+        and the client's decoder detects a wrong chunk.
     at_end : bool
-        Whether the index is the end of a shard, or its start.
+        Whether the index is at the end of a shard, not at its start.
     """
 
     shard: Zyx
@@ -105,14 +105,14 @@ class ZarrShards:
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], axes: tuple[int, ...]) -> ZarrShards | None:
-        """Give those of an array with shards, None if they are not as usual.
+        """Return the layout of an array with shards; None if it is not a usual one.
 
         Parameters
         ----------
         meta : mapping
             Its ``zarr.json``.
         axes : tuple of int
-            Which axes are z, y and x; all others are one voxel long.
+            Which axes are z, y and x; all others have length 1.
         """
         try:
             options = meta["codecs"][0]["configuration"]
@@ -128,30 +128,30 @@ class ZarrShards:
             at_end = options.get("index_location", "end") == "end"
             return cls(*sizes, math.prod(counts), checksum, at_end)
         except (KeyError, TypeError, ValueError):
-            # What is wrong here TensorStore says better, or knows that it is not.
+            # TensorStore raises a clearer error, or supports what this class does not.
             return None
 
     def read(self, files: Files, path: str, start: Zyx) -> bytes | None:
-        """Give a chunk as it is stored.
+        """Read a chunk as it is stored.
 
         Parameters
         ----------
         files : Files
-            The way to the file.
+            Access to the file.
         path : str
-            The file of the shard that it lies in.
+            The file of the shard.
         start : tuple of int
-            Its first voxel (z, y, x).
+            First voxel (z, y, x) of the chunk.
 
         Returns
         -------
         bytes or None
-            None if it was never written, or the index is none.
+            None if the chunk was never written, or the index is not valid.
 
         Raises
         ------
         FileNotFoundError
-            There is no such shard.
+            The shard does not exist.
         SourceError
             The shard cannot be read.
         """
@@ -160,14 +160,14 @@ class ZarrShards:
             return None if entry is None else read_exactly(file.fileno(), *entry, path)
 
     def place(self, size: int, start: Zyx) -> tuple[int, int]:
-        """Return where in a shard a chunk's entry of the index is, and how many bytes it has.
+        """Return the offset and the size, in bytes, of a chunk's index entry in a shard.
 
         Parameters
         ----------
         size : int
             Bytes of the shard.
         start : tuple of int
-            The first voxel (z, y, x) of the chunk.
+            First voxel (z, y, x) of the chunk.
         """
         steps = zip(start, self.shard, self.chunk, self.strides, strict=True)
         number = sum(at % n // c * stride for at, n, c, stride in steps)
@@ -175,16 +175,16 @@ class ZarrShards:
 
     @staticmethod
     def offset(entry: bytes) -> int | None:
-        """Return where a chunk begins by its entry; None if it was never written."""
+        """Return the offset of a chunk from its entry; None if it was never written."""
         start = int.from_bytes(entry[:8], "little")
         return None if len(entry) < ENTRY or start == MISSING else start
 
     def _first(self, size: int) -> int:
-        """Return where the index of a shard of so many bytes begins; below 0 if nowhere."""
+        """Return the offset of the index in a shard of `size` bytes; below 0 if too small."""
         return size - self.count * ENTRY - self.checksum if self.at_end else 0
 
     def _entry(self, fd: int, path: str, start: Zyx) -> tuple[int, int] | None:
-        """Find size and offset of a chunk in the index."""
+        """Look up the size and offset of a chunk in the index."""
         size = os.fstat(fd).st_size
         first = self._first(size)
         if first < 0:
@@ -192,7 +192,7 @@ class ZarrShards:
         index = read_exactly(fd, self.count * ENTRY, first, path)
         stated = np.frombuffer(index, "<u8").reshape(-1, 2)
         written = stated[stated[:, 0] != MISSING]
-        # Of a shard that was cut short other bytes stand there, which say something else.
+        # A truncated shard has other bytes here, which do not agree with its size.
         end = first if self.at_end else size
         if not len(written) or written.max() > size or written.sum(axis=1).max() != end:
             return None
@@ -201,5 +201,5 @@ class ZarrShards:
 
 
 def _zyx_of(sides: Sequence[int], axes: tuple[int, ...]) -> Zyx:
-    """Return what is stated for z, y and x; 1 for z if there is none."""
+    """Return the values for z, y and x; 1 for z if there is no such axis."""
     return zyx([1, *(sides[axis] for axis in axes)][-3:])

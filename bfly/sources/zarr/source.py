@@ -1,4 +1,4 @@
-"""Zarr 2 and 3, sharded too: an array, or the pyramid of arrays that OME-Zarr describes.
+"""Zarr 2 and 3, also sharded: an array, or the pyramid of arrays that OME-Zarr describes.
 
 The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org.
 """
@@ -34,9 +34,9 @@ Document = dict[str, Any]
 class Zarr(TensorSource):
     """A zarr array, or a group with the ``multiscales`` of OME-Zarr 0.4 or 0.5.
 
-    The axes of an array are those that it names z, y and x, in any order; without names they are
-    the last three, where axes of one voxel are passed over. Other axes, such as time and
-    channels, have to be one voxel long.
+    The axes are those named z, y and x, in any order. If the axes have no names, they are the
+    last three, where axes of length 1 are skipped. Other axes, such as time and channels, must
+    have length 1.
     """
 
     name = "zarr"
@@ -44,7 +44,7 @@ class Zarr(TensorSource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the metadata: those of an array, or those of a group with ``multiscales``."""
+        """Return whether there are metadata of an array, or of a group with ``multiscales``."""
         try:
             store = KeyValueStore(path, Files([path]))
             return _array(store.json, "") is not None or bool(_multiscales(store.json))
@@ -73,8 +73,8 @@ class Zarr(TensorSource):
             axes = _axes(names[-len(meta["shape"]) :], tuple(meta["shape"]), self.path)
             y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
             z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
-            # The voxel in which the stated centre of the first one lies: programs that take the
-            # corner for it, and those that leave it out, are met as well.
+            # The voxel that contains the first voxel's stated centre. This also suits writers that
+            # state its corner, or no translation.
             corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
             array = _described(meta, dataset["path"], axes, self.store, (z, y, x), corner)
             arrays[dataset["path"]] = array
@@ -83,7 +83,7 @@ class Zarr(TensorSource):
         return arrays
 
     def _state(self, multiscale: Document, size: list[float], axes: tuple[int, ...]) -> None:
-        """Take the voxel size of OME-Zarr, if it has units, and what it says of labels."""
+        """Set the voxel size from OME-Zarr, if it has units, and the kind of label images."""
         described = multiscale.get("axes") or []
         units = [axis.get("unit") if isinstance(axis, dict) else None for axis in described]
         if (
@@ -107,15 +107,15 @@ class Zarr(TensorSource):
 
 
 def _multiscales(read: Any) -> list[Document]:
-    """Give the ``multiscales`` of a group; none where there are none."""
+    """Return the ``multiscales`` of a group; empty if there are none."""
     match _ome(read).get("multiscales"):
-        case [{"datasets": [_, *_]}, *_] as found:
-            return list(found)
+        case [{"datasets": [_, *_]}, *_] as multiscales:
+            return list(multiscales)
     return []
 
 
 def _ome(read: Any) -> Document:
-    """Give the attributes of a group that OME-Zarr defines."""
+    """Return the attributes of a group that OME-Zarr defines."""
     group = read("zarr.json")
     if group is not None:
         attributes = group.get("attributes")
@@ -125,7 +125,7 @@ def _ome(read: Any) -> Document:
 
 
 def _array(read: Any, name: str) -> Document | None:
-    """Give the metadata of an array, with its attributes among them, None where none is."""
+    """Return the metadata of an array, including its attributes; None if there is none."""
     below = f"{name}/" if name else ""
     meta: Document | None = read(f"{below}zarr.json")
     if meta is not None:
@@ -145,7 +145,7 @@ def _described(
     ratio: Any = None,
     place: Zyx = (0, 0, 0),
 ) -> Array:
-    """Describe an array to TensorStore, and where its objects lie."""
+    """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
     if meta["zarr_format"] == 2:
         driver, chunk, prefix = "zarr", sides(meta["chunks"], "chunks", path), ""
@@ -174,12 +174,12 @@ def _described(
 
 
 def _axis_name(axis: Any) -> str:
-    """Give the name of an axis; before OME-Zarr 0.4 it was the axis."""
+    """Return the name of an axis; before OME-Zarr 0.4 an axis was a plain string."""
     return str(axis["name"] if isinstance(axis, dict) else axis)
 
 
 def _axes(names: Any, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
-    """Find which axes are z, y and x, or y and x."""
+    """Return which axes are z, y and x, or y and x."""
     if len(shape) == 2:
         return 0, 1
     lower = [str(name).lower() for name in names or ()]
@@ -189,7 +189,7 @@ def _axes(names: Any, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
 
 
 def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:
-    """Give scale and translation, of one for each axis, that stand in a part of OME-Zarr."""
+    """Return scale and translation, one value per axis, from a part of OME-Zarr."""
     scale, translation = [1.0] * rank, [0.0] * rank
     for step in holder.get("coordinateTransformations") or []:
         if step["type"] == "scale":
