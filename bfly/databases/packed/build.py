@@ -74,7 +74,7 @@ class Build:
         self._progress = progress
         if complete and self._synapses.layout.wide:
             self._neurons.layout = replace(self._neurons.layout, wide=True)
-        unplaced = RowFile(self._new_file, self._neurons.layout.dtype)
+        from_synapses = RowFile(self._new_file, self._neurons.layout.dtype)
         self._tiers = RowFile(self._new_file, self._headed)
         last = None
         for links in self._by_neuron(self._by_place(self._by_id())):
@@ -83,9 +83,9 @@ class Build:
             if last is not None and first["head"][0] == last["head"]:
                 first = first[int(first["row"]["__id"][0] > last["row"]["__id"]) :]
             if complete and len(first):
-                unplaced.append(self._as_neurons(first))
+                from_synapses.append(self._as_neurons(first))
                 last = first[-1]
-        for chunks in (self._neurons_by_id(unplaced), self._by_tier()):
+        for chunks in (self._neurons_by_id(from_synapses), self._by_tier()):
             for _ in chunks:
                 pass
 
@@ -131,11 +131,11 @@ class Build:
         result["row"], result["head"] = rows, heads
         return result
 
-    def _neurons_by_id(self, unplaced: RowFile) -> Iterator[Rows]:
+    def _neurons_by_id(self, from_synapses: RowFile) -> Iterator[Rows]:
         spool = self._neurons
         sample = np.concatenate([self._sample["n1"], self._sample["n2"], spool.sampled()["neuron"]])
-        bounds = bounds_of(sample, len(unplaced) + len(spool))
-        chunks = chain(unplaced.chunks(), spool.chunks())
+        bounds = bounds_of(sample, len(from_synapses) + len(spool))
+        chunks = chain(from_synapses.chunks(), spool.chunks())
         rows = sort(chunks, _field("neuron"), bounds, spool.layout.dtype, self._new_file, True)
         return self._packed("neuron", spool, rows)
 
