@@ -54,7 +54,7 @@ class Engine(Features, PackStore):
         if synapses is None and neurons is None:
             return
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
-            log.info("The synapses and neurons of %s are loaded already", path)
+            log.info("The synapses and neurons of %s are already loaded", path)
             return
         with Progress(console=Console(stderr=True), transient=True) as progress:
             read = progress.add_task(f"Reading the synapses of {path}", total=1)

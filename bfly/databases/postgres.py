@@ -138,7 +138,7 @@ class Postgres(PackedDatabase):
             try:
                 self._server.change_at_once(f"drop table if exists bfly.{name}")
             except DatabaseError as error:
-                log.info("bfly.%s stays until the next load: %s", name, error)
+                log.info("Table bfly.%s is kept until the next load: %s", name, error)
 
     @override
     def _get(self, name: str) -> str | None:

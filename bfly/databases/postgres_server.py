@@ -206,9 +206,9 @@ def _parsed(address: str, port: int | None) -> dict[str, Any]:
         given = {"host": address} if address.startswith("/") else conninfo_to_dict(address)
     except psycopg.ProgrammingError:
         raise DatabaseError(
-            "The path of the database is not an address that PostgreSQL understands; allowed are "
-            "postgresql://user:password@host:port/name, where signs like @ / ? % in a name or "
-            "password are written %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
+            "The path of the database is not a valid PostgreSQL address; allowed are "
+            "postgresql://user:password@host:port/name, with @ / ? % in a name or "
+            "password escaped as %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
             "the folder with the server's socket."
         ) from None
     waits = {"connect_timeout": WAIT, **ALIVE, **(UNSENT if sys.platform == "linux" else {})}

@@ -109,7 +109,7 @@ class Sqlite(PackedDatabase):
             try:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite3.OperationalError as error:
-                log.warning("%s-wal stays as large as a load made it: %s", self.path, error)
+                log.warning("%s-wal could not be truncated after a load: %s", self.path, error)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE}")
         self._file.check()

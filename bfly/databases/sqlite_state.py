@@ -87,8 +87,8 @@ class FileState:
 
     def _error(self, what: str, ending: str = "") -> DatabaseError:
         return DatabaseError(
-            f"{self._name}{ending} {what} while Butterfly had it open, so that nothing that is "
-            "written is kept. End Butterfly, see that the right file is there, and start it again."
+            f"{self._name}{ending} {what} while Butterfly had it open, so no change can "
+            "be saved. End Butterfly, restore the right file, and start it again."
         )
 
 

@@ -34,7 +34,7 @@ def types_of(file: ArrowFile, names: Iterable[str]) -> dict[str, Any]:
     """
     types = {name: _stored(file.types[name]) for name in names}
     if lost := [f"{name} ({file.types[name]})" for name, type_ in types.items() if not type_]:
-        log.warning("%s: columns of these types are left out: %s", file.path, ", ".join(lost))
+        log.warning("%s: columns of unsupported types are left out: %s", file.path, ", ".join(lost))
     surveys = {
         name: _Survey(_NUMBERS if file.kind == "csv" else (type_,))
         for name, type_ in types.items()

@@ -74,8 +74,8 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
     if root in ("{", "["):
         if source.columns or source.units == "nm" or source.skip_bad_rows:
             raise ConfigError(
-                f"{source.path} is a JSON file, whose columns and units are fixed and of which no "
-                f"row is skipped; allowed in {source.table}s is only its path."
+                f"{source.path} is a JSON file, which has fixed columns and units and no "
+                f"skipped rows; allowed in {source.table}s is only its path."
             )
         yield from read_json(opener.open(), source.path, source.table, root)
         return
@@ -84,8 +84,8 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
         from bfly.tables.rows import rows_of
     except ImportError as error:
         raise MissingLibrary(
-            f"{source.path} needs a library that is not here ({error}): "
-            "pip install 'bfly[tables]' has it."
+            f"{source.path} needs a library that is not installed ({error}): "
+            "pip install 'bfly[tables]'."
         ) from error
     kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "csv")
     opener.passes = 2 if kind == "csv" else 1  # the first pass detects the types

@@ -63,7 +63,9 @@ def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
         taken.update(*ENDS)
     kinds = extras.types_of(file, [name for name in file.types if name not in taken])
     if hidden := [name for name in file.types if name in taken and name not in used]:
-        log.warning("%s: columns of these names are left out: %s", file.path, ", ".join(hidden))
+        log.warning(
+            "%s: columns with reserved names are left out: %s", file.path, ", ".join(hidden)
+        )
     for batch in file.batches([*used, *kinds]):
         columns, keep = reader.read(batch)
         if (reader.bad or file.malformed) and not source.skip_bad_rows:

@@ -156,7 +156,7 @@ class Build:
             yield rows
 
     def _tell(self, packed: int) -> None:
-        """Report progress: a row is packed by id, by place, for two neurons, and some by tier."""
+        """Report progress. Rows are packed by id, by position, by two neurons, and some by tier."""
         self._rows_packed += packed
         total = (4 + 1 / TIER) * len(self._synapses) + len(self._neurons)
         if self._progress:

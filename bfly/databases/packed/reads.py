@@ -195,7 +195,7 @@ class PackedReads(Datasets):
             for rows, words in chunks:
                 yield layout.columns(rows if box is None else rows[layout.inside(rows, box)], words)
         except Gone as error:
-            raise DatabaseError(f"{path} was loaded anew while it was read.") from error
+            raise DatabaseError(f"{path} was reloaded while it was read.") from error
 
     def _all(self, dataset: PackedDataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
         """Yield all rows of a table, sorted by id."""
