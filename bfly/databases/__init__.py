@@ -1,1 +1,1 @@
-"""The engines that keep what is not an image: one file an engine."""
+"""Database engines for neurons, synapses and edits; one module per engine."""

@@ -1,4 +1,4 @@
-"""The base of all databases, as documented."""
+"""Documented base class of all databases."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["Database"]
 
 
 class Database:
-    """Knows which dataset a channel belongs to, and the dataset's neurons and synapses.
+    """Mapping of channels to datasets, and the neurons and synapses of each dataset.
 
-    What has to be overridden says so by `NotImplementedError`; `bfly.databases.engine` does
-    that for engines that keep columns of numbers.
+    Methods that must be overridden raise `NotImplementedError`. `bfly.databases.engine`
+    overrides them for engines that store columns of numbers.
 
     Parameters
     ----------
     path : str
-        The database's file or address; an engine without one takes no notice.
+        File or address of the database; engines without one ignore it.
     _runtime : RUNTIME
-        The limits and words in use, for the database and for the `Core` built on it.
+        Limits and names for the database and for the `Core` built on it.
 
     Notes
     -----
@@ -57,12 +57,12 @@ class Database:
         raise NotImplementedError
 
     def add_paths(self, paths: Mapping[str, str]) -> None:
-        """Store many links as `add_path` does; an engine may do it faster than one by one.
+        """Store many links as `add_path` does. An engine may store them in one batch.
 
         Parameters
         ----------
         paths : dict
-            From the path to a channel to that of its dataset.
+            Maps the path of each channel to the path of its dataset.
         """
         for c_path, d_path in paths.items():
             self.add_path(c_path, d_path)
@@ -88,8 +88,8 @@ class Database:
         Returns
         -------
         str or bool
-            Here the name that combines `table` and `path`; of an engine, whether there is
-            such a table now.
+            The base class returns the full name of the table. An engine returns whether the
+            table exists now.
         """
         return self.RUNTIME.DB.JOIN.NAME.format(table, path)  # type: ignore[no-any-return]
 
@@ -99,7 +99,7 @@ class Database:
         Returns
         -------
         str or object
-            Here the table's full name; of an engine, what it keeps as the table.
+            The base class returns the full name of the table. An engine returns its table.
         """
         return self.RUNTIME.DB.JOIN.NAME.format(table, path)
 
@@ -109,7 +109,8 @@ class Database:
         Returns
         -------
         object or dict
-            Here what `get_table` gives; of an engine, the entry, empty if there is none.
+            The base class returns the result of `get_table`. An engine returns the entry,
+            empty if the key does not exist.
         """
         return self.get_table(table, path)
 
@@ -121,11 +122,11 @@ class Database:
         Parameters
         ----------
         table, path : str
-            Which table.
+            The table.
         t_keys : sequence of str
-            The keys of the values of an entry, in their order.
+            The key of each column of `entries`.
         entries : array_like
-            A row of values for each entry, N × ``len(t_keys)``.
+            One row per entry, N × ``len(t_keys)``.
 
         Returns
         -------
@@ -142,17 +143,16 @@ class Database:
         Parameters
         ----------
         table, path : str
-            Which table.
+            The table.
         entry : dict
             The mapping of keys to values.
         update : int
-            1 to update an old entry with the same key, 0 to write a new entry whatever the
-            old one held.
+            1 updates the entry with the same key, 0 replaces it.
 
         Returns
         -------
         dict
-            The entry as it stands now.
+            The entry as stored now.
         """
         raise NotImplementedError
 
@@ -161,12 +161,12 @@ class Database:
         raise NotImplementedError
 
     def edit_log(self) -> EditLog:
-        """Give the log of the edits of label channels.
+        """Return the log of the edits of label channels.
 
         Returns
         -------
         EditLog
-            Here one in memory, which is forgotten; of an engine that lasts, one that lasts.
+            The base class returns a log in memory; persistent engines return a persistent log.
         """
         return MemoryLog()
 
@@ -176,7 +176,7 @@ class Database:
             self.add_table(table, path)
 
     def add_synapses(self, path: str, synapses: ArrayLike) -> list[dict[str, Any]]:
-        """Add synapses to a dataset; their ids follow the highest that is there.
+        """Add synapses to a dataset. Their ids follow its highest synapse id.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Database:
         Returns
         -------
         list of dict
-            A dictionary for each row, with the keys of ``TABLE.SYNAPSE.FULL_LIST``.
+            One dictionary per row, with the keys of ``TABLE.SYNAPSE.FULL_LIST``.
         """
         words = self.RUNTIME.DB.TABLE.SYNAPSE
         rows = as_rows(synapses, 5)
@@ -198,7 +198,7 @@ class Database:
         )
 
     def _next_synapse(self, path: str) -> int:
-        """Give the lowest id above all synapses of a dataset; an engine knows better."""
+        """Return the lowest id above all synapses of a dataset. The base class stores none."""
         return 0
 
     def add_neurons(self, path: str, neurons: ArrayLike) -> list[dict[str, Any]]:
@@ -214,7 +214,7 @@ class Database:
         Returns
         -------
         list of dict
-            A dictionary for each row, with the keys of ``TABLE.NEURON.FULL_LIST``.
+            One dictionary per row, with the keys of ``TABLE.NEURON.FULL_LIST``.
         """
         words = self.RUNTIME.DB.TABLE.NEURON
         return self.add_entries(words.NAME, path, words.FULL_LIST, as_rows(neurons, 4))
@@ -230,19 +230,19 @@ class Database:
         Returns
         -------
         numpy.ndarray
-            N × 5: pre, post, z, y, x; no rows where there is no file.
+            N × 5: pre, post, z, y, x; zero rows if the file does not exist.
 
         Raises
         ------
         SourceError
-            The file cannot be read or is not what it should be.
+            The file cannot be read or has the wrong format.
         """
         words = self.RUNTIME.DB.TABLE
         names = [*words.SYNAPSE.NEURON_LIST, *words.ALL.POINT_LIST]
         return self._from_files(path, 0, names)
 
     def load_neurons(self, path: str, synapses: ArrayLike) -> NDArray[np.uint64]:
-        """Load all the neurons of a dataset: those with a soma, and those of its synapses.
+        """Load all neurons of a dataset: neurons with a soma, and neurons of its synapses.
 
         Parameters
         ----------
@@ -254,20 +254,20 @@ class Database:
         Returns
         -------
         numpy.ndarray
-            N × 4: id, z, y, x; a neuron without a soma has the place of its first synapse.
+            N × 4: id, z, y, x; a neuron without a soma has the position of its first synapse.
 
         Raises
         ------
         SourceError
-            The file cannot be read or is not what it should be.
+            The file cannot be read or has the wrong format.
         """
         somas = self._from_files(path, 1, self.RUNTIME.DB.TABLE.NEURON.FULL_LIST)
         rows = as_rows(synapses, 5)
-        known = set(somas[:, 0].tolist())
+        with_soma = set(somas[:, 0].tolist())
         first: dict[int, Any] = {}
         for pre, post, *point in rows.tolist():
             for neuron in (pre, post):
-                if neuron not in known:
+                if neuron not in with_soma:
                     first.setdefault(neuron, point)
         others = [[neuron, *point] for neuron, point in first.items()]
         return np.concatenate([somas, np.array(others, np.uint64).reshape(-1, 4)])
@@ -282,12 +282,12 @@ class Database:
         return np.concatenate([np.empty((0, len(names)), np.uint64), *rows])
 
     def load_config(self, config: Mapping[str, Any]) -> Self:
-        """Load everything that a configuration names.
+        """Load all datasets of a configuration.
 
         Parameters
         ----------
         config : dict
-            All data of `UtilityLayer.rh_config.config`, or what stands there under ``bfly``.
+            All of `UtilityLayer.rh_config.config`, or its ``bfly`` section.
 
         Returns
         -------
@@ -309,9 +309,9 @@ class Database:
         Parameters
         ----------
         source : dict
-            The dataset as configured: its ``path``, the files of its synapses and neurons
-            where they are named, and its ``channels``, each with a ``path`` and perhaps a
-            ``dpath``, the folder with the channel's own metadata files.
+            The dataset as configured: ``path``, optionally the files of its synapses and
+            neurons, and ``channels``. Each channel has a ``path`` and optionally a ``dpath``,
+            the folder with the channel's own metadata files.
         """
         words = self.RUNTIME.DB.FILE.CONFIG
         path = source[words.PATH.NAME]
@@ -326,7 +326,7 @@ class Database:
             self._load_files(d_path, dataset)
 
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
-        """Load the files of one folder; an engine does it without holding them whole."""
+        """Load the files of one folder. Engines load them in batches."""
         synapses = self.load_synapses(path)
         neurons = self.load_neurons(path, synapses)
         if len(synapses):
@@ -336,12 +336,12 @@ class Database:
 
 
 def as_rows(values: ArrayLike, width: int) -> NDArray[np.uint64]:
-    """Give rows of numbers without loss, negative ones as their two's complement.
+    """Return rows as uint64 without loss; negative numbers as two's complement.
 
     Raises
     ------
     ValueError
-        They are not N × `width`.
+        The shape is not N × `width`.
     """
     rows = np.asarray(values, None if isinstance(values, np.ndarray) else object)
     if rows.size == 0:

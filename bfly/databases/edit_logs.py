@@ -1,4 +1,4 @@
-"""Which log keeps the edits: a file of its own, or the database's."""
+"""Choice of the edit log: a separate file, or the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["opened_log"]
 
 
 def opened_log(db: Database) -> EditLog:
-    """Open the log that a database's ``RUNTIME`` says: a file of its own, or the database's.
+    """Open the edit log set in a database's ``RUNTIME``: a separate file, or the database.
 
     Raises
     ------

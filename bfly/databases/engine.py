@@ -1,4 +1,4 @@
-"""The base of the engines: entries and the loading of files, on columns."""
+"""Base class of the engines: entries and file loading on top of columns."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 
 class Engine(Features, PackStore):
-    """Base of the engines; the arguments are those of `Database`.
+    """Base class of the engines; same parameters as `Database`.
 
-    The documented calls take the path of a channel or of a dataset.
+    The documented methods take the path of a channel or of a dataset.
     """
 
     @override
@@ -43,7 +43,7 @@ class Engine(Features, PackStore):
 
     @override
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
-        """Load the files of one folder, unless they are those that were loaded last."""
+        """Load the files of one folder, unless their fingerprint is the one last loaded."""
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
         try:
             synapses, neurons = sources_of(dataset, files)
@@ -54,7 +54,7 @@ class Engine(Features, PackStore):
         if synapses is None and neurons is None:
             return
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
-            log.info("The synapses and neurons of %s are loaded already", path)
+            log.info("The synapses and neurons of %s are already loaded", path)
             return
         with Progress(console=Console(stderr=True), transient=True) as progress:
             read = progress.add_task(f"Reading the synapses of {path}", total=1)

@@ -1,4 +1,4 @@
-"""What is asked about neurons and synapses, as documented, answered from columns."""
+"""Documented queries for neurons and synapses, answered from columns."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ __all__ = ["Features"]
 
 
 class Features(Reader):
-    """Answers by reading; each method takes the path of a channel or of a dataset.
+    """Queries on a `Reader`; each method takes the path of a channel or a dataset.
 
     Attributes
     ----------
     RUNTIME : RUNTIME
-        The words in use.
+        Names of the columns and of the answers' keys.
     """
 
     RUNTIME: RUNTIME
 
     def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
-        """Give the row with a key as a dictionary, empty if there is none."""
+        """Return the row with a key as a dictionary, empty if the key does not exist."""
         if not 0 <= key < 2**64:
             return {}
-        found = self.rows(table, self.dataset(path), np.array([key], np.uint64))
-        return next(iter(entries_of(found)), {})
+        row = self.rows(table, self.dataset(path), np.array([key], np.uint64))
+        return next(iter(entries_of(row)), {})
 
     def is_neuron(self, table: str, path: str, id: int) -> bool:  # noqa: A002 - documented name
-        """Tell whether there is a neuron with an id."""
+        """Return whether a neuron id exists."""
         return bool(self.get_by_key(table, path, id))
 
     def is_synapse(self, table: str, path: str, id: int) -> bool:  # noqa: A002
-        """Tell whether there is a synapse with an id."""
+        """Return whether a synapse id exists."""
         return bool(self.get_by_key(table, path, id))
 
     def neuron_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
-        """Give the place of a neuron.
+        """Return the position of a neuron.
 
         Parameters
         ----------
         table, path, id
-            Which neuron.
+            The neuron.
         scales : int
-            2^resolution, by which y and x are divided.
+            Divisor of y and x: 2^resolution.
 
         Returns
         -------
         dict
-            ``{"z", "y", "x"}`` in voxels of that resolution; empty if there is no such id.
+            ``{"z", "y", "x"}`` in voxels of that resolution; empty if the id does not exist.
         """
         return self._keypoint(table, path, id, scales)
 
     def synapse_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
-        """Give the place of a synapse; as `neuron_keypoint`."""
+        """Return the position of a synapse, as `neuron_keypoint` does."""
         return self._keypoint(table, path, id, scales)
 
     def _keypoint(self, table: str, path: str, key: int, scales: int) -> dict[str, int]:
@@ -73,13 +73,13 @@ class Features(Reader):
         return {"z": entry["z"], "y": entry["y"] // scale, "x": entry["x"] // scale}
 
     def synapse_parent(self, table: str, path: str, id: int) -> dict[str, int]:  # noqa: A002
-        """Give the neurons of a synapse.
+        """Return the presynaptic and postsynaptic neuron of a synapse.
 
         Returns
         -------
         dict
-            ``{"synapse_id", "synapse_parent_pre", "synapse_parent_post"}``; empty if there is
-            no such id.
+            ``{"synapse_id", "synapse_parent_pre", "synapse_parent_post"}``; empty if
+            the id does not exist.
         """
         links, (n1, n2) = self.RUNTIME.FEATURES.LINKS, self.RUNTIME.DB.TABLE.SYNAPSE.NEURON_LIST
         entry = self.get_by_key(table, path, id)
@@ -90,14 +90,14 @@ class Features(Reader):
     def synapse_ids(
         self, table: str, path: str, start: Iterable[int], stop: Iterable[int]
     ) -> list[int]:
-        """Give the ids of the synapses in a box.
+        """Return the ids of the synapses in a box.
 
         Parameters
         ----------
         table, path : str
-            Which table.
+            The table.
         start, stop : array_like of int
-            The box zyx in voxels of mip 0, start inclusive, stop exclusive.
+            Corners of the box, zyx, in voxels of mip 0, start inclusive, stop exclusive.
         """
         ids: list[int] = self.ids_in(self.dataset(path), _box(start, stop)).tolist()
         return ids
@@ -110,30 +110,30 @@ class Features(Reader):
         start: Iterable[int],
         stop: Iterable[int],
     ) -> dict[int, int]:
-        """Give the synapses of a neuron in a box.
+        """Return the synapses of a neuron in a box.
 
         Parameters
         ----------
         table, path, id
-            Which neuron; the table of synapses.
+            The neuron; `table` is the table of synapses.
         start, stop : array_like of int
             The box, as for `synapse_ids`.
 
         Returns
         -------
         dict
-            From a synapse's id to 1 where the neuron is before it, 2 where after, 3 if both.
+            Maps synapse id to 1 if the neuron is presynaptic, 2 if postsynaptic, 3 if both.
         """
         if not 0 <= id < 2**64:
             return {}
         words = self.RUNTIME.DB.TABLE.SYNAPSE
-        found = self.synapses_of(self.dataset(path), id, _box(start, stop))
-        pre, post = (found[name] == np.uint64(id) for name in words.NEURON_LIST)
+        synapses = self.synapses_of(self.dataset(path), id, _box(start, stop))
+        pre, post = (synapses[name] == np.uint64(id) for name in words.NEURON_LIST)
         sides = pre.astype(int) + 2 * post
-        return dict(zip(found[words.KEY.NAME].tolist(), sides.tolist(), strict=True))
+        return dict(zip(synapses[words.KEY.NAME].tolist(), sides.tolist(), strict=True))
 
     def all_neurons(self, table: str, path: str) -> list[int]:
-        """Give the ids of all neurons."""
+        """Return the ids of all neurons."""
         ids: list[int] = self.ids(table, self.dataset(path)).tolist()
         return ids
 

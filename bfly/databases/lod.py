@@ -1,8 +1,7 @@
-"""Tiers: which synapses stand for all of them where not all can be shown.
+"""Levels of detail (tiers): samples of the synapses, for views that cannot show them all.
 
-Every synapse has a tier, by its id alone: of all ids an eighth is above tier 0, an eighth of
-these above tier 1, and so on, as if chosen by chance. What tier a synapse has does not depend
-on the others, so it never changes.
+The tier of a synapse depends on a hash of its id alone, so it never changes. An eighth of all
+ids is above tier 0, an eighth of these above tier 1, and so on.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ __all__ = ["TIER", "TOP", "mixed", "tiers_of"]
 
 BITS = 3
 TIER = 1 << BITS
-"""So many times fewer synapses are above a tier than in it and above."""
+"""Ratio of synapses in or above a tier to those above it."""
 
 TOP = 64 // BITS
-"""The highest tier there may be."""
+"""The highest tier: 64 bits of hash, `BITS` per tier."""
 
 
 def mixed(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Give a number of 64 bits for each id that looks like chance, a different one for each.
+    """Return a pseudorandom 64-bit number for each id; distinct ids get distinct numbers.
 
-    The last steps of SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable
+    These are the last steps of SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable
     pseudorandom number generators", OOPSLA 2014).
     """
     bits = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
@@ -38,9 +37,9 @@ def mixed(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def tiers_of(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Give the tier of each synapse, 0 to `TOP`."""
+    """Return the tier of each synapse, 0 to `TOP`."""
     bits = mixed(ids)
     lowest = bits & (~bits + np.uint64(1))
-    # A power of two is exact as a float, whose exponent is how many zeros are below it.
+    # A power of two is exact as a float; its exponent is the number of trailing zeros.
     zeros = np.frexp(lowest.astype(np.float64))[1] - 1
     return np.where(bits == 0, TOP, zeros // BITS).astype(np.uint64)

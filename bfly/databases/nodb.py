@@ -1,4 +1,4 @@
-"""No database at all: everything in memory, forgotten when the program ends."""
+"""Database in memory; its data is lost when the process ends."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Name = tuple[str, str]
 
 
 class Nodb(Engine):
-    """A database in memory; the arguments are those of `Database`.
+    """Database in memory; same parameters as `Database`.
 
-    Rows that are written wait in a list until somebody reads; then a new table is sorted and
-    put in the place of the old one in one step, so that readers need no lock.
+    Written rows are kept in a list until the next read. That read sorts a new table and
+    replaces the old one in one step, so that readers need no lock.
     """
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
@@ -87,7 +87,7 @@ class Nodb(Engine):
     ) -> None:
         rows = latest("synapse", concatenated("synapse", synapses))
         somas = latest("neuron", concatenated("neuron", neurons))
-        # Both sort for seconds, and numpy sorts beside other threads.
+        # Both sorts take seconds, and numpy releases the GIL while it sorts.
         with ThreadPoolExecutor(1) as pool:
             with starting():
                 more = pool.submit(unplaced, rows, somas["neuron"])

@@ -1,8 +1,8 @@
-"""Packs in PostgreSQL, which several Butterflies may share.
+"""Packs in PostgreSQL, shared by any number of Butterfly processes.
 
-Everything lies in the schema ``bfly``. A set of packs has one table for each kind, named
-like ``place_7``, and its number in ``bfly.sets``. To drop a set is to take its number away;
-its tables go when nobody reads them any more, so that neither waits for the other.
+All tables are in the schema ``bfly``. A set of packs has one table for each kind, named like
+``place_7``, and its number in ``bfly.sets``. Dropping a set deletes its number. Its tables are
+dropped once no reader uses them, so that readers and writers never wait for each other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ create table if not exists bfly.sets (number bigint primary key)
 """
 
 ONE, MANY = "(values ($1::bytea, $2::bytea))", "unnest($1::bytea[], $2::bytea[])"
-"""The ends of one range, and those of any number: half as fast for one."""
+"""Bounds of one range, and of any number of ranges. For one range, `MANY` takes twice as long."""
 
 RANGE = """
     select key, blob from {{table}} where key <= {high} and key >= coalesce(
@@ -65,15 +65,15 @@ READ_AT = """
 select key, blob from {table}
 where key <= $1 and exists (select from bfly.sets where number = $2) order by key desc limit 1
 """
-"""For a range of one key, which takes a third less than any other."""
+"""Query for a range of one key, which takes a third less time than `READ_ONE`."""
 
 INLINE = 8160
-"""Bytes of the longest row that fits a page: packs of that size are read without a detour."""
+"""Bytes of the longest row that fits a page, so that packs up to this size stay out of TOAST."""
 
 SCAN = RANGE.format(low="$1", high="$2") + " order by key limit $3"
 
 PAGE_OF_PACKS = 64
-"""How many packs are fetched at once when many are wanted; two at least."""
+"""Packs per query of a scan; at least two."""
 
 LEFT_OVER = f"""
 select tablename from pg_tables
@@ -83,21 +83,21 @@ where schemaname = 'bfly' and tablename ~ '^({"|".join(KINDS)})_[0-9]+$' and not
 
 
 class Postgres(PackedDatabase):
-    """A database in PostgreSQL.
+    """Database in PostgreSQL.
 
     Parameters
     ----------
     path : str
-        The address as libpq understands it: ``postgresql://user@host:port/name``, or pairs
-        like ``host=db dbname=name``; or the folder with the socket of a server. What it does
-        not say comes from libpq's environment (``PGHOST``, ``PGPASSWORD``, ...) and files.
+        A libpq address: ``postgresql://user@host:port/name``, pairs like
+        ``host=db dbname=name``, or the folder with the server's socket. Missing parts come
+        from libpq's environment variables (``PGHOST``, ``PGPASSWORD``, ...) and files.
     _runtime : RUNTIME
-        ``DB.PORT.VALUE``, if any, counts more than the port in `path`.
+        ``DB.PORT.VALUE``, if set, overrides the port in `path`.
 
     Attributes
     ----------
     path : str
-        The address without what is secret.
+        The address without secrets.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Postgres(PackedDatabase):
         self._server = PostgresServer(path, _runtime.DB.PORT.VALUE)
         self._edits = PostgresServer(path, _runtime.DB.PORT.VALUE, EDITS)
         super().__init__(str(self._server), _runtime)
-        # Whoever may not make a schema, or a table, can use what is there.
+        # A user that may not create a schema or a table can use an existing one.
         if self._server.ask("select to_regclass('bfly.sets')") == [(None,)]:
             with self._server.transaction():
                 self._server.change(SCHEMA)
@@ -133,18 +133,18 @@ class Postgres(PackedDatabase):
         return PostgresLog(self._edits)
 
     def _sweep(self) -> None:
-        """Drop the tables of sets that are gone, but for those that are being read."""
+        """Drop the tables of dropped sets, except those with active readers."""
         for (name,) in self._server.ask(LEFT_OVER):
             try:
                 self._server.change_at_once(f"drop table if exists bfly.{name}")
             except DatabaseError as error:
-                log.info("bfly.%s stays until the next load: %s", name, error)
+                log.info("Table bfly.%s is kept until the next load: %s", name, error)
 
     @override
     def _get(self, name: str) -> str | None:
         query = "select value from bfly.words where name = $1"
-        found = self._server.ask(query, _encoded(name))
-        return found[0][0].decode(errors="surrogateescape") if found else None
+        rows = self._server.ask(query, _encoded(name))
+        return rows[0][0].decode(errors="surrogateescape") if rows else None
 
     @override
     def _set(self, name: str, value: str) -> None:
@@ -164,7 +164,7 @@ class Postgres(PackedDatabase):
                 f"create table {table} (key bytea primary key, blob bytea not null) "
                 f"with (toast_tuple_target = {INLINE})"
             )
-            # To compress blobs would take longer than to read them.
+            # Compressing a blob takes longer than reading it uncompressed.
             self._server.change(f"alter table {table} alter blob set storage external")
 
     @override
@@ -227,7 +227,7 @@ class Postgres(PackedDatabase):
 
 @contextmanager
 def _gone(number: int) -> Iterator[None]:
-    """Say of tables that were dropped meanwhile that the set is gone."""
+    """Raise `Gone` instead of the error for a table that was dropped meanwhile."""
     try:
         yield
     except DatabaseError as error:
@@ -241,5 +241,5 @@ def _table(number: int, kind: str) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    """Give text that may come from the name of a file: not all of these are Unicode."""
+    """Return text as bytes; it may contain a file name that is not valid Unicode."""
     return text.encode(errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server, none of which waits without bound for an answer."""
+"""Connections to a PostgreSQL server, each with a bounded wait for an answer."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["WAIT", "Limits", "ConnectionPool"]
 T = TypeVar("T")
 
 WAIT = 10
-"""Seconds to wait for a connection, a new one or one that others use."""
+"""Seconds to wait for a new connection, or for a busy one of the pool."""
 
 GRACE = 2.0
-"""Seconds by which a thread waits longer than the server may compute: the server says why."""
+"""Seconds added to the server's own limit, so that its error message arrives first."""
 
 SETTINGS = """
 set statement_timeout = '{limits.statement}s'; set lock_timeout = '{limits.lock}s';
@@ -38,21 +38,21 @@ set idle_in_transaction_session_timeout = '{limits.idle}s';
 set jit = off; set enable_seqscan = off; set enable_bitmapscan = off;
 set plan_cache_mode = force_generic_plan
 """
-"""All questions are for keys: the best plan is known."""
+"""Settings of a session. All queries are by key, so the best plan is fixed in advance."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long the sessions of a pool may take, in seconds; 0 is without limit.
+    """Time limits of the sessions of a pool, in seconds; 0 means no limit.
 
     Parameters
     ----------
     statement : int
-        For one statement.
+        Duration of one statement.
     lock : int
-        For other writers.
+        Wait for the locks of other writers.
     idle : int
-        For this program, between two statements of a transaction.
+        Pause between two statements of a transaction.
     """
 
     statement: int
@@ -61,11 +61,11 @@ class Limits:
 
 
 class Session(psycopg.Connection["Row"]):
-    """A connection that is closed, with the error `Silent`, when it gets no answer in time."""
+    """Connection that closes itself and raises `Silent` when it gets no answer in time."""
 
     pulse: Pulse
     patience = inf
-    """Seconds without an answer that a working server may take."""
+    """Seconds without an answer after which the connection is closed."""
 
     @override
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
@@ -76,7 +76,7 @@ class Session(psycopg.Connection["Row"]):
             raise
 
     def _impatient(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        """Pass on what psycopg waits for; it wakes ten times a second while nothing comes."""
+        """Wrap a psycopg generator, which resumes ten times a second while no data arrives."""
         heard = tested = 0.0
         try:
             wanted = next(gen)
@@ -100,21 +100,21 @@ class Session(psycopg.Connection["Row"]):
 
 
 class ConnectionPool:
-    """Connections that wait to be used again.
+    """Pool of reusable connections.
 
-    Unlike psycopg's own pool it connects in the thread that asks, so that this one is told at
-    once why it cannot, and the first call after any outage works.
+    Unlike psycopg's own pool it connects in the calling thread. The caller gets a connection
+    error at once, and the first call after an outage works.
 
     Parameters
     ----------
     address : str
-        What libpq understands.
+        A libpq address.
     most : int
-        How many connections there may be.
+        Maximum number of connections.
     limits : Limits
-        Of each.
+        Time limits of each connection.
     pulse : Pulse
-        Whether the server answers.
+        Test of whether the server answers.
     """
 
     def __init__(self, address: str, most: int, limits: Limits, pulse: Pulse) -> None:
@@ -125,7 +125,7 @@ class ConnectionPool:
 
     @contextmanager
     def connection(self, check: bool = False) -> Iterator[Session]:
-        """Open a connection in autocommit mode; one that was checked is not broken."""
+        """Open a connection in autocommit mode; `check` tests that it is not broken."""
         self._pulse.check()
         if not self._room.acquire(timeout=WAIT):
             raise psycopg.OperationalError(f"{self._most} connections are busy for {WAIT} s")
@@ -157,14 +157,14 @@ class ConnectionPool:
         return None
 
     def new(self) -> Session:
-        """Return a new connection in autocommit mode that is not of the pool.
+        """Return a new connection in autocommit mode, outside the pool.
 
         Raises
         ------
         Silent
             The server does not answer.
         psycopg.Error
-            The server refuses, or cannot be reached.
+            The server refuses the connection or cannot be reached.
         """
         self._pulse.check()
         begun = monotonic()

@@ -1,4 +1,4 @@
-"""The log of edits in PostgreSQL, which tells all who listen."""
+"""Log of edits in PostgreSQL, with LISTEN and NOTIFY between processes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["PostgresLog"]
 
 
 class PostgresLog(SqlLog):
-    """The log in the schema of a database.
+    """Log of edits in the schema of a database.
 
     Parameters
     ----------
     server : PostgresServer
-        Where the database is.
+        Server of the database.
     """
 
     schema: ClassVar[str] = "bfly."
@@ -59,7 +59,7 @@ class PostgresLog(SqlLog):
         with self._server.errors():
             try:
                 if self._listening is None:
-                    # What was announced before may have been missed: there is no need to wait.
+                    # Notifications before LISTEN may be lost, so the caller reads at once.
                     self._listening = self._server.connect()
                     self._listening.execute("listen bfly_edits")
                     return

@@ -1,9 +1,9 @@
-"""Whether a PostgreSQL server answers at all.
+"""Test of whether a PostgreSQL server answers at all.
 
-A server that is stopped, or behind a network that is gone, keeps its TCP connections and says
-nothing; time-outs that the server itself enforces do not help there. So a thread that waits for a
-while asks for a new connection. A server that does not answer that one either is *silent*: all
-threads give up, and later calls fail at once until one of them gets an answer.
+A stopped server, or one behind a lost network, keeps its TCP connections but sends nothing.
+Timeouts that the server enforces do not help then. So a thread that waits too long opens a new
+connection. If that gets no answer either, the server is *silent*: all waiting threads give up.
+Later calls fail at once until a test gets an answer.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from psycopg.conninfo import make_conninfo
 __all__ = ["QUIET", "Pulse", "Silent"]
 
 QUIET = 2.0
-"""Seconds without an answer after which a thread tests whether the server is silent: a usual
-question takes milliseconds."""
+"""Seconds without an answer after which a thread tests whether the server is silent. A normal
+query takes milliseconds."""
 
 PROBE = 3
-"""Seconds that the test waits for a new connection, which takes some 10 ms."""
+"""Seconds that the test waits for a new connection, which normally takes about 10 ms."""
 
 RETRY = 1.0
-"""Seconds between two tests of a silent server, so that one thread at most waits for it."""
+"""Seconds between two tests of a silent server. At most one thread tests at a time."""
 
 
 class Silent(psycopg.OperationalError):
-    """A server did not answer in time."""
+    """The server did not answer in time."""
 
 
 class Pulse:
-    """Whether a server answers, as one thread finds out for all.
+    """State of a server, answering or silent; one thread tests it for all.
 
     Parameters
     ----------
     address : str
-        What libpq understands.
+        A libpq address.
     """
 
     def __init__(self, address: str) -> None:
@@ -48,7 +48,7 @@ class Pulse:
         self._probed = -inf
 
     def check(self) -> None:
-        """Raise `Silent` at once if the server is known to be silent, unless it is time for a test.
+        """Raise `Silent` at once if the last test found the server silent; retest when due.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Pulse:
             self._test(blocking=False)
 
     def doubt(self) -> None:
-        """Test whether the server is silent, or wait for the thread that does.
+        """Test whether the server is silent, or wait for the thread that is testing.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Pulse:
         self._test(blocking=True)
 
     def stopped(self, seconds: float) -> Silent:
-        """Note that a new connection got no answer, and return the error that says so."""
+        """Record that a new connection got no answer, and return the error for it."""
         self._reason, self._probed = f"The server has not answered for {seconds:g} s.", monotonic()
         return Silent(self._reason)
 
@@ -91,7 +91,7 @@ class Pulse:
         except psycopg.errors.ConnectionTimeout:
             self.stopped(monotonic() - begun + (0 if self._reason else QUIET))
         except psycopg.Error:
-            # A server that refuses does answer.
+            # A refusal is an answer too.
             self._reason = ""
         else:
             self._reason = ""

@@ -1,4 +1,4 @@
-"""A PostgreSQL server: its address, connections to it, and what can go wrong there."""
+"""PostgreSQL server: its address, connections and errors."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
 __all__ = ["EDITS", "TABLES", "PostgresServer", "Use"]
 
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""Seconds, seconds and number of the probes by which TCP notices that a peer is gone."""
+"""TCP keepalive, which detects a lost peer: seconds, seconds, number of probes."""
 
 UNSENT = {"tcp_user_timeout": 1000 * WAIT}
-"""Milliseconds after which data that a peer does not confirm break a connection; of Linux alone."""
+"""Milliseconds after which unacknowledged data breaks a connection; Linux only."""
 
 LOCK = b"select pg_advisory_xact_lock($1)"
 
 SHOWN = "host", "hostaddr", "port", "user", "dbname", "service"
-"""What messages have of an address."""
+"""Parts of an address that messages may show."""
 
 URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@]*")
-"""An address whose password ends where it should, so that no other part has a piece of it."""
+"""Address without a stray ``@``, which would put a piece of the password into another part."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What connections are for.
+    """Purpose of connections.
 
     Parameters
     ----------
     asking, writing : int
-        How many connections there may be for questions, and for changes.
+        Maximum number of connections for queries, and for changes.
     questions, changes : Limits
-        Of these connections.
+        Time limits of these connections.
     lock : str
-        Names the lock that one writer of all processes holds.
+        Name of the lock that serialises the writers of all processes.
     """
 
     asking: int
@@ -64,29 +64,29 @@ class Use:
 
 
 TABLES = Use(16, 4, Limits(20, 20, 20), Limits(0, 600, 0), b"bfly")
-"""A question is for keys, so that more than 20 s mean a server in trouble. A load computes for
-minutes, and another one waits for it."""
+"""Connections for tables. A query is by key, so more than 20 s means a server in trouble. A load
+computes for minutes, and the next load waits for it."""
 
 EDITS = Use(4, 2, Limits(60, 20, 20), Limits(30, 20, 300), b"edit")
-"""Readers of tables and loads are never in the way of an edit, which takes milliseconds: a client
-that waits longer than 20 s gets an error. A page of the log may be 100 MB of imported rows; an
-import of a large table computes for minutes between two statements."""
+"""Connections for edits, so that table readers and loads never block an edit. An edit takes
+milliseconds; a client that waits longer than 20 s gets an error. A page of the log may be 100 MB of
+imported rows. Importing a large table computes for minutes between two statements."""
 
 
 class PostgresServer:
     """Connections to one database on a PostgreSQL server, for any number of threads.
 
-    All methods raise `DatabaseError` when the server cannot be reached, or refuses; after a
-    restart of the server they work again.
+    All methods raise `DatabaseError` when the server refuses or cannot be reached. They work
+    again after a restart of the server.
 
     Parameters
     ----------
     address : str
         A URL, pairs, or a folder; see `bfly.databases.postgres.Postgres`.
     port : int or None
-        Instead of the one in `address`.
+        Overrides the port in `address`.
     use : Use
-        What the connections are for; those of another use are never waited for.
+        Purpose of the connections. They never wait for connections of another use.
     """
 
     def __init__(self, address: str, port: int | None, use: Use = TABLES) -> None:
@@ -102,12 +102,12 @@ class PostgresServer:
         self._changes = ConnectionPool(where, use.writing, use.changes, pulse)
 
     def connect(self) -> Connection[Row]:
-        """Return a connection to keep, in autocommit mode."""
+        """Return a new connection in autocommit mode, owned by the caller."""
         return self._questions.new()
 
     @override
     def __str__(self) -> str:
-        """Name the server without what is secret."""
+        """Name the server, without secrets."""
         return self._name
 
     @contextmanager
@@ -125,8 +125,8 @@ class PostgresServer:
         return DatabaseError(f"{self}: {reason}")
 
     def ask(self, query: str, *values: Any) -> list[Row]:
-        """Ask a question; a second time if the connection turns out to be broken."""
-        # The context manager of `errors` would take longer than all else here.
+        """Run a query and return its rows; retry once if the connection is broken."""
+        # The context manager `errors` would take longer than the rest of this method.
         try:
             if own := self._transacting():
                 return _rows(own, query, values)
@@ -143,7 +143,7 @@ class PostgresServer:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make one transaction of all that this thread asks and does; one writes at a time."""
+        """Run everything that this thread does here as one transaction; one writer at a time."""
         if not self._writing.acquire(timeout=self._use.changes.lock):
             raise self._late()
         try:
@@ -172,19 +172,19 @@ class PostgresServer:
 
     @contextmanager
     def writing(self) -> Iterator[Cursor[Row]]:
-        """Give a cursor for changes; in a transaction."""
+        """Yield a cursor for changes. Requires a transaction."""
         connection = self._transacting()
         assert connection, "a change belongs to a transaction"
         with self.errors(), connection.cursor() as cursor:
             yield cursor
 
     def change(self, query: str, *values: Any) -> None:
-        """Change something; in a transaction."""
+        """Run a statement that changes data. Requires a transaction."""
         with self.writing() as cursor:
             cursor.execute(query.encode(), values)
 
     def change_at_once(self, query: str) -> None:
-        """Change something in a transaction of its own, unless somebody is in the way."""
+        """Run a statement in its own transaction; fail at once if another session blocks it."""
         with (
             self.errors(),
             self._changes.connection(check=True) as connection,
@@ -198,7 +198,7 @@ class PostgresServer:
 
 
 def _parsed(address: str, port: int | None) -> dict[str, Any]:
-    """Give an address as libpq's parameters; a message has nothing of it, it may be secret."""
+    """Return an address as libpq parameters. Errors never quote it, as it may hold secrets."""
     more = {"port": port} if port is not None else {}
     try:
         if "://" in address and not URL.fullmatch(address):
@@ -206,9 +206,9 @@ def _parsed(address: str, port: int | None) -> dict[str, Any]:
         given = {"host": address} if address.startswith("/") else conninfo_to_dict(address)
     except psycopg.ProgrammingError:
         raise DatabaseError(
-            "The path of the database is not an address that PostgreSQL understands; allowed are "
-            "postgresql://user:password@host:port/name, where signs like @ / ? % in a name or "
-            "password are written %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
+            "The path of the database is not a valid PostgreSQL address; allowed are "
+            "postgresql://user:password@host:port/name, with @ / ? % in a name or "
+            "password escaped as %40 %2F %3F %25; pairs like host=db user=me dbname=name; and "
             "the folder with the server's socket."
         ) from None
     waits = {"connect_timeout": WAIT, **ALIVE, **(UNSENT if sys.platform == "linux" else {})}

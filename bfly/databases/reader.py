@@ -1,6 +1,6 @@
-"""How tables of synapses and neurons are read: as columns of numbers.
+"""Read access to the tables of synapses and neurons, as columns of numbers.
 
-This is one half of the contract of a database; `bfly.databases.store` is the other.
+This is one half of the contract of a database. `bfly.databases.store` is the other.
 """
 
 from __future__ import annotations
@@ -26,83 +26,83 @@ if TYPE_CHECKING:
 __all__ = ["Reader"]
 
 A_BATCH = 100_000
-"""How many rows `Reader.scan` gives at once."""
+"""Rows per batch of `Reader.scan`."""
 
 
 class Reader(ABC):
-    """Has, for each dataset, a table of synapses and a table of neurons.
+    """Read access to one table of synapses and one table of neurons per dataset.
 
-    All methods but `dataset` are given the path of a dataset, and may be called from any thread.
+    All methods but `dataset` take the path of a dataset. Any thread may call them.
     """
 
     @abstractmethod
     def dataset(self, path: str) -> str:
-        """Give the dataset of a channel's path; a dataset's path stands for itself."""
+        """Return the dataset of a channel's path; a dataset's path maps to itself."""
 
     @abstractmethod
     def state(self, path: str) -> str:
-        """Give a text that is another one after every change of a dataset."""
+        """Return a text that differs after every change of a dataset."""
 
     @abstractmethod
     def rows(self, table: str, path: str, ids: Ids) -> Columns:
-        """Give the rows with some ids, in that order; ids that are not there are left out."""
+        """Return the rows with the given ids, in that order, without missing ids."""
 
     @abstractmethod
     def ids(self, table: str, path: str) -> Ids:
-        """Give all ids of a table, sorted; of an unknown dataset none."""
+        """Return all ids of a table, sorted; empty for an unknown dataset."""
 
     @abstractmethod
     def synapses_in(self, path: str, box: BoundingBox) -> Columns:
-        """Give the synapses in a box (voxels of mip 0), sorted by id."""
+        """Return the synapses in a box (voxels of mip 0), sorted by id."""
 
     def ids_in(self, path: str, box: BoundingBox) -> Ids:
-        """Give the ids of the synapses in a box (voxels of mip 0), sorted."""
+        """Return the ids of the synapses in a box (voxels of mip 0), sorted."""
         return self.synapses_in(path, box)[KEYS["synapse"]]
 
     @abstractmethod
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
-        """Give the synapses before and after a neuron, those in a box if given, sorted by id."""
+        """Return the synapses of a neuron on either side, in a box if given, sorted by id."""
 
     @abstractmethod
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
-        """Give the synapses of some `bfly.databases.lod` in a box, in any order.
+        """Return the synapses of some tiers (`bfly.databases.lod`) in a box, in any order.
 
         Parameters
         ----------
         path : str
             The dataset.
         first, last : int
-            The lowest and the highest tier. What takes long has to be in proportion to the
-            synapses that are found, not to all that are in the box.
+            The lowest and the highest tier. Run time must be proportional to the synapses
+            returned, not to all synapses in the box.
         box : BoundingBox
             In voxels of mip 0.
         """
 
     @abstractmethod
     def ranges(self, path: str) -> Ranges:
-        """Give between which values the columns of the synapses lie, or lay before a change."""
+        """Return the range of each synapse column; it may still cover replaced rows."""
 
     def count(self, table: str, path: str) -> int:
-        """Give the number of rows of a table."""
+        """Return the number of rows of a table."""
         return len(self.ids(table, path))
 
     def has_rows(self, table: str, path: str) -> bool:
-        """Tell whether a table has any rows."""
+        """Return whether a table has any rows."""
         return self.count(table, path) > 0
 
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
-        """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
-        found = self.synapses_of(path, neuron)
-        return partners_of(found["n1"], found["n2"], neuron)
+        """Return the postsynaptic, then the presynaptic partners of a neuron, one per synapse."""
+        synapses = self.synapses_of(path, neuron)
+        return partners_of(synapses["n1"], synapses["n2"], neuron)
 
     def degrees(self, path: str, neurons: Ids) -> tuple[Counts, Counts]:
-        """Give of how many synapses neurons, whose ids are sorted, are before and after."""
+        """Count the synapses where each neuron (ids sorted) is pre-, and where postsynaptic."""
         degrees = np.zeros((2, len(neurons)), np.int64)
         for batch in self.scan(path):
             for degree, name in zip(degrees, IDS["synapse"][1:], strict=True):
                 ids, counts = np.unique(batch[name], return_counts=True)
-                known = among(ids, neurons)
-                degree[np.searchsorted(neurons, ids[known])] += counts[known]
+                hit = among(ids, neurons)
+                degree[np.searchsorted(neurons, ids[hit])] += counts[hit]
         return degrees[0], degrees[1]
 
     def scan(
@@ -112,14 +112,14 @@ class Reader(ABC):
         neuron: int | None = None,
         table: str = "synapse",
     ) -> Iterator[Columns]:
-        """Go through all rows of a table, or the synapses in a box, of a neuron, or both.
+        """Yield all rows of a table, or the synapses in a box, of a neuron, or both.
 
         Yields
         ------
         Columns
-            Batches of bounded size, in no order, each row once, all with the same columns,
-            which the first has even if it has no rows. A row that is written meanwhile may be
-            missing, or come as it was and as it is. Of an unknown dataset there may be none.
+            Batches of bounded size, in any order, each row once, all with the same columns.
+            The first batch may have no rows. A row written during the scan may be missing, or
+            come in its old and its new state. An unknown dataset may yield no batch.
         """
         if neuron is not None:
             ids = self.synapses_of(path, neuron, box)[KEYS[table]]

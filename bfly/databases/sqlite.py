@@ -1,4 +1,4 @@
-"""SQLite: the durable default, one file that needs no server."""
+"""SQLite: the default database, one durable file without a server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Sqlite"]
 log = logging.getLogger(__name__)
 
 APPLICATION = int.from_bytes(b"bfly", "big")
-"""By which SQLite's header says whose file it is."""
+"""Application id of Butterfly in the header of a SQLite file."""
 
 OWNER = "SELECT application_id, EXISTS (SELECT * FROM sqlite_schema) FROM pragma_application_id"
 
@@ -41,34 +41,34 @@ RANGE = (
 )
 
 PAGE = 8192
-"""Bytes of a page: a pack of some kilobytes fills few of them."""
+"""Bytes of a page, so that a pack of a few kilobytes fills few pages."""
 
 MAPPED = 1 << 40
-"""Bytes of the file that are read as memory instead of copied, or as many as SQLite allows (2 GiB).
-What another process writes makes it forget the pages of its own cache, not these. Only
-``VACUUM``, which is never run, would cut the file off below them."""
+"""Bytes of the file that are memory-mapped; SQLite limits them to 2 GiB. A write by another
+process evicts the pages of SQLite's own cache, not the mapped ones. Only ``VACUUM``, which is
+never run, would truncate the file below them."""
 
 PATIENCE = 600
-"""Seconds to wait for another writer; one that loads a large dataset takes minutes."""
+"""Seconds to wait for another writer. Loading a large dataset takes minutes."""
 
 PAGE_OF_PACKS = 64
-"""How many packs are fetched at once when many are wanted; two at least."""
+"""Packs per query of a scan; at least two."""
 
 
 class Sqlite(PackedDatabase):
-    """A database in one SQLite file, which several processes may share.
+    """Database in one SQLite file, which several processes may share.
 
     Parameters
     ----------
     path : str
-        The file; it and its folder are made when they are not there.
+        The file; it and its folder are created if missing.
     _runtime : RUNTIME
         As for `Database`.
 
     Raises
     ------
     DatabaseError
-        The file is not SQLite's, not Butterfly's or of another version, or cannot be made.
+        The file is not SQLite, not of Butterfly, of another version, or cannot be created.
     """
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
@@ -103,13 +103,13 @@ class Sqlite(PackedDatabase):
     ) -> None:
         super().replace(path, fingerprint, neurons, synapses, progress)
         with self._file.connected() as connection:
-            # The log is as large as the tables now. Another process that reads just then, or a
-            # full disk, may leave it so: the rows are durable all the same.
+            # The log is as large as the tables now. It stays so if another process is reading
+            # or the disk is full. The rows are durable in either case.
             connection.execute("PRAGMA busy_timeout = 1000")
             try:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite3.OperationalError as error:
-                log.warning("%s-wal stays as large as a load made it: %s", self.path, error)
+                log.warning("%s-wal could not be truncated after a load: %s", self.path, error)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE}")
         self._file.check()
@@ -146,7 +146,7 @@ class Sqlite(PackedDatabase):
     @override
     def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> list[Pack]:
         table = table_name(number, kind)
-        # The context manager would take a tenth of the time of a look-up.
+        # The context manager would take a tenth of the time of a lookup.
         file = self._file
         try:
             connection = file.take()
@@ -157,8 +157,8 @@ class Sqlite(PackedDatabase):
                 if ours:
                     connection.execute("BEGIN")
                 try:
-                    found = [_packs(connection, table, low, high) for low, high in ranges]
-                    return list(chain.from_iterable(found))
+                    packs = [_packs(connection, table, low, high) for low, high in ranges]
+                    return list(chain.from_iterable(packs))
                 finally:
                     if ours:
                         connection.execute("COMMIT")
@@ -200,14 +200,14 @@ class Sqlite(PackedDatabase):
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make an empty file ours; another process may do the same."""
+    """Set up an empty file as a database. Another process may do so at the same time."""
     connection.execute(f"PRAGMA page_size = {PAGE}")
     for left in reversed(range(100)):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError:
-            # Of two that switch at once SQLite refuses one, and does not let it wait.
+            # If two processes switch at once, SQLite refuses one instead of letting it wait.
             if not left:
                 raise
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The log of edits in SQLite."""
+"""Log of edits in SQLite."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["SqliteLog"]
 
 PATIENCE = 30
-"""Seconds to wait for another writer: an edit takes milliseconds, and while a load takes
-minutes no thread should wait for it."""
+"""Seconds to wait for another writer. An edit takes milliseconds. A load takes minutes, and no
+thread should wait for all of it."""
 
 LOOK = 0.1
-"""Seconds between two looks whether another process has written; one takes microseconds."""
+"""Seconds between two polls for writes of other processes; a poll takes microseconds."""
 
 
 class SqliteLog(SqlLog):
-    """The log in the file of a database.
+    """Log of edits in the file of a database.
 
     Parameters
     ----------
     path : str
-        The file of a database. Its pages are not read as memory, so that a file that is cut
-        is an error.
+        The file of a database. It is not memory-mapped, so that a truncated file is an error
+        instead of a crash.
     """
 
     def __init__(self, path: str) -> None:
@@ -49,7 +49,7 @@ class SqliteLog(SqlLog):
     @override
     def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._file.connected() as connection:
-            # What no other process sees is no edit.
+            # An edit in a deleted file would be invisible to other processes.
             self._file.check()
             return connection.execute(query, _numbered(values)).fetchall()
 
@@ -77,7 +77,7 @@ class SqliteLog(SqlLog):
                 self._watching = None
 
     def _version(self) -> int:
-        """Give a number that another one's commit changes, as the connection that asks sees it."""
+        """Return a number that changes after a commit of another connection."""
         if self._watching is None:
             self._watching = self._file.new()
         self._file.check()

@@ -1,4 +1,4 @@
-"""A SQLite file: connections to it, and the one writer of all threads."""
+"""SQLite file: its connections, and the lock for one writing thread."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["SqliteFile"]
 
 CACHE = 16 << 20
-"""Bytes of pages that a connection keeps, besides what the system caches."""
+"""Bytes of the page cache of a connection; the system caches the file too."""
 
 LOG = 64 << 20
-"""Bytes of the write-ahead log that are kept once all in it is in the file; a load makes it
-as large as the tables."""
+"""Bytes to which the write-ahead log is truncated after a checkpoint. A load makes it as large
+as the tables."""
 
 READ = "SELECT count(*) FROM sqlite_schema"
-"""Makes a connection open the write-ahead log."""
+"""Query that makes a connection open the write-ahead log."""
 
 
 class SqliteFile:
@@ -37,12 +37,12 @@ class SqliteFile:
     Parameters
     ----------
     path : str
-        The file, which has to exist; see `create`.
+        The file, which must exist; see `create`.
     patience : int
         Seconds to wait for another writer.
     mapped : int
-        Bytes of the file that are read as memory; 0 reads it with calls, which take longer but
-        make an error of a page that is gone, where memory ends the process.
+        Bytes of the file that are memory-mapped. 0 reads with system calls, which are slower
+        but raise an error for a missing page, where a mapping kills the process.
     """
 
     def __init__(self, path: str, patience: int, mapped: int = 0) -> None:
@@ -57,22 +57,22 @@ class SqliteFile:
         weakref.finalize(self, _close, self._idle)
 
     def create(self) -> None:
-        """Make an empty file and its folder, unless they are there.
+        """Create an empty file and its folder, unless they exist.
 
         Raises
         ------
         DatabaseError
-            The folder cannot be made.
+            The folder cannot be created.
         """
         try:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(f"The folder of {self.path} cannot be made: {error}") from error
         try:
-            # A file that is there must not be opened: to close it would drop the locks on it.
+            # An existing file must not be opened: closing it would release the locks on it.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o644))
         except OSError:
-            return  # It is there; SQLite says of all else why it cannot be opened.
+            return  # The file exists, or SQLite will report why it cannot be opened.
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
@@ -81,12 +81,12 @@ class SqliteFile:
             self._state.forget()
 
     def check(self) -> None:
-        """Raise an error unless the file is the one that was opened.
+        """Check that the file is the one that was opened.
 
         Raises
         ------
         DatabaseError
-            It, or its log, was deleted, replaced or cut.
+            The file or its log was deleted, replaced or truncated.
         """
         self._state.check()
 
@@ -96,9 +96,9 @@ class SqliteFile:
         Raises
         ------
         DatabaseError
-            There is another file now.
+            The path is another file now.
         sqlite3.Error
-            It cannot be opened.
+            The file cannot be opened.
         """
         before = identity(self._place)
         connection = sqlite3.connect(
@@ -122,12 +122,12 @@ class SqliteFile:
         return connection
 
     def remember(self) -> None:
-        """Take the file as it is now for the one that was opened; its log exists from now on."""
+        """Record the current file as the opened one; its log exists from now on."""
         self._state.forget()
         self._state.opened(identity(self._place))
 
     def take(self) -> sqlite3.Connection:
-        """Return the connection of this thread's transaction, an idle one or a new one."""
+        """Return the connection of this thread's transaction, an idle one, or a new one."""
         mine: sqlite3.Connection | None = getattr(self._mine, "connection", None)
         if mine:
             return mine
@@ -137,13 +137,13 @@ class SqliteFile:
             return self.new()
 
     def give(self, connection: sqlite3.Connection) -> None:
-        """Take a connection back, for the next thread that needs one."""
+        """Return a connection to the pool, for the next thread that needs one."""
         if connection is not getattr(self._mine, "connection", None):
             self._idle.append(connection)
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
-        """Take a connection; what SQLite raises becomes `DatabaseError`, or `Gone`."""
+        """Yield a connection; errors of SQLite become those of `explained`."""
         with self.errors():
             connection = self.take()
             try:
@@ -153,14 +153,14 @@ class SqliteFile:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn errors of SQLite into `DatabaseError`, or `Gone`."""
+        """Turn errors of SQLite into those of `explained`."""
         try:
             yield
         except sqlite3.Error as error:
             raise self.explained(error) from error
 
     def explained(self, error: sqlite3.Error) -> Exception:
-        """Return an error that names the file."""
+        """Return a `Gone`, `Busy` or `DatabaseError` for an error of SQLite."""
         if str(error).startswith("no such table"):
             return Gone(str(error))
         if str(error).startswith("unable to open") and (reason := _no_file_free()):
@@ -169,13 +169,13 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make one transaction of all that this thread does; one writes at a time.
+        """Run everything that this thread does here as one transaction; one writer at a time.
 
         Raises
         ------
         DatabaseError
-            Another writer takes too long, or the file is not the one that was opened: then what
-            was written is not kept.
+            Another writer takes too long, or the file is not the one that was opened. In both
+            cases no change is kept.
         """
         if not self._writing.acquire(timeout=self._patience):
             raise self._late()
@@ -195,7 +195,7 @@ class SqliteFile:
                     self._mine.connection = None
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                # Not before this may anyone be told that it is durable.
+                # Only after this check may a caller learn that the change is durable.
                 self.check()
         finally:
             self._writing.release()
@@ -208,7 +208,7 @@ class SqliteFile:
 
 
 def _no_file_free() -> str | None:
-    """Return why no file can be opened in this process at all, which SQLite does not say."""
+    """Return why this process can open no file at all, which SQLite does not report."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

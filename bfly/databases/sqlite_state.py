@@ -1,7 +1,7 @@
-"""Whether the files of an open SQLite database still are those that were opened.
+"""Check that the files of an open SQLite database are still those that were opened.
 
-A file that is deleted or replaced while it is open is read and written as before, but gone when it
-is closed: no other process sees what is committed there. SQLite does not look.
+A file that is deleted or replaced while open can be read and written as before, but is lost when
+closed. Other processes never see its commits. SQLite does not check for this.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["FileState", "identity"]
 
 
 class FileState:
-    """Which files a database was when it was opened, by their devices and inodes.
+    """Identity of the files of a database when opened: their devices and inodes.
 
     Parameters
     ----------
     name : str
-        The file, as messages name it.
+        Name of the file in messages.
     place : str
         Its absolute path.
     """
@@ -34,17 +34,17 @@ class FileState:
         self._looking = threading.Lock()
 
     def opened(self, before: tuple[int, int] | None) -> None:
-        """Note the files of the first connection, or check that another one has the same.
+        """Record the files of the first connection, or check those of a later one.
 
         Parameters
         ----------
         before : tuple of int
-            What the file was before the connection was made.
+            `identity` of the file before the connection was opened.
 
         Raises
         ------
         DatabaseError
-            It has not.
+            The connection has other files.
         """
         with self._looking:
             files = self._now()
@@ -53,17 +53,17 @@ class FileState:
             self._compare(files)
 
     def forget(self) -> None:
-        """Forget the files: there is no connection any more."""
+        """Forget the files once all connections are closed."""
         with self._looking:
             self._files, self._size = [], 0
 
     def check(self) -> None:
-        """Raise an error unless the files are those that were opened.
+        """Check that the files are those that were opened.
 
         Raises
         ------
         DatabaseError
-            The file, or its log, was deleted, replaced or cut.
+            The file or its log was deleted, replaced or truncated.
         """
         with self._looking:
             if self._files:
@@ -74,7 +74,7 @@ class FileState:
             status = os.stat(self._place)
         except OSError as error:
             raise self._error(f"is gone ({error.strerror})") from error
-        # The log is never written back into fewer pages than there are, and VACUUM never run.
+        # A checkpoint never shrinks the file, and VACUUM is never run.
         if status.st_size < self._size:
             raise self._error(f"was cut from {self._size} to {status.st_size} bytes")
         self._size = status.st_size
@@ -87,13 +87,13 @@ class FileState:
 
     def _error(self, what: str, ending: str = "") -> DatabaseError:
         return DatabaseError(
-            f"{self._name}{ending} {what} while Butterfly had it open, so that nothing that is "
-            "written is kept. End Butterfly, see that the right file is there, and start it again."
+            f"{self._name}{ending} {what} while Butterfly had it open, so no change can "
+            "be saved. End Butterfly, restore the right file, and start it again."
         )
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return the device and inode of a file; None if there is no such file."""
+    """Return the device and inode of a file; None if the file does not exist."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,8 +1,8 @@
-"""What an engine provides: tables of synapses and neurons as columns of numbers.
+"""Interface of an engine: tables of synapses and neurons as columns of numbers.
 
-With `bfly.databases.reader` this is the contract of a database on two pages;
-`bfly.testing.databases` is it as a test suite. Entries and the loading of files,
-`bfly.databases.engine`, are built upon it.
+Together with `bfly.databases.reader` this is the contract of a database, on two pages.
+`bfly.testing.databases` is its test suite. `bfly.databases.engine` builds entries and file
+loading on top of it.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ __all__ = ["PackStore", "amended", "numbered"]
 
 
 class PackStore(Reader, Database):
-    """Keeps, for each dataset, a table of synapses and a table of neurons.
+    """Store of one table of synapses and one table of neurons per dataset.
 
-    The abstract methods are given the path of a dataset, and may be called from any thread.
-    A change is seen by readers, of this and of other processes, once it is whole.
+    The abstract methods take the path of a dataset. Any thread may call them. Readers of
+    all processes see a change only once it is complete.
 
     Attributes
     ----------
     waits : bool
-        Whether another process finds the answers while this one waits.
+        Whether another process computes the answers while this one waits.
     """
 
     waits = False
 
     @abstractmethod
     def fingerprint(self, path: str) -> str:
-        """Give what `replace` was told of the files last loaded; empty if nothing was."""
+        """Return the fingerprint last given to `replace`; empty if there was none."""
 
     @abstractmethod
     def replace(
@@ -55,55 +55,55 @@ class PackStore(Reader, Database):
         synapses: Iterable[Columns],
         progress: Progress | None = None,
     ) -> None:
-        """Load both tables of a dataset in place of what they held, as one transaction.
+        """Replace both tables of a dataset in one transaction.
 
         Parameters
         ----------
         path : str
             The dataset.
         fingerprint : str
-            Names the state of the files; kept for `fingerprint`.
+            State of the files; kept for `fingerprint`.
         neurons, synapses : iterable of Columns
-            In batches, each with the same columns; never all in memory at once. Of rows
-            with the same id the last counts. A neuron that only synapses name is added at
-            the place of its synapse with the lowest id.
+            Batches, all with the same columns; never all in memory at once. The last row
+            with an id replaces earlier ones. A neuron named only by synapses is added at
+            the position of its synapse with the lowest id.
         progress : callable, optional
-            Is told now and then which part is done, from 0 to 1, of what takes long once the
-            batches are read.
+            Called now and then with the part that is done, from 0 to 1, of the work after
+            the batches are read.
         """
 
     @abstractmethod
     def upsert(self, table: str, path: str, columns: Columns) -> None:
-        """Write rows, in place of those with the same ids; durable when it returns."""
+        """Write rows, replacing those with the same ids; durable on return."""
 
     @abstractmethod
     def append(self, table: str, path: str, columns: Columns) -> Columns:
-        """Write rows without ids as `upsert` does; gives them with their ids.
+        """Write rows without ids as `upsert` does, and return them with their ids.
 
-        The ids follow the highest of the table, whoever else appends at the same time.
+        The ids follow the highest of the table, even while other writers append.
         """
 
     @abstractmethod
     def amend(self, table: str, path: str, columns: Columns) -> Columns:
-        """Write some columns of a row as `upsert` does; gives the whole row.
+        """Write some columns of a row as `upsert` does, and return the complete row.
 
-        The others stay as they were, whoever else writes at the same time; of a row that is
-        new they are zeros.
+        The other columns keep their values, even while other writers write. In a new row
+        they are zeros.
         """
 
 
 def amended(table: str, old: Columns, new: Columns) -> Columns:
-    """Give a row, if there is one, with some columns in the place of its own."""
+    """Return a row, or an empty one, with some columns replaced."""
     return typed(table, {**(old if len(old[KEYS[table]]) else {}), **new})
 
 
 def numbered(table: str, columns: Columns, known: Ids) -> Columns:
-    """Give rows the ids that follow the last of sorted ones.
+    """Return rows with new ids that follow the last id of `known`, which is sorted.
 
     Raises
     ------
     BadRequest
-        There are not as many left.
+        Not enough ids are left.
     """
     first = int(known[-1]) + 1 if len(known) else 0
     count = len(columns[POINT[0]])

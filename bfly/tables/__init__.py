@@ -1,18 +1,17 @@
-"""Reads files of neurons and synapses into columns, in batches, without holding the file.
+"""Readers of neuron and synapse files: columns in batches of bounded size.
 
 ::
 
-    synapses, neurons = sources_of(dataset, files)     # what to read, None for nothing
-    state = fingerprint([synapses, neurons], files)    # differs once a file or an option does
-    for columns in batches(synapses, files, progress): # columns: dict of equally long arrays
+    synapses, neurons = sources_of(dataset, files)     # files to read, or None
+    state = fingerprint([synapses, neurons], files)    # differs if a file or an option does
+    for columns in batches(synapses, files, progress): # dict of equally long arrays
         ...
 
-`batches` gives, for either table, the `Columns` that `bfly.tables.columns` describes, about
-`ROWS` rows at a time and all with the same names and dtypes: of synapses ``__id``, ``n1``,
-``n2`` (uint64) and ``z``, ``y``, ``x`` (int64, voxels of mip 0), of neurons ``neuron``, ``z``,
-``y``, ``x``; then the file's other columns as numbers, or as text (dtype O, never None).
-A file without rows gives no batch. Of bad rows the error comes after the last batch at the
-latest, so what was given until then is only good once the iterator has ended.
+`batches` yields `Columns` (see `bfly.tables.columns`), about `ROWS` rows at a time, all with the
+same names and dtypes. Synapses have ``__id``, ``n1``, ``n2`` (uint64) and ``z``, ``y``, ``x``
+(int64, voxels of mip 0). Neurons have ``neuron``, ``z``, ``y``, ``x``. The file's other columns
+follow as numbers or text (dtype O, never None). A file with no rows yields no batch. An error for
+bad rows may come only after the last batch, so use the batches only once the iterator has ended.
 """
 
 from bfly.tables.limits import ROWS

@@ -19,35 +19,37 @@ if TYPE_CHECKING:
 __all__ = ["MAGIC", "ArrowFile"]
 
 MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "stream"}
-"""The formats by their first bytes; anything else is CSV."""
+"""Formats by their first bytes; any other file is CSV."""
 
 _CSV_BLOCK = 8 << 20
+"""Bytes of a CSV file that are parsed at once."""
+
 _EMPTY = ["", "nan", "NaN", "null", "NULL", "None", "<NA>"]
 
 
 class ArrowFile:
-    """A table in a file; all columns of a CSV are text.
+    """Table in a file; all columns of a CSV file are text.
 
     Parameters
     ----------
     opened : callable
-        Opens the file anew, at its begin.
+        Opens the file again, at its start.
     kind : str
         One of the values of `MAGIC`, or ``csv``.
     path : str
-        Its name in messages.
+        Name of the file in messages.
 
     Attributes
     ----------
     types : dict
-        From the name of each column to its Arrow type.
+        Maps the name of each column to its Arrow type.
     malformed : list of tuple
-        Of each line of a CSV with too few or too many values: its number, how many it has.
+        CSV lines with too few or too many values: (line number, number of values).
 
     Raises
     ------
     SourceError
-        It cannot be read.
+        The file cannot be read.
     """
 
     def __init__(self, opened: Callable[[], IO[bytes]], kind: str, path: str) -> None:
@@ -62,19 +64,19 @@ class ArrowFile:
         self.types = {field.name: field.type for field in schema}
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Read some columns, from the begin.
+        """Read some columns, from the start of the file.
 
         Yields
         ------
         pyarrow.RecordBatch
-            About `ROWS` rows, the columns in that order, no text as dictionary or view.
+            About `ROWS` rows, columns in the given order, text as plain strings.
         """
         self.malformed = []
         with self._errors():
             yield from _gathered(self._read(list(columns)), columns)
 
     def number(self, row: int) -> int:
-        """Give the number of a row; in a CSV that of its line, as an editor counts."""
+        """Return the number of a row; for CSV its line number, counted as in an editor."""
         if self.kind != "csv":
             return row
         line = row + 2
@@ -132,7 +134,7 @@ class ArrowFile:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what the libraries raise into a message with the path."""
+        """Turn errors of the libraries into a `SourceError` with the path."""
         try:
             yield
         except (pa.ArrowException, OSError, EOFError) as error:
@@ -141,7 +143,7 @@ class ArrowFile:
 
 
 def _gathered(batches: Iterable[Any], columns: Sequence[str]) -> Iterator[Any]:
-    """Divide large batches and put small ones together."""
+    """Split large batches and join small ones."""
     held: list[Any] = []
     for batch in batches:
         for start in range(0, len(batch), ROWS):

@@ -34,38 +34,38 @@ __all__ = [
 ]
 
 Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
-"""Those of a synapse are ``__id``, ``n1``, ``n2`` (uint64), ``z``, ``y``, ``x`` (int64, voxels
-of mip 0) and any more; those of a neuron ``neuron`` (uint64), ``z``, ``y``, ``x`` and any more.
-More columns are numbers, or text (dtype O)."""
+"""Synapses have ``__id``, ``n1``, ``n2`` (uint64) and ``z``, ``y``, ``x`` (int64, voxels of mip
+0). Neurons have ``neuron`` (uint64), ``z``, ``y``, ``x``. Both may have extra columns of numbers or
+text (dtype O)."""
 
 KEYS = {"neuron": "neuron", "synapse": "__id"}
-"""The column with the ids of each table."""
+"""Id column of each table."""
 
 IDS = {"neuron": ("neuron",), "synapse": ("__id", "n1", "n2")}
 POINT = ("z", "y", "x")
 ENDS = tuple(tuple(f"{side}_{axis}" for axis in POINT) for side in ("pre", "post"))
-"""The columns with the places before and after a synapse, where they are known: voxels of mip 0
-as float32, NaN where they are not."""
+"""Optional columns with the presynaptic and postsynaptic positions of a synapse: voxels of mip 0
+as float32, NaN where missing."""
 
 Ranges = dict[str, tuple[float, float]]
-"""The lowest and the highest value of columns with numbers; whole ones are integers."""
+"""Minimum and maximum of each column of numbers; integers stay integers."""
 
 
 def empty(table: str) -> Columns:
-    """Give no rows of a table."""
+    """Return the columns of a table with zero rows."""
     ids = {name: np.empty(0, np.uint64) for name in IDS[table]}
     return {**ids, **{name: np.empty(0, np.int64) for name in POINT}}
 
 
 def typed(table: str, values: Mapping[str, Any]) -> Columns:
-    """Give columns the dtypes of a table; missing ones but the key are zeros.
+    """Cast columns to the dtypes of a table; missing columns but the id are zeros.
 
     Parameters
     ----------
     table : {"neuron", "synapse"}
-        Which table.
+        The table.
     values : mapping of str to array
-        Of any dtype; integers beyond 63 bits as Python numbers or uint64.
+        Values of any dtype; integers beyond 63 bits as Python integers or uint64.
     """
     size = max((len(column) for column in values.values()), default=0)
     result: Columns = {}
@@ -97,14 +97,14 @@ def _number_or_text(column: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, n
 
 
 def entries_of(columns: Columns) -> list[dict[str, Any]]:
-    """Give each row as a dictionary of Python values."""
+    """Return each row as a dictionary of Python values."""
     names = list(columns)
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def concatenated(table: str, batches: Iterable[Columns]) -> Columns:
-    """Put batches one after the other; a column that one of them lacks is filled up."""
+    """Concatenate batches; a column missing from a batch is filled."""
     parts = [batch for batch in batches if len(batch[KEYS[table]])]
     if not parts:
         return empty(table)
@@ -126,7 +126,7 @@ def _filled(
 
 
 def inside(columns: Columns, box: BoundingBox) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell of each row whether it lies in a box (voxels of mip 0)."""
+    """Return a mask of the rows in a box (voxels of mip 0)."""
     result = np.ones(len(columns["z"]), bool)
     for name, low, high in zip(POINT, box.start, box.stop, strict=True):
         result &= (columns[name] >= low) & (columns[name] < high)
@@ -134,17 +134,17 @@ def inside(columns: Columns, box: BoundingBox) -> np.ndarray[Any, np.dtype[np.bo
 
 
 def among(values: Ids, known: Ids) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell which values are among sorted ones."""
+    """Return a mask of the values that are in `known`, which is sorted."""
     if not len(known):
         return np.zeros(len(values), bool)
     places = np.searchsorted(known, values)
     places[places == len(known)] = 0
-    found: np.ndarray[Any, np.dtype[np.bool_]] = known[places] == values
-    return found
+    hit: np.ndarray[Any, np.dtype[np.bool_]] = known[places] == values
+    return hit
 
 
 def ranges_of(columns: Columns) -> Ranges:
-    """Give the lowest and the highest value of columns with numbers that have any but NaN."""
+    """Return the finite minimum and maximum of each column of numbers, if any."""
     ranges = {}
     for name, column in columns.items():
         if column.dtype.kind == "f":
@@ -155,7 +155,7 @@ def ranges_of(columns: Columns) -> Ranges:
 
 
 def widened(ranges: Ranges, more: Ranges) -> Ranges:
-    """Give ranges that hold the values of both."""
+    """Return the union of the ranges of each column."""
     return {
         **ranges,
         **{
@@ -166,12 +166,12 @@ def widened(ranges: Ranges, more: Ranges) -> Ranges:
 
 
 def partners_of(pre: Ids, post: Ids, neuron: int) -> tuple[Ids, Ids]:
-    """Give, for each synapse, the neuron after `neuron`; then likewise those before it.
+    """Return the postsynaptic, then the presynaptic partners of a neuron, one per synapse.
 
     Parameters
     ----------
     pre, post : numpy.ndarray
-        The neurons of some synapses, all that `neuron` has among them.
+        Neurons of some synapses, which must include all synapses of `neuron`.
     neuron : int
         The neuron.
     """
@@ -179,7 +179,7 @@ def partners_of(pre: Ids, post: Ids, neuron: int) -> tuple[Ids, Ids]:
 
 
 def latest(table: str, columns: Columns) -> Columns:
-    """Give the rows sorted by id; of those with the same id the last."""
+    """Return the rows sorted by id, with only the last row of each id."""
     ids = columns[KEYS[table]]
     if len(ids) < 2 or (ids[1:] > ids[:-1]).all():
         return columns
@@ -190,14 +190,14 @@ def latest(table: str, columns: Columns) -> Columns:
 
 
 def unplaced(synapses: Columns, known: Ids) -> Columns:
-    """Give the neurons that only synapses name, at the place of the first of their synapses.
+    """Return neurons named only by synapses, at the position of their first synapse.
 
     Parameters
     ----------
     synapses : Columns
-        Sorted by id.
+        Synapses sorted by id.
     known : numpy.ndarray
-        The neurons that have a place.
+        Ids of the neurons that have a position.
     """
     both = np.column_stack([synapses["n1"], synapses["n2"]]).ravel()
     neurons, first = np.unique(both, return_index=True)

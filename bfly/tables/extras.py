@@ -1,4 +1,4 @@
-"""The columns of a table that nothing is known of: numbers stay numbers, text stays text."""
+"""Extra columns of a table: numbers stay numbers, text stays text."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _NUMBERS = (pa.int64(), pa.uint64(), pa.float64())
 
 
 def types_of(file: ArrowFile, names: Iterable[str]) -> dict[str, Any]:
-    """Find types that hold all values of columns; those without one are left out.
+    """Return a type for each column that holds all its values, without unsupported columns.
 
-    Whole numbers of which some are missing are floats, which have a sign for that, or text
-    where a float would lose digits. For this the columns are read once from begin to end.
+    A column of integers with missing values becomes floats, with NaN for missing. It becomes
+    text if floats would lose digits. CSV and integer columns are read once for this.
     """
     types = {name: _stored(file.types[name]) for name in names}
     if lost := [f"{name} ({file.types[name]})" for name, type_ in types.items() if not type_]:
-        log.warning("%s: columns of these types are left out: %s", file.path, ", ".join(lost))
+        log.warning("%s: columns of unsupported types are left out: %s", file.path, ", ".join(lost))
     surveys = {
         name: _Survey(_NUMBERS if file.kind == "csv" else (type_,))
         for name, type_ in types.items()
@@ -44,17 +44,17 @@ def types_of(file: ArrowFile, names: Iterable[str]) -> dict[str, Any]:
         for batch in file.batches(list(surveys)):
             for name, survey in surveys.items():
                 survey.add(batch.column(name))
-    found = {name: surveys[name].result if name in surveys else t for name, t in types.items()}
-    return {name: type_ for name, type_ in found.items() if type_ is not None}
+    kinds = {name: surveys[name].result if name in surveys else t for name, t in types.items()}
+    return {name: type_ for name, type_ in kinds.items() if type_ is not None}
 
 
 def array_of(column: Any, kind: Any) -> NDArray[Any]:
-    """Give a column as an array of one of the types that `types_of` found.
+    """Return a column as an array of a type from `types_of`.
 
     Returns
     -------
     numpy.ndarray
-        Numbers, NaN where there is none; or text (dtype O), empty where there is none.
+        Numbers, NaN where missing; or text (dtype O), empty where missing.
     """
     if pa.types.is_string(kind):
         text = pc.fill_null(pc.cast(column, kind), "")
@@ -64,7 +64,7 @@ def array_of(column: Any, kind: Any) -> NDArray[Any]:
 
 
 class _Survey:
-    """Which types the values of a column fit into."""
+    """Survey of the types that the values of a column fit into."""
 
     def __init__(self, types: Iterable[Any]) -> None:
         self.types = list(types)
@@ -97,7 +97,7 @@ class _Survey:
 
 
 def _stored(kind: Any) -> Any:
-    """Give the type that values of another are kept as, None where there is none."""
+    """Return the type that stores values of another type; None if unsupported."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_boolean(kind):

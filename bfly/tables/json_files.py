@@ -1,7 +1,7 @@
-"""The documented metadata files, ``synapse-connections.json`` and ``neuron-soma.json``.
+"""Documented metadata files, ``synapse-connections.json`` and ``neuron-soma.json``.
 
-They are parsed as a stream: memory is 8 bytes for each number that is kept. A mistake in
-them names its place; no row is ever left out.
+They are parsed as a stream, with 8 bytes of memory per stored number. Errors name the location
+in the file. No row is ever left out.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ def read_json(file: IO[bytes], path: str, table: str, root: str) -> Iterator[Col
     Parameters
     ----------
     file : binary file
-        At its begin.
+        The file, at its start.
     path : str
-        Its name in messages.
+        Name of the file in messages.
     table : {"synapse", "neuron"}
-        What is in it.
+        Kind of its rows.
     root : str
-        Its first character that is not blank.
+        First character of the file that is not white space.
 
     Raises
     ------
     SourceError
-        It is not JSON, a list or a member is missing or of another length, or a value is
-        not a number in range; the message says where.
+        The file is not JSON, a list or member is missing or has another length, or a value is
+        not a number in range. The message names the location.
     """
     try:
         columns = _synapses(file, path, root) if table == "synapse" else _neurons(file, path, root)
@@ -72,7 +72,7 @@ def read_json(file: IO[bytes], path: str, table: str, root: str) -> Iterator[Col
 
 
 def _synapses(file: IO[bytes], path: str, root: str) -> Numbers:
-    """Read lists of equal length, each a column."""
+    """Read lists of equal length, one per column."""
     columns = _empty(_LISTS)
     lists = {_LISTS[name]: name for name in columns}
     items = {f"{place}.item": (columns[name], place) for place, name in lists.items()}
@@ -92,7 +92,7 @@ def _synapses(file: IO[bytes], path: str, root: str) -> Numbers:
 
 
 def _neurons(file: IO[bytes], path: str, root: str) -> Numbers:
-    """Read a list of mappings, each a row."""
+    """Read a list of mappings, one per row."""
     if root != "[":
         raise SourceError(f"{path}: needed is a list of {{{', '.join(_MEMBERS.values())}}}.")
     columns = _empty(_MEMBERS)
@@ -112,7 +112,7 @@ def _empty(names: Iterable[str]) -> Numbers:
 def _append(
     column: array[int], place: str, value: Any, event: str, path: str, row: int | None
 ) -> None:
-    """Put a number at the end of a column, exactly; of a position its voxel."""
+    """Append a number to a column, exactly; a position is rounded down to its voxel."""
     is_id = column.typecode == "Q"
     low, high = (0, HIGHEST_ID) if is_id else (-LARGEST, LARGEST)
     number = value

@@ -1,4 +1,4 @@
-"""How the columns of known exports are named, and which of them a file has.
+"""Column names of known exports, and recognition of those in a file.
 
 Sources: the annotation schemas of CAVE; the columns that neuprint-python's
 ``fetch_synapse_connections`` and ``fetch_neurons`` document; the download pages of Codex and the
@@ -24,18 +24,18 @@ Units = Literal["voxel", "nm"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a file.
+    """Meaning of the columns of a file.
 
     Attributes
     ----------
     name : str
-        Whose export it is.
+        Name of the export.
     columns : mapping
-        From a role (see `TableSource`) to the column that has it.
+        Maps a role (see `TableSource`) to a column name.
     units : {"voxel", "nm"}
-        What positions count.
+        Units of the positions.
     fill_down : bool
-        Whether an empty neuron means that of the row above.
+        Whether an empty neuron id repeats the id of the row above.
     """
 
     name: str
@@ -77,7 +77,7 @@ LAYOUTS = {
         Layout("plain", {"id": "id", **_axes("{}")}),
     ),
 }
-"""What is recognised, the first that fits; in those of synapses, ``id`` may be missing."""
+"""Recognised layouts; the first match is used. Synapses may have no ``id`` column."""
 
 
 ENDS = (
@@ -87,13 +87,13 @@ ENDS = (
     ("z_{}", "y_{}", "x_{}"),
     ("{}_z", "{}_y", "{}_x"),
 )
-"""How the columns with the place before and the place after a synapse are named: in one column,
-or in one for each axis; with ``pre`` and ``post`` filled in. They count what the place of the
-synapse counts, but voxels if their names end with ``_vx``."""
+"""Names of the columns with the presynaptic and postsynaptic positions, with ``pre`` and ``post``
+filled in: one column, or one per axis. Their units are those of the synapse position, or voxels if
+their names end with ``_vx``."""
 
 
 def ends_of(names: Collection[str]) -> tuple[list[str], ...]:
-    """Give the columns with the places before and after each synapse, if there are both."""
+    """Return the columns of the presynaptic and postsynaptic positions, or () if any is missing."""
     for patterns in ENDS:
         ends = tuple([pattern.format(side) for pattern in patterns] for side in ("pre", "post"))
         if all(name in names for end in ends for name in end):
@@ -102,19 +102,19 @@ def ends_of(names: Collection[str]) -> tuple[list[str], ...]:
 
 
 def layout_of(source: TableSource, names: Collection[str]) -> Layout:
-    """Find out which columns of a file are what.
+    """Return the layout of a file.
 
     Parameters
     ----------
     source : TableSource
-        What is said of the file.
+        Configuration of the file.
     names : collection of str
-        The columns that are there.
+        Column names of the file.
 
     Raises
     ------
     ConfigError
-        A named column is not there, or not all that is needed is named or recognised.
+        A configured column does not exist, or a required column is neither named nor recognised.
     """
     there = f"there are {', '.join(names)}"
     key = f"{source.table}s"
@@ -140,6 +140,6 @@ def layout_of(source: TableSource, names: Collection[str]) -> Layout:
 
 
 def _kept(layout: Layout, named: Mapping[str, str]) -> dict[str, str]:
-    """Give a layout's columns without a position of the other kind than the named one."""
+    """Return a layout's columns; if the position is `named`, without the other position kind."""
     other = _POINT if "position" in named else {"position"} if named.keys() & _POINT else set()
     return {role: name for role, name in layout.columns.items() if role not in other}

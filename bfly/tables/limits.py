@@ -1,11 +1,12 @@
-"""The numbers that tables are held to."""
+"""Limits of tables."""
 
 __all__ = ["HIGHEST_ID", "LARGEST", "ROWS"]
 
 ROWS = 1_000_000
-"""About how many rows a batch has."""
+"""Approximate rows per batch."""
 
 HIGHEST_ID = 2**64 - 1
+"""Highest id: ids are uint64."""
 
 LARGEST = 2**53
-"""The largest position, and the largest id among floats: up to here these are exact."""
+"""Largest position, and largest id in a float column: float64 integers are exact up to here."""

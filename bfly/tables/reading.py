@@ -1,4 +1,4 @@
-"""Opens the file of a table, sees what format it has, and gives its columns in batches."""
+"""Reader of a table file: detects the format and yields the columns in batches."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def batches(
     Parameters
     ----------
     source : TableSource
-        The file and what is said of it.
+        The file and its configuration.
     files : Files
-        Where files may be.
+        Access to the allowed folders.
     progress : callable, optional
-        Is told now and then which part of the work is done, from 0 to 1, from any thread.
+        Called now and then, from any thread, with the part that is done, from 0 to 1.
 
     Yields
     ------
@@ -45,16 +45,16 @@ def batches(
     Raises
     ------
     NotAllowed
-        The file lies outside the allowed folders.
+        The file is outside the allowed folders.
     SourceError
-        It cannot be read, or rows of it (the message names the first ten) are bad.
+        The file cannot be read or has bad rows; the message names the first ten.
     SourceChanged
-        It changed while it was read.
+        The file changed while it was read.
     ConfigError
-        Its columns are neither named nor recognised, or named though it is JSON; or a voxel
-        size is lacking.
+        The columns are neither named nor recognised, or named for a JSON file; or a voxel
+        size is missing.
     MissingLibrary
-        It is a table, and pyarrow is not installed.
+        The file is not JSON, and pyarrow is not installed.
     """
     with files.open(source.path) as (fd, stamp):
         try:
@@ -68,14 +68,14 @@ def batches(
 
 
 def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
-    """Tell by its first bytes what the file is, and read it."""
+    """Detect the format of a file from its first bytes, and read it."""
     head = opener.open().read(64)
     root = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1].decode("latin-1")
     if root in ("{", "["):
         if source.columns or source.units == "nm" or source.skip_bad_rows:
             raise ConfigError(
-                f"{source.path} is a JSON file, whose columns and units are fixed and of which no "
-                f"row is skipped; allowed in {source.table}s is only its path."
+                f"{source.path} is a JSON file, which has fixed columns and units and no "
+                f"skipped rows; allowed in {source.table}s is only its path."
             )
         yield from read_json(opener.open(), source.path, source.table, root)
         return
@@ -84,16 +84,16 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
         from bfly.tables.rows import rows_of
     except ImportError as error:
         raise MissingLibrary(
-            f"{source.path} needs a library that is not here ({error}): "
-            "pip install 'bfly[tables]' has it."
+            f"{source.path} needs a library that is not installed ({error}): "
+            "pip install 'bfly[tables]'."
         ) from error
     kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "csv")
-    opener.passes = 2 if kind == "csv" else 1  # one to see which types the values have
+    opener.passes = 2 if kind == "csv" else 1  # the first pass detects the types
     yield from rows_of(source, ArrowFile(opener.open, kind, source.path))
 
 
 class _Opener:
-    """Opens a lent file any number of times, unzipped, and tells how much of it was read."""
+    """Opener of a borrowed file, decompressed, any number of times; reports progress."""
 
     def __init__(self, fd: int, progress: Callable[[float], None] | None) -> None:
         self.fd, self.progress, self.passes = fd, progress, 1
@@ -103,12 +103,12 @@ class _Opener:
         self._told = 0.0
 
     def open(self) -> IO[bytes]:
-        """Open the file at its begin."""
+        """Open the file at its start."""
         file = io.BufferedReader(_File(self), 1 << 20)
         return igzip.IGzipFile(fileobj=file) if self.zipped else file
 
     def count(self, size: int) -> None:
-        """Take notice of bytes that were read."""
+        """Count bytes that were read, and report progress."""
         self._read += size
         part = min(self._read / max(self.passes * self.size, 1), 1.0)
         if self.progress is not None and part >= self._told + 0.001:
@@ -117,7 +117,7 @@ class _Opener:
 
 
 class _File(io.RawIOBase):
-    """A lent file with a place of its own to read at."""
+    """View of a borrowed file with its own read position."""
 
     def __init__(self, opener: _Opener) -> None:
         self._opener = opener
@@ -138,7 +138,7 @@ class _File(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill a buffer as far as the file goes."""
+        """Fill a buffer up to the end of the file."""
         size = os.preadv(self._opener.fd, [buffer], self._place)
         self._place += size
         self._opener.count(size)

@@ -1,4 +1,4 @@
-"""From the batches of a file to columns of synapses or neurons, row by row good or bad."""
+"""Conversion of file batches to columns of synapses or neurons, with a check of each row."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ _ROLES = {"__id": "id", "neuron": "id", "n1": "pre", "n2": "post"}
 _AN_ID = f"a whole number from 0 to {HIGHEST_ID}, as a float up to {LARGEST}"
 _A_PLACE = f"three numbers from -{LARGEST} to {LARGEST}"
 _NAMED = 10
+"""Bad rows that an error message names."""
 
 
 def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
@@ -44,16 +45,16 @@ def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
     Parameters
     ----------
     source : TableSource
-        What is said of the file.
+        Configuration of the file.
     file : ArrowFile
         The file.
 
     Raises
     ------
     ConfigError
-        The columns that are needed are not there, or nanometres cannot become voxels.
+        A required column or the voxel size for nanometres is missing.
     SourceError
-        At the end: there are bad rows, and `source` does not say to skip them.
+        At the end: the file has bad rows, and `source` does not skip them.
     """
     reader = _Reader(source, file)
     used = reader.used
@@ -62,7 +63,9 @@ def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
         taken.update(*ENDS)
     kinds = extras.types_of(file, [name for name in file.types if name not in taken])
     if hidden := [name for name in file.types if name in taken and name not in used]:
-        log.warning("%s: columns of these names are left out: %s", file.path, ", ".join(hidden))
+        log.warning(
+            "%s: columns with reserved names are left out: %s", file.path, ", ".join(hidden)
+        )
     for batch in file.batches([*used, *kinds]):
         columns, keep = reader.read(batch)
         if (reader.bad or file.malformed) and not source.skip_bad_rows:
@@ -74,7 +77,7 @@ def rows_of(source: TableSource, file: ArrowFile) -> Iterator[Columns]:
 
 
 class _Reader:
-    """Reads batch after batch, and counts the rows that are left out."""
+    """Reader of batches that counts the rows left out."""
 
     def __init__(self, source: TableSource, file: ArrowFile) -> None:
         self.source, self.file, self.table = source, file, source.table
@@ -94,7 +97,7 @@ class _Reader:
         self._above = {"n1": np.uint64(0), "n2": np.uint64(0)}
 
     def read(self, batch: Any) -> tuple[Columns, Mask]:
-        """Give the documented columns of a batch, and which of its rows are kept."""
+        """Return the documented columns of a batch, and a mask of the rows to keep."""
         faults: list[Fault] = []
         columns: Columns = {name: self._ids(name, batch, faults) for name in IDS[self.table]}
         place, nowhere, wrong = _voxels(batch, self.place, self.size)
@@ -116,7 +119,7 @@ class _Reader:
         return columns, ~(bad | without)
 
     def _ids(self, name: str, batch: Any, faults: list[Fault]) -> Ids:
-        """Read a column of ids; a synapse that has none gets its row."""
+        """Read a column of ids; the default id of a synapse is its row number."""
         column = self.layout.columns.get(_ROLES[name])
         if column is None:
             return np.arange(self.row, self.row + len(batch), dtype=np.uint64)
@@ -129,14 +132,14 @@ class _Reader:
         return self._filled(name, numbers, fit & ~empty) if self.layout.fill_down else numbers
 
     def _filled(self, name: str, numbers: Ids, there: Mask) -> Ids:
-        """Put the number above in the place of those that are not there."""
+        """Fill missing numbers with the number above."""
         rows = np.maximum.accumulate(np.where(there, np.arange(1, len(there) + 1), 0))
         filled: Ids = np.concatenate([[self._above[name]], numbers])[rows]
         self._above[name] = filled[-1]
         return filled
 
     def _bad(self, batch: Any, faults: list[Fault]) -> Mask:
-        """Tell which rows are bad, count them, and note the reasons of the first."""
+        """Return a mask of the bad rows; count them and record the first reasons."""
         bad: Mask = np.logical_or.reduce([wrong for wrong, _, _ in faults])
         counted = bad
         if self.file.kind == "csv" and bad.any():
@@ -146,13 +149,13 @@ class _Reader:
         self.bad += len(rows)
         for row in rows[: max(_NAMED - len(self.reasons), 0)]:
             _, names, allowed = next(fault for fault in faults if fault[0][row])
-            said = [f"{name} is {_shown(batch.column(name)[row].as_py())}" for name in names]
+            shown = [f"{name} is {_shown(batch.column(name)[row].as_py())}" for name in names]
             number = self.file.number(self.row + int(row))
-            self.reasons.append((number, f"{', '.join(said)}; allowed is {allowed}"))
+            self.reasons.append((number, f"{', '.join(shown)}; allowed is {allowed}"))
         return bad
 
     def report(self) -> None:
-        """Raise an error for bad rows, or warn of them; tell of neurons without a place."""
+        """Raise an error or log a warning for bad rows; log neurons without a position."""
         if self.unplaced:
             log.info(
                 "%s: %d rows are left out: they have no position, or belong to no neuron",
@@ -177,7 +180,7 @@ def _voxels(
 ) -> tuple[list[NDArray[np.float64]], Mask, Mask]:
     """Read z, y and x, from one column or three, and divide them by the voxel size.
 
-    Gives also which rows say nothing of them, and which something wrong or nothing.
+    Also return a mask of the rows with no position, and of those with a missing or bad value.
     """
     place: tuple[values.Values, ...]
     if len(names) == 1:
@@ -190,14 +193,14 @@ def _voxels(
     for axis, nanometres in zip(place, size, strict=True):
         voxels = axis.numbers / nanometres
         wrong |= np.abs(voxels) > LARGEST
-        # A voxel times its size, divided again, may come out a hair lower.
+        # Rounding may put (voxel * size) / size just below the voxel.
         voxels = np.clip(voxels, -LARGEST, LARGEST) + 1e-6 * (nanometres != 1)
         result.append(np.floor(voxels))
     return result, nowhere, wrong
 
 
 def _voxel_size(source: TableSource, units: str, name: str) -> tuple[float, float, float]:
-    """Give what positions are divided by."""
+    """Return the divisors of positions, (z, y, x)."""
     if units == "voxel":
         return 1, 1, 1
     if source.voxel_size is None:
@@ -209,11 +212,11 @@ def _voxel_size(source: TableSource, units: str, name: str) -> tuple[float, floa
 
 
 def _whole_root(numbers: Ids, column: str) -> Ids:
-    """Add what the name of a column says all its ids begin with, as Codex has it."""
-    found = re.search(r"_root_id_(\d{9})$", column)
-    if found is None:
+    """Add the leading digits of ids that Codex puts into the name of a column."""
+    match = re.search(r"_root_id_(\d{9})$", column)
+    if match is None:
         return numbers
-    start = np.uint64(int(found[1]) * 10**9)
+    start = np.uint64(int(match[1]) * 10**9)
     return np.where((numbers > 0) & (numbers < 10**9), numbers + start, numbers)
 
 

@@ -1,4 +1,4 @@
-"""Which file a dataset's synapses or neurons are read from, and how its columns are named."""
+"""Source file of a dataset's synapses or neurons, and the names of its columns."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _FILE = RUNTIME().DB.FILE
 
 @dataclass(frozen=True)
 class TableSource:
-    """A file of one table, and what the configuration says of it.
+    """File of one table, and its configuration.
 
     Attributes
     ----------
     table : {"synapse", "neuron"}
-        What its rows are, as in ``RUNTIME.DB.TABLE.LIST``.
+        Kind of its rows, as in ``RUNTIME.DB.TABLE.LIST``.
     path : str
-        The file: a documented JSON, CSV (also gzipped), Parquet, Feather or Arrow IPC.
+        The file: documented JSON, CSV (also gzipped), Parquet, Feather or Arrow IPC.
     columns : Mapping
-        From ``id``, ``pre``, ``post``, ``z``, ``y``, ``x`` and ``position`` (x, y, z in one
-        column) to the name of the file's column; those not named are recognised.
+        Maps ``id``, ``pre``, ``post``, ``z``, ``y``, ``x`` and ``position`` (x, y, z in one
+        column) to column names of the file. Columns not named are recognised.
     units : {"voxel", "nm"} or None
-        What positions count; None leaves it to the recognised export, voxels unless known.
+        Units of positions; None for those of the recognised export, by default voxels.
     voxel_size : tuple of float or None
         Nanometres z, y, x of a voxel of mip 0.
     skip_bad_rows : bool
-        Whether rows that cannot be understood are left out with a warning.
+        Whether bad rows are left out with a warning.
     """
 
     table: Literal["synapse", "neuron"]
@@ -62,23 +62,23 @@ def sources_of(
     Parameters
     ----------
     dataset : mapping
-        A dataset of a configuration, its paths absolute. ``synapses`` and ``neurons`` come
-        first, then ``synapse-connections`` and ``neuron-soma``, then the documented names in
-        the folder ``path``.
+        A dataset of a configuration, with absolute paths. In order of precedence:
+        ``synapses`` and ``neurons``, then ``synapse-connections`` and ``neuron-soma``, then
+        the documented names in the folder ``path``.
     files : Files
-        Where files may be.
+        Access to the allowed folders.
 
     Returns
     -------
     synapses, neurons : TableSource or None
-        None where nothing is said and no file of the documented name is there.
+        None if nothing is configured and no file of the documented name exists.
 
     Raises
     ------
     ConfigError
-        What the mapping says of its files has mistakes.
+        The configuration of the files is invalid.
     NotAllowed
-        A file lies outside the allowed folders.
+        A file is outside the allowed folders.
     """
     said = {key: dataset[key] for key in _KEYS if dataset.get(key) is not None}
     folder = dataset["path"]
@@ -103,7 +103,7 @@ def _source(
     default: str | None,
     size: tuple[float, float, float] | None,
 ) -> TableSource | None:
-    """Give the file of one table: the one that is said, named, or there by default."""
+    """Return the file of one table: `said`, else `named`, else `default`."""
     if said is None:
         path = named or default
         return TableSource(table, path) if path else None
@@ -113,12 +113,12 @@ def _source(
 
 
 def fingerprint(sources: Iterable[TableSource | None], files: Files) -> str:
-    """Give a text that differs once a file (path, size, time of change) or an option does.
+    """Return a text that differs if a file (path, size, time of change) or an option does.
 
     Raises
     ------
     NotAllowed
-        A file lies outside the allowed folders.
+        A file is outside the allowed folders.
     """
     state = [(asdict(s), stamp_of(files.resolve(s.path))) if s else None for s in sources]
     return xxhash.xxh128_hexdigest(repr(state).encode())

@@ -1,4 +1,4 @@
-"""Ids and positions from Arrow columns of any type, exact to the last digit or refused."""
+"""Ids and positions from Arrow columns of any type; inexact ids are rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TRIPLE = (
 
 
 class Values(NamedTuple):
-    """Numbers, and which of them are none: `empty` ones are 0, and so are those not `fit`."""
+    """Numbers with masks: `empty` values and values that do not `fit` are 0."""
 
     numbers: NDArray[Any]
     empty: Mask
@@ -42,8 +42,8 @@ def ids(column: Any) -> Values:
     Parameters
     ----------
     column : pyarrow.Array
-        Whole numbers from 0 to 2^64 - 1, as integers or as text; floats, also in text, only
-        as far as each has all its digits.
+        Whole numbers from 0 to 2^64 - 1, as integers or as text. Floats, also in text, only
+        up to 2^53, where they are exact.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def ids(column: Any) -> Values:
 
 
 def numbers(column: Any) -> Values:
-    """Read a column of numbers of any type, or of text, as float64; infinity is not fit."""
+    """Read a column of numbers or text as float64; infinity does not `fit`."""
     if _is_text(column):
         text = trimmed(column)
         fit, number = _parsed(text, np.float64, _float)
@@ -87,12 +87,12 @@ def triple(column: Any) -> tuple[Values, Values, Values]:
     Returns
     -------
     x, y, z : Values
-        As of `numbers`.
+        As from `numbers`.
     """
     if _is_text(column):
         text = trimmed(column)
-        found = pc.extract_regex(text, _TRIPLE)
-        parts = [pc.struct_field(found, axis) for axis in "xyz"]
+        fields = pc.extract_regex(text, _TRIPLE)
+        parts = [pc.struct_field(fields, axis) for axis in "xyz"]
         empty = _missing(text)
     elif _is_list(column):
         lengths = _numpy(pc.list_value_length(column), 0)
@@ -115,7 +115,7 @@ def triple(column: Any) -> tuple[Values, Values, Values]:
 
 
 def trimmed(column: Any) -> Any:
-    """Give text without blanks around it, null where nothing is left."""
+    """Return text without surrounding white space; null if nothing is left."""
     text = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
 
@@ -139,21 +139,21 @@ def _numpy(column: Any, null: Any) -> NDArray[Any]:
 
 
 def _nothing(column: Any, dtype: Any) -> Values:
-    """Give what a column of another type has: no number that fits, unless all are empty."""
+    """Return the values of a column of an unsupported type: none fits, unless empty."""
     empty = _missing(column)
     return Values(np.zeros(len(column), dtype), empty, empty)
 
 
 def _parsed(text: Any, dtype: Any, parse: Callable[[str], Any]) -> tuple[Mask, NDArray[Any]]:
-    """Turn text into numbers: all at once if all are right, else one by one, to the same end."""
+    """Parse text as numbers: all at once if all are valid, else one by one."""
     try:
         if pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py():
             raise pa.ArrowInvalid("Arrow reads hexadecimal numbers, which these never are")
         return np.ones(len(text), bool), _numpy(pc.cast(text, pa.from_numpy_dtype(dtype)), 0)
     except pa.ArrowInvalid:
-        found = [0 if value is None else parse(value) for value in text.to_pylist()]
-    fit = np.array([value is not None for value in found], bool)
-    return fit, np.array([value or 0 for value in found], dtype)
+        parsed = [0 if value is None else parse(value) for value in text.to_pylist()]
+    fit = np.array([value is not None for value in parsed], bool)
+    return fit, np.array([value or 0 for value in parsed], dtype)
 
 
 def _id(text: str) -> int | None:

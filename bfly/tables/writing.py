@@ -1,4 +1,4 @@
-"""Rows as bytes on their way out, a batch at a time: JSON lines, CSV, Arrow IPC."""
+"""Writers of rows, one batch at a time: JSON lines, CSV, Arrow IPC."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ __all__ = ["write_rows"]
 
 
 def write_rows(format: str, batches: Iterable[Columns], ids: str) -> Iterator[bytes]:  # noqa: A002
-    """Write batches of rows, each as it comes.
+    """Write batches of rows as they arrive.
 
     Parameters
     ----------
     format : {"arrow", "csv", "jsonl"}
-        How; Arrow needs pyarrow.
+        Output format; Arrow needs pyarrow.
     batches : iterable of Columns
-        All with the same columns; at least one, which may be empty.
+        At least one batch, which may be empty; all with the same columns.
     ids : {"number", "string"}
-        Whether JSON has unsigned columns of 64 bits as numbers or, for programs whose numbers
-        are floats, as text.
+        JSON type of uint64 columns. Strings suit clients that parse all numbers as floats.
     """
     return {"arrow": _arrow, "csv": _csv, "jsonl": _jsonl}[format](batches, ids)
 
@@ -64,7 +63,7 @@ def _arrow(batches: Iterable[Columns], ids: str) -> Iterator[bytes]:
     sink, writer = io.BytesIO(), None
     for batch in batches:
         rows = pa.RecordBatch.from_pydict(
-            # Of no texts pyarrow would not know that they are texts.
+            # pyarrow cannot infer the type of an empty text column.
             {
                 name: pa.array(column, pa.string() if column.dtype.kind == "O" else None)
                 for name, column in batch.items()

@@ -1,1 +1,1 @@
-"""Tables in memory, sorted."""
+"""Sorted tables in memory."""

@@ -1,4 +1,4 @@
-"""A grid of cells over places in memory: a box looks only at the cells that it touches."""
+"""Grid of cells over points in memory: a box query visits only the cells it touches."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 __all__ = ["Grid", "joined"]
 
 PER_CELL = 64
-"""How many places a cell holds on average: few to filter, few cells to visit."""
+"""Mean points per cell: a balance of points to filter against cells to visit."""
 
 BITS = 20
 FIELD = BITS + 1
 FREE = 1 << BITS | 1 << BITS + FIELD | 1 << BITS + 2 * FIELD
-"""A place is a word of 64 bits: for each axis `BITS` bits, and above them one that is free, so
-that one subtraction compares all three (L. Lamport, "Multiple byte processing with full-word
-instructions", CACM 1975). Of an axis that reaches further the word has the upper bits."""
+"""Free bits of a word. A point is a 64-bit word with `BITS` bits and one free bit per axis, so that
+one subtraction compares all three axes (L. Lamport, "Multiple byte processing with full-word
+instructions", CACM 1975). The word holds only the upper bits of a longer axis."""
 
 MORE = 1 / 2, 1 / 2, 4
-"""By how many times an axis is divided more often than if all were alike: cells with the same
-z and y lie in one run, so that there are few runs where x is divided most."""
+"""Factor of the number of cells along z, y and x. Cells with the same z and y form one run, so more
+cells along x mean fewer runs."""
 
 
 class Grid:
-    """Places sorted by the cell that they lie in.
+    """Points sorted by grid cell.
 
-    Cells have the proportions of the whole, whatever the shape of a voxel, but for `MORE`.
+    Cells have the proportions of the bounding box of all points, changed by `MORE`.
 
     Parameters
     ----------
     points : sequence of numpy.ndarray
-        z, y and x of N places, int64, voxels.
+        z, y and x of N points, int64, voxels.
 
     Attributes
     ----------
     order : numpy.ndarray
-        (N,), intp: the places in the order of their cells.
+        (N,), intp: indices of the points in the order of their cells.
     """
 
     def __init__(self, points: Sequence[NDArray[np.int64]]) -> None:
@@ -56,14 +56,14 @@ class Grid:
         self._low = [low for low, _ in ends]
         self._reach = [high - low for low, high in ends]
         wanted = (len(points[0]) / PER_CELL) ** (1 / 3)
-        # Divided by two at least: the whole may be 2^64 voxels wide, one more than fits.
+        # At least two cells per axis: 2^64 voxels, the widest reach, do not fit 64 bits.
         self._side = [
             reach // max(2, round(wanted * more)) + 1
             for reach, more in zip(self._reach, MORE, strict=True)
         ]
         self._shape = zyx(r // side + 1 for r, side in zip(self._reach, self._side, strict=True))
         self._shift = zyx(max(0, reach.bit_length() - BITS) for reach in self._reach)
-        # Unsigned, since two coordinates may be further apart than any signed number is from 0.
+        # Unsigned, since the difference of two coordinates may exceed int64.
         offsets = [(p - low).view(np.uint64) for p, low in zip(points, self._low, strict=True)]
         z, y, x = (offset // side for offset, side in zip(offsets, self._side, strict=True))
         cells = (z * self._shape[1] + y) * self._shape[2] + x
@@ -78,31 +78,31 @@ class Grid:
         return z >> k << 2 * FIELD | y >> j << FIELD | x >> i
 
     def _corners(self, box: BoundingBox) -> list[tuple[int, int]]:
-        """Give the offsets of the first and the last voxel of a box, where there are places."""
+        """Return the offsets of the first and last voxel of a box, cut to the points."""
         axes = zip(box.start, box.stop, self._low, self._reach, strict=True)
         return [(max(a - low, 0), min(b - 1 - low, reach)) for a, b, low, reach in axes]
 
     def about(self, box: BoundingBox) -> int:
-        """Give about how many places `inside` looks at."""
+        """Estimate the number of points that `inside` visits."""
         corners = zip(self._corners(box), self._side, strict=True)
         cells: int = prod(max(0, b // side - a // side + 1) for (a, b), side in corners)
         return PER_CELL * cells
 
     def inside(self, box: BoundingBox) -> tuple[list[slice], NDArray[np.bool_]]:
-        """Give runs of `order` that cover a box, and which of their places lie in it."""
+        """Return runs of `order` that cover a box, and the mask of their points in it."""
         corners = self._corners(box)
         if any(first > last for first, last in corners):
             return [slice(0)], np.empty(0, bool)
         runs = self._runs(corners)
         low, high = map(self._word, zip(*corners, strict=True))
         words = joined(self._words, runs)
-        # The free bit of an axis stays, and spares the next one, where nothing negative is left.
+        # An axis keeps its free bit unless its difference is negative; the bit absorbs the borrow.
         behind = words - low
         np.subtract(high + 2 * FREE, words, out=words)
         words &= behind
         words &= FREE
         hit: NDArray[np.bool_] = words == FREE
-        if any(self._shift):  # There are hits that are only near.
+        if any(self._shift):  # Shifted words may also hit points just outside.
             rows = joined(self.order, runs)[hit]
             points = zip(POINT, self._points, strict=True)
             hit[hit] = inside({name: column[rows] for name, column in points}, box)
@@ -123,5 +123,5 @@ class Grid:
 
 
 def joined(column: NDArray[Any], runs: list[slice]) -> NDArray[Any]:
-    """Give some runs of a column, one after the other."""
+    """Return some runs of a column, concatenated."""
     return np.concatenate([column[run] for run in runs])

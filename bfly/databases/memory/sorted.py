@@ -1,4 +1,4 @@
-"""Tables in memory, sorted so that no question looks at all rows."""
+"""Sorted tables in memory, so that no query scans all rows."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SortedTable:
     Parameters
     ----------
     table : {"neuron", "synapse"}
-        What the rows are.
+        Kind of the rows.
     columns : Columns
-        The rows, which are not copied.
+        The rows; not copied.
     """
 
     def __init__(self, table: str, columns: Columns) -> None:
@@ -42,7 +42,7 @@ class SortedTable:
         return len(self._ids)
 
     def rows(self, ids: Ids) -> Columns:
-        """Give the rows with some ids, in that order; ids that are not there are left out."""
+        """Return the rows with the given ids, in that order, without missing ids."""
         if not len(self):
             return self._taken(np.empty(0, np.intp))
         places = np.searchsorted(self._ids, ids)
@@ -54,7 +54,7 @@ class SortedTable:
 
 
 class SortedSynapses(SortedTable):
-    """Synapses sorted by id, by the cell of a grid that they lie in, and by their neurons."""
+    """Synapses sorted by id, by grid cell, and by their neurons."""
 
     def __init__(self, table: str, columns: Columns) -> None:
         super().__init__(table, columns)
@@ -67,18 +67,18 @@ class SortedSynapses(SortedTable):
         ]
 
     def ids_in(self, box: BoundingBox) -> Ids:
-        """Give the ids of the synapses in a box, sorted."""
+        """Return the ids of the synapses in a box, sorted."""
         runs, hit = self._grid.inside(box)
         ids: Ids = joined(self._by_cell[0], runs).compress(hit)
         ids.sort()
         return ids
 
     def inside(self, box: BoundingBox) -> Columns:
-        """Give the synapses in a box."""
+        """Return the synapses in a box."""
         return self.rows(self.ids_in(box))
 
     def thinned(self, first: int, last: int, box: BoundingBox) -> Columns:
-        """Give the synapses of some tiers in a box."""
+        """Return the synapses of some tiers in a box."""
         if not first:
             ids = self.ids_in(box)
             return self.rows(ids[tiers_of(ids) <= last])
@@ -89,17 +89,17 @@ class SortedSynapses(SortedTable):
 
     @cached_property
     def ranges(self) -> Ranges:
-        """The ranges of the columns."""
+        """Ranges of the columns."""
         return ranges_of(self.columns)
 
     def of(self, neuron: int, box: BoundingBox | None) -> Columns:
-        """Give the synapses before and after a neuron, those in a box if given."""
+        """Return the synapses of a neuron on either side, in a box if given."""
         pre, post = (self._side_rows(side, neuron) for side in (0, 1))
         if box is not None and self._grid.about(box) < len(pre) + len(post):
             return self.rows(self._ids_of_in(neuron, box))
         rows = np.concatenate([pre, post])
         rows.sort()
-        # A synapse of a neuron with itself is there twice.
+        # A synapse of a neuron with itself occurs twice.
         rows = rows[np.diff(rows, prepend=-1) > 0]
         if box is not None:
             rows = rows[inside({name: self.columns[name][rows] for name in POINT}, box)]
@@ -112,7 +112,7 @@ class SortedSynapses(SortedTable):
         return np.sort(ids[hit])
 
     def partners(self, neuron: int) -> tuple[Ids, Ids]:
-        """Give, for each synapse, the neuron after `neuron`; then likewise those before it."""
+        """Return the postsynaptic, then the presynaptic partners of a neuron, one per synapse."""
         after = self.columns["n2"][self._side_rows(0, neuron)]
         return after, self.columns["n1"][self._side_rows(1, neuron)]
 
@@ -123,7 +123,7 @@ class SortedSynapses(SortedTable):
 
 
 class _Above:
-    """The synapses of a tier and those above it, by place."""
+    """Synapses of a tier and above, sorted by grid cell."""
 
     def __init__(self, table: SortedTable, tier: int) -> None:
         tiers = tiers_of(table.columns[KEYS["synapse"]])
@@ -133,7 +133,7 @@ class _Above:
         self._tiers = tiers[self._rows]
 
     def inside(self, last: int, box: BoundingBox) -> Rows:
-        """Give the rows up to a tier in a box."""
+        """Return the rows up to a tier in a box."""
         runs, hit = self._grid.inside(box)
         hit &= joined(self._tiers, runs) <= last
         rows: Rows = joined(self._rows, runs)[hit]

@@ -1,1 +1,1 @@
-"""Tables in packs: rows along a space-filling curve, compressed."""
+"""Tables in packs: blobs of rows, sorted along a space-filling curve."""

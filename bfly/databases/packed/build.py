@@ -1,4 +1,4 @@
-"""Packing a whole dataset in bounded memory."""
+"""Packing of a whole dataset in bounded memory."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ __all__ = ["Build"]
 
 
 class Build:
-    """Sorts rows into one order after the other, and packs them on the way.
+    """Chain of external sorts, one per order, that packs the rows of each order.
 
-    Sorting is stable: what is sorted by id and then by place is sorted by id within a place,
-    and when it is then sorted by neuron, by place within a neuron.
+    Sorting is stable. Rows sorted by id and then by position are sorted by id within a position.
+    Sorted by neuron after that, they are sorted by position within a neuron.
 
     Parameters
     ----------
     synapses, neurons : Spool
-        The rows; of those with the same id the last counts.
+        The rows; the last row with an id replaces earlier ones.
     fill : callable
-        Takes an order and packs of it, with ascending keys.
+        Takes an order and its packs, with ascending keys.
     new_file : callable
-        As for `spool.RowFile`.
+        As for `external_sort.RowFile`.
 
     Attributes
     ----------
     curve : Curve
-        Fits the synapses.
+        Curve that fits the synapses.
     counts : dict
-        How many rows are packed by id of each table.
+        Number of rows packed by id, per table.
     """
 
     def __init__(self, synapses: Spool, neurons: Spool, fill: Fill, new_file: NewFile) -> None:
@@ -67,26 +67,26 @@ class Build:
         Parameters
         ----------
         complete : bool
-            Add the neurons that only synapses name, at the place of the first of them.
+            Add neurons named only by synapses, at the position of the first synapse.
         progress : callable, optional
             As for `PackStore.replace`.
         """
         self._progress = progress
         if complete and self._synapses.layout.wide:
             self._neurons.layout = replace(self._neurons.layout, wide=True)
-        found = RowFile(self._new_file, self._neurons.layout.dtype)
+        from_synapses = RowFile(self._new_file, self._neurons.layout.dtype)
         self._tiers = RowFile(self._new_file, self._headed)
         last = None
         for links in self._by_neuron(self._by_place(self._by_id())):
             first = _first(links)
-            # What is written last counts, and a neuron with very many links comes in parts.
+            # The row written last wins, and a neuron with very many links comes in parts.
             if last is not None and first["head"][0] == last["head"]:
                 first = first[int(first["row"]["__id"][0] > last["row"]["__id"]) :]
             if complete and len(first):
-                found.append(self._as_neurons(first))
+                from_synapses.append(self._as_neurons(first))
                 last = first[-1]
-        for kept in (self._neurons_by_id(found), self._by_tier()):
-            for _ in kept:
+        for chunks in (self._neurons_by_id(from_synapses), self._by_tier()):
+            for _ in chunks:
                 pass
 
     @property
@@ -131,16 +131,16 @@ class Build:
         result["row"], result["head"] = rows, heads
         return result
 
-    def _neurons_by_id(self, found: RowFile) -> Iterator[Rows]:
+    def _neurons_by_id(self, from_synapses: RowFile) -> Iterator[Rows]:
         spool = self._neurons
         sample = np.concatenate([self._sample["n1"], self._sample["n2"], spool.sampled()["neuron"]])
-        bounds = bounds_of(sample, len(found) + len(spool))
-        chunks = chain(found.chunks(), spool.chunks())
+        bounds = bounds_of(sample, len(from_synapses) + len(spool))
+        chunks = chain(from_synapses.chunks(), spool.chunks())
         rows = sort(chunks, _field("neuron"), bounds, spool.layout.dtype, self._new_file, True)
         return self._packed("neuron", spool, rows)
 
     def _packed(self, kind: str, spool: Spool, chunks: Iterable[Rows]) -> Iterator[Rows]:
-        """Pack sorted rows and give them on."""
+        """Pack sorted rows and yield them unchanged."""
         last = None
         for rows in chunks:
             plain, heads = (rows["row"], rows["head"]) if HEADS[kind] else (rows, None)
@@ -156,7 +156,7 @@ class Build:
             yield rows
 
     def _tell(self, packed: int) -> None:
-        """Tell how far it is: most are packed by id, by place, for two neurons, some by tier."""
+        """Report progress. Rows are packed by id, by position, by two neurons, and some by tier."""
         self._rows_packed += packed
         total = (4 + 1 / TIER) * len(self._synapses) + len(self._neurons)
         if self._progress:
@@ -172,7 +172,7 @@ def _field(name: str) -> Key:
 
 
 def _first(links: Rows) -> Rows:
-    """Give, of the sorted links of each neuron, the one whose synapse has the lowest id."""
+    """Return, from the sorted links of each neuron, the one with the lowest synapse id."""
     owners = np.ascontiguousarray(links["head"])
     ids = np.ascontiguousarray(links["row"]["__id"])
     starts = np.append(0, np.flatnonzero(owners[1:] != owners[:-1]) + 1)

@@ -1,6 +1,6 @@
-"""Places along a curve: Morton numbers, and the ranges of them that cover a box.
+"""Positions along a Morton curve: Morton numbers, and their ranges that cover a box.
 
-A Morton number interleaves the bits of z, y and x, so that what is near along the curve is
+A Morton number interleaves the bits of z, y and x, so that cells near along the curve are
 near in the volume (G. M. Morton, "A computer oriented geodetic data base", IBM 1966).
 """
 
@@ -25,21 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["Curve"]
 
 BITS = 21
-"""Bits of an axis: three make a number of 63 bits."""
+"""Bits per axis; three axes make a number of 63 bits."""
 
 HALFWAY, TOP = 1 << BITS - 1, (1 << BITS) - 1
-"""The cell of voxel 0, and the last one."""
+"""Coordinate of the cell of voxel 0, and of the last cell, on each axis."""
 
 HALF = 11
+"""Bits of a coordinate that `SPREAD` maps at once; two lookups cover `BITS`."""
+
 MARGIN = 2
-"""Bits by which a dataset may grow and keep a cell of the curve for each of its places."""
+"""Bits by which a dataset may grow before its positions leave the cells of the curve."""
 
 FLATTEST = 4
-"""The most bits by which the cells of two axes differ: sections are up to ten times thicker
-than a pixel is wide, a volume may be flatter still."""
+"""Maximum difference in bits between the cell sizes of two axes. Sections are up to ten times
+thicker than a pixel is wide, and a volume may be flatter still."""
 
 SECTIONS = 0, 3, 3
-"""The cells where nothing is known: eight pixels wide, as much as a section is thick."""
+"""Default cell shift without synapses: one section thick and eight pixels wide."""
 
 
 def _spread() -> NDArray[np.uint64]:
@@ -51,35 +53,35 @@ def _spread() -> NDArray[np.uint64]:
 
 
 SPREAD = _spread()
-"""From a number of `HALF` bits to the same with two zeros before each bit."""
+"""Table from a number of `HALF` bits to the same bits with two zeros before each."""
 
 LISTED: list[int] = SPREAD.tolist()
-"""The same in plain Python, which is faster for less than a hundred numbers."""
+"""`SPREAD` as a Python list, which is faster for fewer than a hundred numbers."""
 
 
 def spread(values: Any, table: Any) -> Any:
-    """Put two zeros before each bit of coordinates from 0 to 2^21 - 1, by a table like `SPREAD`."""
+    """Put two zeros before each bit of coordinates from 0 to 2^21 - 1; `table` is like `SPREAD`."""
     return table[values & (1 << HALF) - 1] | table[values >> HALF] << 3 * HALF
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A Morton curve through a volume.
+    """Morton curve through a volume.
 
     Parameters
     ----------
     shift : tuple of int
-        The cells of the curve have 2^shift voxels (z, y, x). Those at the rim of its
-        2^21 cells an axis, around voxel 0, hold all that lies beyond as well.
+        The cells have 2^shift voxels (z, y, x). There are 2^21 cells per axis, centred on
+        voxel 0. Cells at the rim also hold all positions beyond it.
     """
 
     shift: Zyx
 
     @classmethod
     def fit(cls, points: Sequence[NDArray[np.int64]]) -> Curve:
-        """Choose the cells for a volume from a sample of its places, z, y and x.
+        """Choose the cells for a volume from a sample of its positions, z, y and x.
 
-        Cells are flat where the volume is, so that they divide all of its axes.
+        Cells are as flat as the volume, so that they divide all axes.
         """
         if not len(points[0]):
             return cls(SECTIONS)
@@ -91,8 +93,8 @@ class Curve:
         return cls(zyx(f + max(0, more) for f in flat))
 
     def numbers(self, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.uint64]:
-        """Give the Morton numbers of the cells of voxels."""
-        # `numpy.clip` takes thrice as long for the few rows of a pack.
+        """Return the Morton numbers of the cells of voxels."""
+        # `numpy.clip` takes three times as long for the few rows of a pack.
         z, y, x = (
             spread(np.minimum(np.maximum((axis >> s) + HALFWAY, 0), TOP), SPREAD)
             for axis, s in zip((z, y, x), self.shift, strict=True)
@@ -101,19 +103,20 @@ class Curve:
         return result
 
     def ranges(self, box: BoundingBox, most: int) -> list[tuple[int, int]]:
-        """Give ranges of Morton numbers with all cells of a box, and some around it.
+        """Return ranges of Morton numbers that cover all cells of a box, and some around it.
 
         Parameters
         ----------
         box : BoundingBox
             In voxels.
         most : int
-            The most cubes to cover it with, a few dozen; those in a row are one range.
+            Maximum number of cubes that cover the box, a few dozen. Adjacent cubes are
+            merged into one range.
 
         Returns
         -------
         list of (int, int)
-            The first and the last number of each, ascending.
+            The first and the last number of each range, ascending.
         """
         if not box.size:
             return []
@@ -121,7 +124,7 @@ class Curve:
             (min(max((a >> s) + HALFWAY, 0), TOP), min(max((b - 1 >> s) + HALFWAY, 0), TOP))
             for a, b, s in zip(box.start, box.stop, self.shift, strict=True)
         ]
-        # Below this level the longest axis alone has more cubes.
+        # Below this level the longest axis alone exceeds `most` cubes.
         level = max(0, max(b - a for a, b in corners).bit_length() - most.bit_length())
         while prod((b >> level) - (a >> level) + 1 for a, b in corners) > most:
             level += 1
@@ -136,5 +139,5 @@ class Curve:
         return [(a << bits, (b + 1 << bits) - 1) for a, b in zip(begins, ends, strict=True)]
 
     def keys(self, box: BoundingBox, most: int) -> list[tuple[bytes, bytes]]:
-        """Give `ranges` as big-endian bytes."""
+        """Return `ranges` as big-endian bytes."""
         return [(a.to_bytes(8, "big"), b.to_bytes(8, "big")) for a, b in self.ranges(box, most)]

@@ -1,7 +1,7 @@
-"""Neurons and synapses packed into blobs: all that the engines of packs share.
+"""Neurons and synapses packed into blobs: the shared code of the engines of packs.
 
-`bfly.databases.packed.keys` says which packs there are and what their keys are;
-`bfly.databases.packed.blobs` what an engine has to provide.
+`bfly.databases.packed.keys` defines the packs and their keys.
+`bfly.databases.packed.blobs` is the interface that an engine implements.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["EVERYTHING", "KINDS", "Gone", "Pack", "PackedDatabase", "pages", "table_name"]
 
 MANY = 20_000
-"""From how many rows on a dataset may be packed anew rather than edited."""
+"""Minimum number of written rows to repack a dataset instead of editing its packs."""
 
 
 class PackedDatabase(PackedReads):
-    """A database on any store of blobs; the arguments are those of `Database`."""
+    """Database on any store of blobs; same parameters as `Database`."""
 
     @override
     def replace(
@@ -70,9 +70,10 @@ class PackedDatabase(PackedReads):
         fingerprint: str | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Pack a dataset and put it in the place of the old one.
+        """Pack a dataset and replace the old one.
 
-        With a fingerprint it is what files hold: neurons that only synapses name are added.
+        A fingerprint means that the rows come from files. Then neurons named only by synapses
+        are added.
         """
         new = self._new()
 
@@ -120,7 +121,7 @@ class PackedDatabase(PackedReads):
         return columns
 
     def _put(self, dataset: PackedDataset, table: str, path: str, columns: Columns) -> None:
-        """Write rows into the packs that they belong to; many rows: pack all anew."""
+        """Write rows into their packs; repack the dataset if there are many rows."""
         layout, count = dataset.layouts[table].including(columns), dataset.counts[table]
         many = len(columns[KEYS[table]]) >= max(MANY, count // 4)
         if not many and layout == dataset.layouts[table]:
@@ -132,22 +133,22 @@ class PackedDatabase(PackedReads):
             self._keep(path, replace(dataset, counts=counts, tables=tables, ranges=ranges))
             return
         with self._new_files() as new_file:
-            spools = {each: Spool(kept, new_file) for each, kept in dataset.layouts.items()}
-            for each, spool in spools.items():
-                for rows, words in self._all(dataset, each):
-                    spool.append(dataset.layouts[each].columns(rows, words))
+            spools = {name: Spool(layout, new_file) for name, layout in dataset.layouts.items()}
+            for name, spool in spools.items():
+                for rows, words in self._all(dataset, name):
+                    spool.append(dataset.layouts[name].columns(rows, words))
             spools[table].append(columns)
             self._build(path, dataset, spools, new_file)
 
     def _edit(self, dataset: PackedDataset, table: str, columns: Columns) -> int:
-        """Write rows, sorted by id, into the packs of a dataset; gives how many are new."""
+        """Write rows, sorted by id, into the packs of a dataset; return how many are new."""
         layout, texts = dataset.layouts[table], WordList()
         new = layout.rows(columns, texts)
         old, _ = self._rows(dataset, table, columns[KEYS[table]])
         for kind in ORDERS[table]:
             edit = Edit(kind, dataset.curve, layout, old, new, texts.words)
-            found = dict(self._read(dataset.number, kind, [(key, key) for key in edit.keys]))
-            written, removed = edit.result(found)
+            packs = dict(self._read(dataset.number, kind, [(key, key) for key in edit.keys]))
+            written, removed = edit.result(packs)
             self._remove(dataset.number, kind, removed)
             self._write(dataset.number, kind, written)
         return len(new) - len(old)

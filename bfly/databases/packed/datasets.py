@@ -1,4 +1,4 @@
-"""What is known of packed datasets, and of the channels that belong to them."""
+"""Metadata of packed datasets and of their channels."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 __all__ = ["PackedDataset", "Datasets", "table_name"]
 
 VERSION = "2"
-"""Of the packed layout: of its keys, packs and metadata."""
+"""Version of the packed layout: its keys, packs and metadata."""
 
 
 def table_name(number: int, kind: str) -> str:
-    """Give the name of the table of one kind of packs in a set."""
+    """Return the table name of one kind of packs in a set."""
     return f"{kind}_{number}"
 
 
 @dataclass(frozen=True)
 class PackedDataset:
-    """A set of packs and what it takes to read them.
+    """Set of packs, and the metadata needed to read it.
 
     Parameters
     ----------
     number : int
-        Of the set.
+        Number of the set.
     fingerprint : str
-        The state of the files last loaded.
+        State of the files last loaded.
     shift : tuple of int
-        Of the `Curve` that synapses are sorted by.
+        Shift of the `Curve` that sorts the synapses.
     tables : tuple of str
-        Which tables somebody added.
+        Names of the tables added so far.
     layouts : dict
-        How the rows of each table are laid out.
+        Row layout of each table.
     counts : dict
-        How many rows each table has.
+        Number of rows of each table.
     ranges : Ranges
-        Of the synapses; of rows that were replaced as well.
+        Ranges of the synapse columns; may still cover replaced rows.
     revision : int
-        Another after every change.
+        Counter of changes.
     """
 
     number: int
@@ -67,12 +67,12 @@ class PackedDataset:
 
     @property
     def curve(self) -> Curve:
-        """What synapses are sorted by."""
+        """Curve that sorts the synapses."""
         return Curve(self.shift)
 
     @classmethod
     def parse(cls, text: str) -> PackedDataset:
-        """Read what `dump` wrote."""
+        """Parse the output of `dump`."""
         values = json.loads(text)
         values["shift"], values["tables"] = zyx(values["shift"]), tuple(values["tables"])
         values["ranges"] = {name: (low, high) for name, (low, high) in values["ranges"].items()}
@@ -82,12 +82,12 @@ class PackedDataset:
         return cls(**values)
 
     def dump(self) -> str:
-        """Write everything as JSON."""
+        """Return the metadata as JSON."""
         return json.dumps(asdict(self))
 
 
 class Datasets(Blobs):
-    """Keeps what is known of datasets; the arguments are those of `Database`."""
+    """Store of the metadata of datasets; same parameters as `Database`."""
 
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         super().__init__(path, _runtime)
@@ -95,12 +95,12 @@ class Datasets(Blobs):
         self._known: dict[str, PackedDataset] = {}
 
     def _check_version(self) -> None:
-        """Mark a new store as ours.
+        """Write the version to a new store, or check that of an old one.
 
         Raises
         ------
         DatabaseError
-            It is of another version.
+            The store has another version.
         """
         if self._get("version") is None:
             with self._transaction():
@@ -117,19 +117,19 @@ class Datasets(Blobs):
 
     @override
     def add_paths(self, paths: Mapping[str, str]) -> None:
-        changed = {each: path for each, path in paths.items() if self._get(f"path:{each}") != path}
+        changed = {c: path for c, path in paths.items() if self._get(f"path:{c}") != path}
         if changed:
             with self._transaction():
-                for each, path in changed.items():
-                    self._set(f"path:{each}", path)
+                for channel, path in changed.items():
+                    self._set(f"path:{channel}", path)
         self._paths.update(paths)
 
     @override
     def get_path(self, path: str) -> str:
         if path not in self._paths and path not in self._known:
-            if (found := self._get(f"path:{path}")) is None:
+            if (d_path := self._get(f"path:{path}")) is None:
                 return ""
-            self._paths[path] = found
+            self._paths[path] = d_path
         return self._paths.get(path, "")
 
     @override
@@ -148,7 +148,7 @@ class Datasets(Blobs):
 
     @override
     def commit(self) -> None:
-        """Do nothing: what was written is saved."""
+        """Do nothing: every write is already committed."""
 
     @override
     def fingerprint(self, path: str) -> str:
@@ -178,7 +178,7 @@ class Datasets(Blobs):
         self._set(f"dataset:{path}", replace(dataset, revision=dataset.revision + 1).dump())
 
     def _new(self) -> PackedDataset:
-        """Make an empty set of packs."""
+        """Create an empty set of packs."""
         number = int(self._get("number") or 0) + 1
         self._set("number", str(number))
         self._create(number)

@@ -1,4 +1,4 @@
-"""Sorting more rows than memory holds, by way of temporary files."""
+"""External sort: sorts more rows than memory holds, in temporary files."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 __all__ = ["TextStore", "RowFile", "Spool", "bounds_of", "sort", "temporary_file"]
 
 BUCKET = 1 << 22
-"""How many rows are sorted at once; some 200 MB."""
+"""Rows sorted at once in memory; about 200 MB."""
 
 CHUNK = 1 << 19
-"""How many rows are read at once otherwise."""
+"""Rows read at once outside of sorting."""
 
 RECENT = 1 << 20
-"""How many texts are remembered, so that those that come again are kept once."""
+"""Texts cached in memory, so that a repeated text is stored once."""
 
 
 class RowFile:
-    """Rows in a temporary file.
+    """Rows in a temporary file, read once.
 
     Parameters
     ----------
     new_file : callable
-        Makes a temporary file, unbuffered, which is gone with the program however that ends.
+        Creates an unbuffered temporary file that is deleted when the process ends in any way.
     dtype : numpy.dtype
-        Of the rows.
+        Dtype of the rows.
     """
 
     def __init__(self, new_file: NewFile, dtype: np.dtype[np.void]) -> None:
@@ -65,7 +65,7 @@ class RowFile:
             self._count += len(rows)
 
     def chunks(self, size: int = CHUNK) -> Iterator[Rows]:
-        """Give all rows in turn, at most `size` at once; then the file is gone."""
+        """Yield all rows in order, at most `size` at once, then delete the file."""
         self._file.seek(0)
         for start in range(0, self._count, size):
             rows = np.empty(min(size, self._count - start), self._dtype)
@@ -77,12 +77,12 @@ class RowFile:
 
 
 def temporary_file(folder: str | None) -> RawIOBase:
-    """Make a file that is gone when it is closed, or with the program however that ends.
+    """Create a file that is deleted on close, or when the process ends in any way.
 
     Raises
     ------
     DatabaseError
-        It cannot be made in that folder.
+        The file cannot be created in that folder.
     """
     try:
         return tempfile.TemporaryFile(dir=folder, buffering=0)
@@ -100,7 +100,7 @@ def _write(file: RawIOBase, data: memoryview | bytes) -> None:
 
 
 class TextStore:
-    """Texts in a temporary file, as `packs.Texts`; `new_file` is as for `RowFile`."""
+    """Texts in a temporary file, as `rows.Texts`; `new_file` is as for `RowFile`."""
 
     def __init__(self, new_file: NewFile) -> None:
         self._new_file = new_file
@@ -110,7 +110,7 @@ class TextStore:
         self._map: mmap.mmap | None = None
 
     def add(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Take texts in; gives their numbers."""
+        """Add texts and return their numbers."""
         numbers, new = np.empty(len(values), np.uint32), []
         for place, value in enumerate(values.tolist()):
             number = self._recent.get(value)
@@ -129,7 +129,7 @@ class TextStore:
         return numbers
 
     def json(self, numbers: NDArray[Any]) -> bytes:
-        """Give the texts of some numbers as a list in JSON."""
+        """Return the texts with the given numbers as a JSON list."""
         if self._map is None and self._file is not None:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         data, ends = self._map or b"", self._ends
@@ -137,21 +137,21 @@ class TextStore:
 
 
 class Spool:
-    """All rows of a table before they are sorted, whatever dtypes its batches have.
+    """All rows of a table before sorting; its batches may have different dtypes.
 
     Parameters
     ----------
     layout : RowLayout
-        The least that the rows have.
+        Layout to start with; `append` extends it.
     new_file : callable
         As for `RowFile`.
 
     Attributes
     ----------
     layout : RowLayout
-        Holds all rows so far.
+        Layout that holds all rows so far.
     ranges : Ranges
-        Of all rows so far.
+        Ranges of all rows so far.
     """
 
     def __init__(self, layout: RowLayout, new_file: NewFile) -> None:
@@ -176,24 +176,24 @@ class Spool:
         self._sample.append(sampled)
 
     def sampled(self) -> Columns:
-        """Give every 64th row, and the first, of each batch, without its further columns."""
+        """Return the first and every 64th row of each batch, without extra columns."""
         return concatenated(self.layout.table, self._sample)
 
     def chunks(self) -> Iterator[Rows]:
-        """Give all rows in turn, in the layout; then the files are gone."""
+        """Yield all rows in order, in `layout`, then delete the files."""
         for layout, pile in self._piles:
             for rows in pile.chunks():
                 yield rows if layout == self.layout else self.layout.converted(rows, self.texts)
 
 
 def bounds_of(sample: NDArray[np.uint64], total: int) -> NDArray[np.uint64]:
-    """Choose where to divide `total` rows by a key, from a sample of the keys."""
+    """Return the keys that split `total` rows into buckets, from a sample of the keys."""
     buckets = -(-total // BUCKET)
     if buckets < 2:
         return np.empty(0, np.uint64)
     places = np.linspace(0, len(sample) - 1, buckets + 1)[1:-1].astype(int)
     bounds, times = np.unique(np.sort(sample)[places], return_counts=True)
-    # A key that fills more than a bucket has one of its own, which needs no sorting.
+    # A key that fills more than one bucket gets its own bucket, which needs no sorting.
     full = bounds[(times > 1) & (bounds < np.iinfo(np.uint64).max)]
     return np.union1d(bounds, full + np.uint64(1))
 
@@ -206,35 +206,35 @@ def sort(
     new_file: NewFile,
     once: bool = False,
 ) -> Iterator[Rows]:
-    """Sort rows by a key; rows with the same key stay in the order they come in.
+    """Sort rows by a key; the sort is stable.
 
     Parameters
     ----------
     chunks : iterator of Rows
         The rows.
     key : callable
-        Gives the key of each row.
+        Returns the key of each row.
     bounds : numpy.ndarray
         Ascending keys that divide the rows into buckets that fit in memory.
     dtype : numpy.dtype
-        Of the rows.
+        Dtype of the rows.
     new_file : callable
         As for `RowFile`.
     once : bool
-        Leave, of the rows with the same key, the last.
+        Keep only the last row of each key.
 
     Yields
     ------
     Rows
-        Sorted, and sorted after those before. Rows with one key come together, but for a
-        key with a bucket of its own.
+        Sorted chunks in ascending order. All rows with one key are in one chunk, except for a
+        key with its own bucket.
     """
     piles = [RowFile(new_file, dtype) for _ in range(len(bounds) + 1)]
     for rows in chunks:
         if len(piles) == 1:
             piles[0].append(rows)
             continue
-        # Here and below: numpy takes structured rows ten times faster than it indexes them.
+        # Here and below: `take` on structured rows is ten times faster than indexing.
         bucket = np.searchsorted(bounds, key(rows), "right").astype(np.uint16)
         rows = rows.take(np.argsort(bucket, kind="stable"))
         ends = np.cumsum(np.bincount(bucket, minlength=len(piles)))

@@ -1,11 +1,10 @@
-"""The orders that rows are packed in, and their keys.
+"""Orders that rows are packed in, and their keys.
 
-A synapse is kept in three orders: by id, by place along a Morton curve, and once for each of
-its neurons, by neuron and place. One above tier 0 is also kept by tier and place. A neuron is
-kept by id. Each order is cut into packs of some
-hundred rows. A pack has a key, below or equal to those of all its rows, so that the pack of a
-row is the one with the greatest key not above the row's. Keys are big-endian unsigned
-integers one after another, and are compared as bytes.
+A synapse is stored in three orders: by id, by position along a Morton curve, and once for each of
+its neurons, by neuron and position. A synapse above tier 0 is also stored by tier and position. A
+neuron is stored by id. Each order is cut into packs of a few hundred rows. The key of a pack is
+less than or equal to the keys of all its rows. So the pack of a row is the one with the greatest
+key not above the row's. Keys are concatenated big-endian unsigned integers, compared as bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from bfly.databases.packed.rows import RowLayout, Rows, Texts
 
     Heads = NDArray[np.uint64] | None
-    """What the rows of a pack share: the neuron of links, the tier; None in other orders."""
+    """Shared value of the rows of a pack: the neuron of links, or the tier; else None."""
 
 Pack = tuple[bytes, bytes]
 """A key and a blob."""
@@ -34,22 +33,22 @@ Pack = tuple[bytes, bytes]
 __all__ = ["HEADS", "KINDS", "ORDERS", "Heads", "Pack", "headed", "key_bytes", "keys_of", "packs"]
 
 ORDERS = {"synapse": ("synapse", "place", "link", "tier"), "neuron": ("neuron",)}
-"""The orders that the rows of a table are kept in; the first is by id."""
+"""Orders of the rows of each table; the first is by id."""
 
 KINDS = (*ORDERS["synapse"], *ORDERS["neuron"])
 """All orders."""
 
 SIZES = {"synapse": 224, "place": 112, "link": 1024, "tier": 224, "neuron": 224}
-"""The most rows of a new pack: 224 of 36 bytes fill a page of SQLite's 8 KiB, half as many
-half of one."""
+"""Maximum rows of a new pack: 224 rows of 36 bytes fill a SQLite page of 8 KiB, 112 rows half
+a page."""
 
 HEADS = {"synapse": 0, "place": 0, "link": 1, "tier": 1, "neuron": 0}
-"""How many integers of a key all rows of a pack have in common. The first pack that has
-them goes on with zeros, so that every row with them finds a pack."""
+"""Number of leading key integers shared by all rows of a pack. The first pack with them has
+zeros for the rest of its key, so that every row with them has a pack."""
 
 
 def keys_of(kind: str, curve: Curve, rows: Rows, heads: Heads = None) -> NDArray[np.uint64]:
-    """Give the keys of rows in an order, N × integers."""
+    """Return the keys of rows in an order, N × integers."""
     if kind in KEYS:
         return np.ascontiguousarray(rows[KEYS[kind]])[:, None]
     parts = [curve.numbers(*(rows[name] for name in POINT)), rows["__id"]]
@@ -57,16 +56,16 @@ def keys_of(kind: str, curve: Curve, rows: Rows, heads: Heads = None) -> NDArray
 
 
 def key_bytes(keys: NDArray[np.uint64]) -> NDArray[np.bytes_]:
-    """Give keys as bytes; numpy hides zeros at their ends, `tobytes` shows them."""
+    """Return keys as bytes. numpy hides their trailing zeros; `tobytes` keeps them."""
     width = 8 * keys.shape[1]
     flat: NDArray[np.bytes_] = np.ascontiguousarray(keys.astype(">u8")).view(f"S{width}")[:, 0]
     return flat
 
 
 def headed(kind: str, rows: Rows) -> tuple[Rows, Heads]:
-    """Give the rows that are kept in an order, as they come, and their heads.
+    """Return the rows stored in an order, in input order, and their heads.
 
-    Links are the rows once for each of their neurons.
+    Links hold each row once for each of its neurons.
     """
     if kind == "tier":
         tiers = tiers_of(rows["__id"])
@@ -96,15 +95,15 @@ def packs(
     kind : str
         The order.
     curve, layout, texts
-        Of the rows.
+        Those of the rows.
     rows : Rows
         Sorted.
     heads : numpy.ndarray, optional
-        As `headed` gives them.
+        As `headed` returns them.
     before : bool
-        There are packs before these that start with the same `HEADS`.
+        Whether earlier packs start with the same `HEADS`.
     size : int, optional
-        The most rows of a pack; else that of the order.
+        Maximum rows of a pack; default is that of the order.
     """
     if not len(rows):
         return

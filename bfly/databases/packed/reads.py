@@ -1,4 +1,4 @@
-"""Questions to datasets that are packed into blobs."""
+"""Queries on datasets that are packed into blobs."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ __all__ = ["HIGHEST", "PackedReads"]
 T = TypeVar("T")
 
 LOWEST, HIGHEST = bytes(8), b"\xff" * 8
-"""Of the integers of a key."""
+"""Lowest and highest value of an integer of a key, as bytes."""
 
 CUBES, FEW_CUBES = 27, 8
-"""By how many cubes a box is covered where all synapses are looked through, and where only
-those of a neuron are: fewer cover more than the box, more take longer to look up."""
+"""Maximum cubes that cover a box, for all synapses and for those of one neuron. Fewer cubes
+cover more outside the box, more cubes take longer to look up."""
 
 SEVERAL = 400
-"""How many packs are decoded at once when many rows are read."""
+"""Packs decoded at once when many rows are read."""
 
 
 class PackedReads(Datasets):
-    """Answers from packs; the arguments are those of `Database`."""
+    """Queries answered from packs; same parameters as `Database`."""
 
     def _ask(self, path: str, question: Callable[[PackedDataset], T]) -> T | None:
-        """Ask a question of a dataset; None if there is no such dataset."""
+        """Run a query on a dataset, again after a reload; None if the dataset does not exist."""
         dataset = self._known.get(path) or self._look_up(path)
         while dataset:
             self._known[path] = dataset
@@ -63,7 +63,7 @@ class PackedReads(Datasets):
         name = key.to_bytes(8, "big")
 
         def question(dataset: PackedDataset) -> dict[str, Any]:
-            # The one row is taken out of its pack: to unpack all takes several times as long.
+            # Reads only one row: unpacking the whole pack takes several times as long.
             for _, blob in self._read(dataset.number, table, [(name, name)]):
                 return dataset.layouts[table].entry(blob, key)
             return {}
@@ -79,12 +79,12 @@ class PackedReads(Datasets):
 
     def _rows(self, dataset: PackedDataset, table: str, ids: Ids) -> tuple[Rows, list[str]]:
         keys = [number.to_bytes(8, "big") for number in ids.tolist()]
-        found = dict(self._read(dataset.number, table, [(key, key) for key in keys]))
-        blobs = [found[key] for key in sorted(found)]
+        packs = dict(self._read(dataset.number, table, [(key, key) for key in keys]))
+        blobs = [packs[key] for key in sorted(packs)]
         rows, words = dataset.layouts[table].unpack(blobs)
-        known = rows[KEYS[table]].copy()
-        places = known.searchsorted(ids)
-        places = places[known.take(places, mode="clip") == ids] if len(known) else places[:0]
+        stored = rows[KEYS[table]].copy()
+        places = stored.searchsorted(ids)
+        places = places[stored.take(places, mode="clip") == ids] if len(stored) else places[:0]
         return rows.take(places), words
 
     @override
@@ -122,8 +122,8 @@ class PackedReads(Datasets):
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
         def question(dataset: PackedDataset) -> Columns:
             layout = dataset.layouts["synapse"]
-            found = self._tiers(dataset, first, last, box) if first else self._places(dataset, box)
-            rows, words = layout.unpack(found)
+            blobs = self._tiers(dataset, first, last, box) if first else self._places(dataset, box)
+            rows, words = layout.unpack(blobs)
             tiers = tiers_of(rows["__id"])
             hit = layout.inside(rows, box) & (tiers >= first) & (tiers <= last)
             return layout.columns(rows.take(np.flatnonzero(hit)), words)
@@ -135,7 +135,7 @@ class PackedReads(Datasets):
     ) -> Iterable[bytes]:
         heads = [tier.to_bytes(8, "big") for tier in range(first, last + 1)]
         if last == TOP:
-            # There are so few that they are not sorted out by place.
+            # So few rows remain that selecting packs by position does not pay.
             ranges = [(heads[0] + 2 * LOWEST, 3 * HIGHEST)]
         else:
             ends = _ranges(dataset, box)
@@ -150,9 +150,9 @@ class PackedReads(Datasets):
         return self._ask(path, question) or empty("synapse")
 
     def _links(self, dataset: PackedDataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
-        found = dict(self._read(dataset.number, "link", _link_ranges(dataset, neuron, box)))
+        packs = dict(self._read(dataset.number, "link", _link_ranges(dataset, neuron, box)))
         owner = neuron.to_bytes(8, "big")
-        return [blob for key, blob in found.items() if key[:8] == owner]
+        return [blob for key, blob in packs.items() if key[:8] == owner]
 
     def _sorted(
         self, dataset: PackedDataset, blobs: Iterable[bytes], box: BoundingBox | None
@@ -185,26 +185,26 @@ class PackedReads(Datasets):
         layout = dataset.layouts[table]
         yield layout.columns(np.empty(0, layout.dtype), [])
         if neuron is not None:
-            found = self._all_links(dataset, neuron, box)
+            chunks = self._all_links(dataset, neuron, box)
         elif box is not None:
             places = self._scan(dataset.number, "place", _ranges(dataset, box))
-            found = self._unpacked(dataset, "place", places)
+            chunks = self._unpacked(dataset, "place", places)
         else:
-            found = self._all(dataset, table)
+            chunks = self._all(dataset, table)
         try:
-            for rows, words in found:
+            for rows, words in chunks:
                 yield layout.columns(rows if box is None else rows[layout.inside(rows, box)], words)
         except Gone as error:
-            raise DatabaseError(f"{path} was loaded anew while it was read.") from error
+            raise DatabaseError(f"{path} was reloaded while it was read.") from error
 
     def _all(self, dataset: PackedDataset, table: str) -> Iterator[tuple[Rows, list[str]]]:
-        """Give all rows of a table, sorted by id."""
+        """Yield all rows of a table, sorted by id."""
         return self._unpacked(dataset, table, self._scan(dataset.number, table))
 
     def _all_links(
         self, dataset: PackedDataset, neuron: int, box: BoundingBox | None
     ) -> Iterator[tuple[Rows, list[str]]]:
-        """Give all synapses of a neuron, or those in a box and some around."""
+        """Yield all synapses of a neuron, or those in a box and some around it."""
         owner = neuron.to_bytes(8, "big")
         links = self._scan(dataset.number, "link", _link_ranges(dataset, neuron, box))
         return self._unpacked(dataset, "link", (pack for pack in links if pack[0][:8] == owner))
@@ -212,14 +212,14 @@ class PackedReads(Datasets):
     def _unpacked(
         self, dataset: PackedDataset, kind: str, packs: Iterator[Pack]
     ) -> Iterator[tuple[Rows, list[str]]]:
-        """Give the rows of packs in their order, each once; of links, those of one neuron."""
+        """Yield the rows of packs in order, each once; links must be of one neuron."""
         layout, last = dataset.layouts["neuron" if kind == "neuron" else "synapse"], None
-        while some := [blob for _, blob in islice(packs, SEVERAL)]:
-            rows, words = layout.unpack(some)
-            # All links have the same owner: without it their keys have the same order.
+        while blobs := [blob for _, blob in islice(packs, SEVERAL)]:
+            rows, words = layout.unpack(blobs)
+            # All links have the same owner, so the order of their keys is that of "place".
             order = "place" if kind == "link" else kind
             keys = key_bytes(keys_of(order, dataset.curve, rows))
-            # A pack may have been divided since its rows were read, and some of them come again.
+            # If a pack was split after it was read, some of its rows come again.
             if (keys[1:] <= keys[:-1]).any():
                 keys, places = np.unique(keys, return_index=True)
                 rows = rows.take(places)
@@ -232,14 +232,14 @@ class PackedReads(Datasets):
 def _ranges(
     dataset: PackedDataset, box: BoundingBox, cubes: int = CUBES
 ) -> list[tuple[bytes, bytes]]:
-    """Give the ranges of keys, by place, that a box lies in."""
+    """Return the ranges of "place" keys that cover a box."""
     return [(low + LOWEST, high + HIGHEST) for low, high in dataset.curve.keys(box, cubes)]
 
 
 def _link_ranges(
     dataset: PackedDataset, neuron: int, box: BoundingBox | None
 ) -> list[tuple[bytes, bytes]]:
-    """Give the ranges of keys of a neuron's links, with a box of those in it."""
+    """Return the key ranges of a neuron's links, in a box if given."""
     owner = neuron.to_bytes(8, "big")
     if box is None:
         return [(owner + 2 * LOWEST, owner + 2 * HIGHEST)]

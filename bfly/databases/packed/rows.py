@@ -1,8 +1,8 @@
-"""Rows as bytes: the layout of a table's rows, and how runs of rows are packed and unpacked.
+"""Rows as bytes: the layout of a table's rows, and how to pack and unpack them.
 
-A pack without text columns is its rows, one after the other. In one with text, a row holds
-numbers into the pack's list of texts; the pack is the count of its rows (4 bytes), the rows,
-and the list as JSON.
+A pack without text columns is its concatenated rows. In a pack with text, rows hold indices into
+the pack's list of texts. The pack is then the row count (4 bytes, little-endian), the rows, and the
+list as JSON.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = ["RowLayout", "Rows", "Texts", "WordList"]
 
 TEXT = "O"
 Rows = np.ndarray[Any, np.dtype[np.void]]
-"""A structured array; texts are numbers into a list."""
+"""Structured array; text columns hold indices into a list."""
 
 
 class Texts(Protocol):
-    """Keeps the texts that rows refer to by number."""
+    """Store of the texts that rows refer to by number."""
 
     def add(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Take texts in; gives their numbers."""
+        """Add texts and return their numbers."""
 
     def json(self, numbers: NDArray[Any]) -> bytes:
-        """Give the texts of some numbers as a list in JSON."""
+        """Return the texts with the given numbers as a JSON list."""
 
 
 class WordList:
@@ -49,35 +49,35 @@ class WordList:
     Parameters
     ----------
     words : list of str
-        The first ones.
+        Initial texts.
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words = list(words)
 
     def add(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Take texts in; gives their numbers."""
+        """Add texts and return their numbers."""
         first = len(self.words)
         self.words += values.tolist()
         return np.arange(first, len(self.words))
 
     def json(self, numbers: NDArray[Any]) -> bytes:
-        """Give the texts of some numbers as a list in JSON."""
+        """Return the texts with the given numbers as a JSON list."""
         return json.dumps([self.words[number] for number in numbers]).encode()
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """How the rows of a table lie in packs.
+    """Layout of the rows of a table in packs.
 
     Parameters
     ----------
     table : {"neuron", "synapse"}
-        Which table.
+        The table.
     wide : bool
-        Coordinates need 64 bits; else 32.
+        Whether coordinates need 64 bits instead of 32.
     extras : tuple of (str, str)
-        The name and the dtype of every further column; "O" is text.
+        Name and dtype of each extra column; "O" is text.
     """
 
     table: str
@@ -86,7 +86,7 @@ class RowLayout:
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
-        """The dtype of a row."""
+        """Dtype of a row."""
         point = "<i8" if self.wide else "<i4"
         extras = [(name, "<u4" if kind == TEXT else kind) for name, kind in self.extras]
         return np.dtype(
@@ -95,16 +95,16 @@ class RowLayout:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The names of the columns with text."""
+        """Names of the text columns."""
         return [name for name, kind in self.extras if kind == TEXT]
 
     def including(self, columns: Columns) -> RowLayout:
-        """Give the layout, this one if possible, that holds the values of `columns` as well.
+        """Return a layout, equal to this one if possible, that also holds `columns`.
 
         Raises
         ------
         BadRequest
-            A column has values that cannot stand beside those before.
+            A column cannot hold both its old and its new values.
         """
         limits = np.iinfo(np.int32)
         wide = self.wide or any(
@@ -118,7 +118,7 @@ class RowLayout:
         return RowLayout(self.table, wide, tuple(extras.items()))
 
     def rows(self, columns: Columns, texts: Texts) -> Rows:
-        """Give columns as rows; columns that are missing are NaN, 0 or no text."""
+        """Return columns as rows; missing columns are NaN, 0 or empty text."""
         numbers = {
             name: texts.add(column) if name in self.texts else column
             for name, column in columns.items()
@@ -126,12 +126,12 @@ class RowLayout:
         return self.filled(numbers, len(columns[IDS[self.table][0]]), texts)
 
     def converted(self, rows: Rows, texts: Texts) -> Rows:
-        """Give rows of another layout in this one, which includes it."""
+        """Return rows of another layout in this one, which must include it."""
         numbers = {name: rows[name] for name in rows.dtype.names or ()}
         return self.filled(numbers, len(rows), texts)
 
     def filled(self, numbers: Columns, count: int, texts: Texts) -> Rows:
-        """Give columns, texts as numbers, as rows; those that are missing are filled up."""
+        """Return columns, with texts as numbers, as rows; missing columns are filled."""
         kinds, rows = dict(self.extras), np.empty(count, self.dtype)
         for name in self.dtype.names or ():
             if name in numbers:
@@ -143,7 +143,7 @@ class RowLayout:
         return rows
 
     def columns(self, rows: Rows, words: Sequence[str]) -> Columns:
-        """Give rows as columns; `words` are the texts that they refer to."""
+        """Return rows as columns; `words` are their texts."""
         result: Columns = {name: rows[name].astype(np.uint64) for name in IDS[self.table]}
         for name in POINT:
             result[name] = rows[name].astype(np.int64)
@@ -153,11 +153,11 @@ class RowLayout:
         return result
 
     def entry(self, blob: bytes, key: int) -> dict[str, Any]:
-        """Give the row with an id of a pack that is sorted by id; empty if there is none."""
+        """Return the row with an id from a pack sorted by id; empty if it is missing."""
         rows = self._rows_of(blob) if self.texts else np.frombuffer(blob, self.dtype)
-        known = rows[IDS[self.table][0]]
-        place = bisect_left(known, key)
-        if place == len(rows) or known[place] != key:
+        ids = rows[IDS[self.table][0]]
+        place = bisect_left(ids, key)
+        if place == len(rows) or ids[place] != key:
             return {}
         entry = dict(zip(self.dtype.names or (), rows.item(place), strict=True))
         if self.texts:
@@ -166,7 +166,7 @@ class RowLayout:
         return entry
 
     def inside(self, rows: Rows, box: BoundingBox) -> NDArray[np.bool_]:
-        """Tell which rows lie in a box (voxels of mip 0)."""
+        """Return a mask of the rows in a box (voxels of mip 0)."""
         result = np.ones(len(rows), bool)
         for name, low, high in zip(POINT, box.start, box.stop, strict=True):
             column = np.ascontiguousarray(rows[name])
@@ -174,7 +174,7 @@ class RowLayout:
         return result
 
     def pack(self, rows: Rows, texts: Texts) -> bytes:
-        """Pack rows, which lie in one piece."""
+        """Pack rows, which must be contiguous."""
         if not self.texts:
             return rows.tobytes()
         used, places = np.unique(np.stack([rows[name] for name in self.texts]), return_inverse=True)
@@ -184,13 +184,13 @@ class RowLayout:
         return len(rows).to_bytes(4, "little") + rows.tobytes() + texts.json(used)
 
     def numbers(self, blobs: Iterable[bytes]) -> Rows:
-        """Give the rows of some packs where nobody asks for their texts."""
+        """Return the rows of some packs without their texts."""
         if not self.texts:
             return np.frombuffer(b"".join(blobs), self.dtype)
         return np.concatenate([np.empty(0, self.dtype), *map(self._rows_of, blobs)])
 
     def unpack(self, blobs: Iterable[bytes]) -> tuple[Rows, list[str]]:
-        """Give the rows of some packs, and the texts that they refer to."""
+        """Return the rows of some packs, and their texts."""
         if not self.texts:
             return self.numbers(blobs), []
         parts, words = [np.empty(0, self.dtype)], list[str]()
@@ -223,8 +223,8 @@ def _common(name: str, old: str | None, column: NDArray[Any]) -> str:
     with np.errstate(invalid="ignore", over="ignore"):
         stored = column.astype(old)
         again = stored.astype(column.dtype)
-    # Large integers may come through a cast and mean another number, or equal a rounded one.
-    if all(np.array_equal(each, column, equal_nan=True) for each in (stored, again)):
+    # A large integer may wrap and come back unchanged, or compare equal after rounding.
+    if all(np.array_equal(cast, column, equal_nan=True) for cast in (stored, again)):
         return old
     both = np.promote_types(old, new)
     if both.kind == "f" and "f" not in (old[1], new[1]):

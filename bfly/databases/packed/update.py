@@ -1,4 +1,4 @@
-"""Writing a few rows into the packs that they belong to."""
+"""Write access to single packs, for a few rows."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["Edit"]
 
 
 class Edit:
-    """Puts rows in the place of old ones, in one order.
+    """Replacement of old rows by new ones, in one order.
 
     Parameters
     ----------
     kind : str
         The order.
     curve, layout
-        Of the set of packs.
+        Those of the set of packs.
     old : Rows
-        The rows with the ids of the new ones.
+        Stored rows with ids of the new rows.
     new : Rows
-        Sorted by id.
+        Rows to write, sorted by id.
     words : list of str
-        The texts of the new rows.
+        Texts of the new rows.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Edit:
         self._new_keys, self._new = self._keys(new)
 
     def _keys(self, rows: Rows) -> tuple[list[bytes], Rows]:
-        """Give the keys of rows in the order, and the row of each key."""
+        """Return the keys of rows in the order, and the row of each key."""
         rows, heads = headed(self._kind, rows)
         keys = keys_of(self._kind, self._curve, rows, heads)
         data, width = key_bytes(keys).tobytes(), 8 * keys.shape[1]
@@ -55,16 +55,16 @@ class Edit:
 
     @property
     def keys(self) -> list[bytes]:
-        """The keys of all rows old and new, ascending, each once."""
+        """Keys of all old and new rows, ascending and unique."""
         return sorted({*self._old_keys, *self._new_keys})
 
     def result(self, found: dict[bytes, bytes]) -> tuple[list[Pack], list[bytes]]:
-        """Give the packs to write and the keys of those to remove.
+        """Return the packs to write and the keys of packs to remove.
 
         Parameters
         ----------
         found : dict
-            From key to blob: the packs that `keys` belong to.
+            Maps key to blob: the packs that `keys` belong to.
         """
         names, head = sorted(found), 8 * HEADS[self._kind]
 
@@ -101,7 +101,7 @@ class Edit:
         texts, size = WordList(words + self._words), SIZES[self._kind]
         if len(rows) <= 2 * size:
             return [(name, layout.pack(rows, texts))] if len(rows) else []
-        # Divided evenly, so that the parts may grow.
+        # Split evenly, so that all parts can grow.
         size = ceil_div(len(rows), ceil_div(len(rows), size))
         first, *rest = packs(self._kind, self._curve, layout, texts, rows, heads, True, size)
         return [(name, first[1]), *rest]
