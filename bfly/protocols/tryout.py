@@ -36,7 +36,7 @@ _PAGE = """<!doctype html>
 <title>Try /api · Butterfly</title>
 <style>{style}</style>
 <h1>Try <code>/api</code></h1>
-<p>Each form opens the address of its request. Leave optional fields empty to use the defaults.
+<p>Each form opens the address of its request. Optional fields may stay empty.
 Machine-readable description: <a href="openapi.json">openapi.json</a>.</p>
 {forms}
 </html>
@@ -76,7 +76,7 @@ def _form(path: str, operation: dict[str, Any], names: dict[str, Any]) -> str:
     return (
         f"<details><summary><code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
         f'<form action="{escape(address)}"><table>{rows}</table>'
-        "<button>Ask</button></form></details>"
+        "<button>Send</button></form></details>"
     )
 
 
