@@ -52,18 +52,18 @@ class IdTable:
 
         Ids whose place is beyond the end of the array do not count.
         """
-        found = np.full(len(ids), -1, np.int64)
+        result = np.full(len(ids), -1, np.int64)
         if not len(known):
-            return found
+            return result
         left, slots = np.arange(len(ids)), self._first(ids)
         while len(left):
             entries = self._slots[slots]
             there = entries > 0
             left, slots, places = left[there], slots[there], entries[there].astype(np.int64) - 1
             hit = (known.take(places, mode="clip") == ids[left]) & (places < len(known))
-            found[left[hit]] = places[hit]
+            result[left[hit]] = places[hit]
             left, slots = left[~hit], (slots[~hit] + 1) & (len(self._slots) - 1)
-        return found
+        return result
 
     def add(self, ids: Ids, places: Places) -> None:
         """Add new ids, each once, with their places."""

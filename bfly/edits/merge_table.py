@@ -55,9 +55,9 @@ def checked(supervoxels: Ids, segments: Ids, state: EditState) -> tuple[Ids, Ids
     more, names = state.named(fastremap.unique(segments))
     supervoxels = np.concatenate([supervoxels, more])
     segments = np.concatenate([segments, names])
-    known = state.knows(supervoxels)
+    edited = state.knows(supervoxels)
     message = "Supervoxels of the segment {}, which are merged already, are in two segments"
-    _check_one(state.segments(supervoxels[known]), segments[known], message)
+    _check_one(state.segments(supervoxels[edited]), segments[edited], message)
     order = np.lexsort((supervoxels, segments))
     return supervoxels[order], segments[order]
 

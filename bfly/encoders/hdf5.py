@@ -108,21 +108,21 @@ def _regrouped(
             yield piece
             piece = next(pieces, piece[:0])
             continue
-        whole = np.empty(shape, piece.dtype)
-        flat, done = whole.reshape(-1), 0
+        filled = np.empty(shape, piece.dtype)
+        flat, done = filled.reshape(-1), 0
         while done < flat.size:
             piece = piece.reshape(-1) if piece.size else next(pieces).reshape(-1)
             count = min(flat.size - done, piece.size)
             flat[done : done + count] = piece[:count]
             piece, done = piece[count:], done + count
-        yield whole
+        yield filled
         piece = piece if piece.size else next(pieces, piece)
 
 
 def _filled_up(voxels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return voxels in C order, padded with zeros: HDF5 stores edge chunks whole."""
+    """Return voxels in C order, padded with zeros: HDF5 stores edge chunks filled."""
     if voxels.shape == shape:
         return in_order(voxels)
-    whole = np.zeros(shape, voxels.dtype.newbyteorder("<"))
-    whole[tuple(map(slice, voxels.shape))] = voxels
-    return whole
+    filled = np.zeros(shape, voxels.dtype.newbyteorder("<"))
+    filled[tuple(map(slice, voxels.shape))] = voxels
+    return filled

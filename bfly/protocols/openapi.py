@@ -103,8 +103,8 @@ def _names(config: Config) -> dict[str, Any]:
 def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parameters = [_word(word, method, True) for word in method.needed]
     parameters += [_word(word, method, False) for word in method.optional]
-    whole = not issubclass(method.query, RowsQuery)
-    if whole:
+    conditional = not issubclass(method.query, RowsQuery)
+    if conditional:
         parameters += [
             {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
             for header, text in CONDITIONS.items()
@@ -124,7 +124,7 @@ def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {
             "200": answer,
-            **(parts if whole else {}),
+            **(parts if conditional else {}),
             **{str(status): _error(kinds, verb) for status, kinds in errors.items()},
         },
     }
@@ -162,8 +162,8 @@ def _content(name: str, method: Method) -> dict[str, Any]:
 
 def _metadata() -> dict[str, Any]:
     info, source = OUTPUT.INFO, RUNTIME.IMAGE.SOURCE
-    whole = {"type": "integer", "minimum": 0}
-    size = {axis.NAME: whole for axis in (info.SIZE.X, info.SIZE.Y, info.SIZE.Z)}
+    count = {"type": "integer", "minimum": 0}
+    size = {axis.NAME: count for axis in (info.SIZE.X, info.SIZE.Y, info.SIZE.Z)}
     properties: dict[str, Any] = {
         info.CHANNEL.NAME: {"type": "string"},
         info.PATH.NAME: {"type": "string"},
