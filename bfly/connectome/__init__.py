@@ -1,1 +1,1 @@
-"""Answers about neurons and synapses."""
+"""Queries for neurons and synapses, and their answers."""

@@ -1,4 +1,4 @@
-"""Synapses as Neuroglancer's precomputed annotations: which numbers each has, and their bytes.
+"""Synapses as Neuroglancer's precomputed annotations: their schema and binary form.
 
 The format: ``src/datasource/precomputed/annotation.rst`` in the Neuroglancer repository.
 """
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["RELATIONS", "Property", "Schema", "number_type"]
 
 RELATIONS = {"pre": "n1", "post": "n2"}
-"""The relationships, and the columns with the neurons they lead to."""
+"""From a relationship to the column with its neuron."""
 
 
 class Property(NamedTuple):
-    """A number that each annotation has: its identifier, the column, and one of the types."""
+    """A numeric property of each annotation: identifier, column and Neuroglancer's type."""
 
     id: str
     column: str
@@ -36,14 +36,14 @@ class Property(NamedTuple):
 
 
 def number_type(column: NDArray[Any], span: tuple[float, float]) -> str | None:
-    """Give the type in which Neuroglancer can have a column, None if there is none.
+    """Return Neuroglancer's type for a column; None if it has none.
 
     Parameters
     ----------
     column : numpy.ndarray
         Only its dtype counts.
     span : tuple of float
-        Between which values it lies: wider integers may fit into 32 bits, or do not.
+        Lowest and highest value: 64-bit integers need to fit into 32 bits.
     """
     kind, size = column.dtype.kind, column.dtype.itemsize
     if kind == "f":
@@ -62,14 +62,14 @@ def number_type(column: NDArray[Any], span: tuple[float, float]) -> str | None:
 
 @dataclass(frozen=True)
 class Schema:
-    """What an annotation of a dataset consists of.
+    """Fields of the annotations of a dataset.
 
     Parameters
     ----------
     lines : bool
-        Lines from the place before a synapse to that after it; else points.
+        Lines from the presynaptic to the postsynaptic position; else points.
     properties : tuple of Property
-        Those of more bytes first, as the format has them.
+        Widest types first, as the format requires.
     """
 
     lines: bool
@@ -77,14 +77,14 @@ class Schema:
 
     @classmethod
     def of(cls, columns: Columns, ranges: Ranges) -> Schema:
-        """See what synapses have.
+        """Derive the schema from the columns of synapses.
 
         Parameters
         ----------
         columns : Columns
-            Some synapses, or none of them: the dtypes count.
+            Any number of synapses; only the dtypes count.
         ranges : Ranges
-            Of all of them.
+            Ranges of the columns over all synapses.
         """
         ends = [name for end in ENDS for name in end]
         lines = all(name in columns and columns[name].dtype.kind == "f" for name in ends)
@@ -100,14 +100,14 @@ class Schema:
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
-        """The dtype of an annotation, filled up to a multiple of four bytes."""
+        """Dtype of an annotation, padded to a multiple of four bytes."""
         place = ("place", "<f4", (6 if self.lines else 3,))
         numbers = [(f"p_{p.id}", np.dtype(p.type).newbyteorder("<")) for p in self.properties]
         unpadded = np.dtype([place, *numbers]).itemsize
         return np.dtype([place, *numbers, ("padding", "u1", (-unpadded % 4,))])
 
     def description(self) -> dict[str, Any]:
-        """Give what ``info`` says of it."""
+        """Return the part of ``info`` that describes the schema."""
         return {
             "annotation_type": "line" if self.lines else "point",
             "properties": [
@@ -121,13 +121,13 @@ class Schema:
         }
 
     def many(self, synapses: Columns) -> bytes:
-        """Write synapses as a list."""
+        """Return synapses as the bytes of a list."""
         ids = synapses[KEYS["synapse"]].astype("<u8")
         count = len(ids).to_bytes(8, "little")
         return b"".join([count, self._records(synapses).tobytes(), ids.tobytes()])
 
     def single(self, synapse: Columns) -> bytes:
-        """Write one synapse with the neurons it belongs to."""
+        """Return the bytes of one synapse with its two neurons."""
         related = [int(synapse[name][0]) for name in RELATIONS.values()]
         ends = [
             bool(neuron).to_bytes(4, "little") + (neuron.to_bytes(8, "little") if neuron else b"")
@@ -144,7 +144,7 @@ class Schema:
 
 
 def _places(synapses: Columns, lines: bool) -> NDArray[np.float64]:
-    """Give the middles of voxels, xyz; of lines both ends, the place for one that is unknown."""
+    """Return voxel centres, xyz. Lines have two ends; an unknown one is the synapse's position."""
     place = _middles(synapses, POINT)
     if not lines:
         return place
@@ -158,13 +158,13 @@ def _middles(synapses: Columns, names: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def _identifier(name: str, taken: Mapping[str, Any]) -> str:
-    """Make an identifier of a column's name: letters, digits and ``_``, a small letter first."""
+    """Return an identifier for a column: letters, digits and ``_``, a lowercase letter first."""
     plain = re.sub(r"[^a-zA-Z0-9_]", "_", name)
     plain = plain[:1].lower() + plain[1:]
     if not re.match("[a-z]", plain):
         plain = f"c{plain}"
-    found, number = plain, 1
-    while found in taken:
+    identifier, number = plain, 1
+    while identifier in taken:
         number += 1
-        found = f"{plain}_{number}"
-    return found
+        identifier = f"{plain}_{number}"
+    return identifier

@@ -1,4 +1,4 @@
-"""Answers requests for annotations live from the database."""
+"""Answers to requests for annotations, read live from the database."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["Annotations"]
 
 
 class Annotations:
-    """Answers requests for synapses as annotations, and for the properties of neurons.
+    """Answers to requests for synapses as annotations, and for the properties of neurons.
 
     Parameters
     ----------
     connectome : Connectome
-        Knows where they are kept.
+        Source of the rows.
     cache : Cache
-        Keeps the properties of neurons, of which there may be millions.
+        Cache of the properties of neurons, of which there may be millions.
     """
 
     def __init__(self, connectome: Connectome, cache: Cache) -> None:
@@ -48,7 +48,7 @@ class Annotations:
         Parameters
         ----------
         query : AnnotationQuery
-            For ``info`` and ``spatial`` its source has to be known: its voxel size counts.
+            For ``info`` and ``spatial`` its source has to be set, for the voxel size.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class Annotations:
         upper = [start + n for start, n in zip(finest.origin, shape, strict=True)]
         info: dict[str, Any] = {
             "@type": "neuroglancer_annotations_v1",
-            # Divided as Neuroglancer does for volumes, so that scales are equal to the last bit.
+            # Divided as Neuroglancer does for volumes, for bitwise equal scales.
             "dimensions": {
                 axis: [size / 1e9, "m"] for axis, size in zip("xyz", sizes, strict=True)
             },
@@ -97,7 +97,7 @@ class Annotations:
 
     @staticmethod
     def _none(engine: Features, path: str) -> Columns:
-        """Give no synapses, with all columns."""
+        """Return zero synapses, with all columns."""
         return engine.rows(SYNAPSE, path, np.empty(0, np.uint64))
 
     def _levels(self, engine: Features, path: str, query: AnnotationQuery) -> list[Cells]:
@@ -110,33 +110,33 @@ class Annotations:
         if query.level >= len(cells):
             raise Absent(f"There is no level {query.level}, only 0 to {len(cells) - 1}.")
         level = cells[query.level]
-        found = engine.thinned(path, level.first, level.last, level.box(query.cell))
-        # A viewer that wants fewer takes the first ones.
-        order = np.argsort(mixed(found[KEYS[SYNAPSE]]))
-        found = {name: column[order] for name, column in found.items()}
-        return Schema.of(found, engine.ranges(path)).many(found)
+        synapses = engine.thinned(path, level.first, level.last, level.box(query.cell))
+        # In random order, since a viewer that shows fewer takes the first ones.
+        order = np.argsort(mixed(synapses[KEYS[SYNAPSE]]))
+        synapses = {name: column[order] for name, column in synapses.items()}
+        return Schema.of(synapses, engine.ranges(path)).many(synapses)
 
     def _related(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
-        # Segment 0 is none, and so may have as many synapses as all others together.
-        found = engine.synapses_of(path, query.id) if query.id else self._none(engine, path)
-        hit = found[RELATIONS[query.part]] == np.uint64(query.id or 0)
+        # Segment 0 means no neuron: it may have as many synapses as all others together.
+        synapses = engine.synapses_of(path, query.id) if query.id else self._none(engine, path)
+        hit = synapses[RELATIONS[query.part]] == np.uint64(query.id or 0)
         if not hit.any():
-            # Any segment may be chosen in a viewer, with synapses or without.
+            # A segment without synapses is no error: a viewer's user may select any.
             self._connectome.check_some(engine, SYNAPSE, path)
-        found = {name: column[hit] for name, column in found.items()}
-        return Schema.of(found, engine.ranges(path)).many(found)
+        synapses = {name: column[hit] for name, column in synapses.items()}
+        return Schema.of(synapses, engine.ranges(path)).many(synapses)
 
     def _by_id(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
-        found = engine.rows(SYNAPSE, path, np.array([query.id], np.uint64))
-        if not len(found[KEYS[SYNAPSE]]):
+        synapse = engine.rows(SYNAPSE, path, np.array([query.id], np.uint64))
+        if not len(synapse[KEYS[SYNAPSE]]):
             raise Absent(f"There is no synapse {query.id}.")
-        return Schema.of(found, engine.ranges(path)).single(found)
+        return Schema.of(synapse, engine.ranges(path)).single(synapse)
 
     def _properties(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
         self._connectome.check_some(engine, NEURON, path)
         key = f"segment-properties:{path}:{engine.state(path)}"
-        known: bytes = self._cache.get(key)
-        if not known:
-            known = segment_properties(engine, path).encode()
-            self._cache.set(key, known)
-        return known
+        cached: bytes = self._cache.get(key)
+        if not cached:
+            cached = segment_properties(engine, path).encode()
+            self._cache.set(key, cached)
+        return cached

@@ -1,4 +1,4 @@
-"""Answers about neurons and synapses, from the database: facts, and rows to be streamed."""
+"""Answers about neurons and synapses, from the database: single facts and streamed rows."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ __all__ = ["Connectome"]
 NEURON, SYNAPSE = "neuron", "synapse"
 
 SOME = 100
-"""How many rows of a matrix are counted at once."""
+"""Rows of a matrix that are counted in one batch: bounds its memory."""
 
 
 class Connectome:
-    """Answers requests about neurons and synapses.
+    """Answers to requests about neurons and synapses.
 
     Parameters
     ----------
     db : Database
-        Where they are kept.
+        Database of the rows.
     edits : Edits
-        What became of the supervoxels that they are ids of.
+        Edits of the supervoxels whose ids the rows have.
     cache : Cache
-        Keeps how many there are, which takes a while to count where there are millions.
+        Cache of the counts, which are slow to compute for millions of rows.
     """
 
     def __init__(self, db: Database, edits: Edits, cache: Cache) -> None:
@@ -53,14 +53,14 @@ class Connectome:
         self._turns = BriefLock()
 
     def turn(self) -> AbstractContextManager[None]:
-        """Wait for short questions of others, where the database is in this process."""
+        """Return a context manager that runs short queries in turn, if the engine is local."""
         waits = isinstance(self._db, Engine) and self._db.waits
         return nullcontext() if waits else self._turns.turn()
 
     def counts(self, query: InfoQuery) -> dict[str, int]:
-        """Count the neurons and synapses of a dataset; 0 where there are none of a kind.
+        """Count the neurons and synapses of a dataset; 0 for a table without rows.
 
-        Where several channels have edits, the neurons are those of the tables.
+        If several channels have edits, the neurons are counted without edits.
         """
         if not isinstance(self._db, Engine):
             return {"neurons": 0, "synapses": 0}
@@ -68,22 +68,22 @@ class Connectome:
         engine = self._merged(self._db, edited[0], query) if len(edited) == 1 else self._db
         path = engine.dataset(query.path)
         key = f"counts:{path}:{engine.state(path)}"
-        known: dict[str, int] = self._cache.get(key)
-        if not known:
+        counts: dict[str, int] = self._cache.get(key)
+        if not counts:
             tables = {"neurons": NEURON, "synapses": SYNAPSE}
-            known = {name: engine.count(table, path) for name, table in tables.items()}
-            self._cache.set(key, known)
-        return known
+            counts = {name: engine.count(table, path) for name, table in tables.items()}
+            self._cache.set(key, counts)
+        return counts
 
     def edited(self, query: InfoQuery, table: str) -> Features:
-        """Give what has a table, with the edits that are asked for, whose state the query learns.
+        """Return the engine with the requested edits applied, and set the query's state.
 
         Raises
         ------
         Absent
-            There is no engine that can have a table.
+            The database has no tables.
         BadRequest
-            Several channels have edits, and none is named.
+            Several channels have edits, and the query names none.
         """
         if not isinstance(self._db, Engine):
             raise _nothing(query.path, table)
@@ -96,7 +96,7 @@ class Connectome:
         return self._merged(self._db, edited[0], query) if edited else self._db
 
     def _edited_channels(self, query: InfoQuery) -> list[str]:
-        """Give the paths of the channels whose edits count, of those that have any."""
+        """Return the paths of the channels that have edits; none for supervoxels."""
         if query.labels == "supervoxels":
             return []
         return [path for path in query.labelled if self._edits.channel(path).state.position]
@@ -106,12 +106,12 @@ class Connectome:
         return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:
-        """Find one fact (see `Features` for each).
+        """Look up one fact (see `Features` for each).
 
         Raises
         ------
         Absent
-            There is no neuron or synapse with the id, or the dataset has none at all.
+            No neuron or synapse has the id, or the dataset has none at all.
         """
         engine = self.edited(query, query.table)
         ask = getattr(engine, query.feature)
@@ -137,19 +137,22 @@ class Connectome:
             raise _nothing(path, table)
 
     def _check_neuron(self, engine: Features, path: str, number: int) -> None:
-        """Find a neuron, or synapses of it: those that were added may be of one that was not."""
+        """Raise `Absent` if a neuron has neither a row nor synapses.
+
+        Added synapses may be those of a neuron without a row.
+        """
         if not engine.is_neuron(NEURON, path, number):
-            found = engine.scan(engine.dataset(path), neuron=number)
-            if not any(len(batch["n1"]) for batch in found):
+            batches = engine.scan(engine.dataset(path), neuron=number)
+            if not any(len(batch["n1"]) for batch in batches):
                 raise Absent(f"There is no neuron {number}.")
 
     def rows(self, query: RowsQuery) -> Iterator[bytes]:
-        """Find rows and write them as they come.
+        """Return an iterator of the bytes of rows, written as they are read.
 
         Raises
         ------
         Absent
-            There is no neuron with an id that was asked for, or the dataset has none at all.
+            No neuron has a requested id, or the dataset has no rows at all.
         """
         table = NEURON if query.rows == "neurons" else SYNAPSE
         engine = self.edited(query, table)

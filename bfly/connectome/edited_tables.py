@@ -1,4 +1,4 @@
-"""Neurons and synapses as edits make them: with ids of segments for those of supervoxels."""
+"""Neurons and synapses with edits applied: ids of segments replace those of supervoxels."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ NEURON, SYNAPSE = "neuron", "synapse"
 
 
 class Merged(Features):
-    """What an engine has, with segments for neurons.
+    """The tables of an engine, with segments as neurons.
 
-    A neuron of several supervoxels has the row of the one that it is named after, and if that has
-    none, of the lowest that has one.
+    A neuron of several supervoxels has the row of the supervoxel with its name. If that has no
+    row, it has that of the lowest supervoxel with one.
 
     Parameters
     ----------
     engine : Features
-        Knows supervoxels.
+        Tables with supervoxels as neurons.
     channel : str
-        The path of the channel whose edits these are.
+        Path of the edited channel.
     state : EditState
-        What became of the supervoxels.
+        State of its edits.
     """
 
     def __init__(self, engine: Features, channel: str, state: EditState) -> None:
@@ -62,7 +62,7 @@ class Merged(Features):
         supervoxels, segments = self._state.table()
         there = among(supervoxels, ids)
         names = fastremap.unique(segments[there])
-        # A name may be the id of a neuron that no operation named, with which it is one.
+        # A name may be the id of a neuron that no operation names: then both are one neuron.
         same = among(names, ids) & ~self._state.knows(names)
         return int(len(ids) - there.sum() + len(names) - same.sum())
 
@@ -78,12 +78,12 @@ class Merged(Features):
         edited = self._state.knows(ids) | np.isin(ids, self._state.named(ids)[1])
         parts = [self._state.members(number) for number in ids[edited].tolist()]
         wanted = fastremap.unique(np.concatenate([ids[~edited], *parts]))
-        found = self._engine.rows(table, path, wanted)
-        of = self._state.segments(found[NEURON])
-        first = _heads(found[NEURON], of)
-        places = of[first].searchsorted(ids)
-        hit = of[first].take(places, mode="clip") == ids if len(first) else places < 0
-        rows = {name: column[first[places[hit]]] for name, column in found.items()}
+        stored = self._engine.rows(table, path, wanted)
+        segments = self._state.segments(stored[NEURON])
+        heads = _heads(stored[NEURON], segments)
+        places = segments[heads].searchsorted(ids)
+        hit = segments[heads].take(places, mode="clip") == ids if len(heads) else places < 0
+        rows = {name: column[heads[places[hit]]] for name, column in stored.items()}
         return {**rows, NEURON: ids[hit]}
 
     @override
@@ -104,8 +104,8 @@ class Merged(Features):
         if not self._state.is_name(np.array([neuron], np.uint64))[0]:
             return empty(SYNAPSE)
         members = self._state.members(neuron).tolist()
-        found = [self._engine.synapses_of(path, member, box) for member in members]
-        return self._named(latest(SYNAPSE, concatenated(SYNAPSE, found)))
+        synapses = [self._engine.synapses_of(path, member, box) for member in members]
+        return self._named(latest(SYNAPSE, concatenated(SYNAPSE, synapses)))
 
     @override
     def scan(
@@ -127,8 +127,8 @@ class Merged(Features):
         heads = np.sort(_heads(ids, names))
         ids, names = ids[heads], names[heads]
         for batch in self._engine.scan(path, table=NEURON):
-            of_it = among(batch[NEURON], ids)
-            rows = {name: column[of_it] for name, column in batch.items()}
+            is_head = among(batch[NEURON], ids)
+            rows = {name: column[is_head] for name, column in batch.items()}
             yield {**rows, NEURON: names[ids.searchsorted(rows[NEURON])]}
 
     def _scan_of(self, path: str, box: BoundingBox | None, neuron: int) -> Iterator[Columns]:
@@ -138,7 +138,7 @@ class Merged(Features):
         members = self._state.members(neuron)
         for number, member in enumerate(members.tolist()):
             for batch in self._engine.scan(path, box, member):
-                # A synapse between two members has come with the first of them.
+                # A synapse between two members was yielded with the first of them.
                 new = ~(among(batch["n1"], members[:number]) | among(batch["n2"], members[:number]))
                 yield self._named({name: column[new] for name, column in batch.items()})
 
@@ -151,13 +151,13 @@ class Merged(Features):
         return self._engine.ranges(path)
 
     def _named(self, synapses: Columns) -> Columns:
-        """Give synapses with the segments before and after."""
+        """Return synapses with presynaptic and postsynaptic segments."""
         names = {side: self._state.segments(synapses[side]) for side in ("n1", "n2")}
         return {**synapses, **names}
 
 
 def _heads(neurons: Ids, segments: Ids) -> NDArray[np.int64]:
-    """Tell, by segment, at which place is the neuron whose row it has."""
+    """Return, sorted by segment, the index of the neuron whose row each segment has."""
     order = np.lexsort((neurons, neurons != segments, segments))
     ordered = segments[order]
     heads: NDArray[np.int64] = order[np.append(True, ordered[1:] != ordered[:-1])[: len(order)]]

@@ -1,9 +1,8 @@
-"""Levels of cells through a volume, from which a viewer takes as many synapses as it can show.
+"""Spatial levels of cells, from which a viewer reads as many synapses as it can show.
 
-The coarsest level has one cell, and each other cells of an eighth of the volume. A level holds the
-synapses of one tier (see `bfly.databases.lod`), the coarsest those of the highest ones, so
-that each synapse is in one level and, where synapses are spread evenly, all cells of all levels
-hold about equally many.
+The coarsest level has one cell. The cells of each finer level have an eighth of the volume. A level
+holds the synapses of one tier (see `bfly.databases.lod`), the coarsest those of the highest ones.
+So each synapse is in one level. If synapses are spread evenly, all cells hold about equally many.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["LIMIT", "Cells", "levels"]
 
 LIMIT = 4096
-"""So many synapses a cell holds at most, where they are spread evenly: some 100 kB, and fewer
-requests than anybody waits for."""
+"""Synapses in a cell, at most, if they are spread evenly: about 100 kB, which keeps both answers
+and the number of requests small."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ class Cells:
     Parameters
     ----------
     first, last : int
-        The tiers it holds.
+        First and last tier that it holds.
     origin : tuple of int
-        Its first voxel, zyx, mip 0; the same for all levels.
+        First voxel, zyx at mip 0; the same for all levels.
     size : tuple of int
-        The voxels of a cell.
+        Shape of a cell, zyx in voxels of mip 0.
     grid : tuple of int
-        How many cells there are.
+        Number of cells along each axis, zyx.
     """
 
     first: int
@@ -49,7 +48,7 @@ class Cells:
     grid: Zyx
 
     def box(self, cell: Zyx) -> BoundingBox:
-        """Give the voxels of a cell.
+        """Return the bounding box of a cell.
 
         Raises
         ------
@@ -63,14 +62,14 @@ class Cells:
 
 
 def levels(count: int, ranges: Ranges, voxel_size: tuple[float, float, float]) -> list[Cells]:
-    """Choose the levels of a dataset, the coarsest first.
+    """Return the levels of a dataset, coarsest first.
 
     Parameters
     ----------
     count : int
-        How many synapses there are, one at least.
+        Number of synapses, at least 1.
     ranges : Ranges
-        Of their columns.
+        Ranges of their columns.
     voxel_size : tuple of float
         Nanometres, zyx: cells are divided along their longest side.
     """
@@ -96,18 +95,18 @@ def levels(count: int, ranges: Ranges, voxel_size: tuple[float, float, float]) -
 
 
 def _around(ranges: Ranges) -> tuple[Zyx, Zyx]:
-    """Give the first voxel and the shape of the box around all that is drawn."""
+    """Return the first voxel and the shape of the box around all points and ends."""
     origin, extent = [], []
     for axis, *ends in zip(POINT, *ENDS, strict=True):
-        known = [ranges[name] for name in (axis, *ends) if name in ranges]
-        low, high = min(int(r[0]) for r in known), max(int(r[1]) for r in known)
+        spans = [ranges[name] for name in (axis, *ends) if name in ranges]
+        low, high = min(int(r[0]) for r in spans), max(int(r[1]) for r in spans)
         origin.append(low)
         extent.append(high - low + 1)
     return zyx(origin), zyx(extent)
 
 
 def _halved(halvings: list[int], extent: Zyx, voxel_size: tuple[float, float, float]) -> list[int]:
-    """Halve the longest side of a cell three times, as far as it has voxels to be divided."""
+    """Halve the longest side of a cell three times, as long as it has voxels to divide."""
     result = list(halvings)
     for _ in POINT:
         lengths = [

@@ -1,6 +1,6 @@
-"""Edits of label channels: a log of operations, and the segments that it makes of supervoxels.
+"""Edits of label channels: a log of operations, and the segments that result from them.
 
-`bfly.edits.log` is the log, `bfly.edits.forest` what its operations make, `bfly.edits.state` one
-state of that, `bfly.edits.channel` keeps a channel's log and states together, and
-`bfly.edits.edits` the channels of a process. The page ``docs/edits.md`` says why it is so.
+`bfly.edits.log` is the log. `bfly.edits.forest` holds the segments, and `bfly.edits.state` one
+state of them. `bfly.edits.channel` combines the log and the state of a channel, and
+`bfly.edits.edits` holds the channels of a process. The design is explained in ``docs/edits.md``.
 """

@@ -1,4 +1,4 @@
-"""The edits of one channel: its log and what the log makes, kept together."""
+"""The edits of one channel: its log and the resulting state."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["ChannelEdits"]
 log = logging.getLogger(__name__)
 
 OFTEN = 20_000
-"""After how many operations a snapshot may be kept."""
+"""Operations between two snapshots, at least."""
 
 WORTH = 32
-"""A snapshot is kept when the operations since the last are so few times fewer than what it has
-to list, which takes about as long to read."""
+"""A snapshot lists at most this many ids for each operation since the last one: then both take
+about as long to read."""
 
 
 class ChannelEdits:
-    """Knows the latest state of a channel, and changes it; for any number of threads.
+    """The latest state of a channel, and its changes. Thread-safe.
 
     Parameters
     ----------
     path : str
-        The channel's, which names it in the log.
+        Path of the channel, its key in the log.
     edit_log : EditLog
-        The log.
+        Log of the process.
 
     Raises
     ------
@@ -60,16 +60,16 @@ class ChannelEdits:
 
     @property
     def state(self) -> EditState:
-        """The latest state that this process has heard of."""
+        """Latest state that this process has read."""
         return self._state
 
     @property
     def nbytes(self) -> int:
-        """The memory that the segments take, room to grow included."""
+        """Bytes of the segments, with the space reserved for growth."""
         return self._replay.forest.nbytes
 
     def at(self, position: int) -> EditState:
-        """Give the state after any operation, rebuilt from the log.
+        """Return the state after any operation, rebuilt from the log.
 
         Raises
         ------
@@ -82,16 +82,19 @@ class ChannelEdits:
         return Replay(self.path, self._log, position).state()
 
     def operations(self) -> Iterator[Operation]:
-        """Give all operations, in their order, few in memory at once."""
+        """Yield all operations in order, with few in memory at once."""
         return self._log.read(self.path)
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
-        """Call somebody, from any thread, after each change; gives what ends that."""
+        """Register a callback, called from any thread after each change.
+
+        Returns a function that unregisters it.
+        """
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     def catch_up(self) -> None:
-        """Take notice of what others appended.
+        """Read what other processes have appended.
 
         Raises
         ------
@@ -105,18 +108,18 @@ class ChannelEdits:
                 self._publish()
 
     def append(self, operations: Callable[[EditState], Iterable[Operation]]) -> EditState:
-        """Append operations, which are durable and seen by all when it returns.
+        """Append operations. On return they are durable and visible to all processes.
 
         Parameters
         ----------
         operations : callable
-            Gives them, made from the latest state, which nobody changes meanwhile. What it
-            raises leaves the log as it was.
+            Called with the latest state, which does not change meanwhile; returns the
+            operations. If it raises, the log is unchanged.
 
         Returns
         -------
         EditState
-            After them.
+            State after the operations.
 
         Raises
         ------
@@ -138,7 +141,7 @@ class ChannelEdits:
         return state
 
     def _publish(self) -> None:
-        """Put the state as it is now in the place of an older one."""
+        """Replace the published state if the replay has moved on."""
         if self._replay.position == self._state.position:
             return
         old, self._state = self._state, self._replay.state()
@@ -147,7 +150,7 @@ class ChannelEdits:
             listener()
 
     def _keep(self, state: EditState) -> None:
-        """Keep a snapshot now and then, while others go on."""
+        """Write a snapshot if enough has changed, in a thread of its own."""
         since = state.position - self._snapshot
         if (
             since < OFTEN
@@ -160,7 +163,7 @@ class ChannelEdits:
             with starting():
                 keeper.start()
         except Busy as error:
-            # The edit is durable without a snapshot, which the next edit may keep.
+            # The edit is durable without a snapshot, and the next edit may write one.
             log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)
             return
         self._snapshot, self._keeper = state.position, keeper

@@ -1,6 +1,6 @@
-"""Connected components of a graph, by arrays.
+"""Connected components of a graph, in array operations.
 
-Roots are hooked to lower ones and paths are halved, all at once (Y. Shiloach and U. Vishkin, "An
+Each round hooks all roots to lower ones and halves all paths (Y. Shiloach and U. Vishkin, "An
 O(log n) parallel connectivity algorithm", Journal of Algorithms 3, 1982).
 """
 
@@ -19,20 +19,19 @@ __all__ = ["components"]
 
 
 def components(count: int, a: Places, b: Places) -> Places:
-    """Give a label to each of some nodes, the same to those that edges connect.
+    """Label nodes by connected component.
 
     Parameters
     ----------
     count : int
-        The nodes are the numbers below it.
+        Number of nodes, which are 0 to ``count - 1``.
     a, b : numpy.ndarray
-        The ends of each edge.
+        Ends of each edge.
 
     Returns
     -------
     numpy.ndarray
-        The label of each node: the number of a node that it is connected with and that has the
-        same label, or its own number.
+        Label of each node: the number of one node of its component.
     """
     label = np.arange(count)
     while True:
@@ -41,7 +40,7 @@ def components(count: int, a: Places, b: Places) -> Places:
         if not apart.any():
             return label
         a, b = ends[0][apart], ends[1][apart]
-        # Of several lower ends any will do: what is not connected by it is in the next round.
+        # Any of several lower ends will do: the next round connects the others.
         label[b] = a
         while not np.array_equal(label, shorter := label[label]):
             label = shorter

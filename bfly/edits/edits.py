@@ -1,4 +1,4 @@
-"""The edits of all channels of a process, and what other processes do to them."""
+"""The edits of all channels of a process, kept up to date with other processes."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ __all__ = ["Edits"]
 log = logging.getLogger(__name__)
 
 LISTEN = 0.5
-"""Seconds after which the listener looks whether anybody still needs it."""
+"""Seconds between two checks of the listener whether its `Edits` still exists."""
 
 RETRY = 2.0
-"""Seconds between attempts to reach a database that is away."""
+"""Seconds between attempts to reach a database that is unavailable."""
 
 
 class Edits:
-    """Opens channels, and makes them catch up with what other processes append.
+    """The opened channels, which follow what other processes append.
 
     Parameters
     ----------
     edit_log : EditLog
-        The log.
+        Log of the process.
 
     Attributes
     ----------
     changes : int
-        Grows whenever the state of some channel changes.
+        Counter that grows whenever the state of a channel changes.
     """
 
     def __init__(self, edit_log: EditLog) -> None:
@@ -48,18 +48,18 @@ class Edits:
         self.changes = 0
 
     def channel(self, path: str) -> ChannelEdits:
-        """Give the edits of a channel; the first time its log is read.
+        """Return the edits of a channel. The first call reads its log.
 
         Raises
         ------
         DatabaseError
             The log cannot be read.
         Busy
-            No thread can be started that hears of other processes' edits.
+            The thread that follows other processes' edits cannot be started.
         """
-        found = self._channels.get(path)
-        if found is not None:
-            return found
+        opened = self._channels.get(path)
+        if opened is not None:
+            return opened
         with self._opening:
             if self.log.durable and self._listener is None and not self._closed.is_set():
                 listener = threading.Thread(
@@ -78,12 +78,12 @@ class Edits:
         self.changes += 1
 
     def catch_up(self) -> None:
-        """Take notice of what other processes appended to the channels that were opened."""
+        """Read what other processes have appended to the opened channels."""
         for channel in list(self._channels.values()):
             channel.catch_up()
 
     def close(self) -> None:
-        """Hear no more of other processes."""
+        """Stop following other processes, and close the log."""
         self._closed.set()
         self.log.close()
         if self._listener is not None:
@@ -93,7 +93,7 @@ class Edits:
 def _listen(
     edits: weakref.ReferenceType[Edits], edit_log: EditLog, closed: threading.Event
 ) -> None:
-    """Let channels catch up until there is nobody who would know."""
+    """Let channels catch up until the `Edits` are closed or garbage-collected."""
     failed = False
     while not closed.is_set():
         try:
@@ -104,10 +104,10 @@ def _listen(
             listening.catch_up()
             del listening
             if failed:
-                log.warning("Edits of other processes are heard of again")
+                log.warning("Edits of other processes are followed again")
             failed = False
         except ButterflyError as error:
             if not failed:
-                log.warning("Edits of other processes are not heard of: %s", error)
+                log.warning("Edits of other processes are not followed: %s", error)
             failed = True
             closed.wait(RETRY)

@@ -1,7 +1,7 @@
 """Merge tables in files: CSV, Parquet, HDF5, and the arrays of the first Butterfly.
 
-The first Butterfly kept ``PATH.merge.npy``, rows of supervoxel, segment and region, and
-``PATH.split.npy``, rows of region, supervoxel and the box x0 x1 y0 y1 z0 z1; all numbers plus 1.
+The first Butterfly wrote two files. ``PATH.merge.npy`` has rows of supervoxel, segment, region.
+``PATH.split.npy`` has rows of region, supervoxel, x0, x1, y0, y1, z0, z1. All numbers are plus 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["read_table", "write_table"]
 NAMES = ("supervoxel", "segment")
 
 HDF5_DATASET = "transforms"
-"""As in the volumes that Janelia published; any other dataset of two columns is read as well."""
+"""The name in Janelia's published volumes. Any other dataset of two columns is read as well."""
 
 MERGE, SPLIT = ".merge.npy", ".split.npy"
 
@@ -40,9 +40,9 @@ def read_table(path: str) -> tuple[Ids, Ids, tuple[str, ...]]:
     Raises
     ------
     SourceError
-        The file cannot be read, or holds something else.
+        The file cannot be read, or is not such a table.
     BadRequest
-        Its name does not say its format.
+        The file's extension is unknown.
     """
     reader, _ = _format(path)
     try:
@@ -59,14 +59,14 @@ def read_table(path: str) -> tuple[Ids, Ids, tuple[str, ...]]:
 
 
 def write_table(path: str, supervoxels: Ids, segments: Ids, splits: Iterable[str] = ()) -> None:
-    """Write a table, in place of a file that is there; splits only as the first Butterfly did.
+    """Write a table; an existing file is replaced. Only ``.merge.npy`` files have splits.
 
     Raises
     ------
     SourceError
-        It cannot be written.
+        The file cannot be written.
     BadRequest
-        The file's name does not say a format.
+        The file's extension is unknown.
     """
     _, writer = _format(path)
     try:
@@ -88,7 +88,7 @@ def _read_csv(path: str) -> Any:
         columns, skipped = [names.index(name) for name in NAMES], 1
     words: dict[str, Any] = {"delimiter": ",", "skiprows": skipped, "usecols": columns, "ndmin": 2}
     with warnings.catch_warnings():
-        # A table without rows is one as well.
+        # numpy warns of a table without rows, which is valid.
         warnings.simplefilter("ignore", UserWarning)
         return np.loadtxt(path, np.uint64, **words)
 
@@ -123,10 +123,10 @@ def _read_hdf5(path: str) -> Any:
     with h5py.File(path) as file:
         tables = [d for d in file.values() if isinstance(d, h5py.Dataset) and d.ndim == 2]
         named = [table for table in tables if table.name == f"/{HDF5_DATASET}"]
-        found = next(iter(named or [table for table in tables if table.shape[1] == 2]), None)
-        if found is None:
+        dataset = next(iter(named or [table for table in tables if table.shape[1] == 2]), None)
+        if dataset is None:
             raise SourceError(f"{path} has no dataset of two columns; it has {list(file)}.")
-        return found[:]
+        return dataset[:]
 
 
 def _write_hdf5(path: str, rows: Ids) -> None:

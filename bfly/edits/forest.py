@@ -1,10 +1,10 @@
-"""Which supervoxels are one segment, now and at each operation since this was begun.
+"""The segment of each supervoxel, now and after each earlier operation.
 
 A union-find forest by size (R. E. Tarjan, "Efficiency of a good but not linear set union
-algorithm", JACM 22, 1975), without compression of its paths: a link, once made, stays, and says
-which operation made it. So a state is no more than the number of an operation, before which
-a reader follows links and after which it does not; it needs no lock, and what is written
-meanwhile is of no concern to it. Paths are no longer than the logarithm of a segment's size.
+algorithm", JACM 22, 1975), without path compression. A link never changes, and stores which
+operation made it. So a state is just the number of an operation: a reader ignores the links of
+later ones. It needs no lock while others write. Paths are at most as long as the logarithm of
+a segment's size.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 __all__ = ["Forest"]
 
 SMALLEST = 1024
-"""Supervoxels that there is room for from the begin."""
+"""Supervoxels that the first arrays have room for."""
 
 REBUILT = 1 << 20
-"""Up to how many supervoxels one table knows all of them, made anew when it is full; beyond that
-one more table is added, since no merge should wait for a second."""
+"""Supervoxels up to which a full table is rebuilt larger. Beyond that another table is added:
+rebuilding would delay a merge by a second."""
 
 NEVER = np.uint32(2**32 - 1)
-"""The operation that links what is not linked."""
+"""Marks a place without a link: later than any operation."""
 
 ALIAS = np.uint32(0)
-"""The size of a place that is none of a supervoxel, but holds the name of a segment."""
+"""Size of a place that holds the name of a segment, not a supervoxel."""
 
 
 class Forest:
-    """Grows by operations; a place is where a supervoxel stands in its arrays.
+    """A union-find forest that grows by operations. A place is an index into its arrays.
 
-    All arrays of ids are unsigned numbers of 64 bits, all places signed ones.
+    Ids are uint64, places int64.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._events = 1  # of names; the first stands for none
+        self._events = 1  # of names; event 0 means that there is no name
         self._tables: list[IdTable] = []
         self._aliases: dict[int, int] = {}
         self._weaving = threading.Lock()
@@ -69,25 +69,25 @@ class Forest:
 
     @property
     def nbytes(self) -> int:
-        """The memory it takes, room to grow included."""
+        """Bytes of all arrays, with the space reserved for growth."""
         columns = [*self._places.values(), *self._names.values()]
         return sum(c.nbytes for c in columns) + sum(t.nbytes for t in self._tables)
 
-    # Reading: from any thread, with the number of the last operation that counts, and with how
-    # many places there were then.
+    # Reading: from any thread. `at` is the last operation of a state, `count` its number of
+    # places.
 
     def find(self, ids: Ids, count: int) -> Places:
-        """Give the places of supervoxels, -1 of those that are not among the first ones."""
-        found = np.full(len(ids), -1, np.int64)
-        known = self._places["id"][:count]
+        """Return the places of supervoxels; -1 for those not among the first `count` places."""
+        places = np.full(len(ids), -1, np.int64)
+        stored = self._places["id"][:count]
         for table in reversed(self._tables):
-            left = np.flatnonzero(found < 0)
+            left = np.flatnonzero(places < 0)
             if len(left):
-                found[left] = table.find(ids[left], known)
-        return found
+                places[left] = table.find(ids[left], stored)
+        return places
 
     def roots(self, places: Places, at: int) -> Places:
-        """Give the place that stands for the whole segment of each place."""
+        """Return the root of the segment of each place."""
         parent, linked = self._places["parent"], self._places["linked"]
         roots = places.copy()
         left = np.flatnonzero(linked[roots] <= at)
@@ -97,7 +97,7 @@ class Forest:
         return roots
 
     def names(self, roots: Places, at: int) -> Ids:
-        """Give the names of segments by their roots."""
+        """Return the names of segments by their roots."""
         event = self._places["event"][roots]
         since, before = self._names["since"], self._names["before"]
         left = np.flatnonzero(since[event] > at)
@@ -109,15 +109,15 @@ class Forest:
         return names
 
     def segments(self, ids: Ids, at: int, count: int) -> Ids:
-        """Give the names of the segments of supervoxels."""
+        """Return the names of the segments of supervoxels."""
         places = self.find(ids, count)
-        known = places >= 0
+        edited = places >= 0
         segments = ids.copy()
-        segments[known] = self.names(self.roots(places[known], at), at)
+        segments[edited] = self.names(self.roots(places[edited], at), at)
         return segments
 
     def holders(self, names: Ids, at: int, count: int) -> Places:
-        """Give the roots of the segments with some names, -1 where none has the name."""
+        """Return the roots of the segments with these names; -1 where no segment has the name."""
         held = np.full(len(names), -1, np.int64)
         aliases = (self._aliases.get(name, -1) for name in names.tolist())
         for places in (np.fromiter(aliases, np.int64, len(names)), self.find(names, count)):
@@ -128,12 +128,12 @@ class Forest:
         return held
 
     def ids(self, places: Places) -> Ids:
-        """Give the supervoxels at some places."""
+        """Return the supervoxels at these places."""
         ids: Ids = self._places["id"][places]
         return ids
 
     def members(self, root: int, at: int) -> Ids:
-        """Give the supervoxels of a segment by its root, in no order."""
+        """Return the supervoxels of a segment by its root, in no order."""
         ring: list[int] = []
         following = self._places["next"]
         with self._weaving:
@@ -146,14 +146,14 @@ class Forest:
         return ids
 
     def table(self, at: int, count: int) -> tuple[Ids, Ids]:
-        """Give the first supervoxels and the names of their segments."""
+        """Return the supervoxels of the first `count` places and the names of their segments."""
         places = np.flatnonzero(self._places["size"][:count] != ALIAS)
         return self._places["id"][places], self.names(self.roots(places, at), at)
 
     # Writing: one thread at a time.
 
     def add(self, ids: Ids) -> Places:
-        """Give the places of supervoxels, new ones for those that are not known."""
+        """Return the places of supervoxels. New supervoxels are appended."""
         places = self.find(ids, self.count)
         new, inverse = fastremap.unique(ids[places < 0], return_inverse=True)
         if len(new):
@@ -163,7 +163,7 @@ class Forest:
         return places
 
     def _enter(self, ids: Ids, places: Places) -> None:
-        """Make new supervoxels known."""
+        """Enter new supervoxels into the id tables."""
         if not self._tables or self._tables[-1].count + len(ids) > self._tables[-1].capacity:
             if self.count <= REBUILT:
                 table = IdTable(max(SMALLEST, 2 * self.count))
@@ -175,18 +175,18 @@ class Forest:
         self._tables[-1].add(ids, places)
 
     def join(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
-        """Make one segment of each of some lists of supervoxels; with what they were part of.
+        """Merge the segments of the supervoxels of each list into one segment.
 
         Parameters
         ----------
         ids : numpy.ndarray
             The lists, one after the other.
         sizes : array_like of int
-            The length of each, at least 1.
+            Length of each list, at least 1.
         names : numpy.ndarray
-            The name of each. Of lists that become the same segment the last one names it.
+            Name of each list. If lists become the same segment, the last one names it.
         at : int
-            The number of the operation; greater than all before.
+            Number of the operation, greater than all before.
         """
         sizes = np.asarray(sizes)
         if not len(sizes):
@@ -202,7 +202,7 @@ class Forest:
         self._name(self.roots(roots[labels], at), names[last[labels]], at)
 
     def _link(self, roots: Places, label: Places, at: int) -> None:
-        """Link roots of the same label below the largest of them."""
+        """Link roots of the same label below the one with the largest segment."""
         column = self._places
         size = column["size"][roots]
         order = np.lexsort((size, label))  # the largest of each label comes last
@@ -212,7 +212,7 @@ class Forest:
         tops = np.repeat(roots[ends], ends - starts + 1)
         below = roots != tops
         column["size"][roots[ends]] = np.add.reduceat(size[order], starts)
-        # Rings are joined where each of their members hands its successor to the one before.
+        # Rings are joined by rotating the successors of their roots.
         turned = np.arange(1, len(roots) + 1)
         turned[ends] = starts
         with self._weaving:
@@ -221,7 +221,7 @@ class Forest:
         column["linked"][roots[below]] = at
 
     def _name(self, roots: Places, names: Ids, at: int) -> None:
-        """Name segments from an operation on."""
+        """Set the names of segments as of an operation."""
         changed = self.names(roots, at) != names
         roots, names = roots[changed], names[changed]
         if not len(roots):
@@ -229,7 +229,7 @@ class Forest:
         places = self.find(names, self.count)
         member = places >= 0
         member[member] = self.roots(places[member], at) == roots[member]
-        # A name that is no supervoxel of its segment is found by itself.
+        # A name that is not a supervoxel of its segment needs an entry of its own.
         self._aliases.update(zip(names[~member].tolist(), roots[~member].tolist(), strict=True))
         unknown = places < 0
         places[unknown] = self._append(names[unknown], size=0) + np.arange(unknown.sum())
@@ -252,7 +252,7 @@ class Forest:
 
 
 def _grown(columns: Columns, count: int, needed: int) -> Columns:
-    """Give columns with room for as many rows, twice as much if it has to be more."""
+    """Return columns with room for the needed rows; at least doubled if they have to grow."""
     room = len(next(iter(columns.values())))
     if needed <= room:
         return columns

@@ -1,7 +1,7 @@
-"""From ids of 64 bits to places in an array, for many ids at once.
+"""Hash table from 64-bit ids to places in an array, for many ids at once.
 
-Open addressing with linear probing (D. E. Knuth, The Art of Computer Programming 3, 6.4), each
-step done for all ids that are not found yet. A sorted array would take a step for each bit of its
+Open addressing with linear probing (D. E. Knuth, The Art of Computer Programming 3, 6.4). Each
+step handles all ids that are not found yet. A sorted array would take a step for each bit of its
 length, and could not grow.
 """
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["IdTable"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 divided by the golden ratio: ids that follow each other are spread evenly by it."""
+"""2^64 divided by the golden ratio: multiplying by it spreads consecutive ids evenly."""
 
 
 class IdTable:
-    """Knows where ids stand; the ids themselves are in the array that is looked up in.
+    """A hash table of the places of ids. The ids themselves are in the caller's array.
 
     Parameters
     ----------
     capacity : int
-        How many ids it has room for. It takes 8 to 16 bytes for each.
+        Number of ids that fit. Each takes 8 to 16 bytes.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -41,37 +41,37 @@ class IdTable:
 
     @property
     def nbytes(self) -> int:
-        """The memory it takes."""
+        """Bytes of the table."""
         return self._slots.nbytes
 
     def _first(self, ids: Ids) -> NDArray[Any]:
         return (ids * GOLDEN >> self._shift).astype(np.int64)
 
     def find(self, ids: Ids, known: Ids) -> Places:
-        """Give where ids stand in an array, -1 where they do not.
+        """Return the places of ids in the array `known`; -1 for ids it does not have.
 
-        What was added since, beyond the end of the array, is not there.
+        Ids whose place is beyond the end of the array do not count.
         """
-        found = np.full(len(ids), -1, np.int64)
+        result = np.full(len(ids), -1, np.int64)
         if not len(known):
-            return found
+            return result
         left, slots = np.arange(len(ids)), self._first(ids)
         while len(left):
             entries = self._slots[slots]
             there = entries > 0
             left, slots, places = left[there], slots[there], entries[there].astype(np.int64) - 1
             hit = (known.take(places, mode="clip") == ids[left]) & (places < len(known))
-            found[left[hit]] = places[hit]
+            result[left[hit]] = places[hit]
             left, slots = left[~hit], (slots[~hit] + 1) & (len(self._slots) - 1)
-        return found
+        return result
 
     def add(self, ids: Ids, places: Places) -> None:
-        """Take in new ids, each once, with where they stand."""
+        """Add new ids, each once, with their places."""
         entries, slots = (places + 1).astype(np.uint32), self._first(ids)
         self.count += len(ids)
         while len(entries):
             free = self._slots[slots] == 0
-            # Of several that want one slot the last gets it; the others look further.
+            # If several entries hash to one slot, the last gets it; the others probe on.
             self._slots[slots[free]] = entries[free]
             lost = self._slots[slots] != entries
             entries, slots = entries[lost], (slots[lost] + 1) & (len(self._slots) - 1)

@@ -1,4 +1,4 @@
-"""The log of edits: its contract on one page, and the one that is forgotten.
+"""The contract of a log of edits, and a log in memory.
 
 `bfly.testing.edits` is the contract as a test suite.
 """
@@ -22,60 +22,60 @@ __all__ = ["EditLog", "MemoryLog"]
 
 
 class EditLog(ABC):
-    """Keeps the operations of channels, each numbered from 1 without a gap.
+    """The operations of channels, numbered from 1 without a gap in each channel.
 
-    All methods may be called from any thread. A channel is named by its path. What fails
-    raises `DatabaseError`.
+    All methods may be called from any thread. A channel is named by its path. A failure raises
+    `DatabaseError`.
     """
 
     durable: ClassVar[bool] = True
-    """Whether it outlasts the program, and other programs may share it."""
+    """Whether the log outlives the process, and other processes may share it."""
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[None]:
-        """Begin to write: waits for other writers of any process.
+        """Return a context manager for writing, which waits for the writers of all processes.
 
-        On leaving, what was appended is on disk, and then seen by others; after an error nothing
-        of it is there.
+        On exit the appended operations are on disk, and visible to other processes. After an
+        error none of them are kept.
         """
 
     @abstractmethod
     def append(self, channel: str, operation: Operation) -> None:
-        """Write an operation that follows the last one; in `writing`."""
+        """Write the next operation. Call it within `writing`."""
 
     @abstractmethod
     def read(self, channel: str, after: int = 0) -> Iterator[Operation]:
-        """Give the operations after one, in their order, few in memory at once."""
+        """Yield the operations after a given one in order, with few in memory at once."""
 
     @abstractmethod
     def last(self, channel: str) -> int:
-        """Give the number of the last operation; 0 if there is none."""
+        """Return the number of the last operation; 0 if there is none."""
 
     @abstractmethod
     def snapshot(self, channel: str, most: int) -> tuple[int, Iterable[bytes]]:
-        """Give the latest snapshot after an operation up to some number, and its parts.
+        """Return the operation of the latest snapshot up to operation `most`, and its parts.
 
-        The operation is 0, without parts, if there is none.
+        The operation is 0, and there are no parts, if there is no snapshot.
         """
 
     @abstractmethod
     def keep_snapshot(self, channel: str, operation: int, parts: Iterable[bytes]) -> None:
-        """Keep what the segments are after an operation; half a snapshot is none.
+        """Write the segments after an operation. An incomplete snapshot is never read.
 
-        Others may write between two parts.
+        Other threads and processes may write between two parts.
         """
 
     @abstractmethod
     def wait(self, seconds: float) -> None:
-        """Wait until somebody may have appended, in this process or another, at most so long."""
+        """Wait at most so long until a thread or process may have appended."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what `wait` needs; it ends with an error, or soon."""
+        """Release what `wait` uses. A running `wait` returns soon, or raises."""
 
 
 class MemoryLog(EditLog):
-    """A log that is forgotten when the program ends."""
+    """A log in memory, which is lost when the process ends."""
 
     durable: ClassVar[bool] = False
 
@@ -113,11 +113,11 @@ class MemoryLog(EditLog):
 
     @override
     def keep_snapshot(self, channel: str, operation: int, parts: Iterable[bytes]) -> None:
-        """Do nothing: nobody will begin from it."""
+        """Do nothing: no process will start from the snapshot."""
 
     @override
     def wait(self, seconds: float) -> None:
-        """Return at once: nobody else can append."""
+        """Return at once: no other process can append."""
 
     @override
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A merge table as operations: which segment each supervoxel is in."""
+"""Operations from a merge table, which lists the segment of each supervoxel."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 __all__ = ["added", "checked", "operations_of"]
 
 ROWS = 1 << 16
-"""Rows of one operation."""
+"""Rows of one operation, at most."""
 
 
 def checked(supervoxels: Ids, segments: Ids, state: EditState) -> tuple[Ids, Ids]:
-    """Give a table sorted by segment, each row once, that can be joined to a state.
+    """Return a table that can be joined to a state: sorted by segment, each row once.
 
-    A segment that the state has by the same name is the same segment, whose supervoxels need not
-    be in the table.
+    A segment with the same name in the state is the same segment. Its supervoxels need not be
+    in the table.
 
     Parameters
     ----------
     supervoxels, segments : numpy.ndarray
-        The rows (uint64).
+        Rows (uint64).
     state : EditState
-        What the table is added to.
+        State that the table is added to.
 
     Raises
     ------
     BadRequest
-        The background is in a segment, a supervoxel is in two, or supervoxels that are one
-        segment already are in two.
+        The background is in a segment, a supervoxel is in two segments, or the supervoxels of
+        one segment of the state are in two.
     """
     if (moved := segments[supervoxels == 0]).any():
         raise BadRequest(f"The supervoxel 0, which is the background, is in segment {moved.max()}.")
@@ -55,9 +55,9 @@ def checked(supervoxels: Ids, segments: Ids, state: EditState) -> tuple[Ids, Ids
     more, names = state.named(fastremap.unique(segments))
     supervoxels = np.concatenate([supervoxels, more])
     segments = np.concatenate([segments, names])
-    known = state.knows(supervoxels)
+    edited = state.knows(supervoxels)
     message = "Supervoxels of the segment {}, which are merged already, are in two segments"
-    _check_one(state.segments(supervoxels[known]), segments[known], message)
+    _check_one(state.segments(supervoxels[edited]), segments[edited], message)
     order = np.lexsort((supervoxels, segments))
     return supervoxels[order], segments[order]
 
@@ -73,9 +73,9 @@ def _check_one(ids: Ids, segments: Ids, message: str) -> None:
 
 
 def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[EditState], list[Operation]]:
-    """Give what makes the operations that add a table to a state; see `checked`.
+    """Return a function from a state to the operations that add a table to it; see `checked`.
 
-    There are none if the state has all of it.
+    There are no operations if the state has all rows already.
     """
 
     def operations(state: EditState) -> list[Operation]:
@@ -96,18 +96,18 @@ def operations_of(
     who: str = "",
     splits: tuple[str, ...] = (),
 ) -> Iterator[Operation]:
-    """Give a table as operations of bounded size.
+    """Yield a table as operations of bounded size.
 
     Parameters
     ----------
     supervoxels, segments, was : numpy.ndarray
-        The rows, sorted by segment, and perhaps the segments before; none are as many as that.
+        Rows sorted by segment, and the segment of each before; `was` may be empty.
     first : int
-        The number of the first operation.
+        Number of the first operation.
     who : str
-        Of the operations.
+        Author of the operations.
     splits : tuple of str
-        Splits, which the first operation has.
+        Splits of the first operation.
     """
     starts = np.flatnonzero(np.append(True, segments[1:] != segments[:-1])[: len(segments)])
     for number, start in enumerate(range(0, max(len(supervoxels), 1), ROWS)):

@@ -1,4 +1,4 @@
-"""The documented messages of edits: from a client's to operations, from a state to a message."""
+"""The documented messages of edits: parsed into operations, and made from a state."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["MOST_TOLD", "Save", "to_message"]
 
 MOST_TOLD = 250_000
-"""The most supervoxels in a message with the state, which then has about 5 MB."""
+"""Supervoxels in a message with the state, at most: it then takes about 5 MB."""
 
 
 @dataclass(frozen=True)
 class Save:
-    """What a client wants to be saved.
+    """A client's request to save edits.
 
     Attributes
     ----------
     merge : tuple of tuple of int
-        Each a list of ids of segments, or of supervoxels, that become one segment.
+        Lists of ids of segments or supervoxels; each list becomes one segment.
     split : tuple of str
         See `bfly.edits.splits.Split`.
     """
@@ -41,12 +41,12 @@ class Save:
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Save:
-        """Read the lists of a message; one that is not there is empty.
+        """Parse the lists of a message; a missing list is empty.
 
         Raises
         ------
         BadRequest
-            They are not as documented.
+            A list is not as documented.
         """
         merge, split = message.get("merge", []), message.get("split", [])
         if not isinstance(merge, list) or not all(isinstance(ids, list) for ids in merge):
@@ -60,21 +60,21 @@ class Save:
 
     @property
     def ids(self) -> set[int]:
-        """All ids that are named."""
+        """All ids in the message."""
         return {
             *(number for ids in self.merge for number in ids),
             *(Split.parse(text).supervoxel for text in self.split),
         }
 
     def operations(self, state: EditState, who: str, base: int | None) -> Iterator[Operation]:
-        """Give what is new of it, as operations that follow a state.
+        """Yield the operations that follow a state; edits it has already are left out.
 
         Parameters
         ----------
         state : EditState
-            The latest.
+            Latest state.
         who, base
-            Of the `Operation`; the base is that state where nobody said which they have seen.
+            As in `Operation`. If the client sent no base, it is the latest state.
         """
         base = state.position if base is None else base
         number = state.position + 1
@@ -104,7 +104,7 @@ class Save:
 
 
 def to_message(state: EditState) -> tuple[list[list[str]], list[str]]:
-    """Give a state as documented: the lists of all segments that were edited, and the splits.
+    """Return a state as documented: the lists of all edited segments, and the splits.
 
     A list begins with the name of its segment.
 
@@ -130,7 +130,7 @@ def to_message(state: EditState) -> tuple[list[list[str]], list[str]]:
 
 
 def _id(value: Any) -> int:
-    """Read an id, which is text since JavaScript's numbers are no 64 bits wide."""
+    """Parse an id. It may be text, since JavaScript's numbers do not hold 64 bits."""
     if isinstance(value, bool) or not (
         isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit())
     ):
@@ -139,6 +139,6 @@ def _id(value: Any) -> int:
 
 
 def _is_done(state: EditState, ids: tuple[int, ...]) -> bool:
-    """Tell whether the segments of a list are one of the wanted name already."""
+    """Check whether a list is one segment of the requested name already."""
     segments = state.segments(np.array(ids, np.uint64))
     return len(ids) == 1 or bool((segments == np.uint64(ids[0])).all())

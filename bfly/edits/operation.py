@@ -1,7 +1,7 @@
 """An operation of the log, and its form in a database.
 
-The body is a zlib stream: the length of a header (4 bytes), the header as JSON, then the arrays one
-after the other, little-endian. What later kinds need more, the header can say.
+The body is a zlib stream: the length of a header (4 bytes), the header as JSON, then the arrays
+one after the other, little-endian. Later kinds can add fields to the header.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Operation"]
 
 KINDS = ("merge", "split", "import")
-"""A merge of segments, a region of a supervoxel that is to be split, rows of a merge table."""
+"""A merge of segments, a requested split of a supervoxel, rows of a merge table."""
 
 ARRAYS = {"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"}
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What somebody did to the segments of a channel.
+    """One change of the segments of a channel.
 
     Attributes
     ----------
     id : int
-        Its number in the channel's log: 1, 2, 3, …
+        Number in the channel's log: 1, 2, 3, …
     kind : str
         One of `KINDS`.
     who : str
-        Whoever did it, as far as that is known.
+        Name of the author; empty if unknown.
     base : int
-        The operation whose state whoever did it had seen.
+        Operation whose state the author saw.
     time : float
         Seconds since 1970, UTC.
     supervoxels : numpy.ndarray
         Lists of supervoxels (uint64), one after the other: each list became one segment.
-        Of each merged segment one supervoxel stands for all.
+        One supervoxel represents all of a merged segment.
     sizes : numpy.ndarray
-        The length of each list.
+        Length of each list.
     names : numpy.ndarray
-        The name of the segment that each list became (uint64).
+        Name of the segment that each list became (uint64).
     was : numpy.ndarray
-        The name of the segment that each of the supervoxels was in (uint64).
+        Name of the segment that each supervoxel was in (uint64).
     points : numpy.ndarray
-        Places in the volume that it is about, N × 3 (z, y, x; voxels of mip 0): of each split
-        the first and the last voxel of its box.
+        Positions in the volume, shape (n, 3), zyx in voxels of mip 0: the first and the last
+        voxel of the box of each split.
     splits : tuple of str
         As in documented messages.
     """
@@ -75,7 +75,7 @@ class Operation:
     splits: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
-        """Give the body: everything but id, time, who, kind and base."""
+        """Return the body: everything except id, time, who, kind and base."""
         arrays = [np.ascontiguousarray(getattr(self, n), kind) for n, kind in ARRAYS.items()]
         words = {"lengths": [array.size for array in arrays], "splits": self.splits}
         header = json.dumps(words).encode()
@@ -84,12 +84,12 @@ class Operation:
 
     @classmethod
     def unpack(cls, body: bytes, **words: Any) -> Operation:
-        """Read what `pack` wrote; the words are what it left out.
+        """Read what `pack` wrote. The keywords are the fields that it left out.
 
         Raises
         ------
         DatabaseError
-            It is of a kind that a later Butterfly made, or damaged.
+            The kind is that of a later Butterfly, or the body is damaged.
         """
         if words["kind"] not in KINDS:
             raise DatabaseError(

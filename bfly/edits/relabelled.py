@@ -1,4 +1,4 @@
-"""Tiles as the segments that edits make of them."""
+"""Tiles of supervoxels, relabelled with their segments."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ __all__ = ["Relabelled"]
 
 
 class Relabelled:
-    """Voxels as the segments of a state, and what that took, to tell of which other states too.
+    """Voxels relabelled with the segments of a state, and the mapping that was applied.
 
     Parameters
     ----------
     voxels : numpy.ndarray
         Supervoxels; not written to.
     state : EditState
-        What became of them.
+        State whose segments they get.
 
     Attributes
     ----------
     voxels : numpy.ndarray or None
-        The segments, read-only; None where they are the supervoxels.
+        Segments, read-only; None where they equal the supervoxels.
 
     Raises
     ------
     SourceError
-        A name of a segment is larger than the voxels can hold.
+        A segment's name is larger than the dtype can hold.
     """
 
     def __init__(self, voxels: Voxels, state: EditState) -> None:
         flat = voxels.ravel()
-        # Labels come in runs along x, of which one voxel each is enough.
+        # Labels come in runs along x: one voxel of each run is enough.
         begins = np.ones(flat.size, bool)
         np.not_equal(flat[1:], flat[:-1], out=begins[1:])
         starts = np.flatnonzero(begins)
-        found, inverse = fastremap.unique(flat[starts], return_inverse=True)
+        labels, inverse = fastremap.unique(flat[starts], return_inverse=True)
         self._position = state.position
-        self._supervoxels = found.astype(np.uint64)
+        self._supervoxels = labels.astype(np.uint64)
         self._segments = state.segments(self._supervoxels)
         self.voxels: Voxels | None = None
         if np.array_equal(self._segments, self._supervoxels):
@@ -61,7 +61,7 @@ class Relabelled:
         self.voxels.flags.writeable = False
 
     def is_of(self, state: EditState) -> bool:
-        """Tell whether it is that of a state of the same channel, too: most edits are elsewhere."""
+        """Check whether another state of the channel gives the same voxels, as most edits do."""
         if self._position != state.position:
             if not np.array_equal(state.segments(self._supervoxels), self._segments):
                 return False
@@ -70,6 +70,6 @@ class Relabelled:
 
     @property
     def nbytes(self) -> int:
-        """The memory it takes."""
+        """Bytes of the voxels and the mapping."""
         kept = (self._supervoxels, self._segments, self.voxels)
         return sum(array.nbytes for array in kept if array is not None)

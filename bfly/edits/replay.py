@@ -1,4 +1,4 @@
-"""What a log makes of supervoxels, from its begin or a snapshot on, operation by operation."""
+"""Replay of a log into segments, from its beginning or from a snapshot."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 __all__ = ["Replay"]
 
 AT_ONCE = 1 << 20
-"""Supervoxels whose operations are done in one step when many follow each other."""
+"""Supervoxels after which a batch of operations is applied: fewer calls, bounded memory."""
 
 LATEST = 2**62
-"""Above the number of any operation."""
+"""Greater than the number of any operation."""
 
 
 class Replay:
-    """Reads a channel's log, and does what it says.
+    """A channel's log, applied operation by operation.
 
     Parameters
     ----------
     path : str
-        The channel's.
+        Path of the channel.
     edit_log : EditLog
-        The log.
+        Log to read.
     most : int
-        The last operation that counts.
+        Last operation to apply.
 
     Attributes
     ----------
     forest : Forest
         The segments.
     position : int
-        The last operation that was done.
+        Last operation that was applied.
     """
 
     def __init__(self, path: str, edit_log: EditLog, most: int = LATEST) -> None:
@@ -57,12 +57,12 @@ class Replay:
         self.read_on()
 
     def read_on(self) -> None:
-        """Do what was appended since.
+        """Read and apply the operations after `position`.
 
         Raises
         ------
         DatabaseError
-            The log cannot be read, has a gap, or says what this Butterfly does not understand.
+            The log cannot be read, has a gap, or has an operation of a later Butterfly.
         """
         batch: list[Operation] = []
         size = 0
@@ -77,7 +77,7 @@ class Replay:
         self.do(batch)
 
     def do(self, operations: Sequence[Operation]) -> None:
-        """Do operations that follow the last one."""
+        """Apply operations that follow the last one."""
         for number, operation in enumerate(operations, self.position + 1):
             if operation.id != number:
                 raise DatabaseError(f"The edit {number} of {self._path} is missing in the log.")
@@ -97,5 +97,5 @@ class Replay:
         self.position = last
 
     def state(self) -> EditState:
-        """Give the state as it is now."""
+        """Return the current state."""
         return EditState(self.forest, self.position, tuple(self._splits.values()))

@@ -1,4 +1,4 @@
-"""Splits, as documented messages have them: ``id:region:x0:x1:y0:y1:z0:z1``."""
+"""Splits in the form of the documented messages: ``id:region:x0:x1:y0:y1:z0:z1``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Split"]
 
 LARGEST = 2**62
-"""Of a region and of a coordinate."""
+"""Highest region and coordinate: coordinates are stored as int64."""
 
 _WHOLE = re.compile("[0-9]{1,4000}")
-"""As many digits as Python turns into a number, which then is said to be too large."""
+"""Fewer digits than Python's limit for `int` (4,300), so that `LARGEST` is what fails."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Split:
     Attributes
     ----------
     supervoxel, region : int
-        Which one; a later split of the same two replaces this one.
+        The key: a later split with the same key replaces this one.
     first, last : tuple of int
-        Two corners of the box, zyx in voxels of mip 0.
+        First and last voxel of the box, zyx at mip 0.
     """
 
     supervoxel: int
@@ -39,12 +39,12 @@ class Split:
 
     @classmethod
     def parse(cls, text: Any) -> Self:
-        """Read one.
+        """Parse a split.
 
         Raises
         ------
         BadRequest
-            It is none.
+            The text is not a valid split.
         """
         parts = text.split(":") if isinstance(text, str) else []
         if len(parts) != 8 or not all(map(_WHOLE.fullmatch, parts)):
@@ -60,5 +60,5 @@ class Split:
 
     @property
     def key(self) -> tuple[int, int]:
-        """What it is of."""
+        """Supervoxel and region."""
         return self.supervoxel, self.region

@@ -1,7 +1,7 @@
-"""The log of edits in two tables of a SQL database, which engines say how to reach.
+"""The log of edits in two tables of a SQL database; engines implement the connection.
 
-SQLite takes the types of PostgreSQL for names of its own, and both take ``$1``, so that one text of
-each statement serves both.
+SQLite accepts the type names of PostgreSQL, and both accept ``$1``. So both share one text of
+each statement.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ create table if not exists {schema}edit_snapshots (
 """
 
 PAGE = 256
-"""How many operations are fetched at once."""
+"""Operations per query: bounds the memory of a read."""
 
 
 class SqlLog(EditLog):
-    """Base of the logs in SQL; an engine has the four methods below."""
+    """Base of the logs in SQL. An engine implements the four abstract methods."""
 
     schema: ClassVar[str] = ""
-    """What stands before the names of tables."""
+    """Prefix of the table names."""
 
     def __init__(self) -> None:
         self._made = False
 
     @abstractmethod
     def _transaction(self) -> AbstractContextManager[None]:
-        """Begin to write, as `writing` has it."""
+        """Return the context manager of a transaction, as `writing` needs it."""
 
     @abstractmethod
     def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Ask a question."""
+        """Run a query and return its rows."""
 
     @abstractmethod
     def _change(self, query: str, *values: Any) -> None:
-        """Change something; in a transaction."""
+        """Run a statement that writes, within a transaction."""
 
     @abstractmethod
     def _exists(self) -> bool:
-        """Tell whether the tables are there."""
+        """Check whether the tables exist."""
 
     def _announce(self) -> None:
-        """Tell other processes, where they do not see by themselves; in a transaction."""
+        """Notify other processes, if the engine needs it. Called within a transaction."""
 
     @contextmanager
     @override
@@ -77,7 +77,7 @@ class SqlLog(EditLog):
             yield
 
     def _there(self) -> bool:
-        """Tell whether the tables are there; they are made with the first edit."""
+        """Check whether the tables exist. The first edit creates them."""
         self._made = self._made or self._exists()
         return self._made
 
@@ -121,8 +121,8 @@ class SqlLog(EditLog):
             f"select max(id) from {self.schema}edit_snapshots "
             "where channel = $1 and id <= $2 and part = last"
         )
-        found = self._ask(query, os.fsencode(channel), most)[0][0] if self._there() else None
-        return (found, self._parts(channel, found)) if found else (0, ())
+        number = self._ask(query, os.fsencode(channel), most)[0][0] if self._there() else None
+        return (number, self._parts(channel, number)) if number else (0, ())
 
     def _parts(self, channel: str, number: int) -> Iterator[bytes]:
         query = (
@@ -139,7 +139,7 @@ class SqlLog(EditLog):
     def keep_snapshot(self, channel: str, operation: int, parts: Iterable[bytes]) -> None:
         bodies = list(parts)
         for part, body in enumerate(bodies):
-            # The last part makes the snapshot whole.
+            # Readers look for the last part, so the snapshot is visible once it is complete.
             with self._transaction():
                 self._change(
                     f"insert into {self.schema}edit_snapshots values ($1, $2, $3, $4, $5) "

@@ -1,4 +1,4 @@
-"""One state of a channel's edits: what the log up to an operation makes of it."""
+"""One state of a channel's edits: its segments after an operation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["EditState"]
 
 
 class EditState:
-    """The segments after an operation; never changes, whatever is written meanwhile.
+    """The segments after an operation. Later operations do not change them.
 
     Parameters
     ----------
     forest : Forest
-        In which the operation, and perhaps later ones, were done.
+        Forest with the operation applied, and perhaps later ones.
     position : int
-        The number of the operation; 0 before the first.
+        Number of the operation; 0 before the first.
     splits : sequence of str
         As in documented messages.
 
@@ -35,7 +35,7 @@ class EditState:
     current : bool
         False once there is a later state of the channel.
     count : int
-        How many supervoxels the operations named, and names that are none of these.
+        Number of edited supervoxels, plus names that are not among them.
     """
 
     def __init__(self, forest: Forest, position: int, splits: Sequence[str]) -> None:
@@ -46,16 +46,16 @@ class EditState:
         self.count = forest.count
 
     def segments(self, supervoxels: Ids) -> Ids:
-        """Give the name of the segment of each supervoxel."""
+        """Return the name of the segment of each supervoxel."""
         return self._forest.segments(supervoxels, self.position, self.count)
 
     def knows(self, supervoxels: Ids) -> NDArray[np.bool_]:
-        """Tell which supervoxels an operation named."""
-        known: NDArray[np.bool_] = self._forest.find(supervoxels, self.count) >= 0
-        return known
+        """Return a mask of the supervoxels that an operation names."""
+        edited: NDArray[np.bool_] = self._forest.find(supervoxels, self.count) >= 0
+        return edited
 
     def is_name(self, ids: Ids) -> NDArray[np.bool_]:
-        """Tell which ids are those of segments: all but those that got another name."""
+        """Return a mask of the ids that name segments: all whose segment has no other name."""
         held: NDArray[np.bool_] = self._holders(ids) >= 0
         same: NDArray[np.bool_] = self.segments(ids) == ids
         return held | same
@@ -64,30 +64,30 @@ class EditState:
         return self._forest.holders(names, self.position, self.count)
 
     def named(self, names: Ids) -> tuple[Ids, Ids]:
-        """Give, of names that segments have, a supervoxel of each segment and the name."""
+        """Return a supervoxel and the name of each segment that has one of these names."""
         holders = self._holders(names)
         return self._forest.ids(holders[holders >= 0]), names[holders >= 0]
 
     def standing_for(self, given: int) -> list[int]:
-        """Give supervoxels of all that an id stands for.
+        """Return a supervoxel of each segment that an id refers to.
 
-        That is the segment of the name, and else the supervoxel's segment. A name that is the id
-        of a supervoxel which no operation named stands for both, as they look the same.
+        That is the segment of this name, or else the segment of this supervoxel. If no operation
+        names the supervoxel, its id looks the same as the name, and refers to both.
         """
         ids = np.array([given], np.uint64)
         one, _ = self.named(ids)
         return one.tolist() if len(one) and self.knows(ids)[0] else [*one.tolist(), given]
 
     def members(self, given: int) -> Ids:
-        """Give the supervoxels, sorted, of all that an id stands for; see `standing_for`."""
+        """Return the sorted supervoxels of all that an id refers to; see `standing_for`."""
         ids = np.array(self.standing_for(given), np.uint64)
         places = self._forest.find(ids, self.count)
         roots = self._forest.roots(places[places >= 0], self.position).tolist()
-        found = [self._forest.members(root, self.position) for root in set(roots)]
-        return np.sort(np.concatenate([ids[places < 0], *found]))
+        members = [self._forest.members(root, self.position) for root in set(roots)]
+        return np.sort(np.concatenate([ids[places < 0], *members]))
 
     def table(self) -> tuple[Ids, Ids]:
-        """Give all supervoxels that were edited and the names of their segments, by segment.
+        """Return all edited supervoxels and the names of their segments, sorted by segment.
 
         The supervoxels of each segment are sorted.
         """

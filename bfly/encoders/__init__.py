@@ -1,1 +1,1 @@
-"""The writers of output formats: one file a format, one contract in `bfly.encoders.encoder`."""
+"""Encoders of output formats: one file per format, one contract in `bfly.encoders.encoder`."""

@@ -1,4 +1,4 @@
-"""Blosc: voxels compressed fast, by Blosc 1 (https://www.blosc.org/c-blosc)."""
+"""Blosc: fast compression of voxels with Blosc 1 (https://www.blosc.org/c-blosc)."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["BLOSC_LEVEL", "Blosc", "BloscArray"]
 
 BLOSC_LEVEL = 1
-"""Of 1 to 9, for voxels."""
+"""Compression level of voxels, 1 to 9: the fastest."""
 
 LARGEST = 2**31 - 1024
-"""Bytes of voxels that one frame holds: it counts 31 bits, its header and a pickle's included."""
+"""Bytes of voxels in a frame, at most: sizes have 31 bits, and the headers of a frame and a pickle
+count too."""
 
 OVERHEAD = 16
-"""Bytes that a frame is larger than what does not get smaller."""
+"""Bytes that a frame adds to incompressible data."""
 
 MARK = b"voxels" * 100
-"""What stands for the voxels in a pickle that has none yet."""
+"""Placeholder of the voxels in a pickle that is still without them."""
 
 
 class Blosc(Encoder):
-    """The voxels, little-endian and x fastest, in one frame; their shape is not in it.
+    """The voxels, little-endian and x fastest, in one frame, which does not store their shape.
 
-    Zstd of level 1 behind a shuffle of bytes: 0.88 of FIB-SEM and 0.01 of its labels are left,
-    at 850 and 1,700 MB/s. Lz4 is faster still, but leaves FIB-SEM as it is and 0.03 of labels.
+    Zstd at level 1 after a byte shuffle compresses FIB-SEM to 0.88 and its labels to 0.01 of their
+    size, at 850 and 1,700 MB/s. Lz4 is faster, but reaches only 1.0 and 0.03.
     """
 
     media_type = "application/blosc"
@@ -77,10 +78,10 @@ class Blosc(Encoder):
 
 
 class BloscArray(Blosc):
-    """What ``blosc.unpack_array`` of Python reads: a pickled array of shape (1, z, y, x).
+    """The format of Python's ``blosc.unpack_array``: a pickled array of shape (1, z, y, x).
 
-    By lz4, since the clients of NDStore are old: ndio's own Blosc has no zstd. The pickle is
-    built around the voxels as they come: Python's own would copy them twice.
+    Compressed with lz4, since NDStore's clients are old: ndio's own Blosc has no zstd. The pickle
+    is built around the voxels as they arrive: Python's pickle module would copy them twice.
     """
 
     media_type = "application/octet-stream"
@@ -106,7 +107,7 @@ class BloscArray(Blosc):
         before, after = _pickle_around((1, *shape), first.dtype)
         itemsize = first.itemsize
         voxels = raw_parts(itertools.chain([first], parts))
-        # Nothing may keep the parts in memory while the frame is made.
+        # No reference may keep the parts in memory while the frame is made.
         del first
         file: Iterable[bytes | memoryview] = itertools.chain([before], voxels, [after])
         pickled = np.empty(len(before) + math.prod(shape) * itemsize + len(after), np.uint8)
@@ -128,15 +129,15 @@ class BloscArray(Blosc):
 
 
 def _pickle_around(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, bytes]:
-    """Return what is before and behind the voxels in the pickle of an array of them."""
-    # Pickles of version 3 hold bytes of any length behind four bytes that count them.
+    """Return the bytes before and after the voxels in the pickle of their array."""
+    # Pickle protocol 3 stores bytes after their length in four bytes.
     before, after = pickle.dumps(_Unfilled(shape, dtype.newbyteorder("<")), protocol=3).split(MARK)
     size = math.prod(shape) * dtype.itemsize
     return before[:-4] + struct.pack("<I", size), after
 
 
 class _Unfilled:
-    """An array that has a mark instead of its voxels, when it is pickled."""
+    """An array that is pickled with `MARK` instead of its voxels."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._shape = shape
@@ -150,7 +151,7 @@ class _Unfilled:
 
 
 def _frame(data: Any, itemsize: int, compressor: str) -> bytes | memoryview:
-    """Compress bytes or an array by one thread; the server shares out its threads itself."""
+    """Compress bytes or an array in one thread; the server has its own thread pool."""
     return written(
         lambda out: imagecodecs.blosc_encode(
             data,

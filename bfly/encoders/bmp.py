@@ -1,4 +1,4 @@
-"""BMP: pixels as they are, for what reads nothing else."""
+"""BMP: uncompressed pixels, for clients that read no other format."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["Bmp"]
 
 GREYS = np.array([[grey, grey, grey, 0] for grey in range(256)], np.uint8).tobytes()
-"""The palette of a grey picture."""
+"""Palette of a grey image: blue, green, red and a zero byte for each level."""
 
 HEADER = 54
 """Bytes before the palette or the pixels."""
 
 ALIGNED = 4
-"""Bytes of which each row is a multiple."""
+"""Bytes to a multiple of which each row is padded."""
 
 LARGEST = 2**32 - 1
-"""Bytes of a file, which the format counts in 32 bits."""
+"""Bytes of a file, at most: the format stores its size in 32 bits."""
 
 
 class Bmp(StripEncoder):
-    """Uncompressed: 8 bit grey as a palette of greys, or 24 bit RGB; the last row comes first."""
+    """Uncompressed 8-bit grey with a palette, or 24-bit RGB. The last row comes first."""
 
     media_type = "image/bmp"
     max_side = 2**31 - 1
@@ -92,7 +92,7 @@ def _stride(size: int) -> int:
 
 
 def _header(shape: Zyx, pixel: int, size: int) -> bytes:
-    """Return what is before the pixels: BITMAPFILEHEADER, BITMAPINFOHEADER and the palette."""
+    """Return the bytes before the pixels: BITMAPFILEHEADER, BITMAPINFOHEADER and the palette."""
     depth, height, width = shape
     palette = GREYS if pixel == 1 else b""
     start = HEADER + len(palette)
@@ -105,7 +105,7 @@ def _header(shape: Zyx, pixel: int, size: int) -> bytes:
 
 
 def _upwards(sheet: NDArray[Any], width: int | None) -> memoryview:
-    """Return rows, the last first, blue before red; filled up if they end a row of that width."""
+    """Return rows bottom-up in BGR order, padded if they end a row of the given width."""
     height, columns, *channels = sheet.shape
     pixel = 3 if channels else 1
     padding = 0 if width is None else _stride(width * pixel) - width * pixel

@@ -1,4 +1,4 @@
-"""Neuroglancer's compressed_segmentation: labels in blocks with a table of ids each.
+"""Neuroglancer's compressed_segmentation: labels in blocks, each with a table of ids.
 
 The format: ``src/sliceview/compressed_segmentation/README.md`` in the Neuroglancer repository.
 """
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "CompressedSegmentation"]
 
 BLOCK = (8, 8, 8)
-"""Voxels of a block; what Neuroglancer itself writes."""
+"""Shape of a block, in voxels, as Neuroglancer itself writes it."""
 
 TOGETHER = 4096
-"""Blocks that the library packs at once: its memory grows by doubling, and is then copied."""
+"""Blocks per call of the library: bounds its memory, which grows by doubling and is copied."""
 
 ADDRESSED = 2**24
-"""Words of 32 bits in which the tables of a file have to be: their places have 24 bits."""
+"""32-bit words in which all tables of a file have to start: offsets of tables have 24 bits."""
 
 SMALL = 64 << 20
-"""Bytes of a file up to which it may be larger than the voxels, as it is for thin cutouts: blocks
+"""Bytes up to which a file may be larger than the voxels. That of a thin cutout is, since blocks
 are stored whole."""
 
 
 class CompressedSegmentation(Encoder):
-    """One channel of uint32 or uint64 labels."""
+    """A file with one channel of uint32 or uint64 labels."""
 
     media_type = "application/octet-stream"
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes | memoryview:
-        """Write labels (z, y, x); see `Encoder.encode`."""
+        """Compress labels (z, y, x); see `Encoder.encode`."""
         self.check(voxels.shape, voxels.dtype)
         grid = _grid(voxels.shape)
         if math.prod(grid) <= TOGETHER:
@@ -85,17 +85,17 @@ class CompressedSegmentation(Encoder):
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return how many blocks there are along each axis."""
+    """Return the number of blocks along each axis."""
     return tuple(-(-n // b) for n, b in zip(shape, BLOCK, strict=True))
 
 
 def _worst(dtype: np.dtype[Any]) -> int:
-    """Return the most bytes of a block: its header, 16 bits and an id for each voxel."""
+    """Return the largest size of a block in bytes: header, and 16 bits and an id per voxel."""
     return 8 + math.prod(BLOCK) * (2 + dtype.itemsize)
 
 
 def _largest(shape: Zyx, dtype: np.dtype[Any]) -> int:
-    """Return the most bytes that are written of a cutout."""
+    """Return the largest size of a file in bytes."""
     worst = 4 + math.prod(_grid(shape)) * _worst(dtype)
     return max(math.prod(shape) * dtype.itemsize, min(worst, SMALL))
 
@@ -103,7 +103,7 @@ def _largest(shape: Zyx, dtype: np.dtype[Any]) -> int:
 def _packed(voxels: NDArray[Any]) -> bytes:
     labels = in_order(voxels)
     if not labels.flags.writeable:
-        # The library wants to be able to write, though it does not; cached tiles forbid it.
+        # The library requires a writable array, though it does not write; cached tiles are not.
         labels = labels.copy()
     try:
         return bytes(compressed_segmentation.compress(labels.T, BLOCK, order="F"))
@@ -112,10 +112,10 @@ def _packed(voxels: NDArray[Any]) -> bytes:
 
 
 def _in_strips(voxels: NDArray[Any], grid: tuple[int, ...]) -> bytes | memoryview:
-    """Pack strips of blocks, and join them: all headers first, each with places in the whole."""
-    whole = np.empty(_largest(voxels.shape, voxels.dtype) // 4, "<u4")
-    whole[0] = 1  # where the only channel begins
-    channel = whole[1:]
+    """Compress strips of blocks and join them: all headers first, with offsets in the file."""
+    file = np.empty(_largest(voxels.shape, voxels.dtype) // 4, "<u4")
+    file[0] = 1  # offset of the only channel
+    channel = file[1:]
     begun, size = 0, 2 * math.prod(grid)
     for box in strips(grid, TOGETHER):
         place = tuple(slice(8 * along.start, 8 * along.stop) for along in box)
@@ -125,11 +125,11 @@ def _in_strips(voxels: NDArray[Any], grid: tuple[int, ...]) -> bytes | memoryvie
         moved, content = size - headers, packed[headers:]
         if size + len(content) > len(channel) or (tables % ADDRESSED).max() + moved >= ADDRESSED:
             raise _too_varied(voxels)
-        channel[begun : begun + headers : 2] = tables + moved  # above 24 bits is something else
+        channel[begun : begun + headers : 2] = tables + moved  # the high 8 bits hold bits/voxel
         channel[begun + 1 : begun + headers : 2] = values + moved
         channel[size : size + len(content)] = content
         begun, size = begun + headers, size + len(content)
-    return trimmed(whole.view(np.uint8).data, 4 * (1 + size))
+    return trimmed(file.view(np.uint8).data, 4 * (1 + size))
 
 
 def _too_varied(voxels: NDArray[Any]) -> BadRequest:

@@ -1,7 +1,7 @@
 """The contract of an output format: array in, bytes and media type out.
 
-An encoder holds no state and knows nothing of queries, sources or HTTP; any number of
-threads may use one at once. `bfly.testing.encoders` is the contract as a test suite.
+An encoder is stateless and thread-safe, and independent of queries, sources and HTTP.
+`bfly.testing.encoders` is the contract as a test suite.
 """
 
 from __future__ import annotations
@@ -36,58 +36,58 @@ __all__ = [
 ]
 
 LEVEL = 1
-"""Of igzip's levels 0 to 3. On FIB-SEM and its labels 1 takes at most 12 % longer than 0 for
-files 27 to 40 % smaller; 2 gives the same as 1; 3 takes up to six times as long on labels, for
-15 % less."""
+"""Compression level of igzip, 0 to 3. On FIB-SEM and its labels level 1 takes at most 12 % longer
+than 0, for files 27 to 40 % smaller. Level 2 gives the same as 1. Level 3 takes up to six times
+as long on labels, for 15 % less."""
 
 GZIP = 31
-"""What zlib calls a gzip file (``wbits``)."""
+"""``wbits`` value that makes zlib write a gzip file."""
 
 UNSTATED = 4
-"""Times the voxels, or pixels, that an encoder is taken to need if it does not say so itself: what
-it makes of them, the file, and a copy of each."""
+"""Memory of an encoder that does not override `Encoder.memory`, as a multiple of the voxels or
+pixels: an intermediate array, the file, and a copy of each."""
 
 PIECE = 1 << 20
-"""Bytes of a stream that are compressed at once, so that what comes of it takes little memory."""
+"""Bytes of a stream that are compressed in one call: keeps the output of a call small."""
 
 
 class Encoder(ABC):
     """Base of all encoders."""
 
     media_type: ClassVar[str]
-    """What ``Content-Type`` says of the bytes."""
+    """Value of ``Content-Type``."""
 
     streams: ClassVar[bool] = False
     """Whether voxels may come part by part: see `encode_parts`."""
 
     upwards: ClassVar[bool] = False
-    """Whether a file begins with the last row, so that the parts have to come last one first."""
+    """Whether a file begins with the last row, so that parts come in reverse order."""
 
     verbatim: ClassVar[bool] = False
-    """Whether the bytes are those of the voxels in their order, and nothing else."""
+    """Whether a file is just the bytes of the voxels in C order."""
 
     @abstractmethod
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes | memoryview:
-        """Write a cutout in this format.
+        """Encode a cutout.
 
         Parameters
         ----------
         voxels : numpy.ndarray
-            Shape (z, y, x), at least one voxel, unsigned integers or float32; of any memory
-            layout, and never written to.
+            Shape (z, y, x), at least one voxel, unsigned integers or float32, of any memory
+            layout. It is never written to.
         view : {"colormap", "grayscale", "rgb"}
-            How voxels become pixels (see `bfly.encoders.views`). Formats that carry the
-            voxels themselves have no pixels and give the same bytes for every view.
+            Mapping of voxels to pixels (see `bfly.encoders.views`). Formats that hold the
+            voxels themselves ignore it.
         kind : {"image", "segmentation"}
-            What the voxels mean.
+            Meaning of the voxels.
 
         Returns
         -------
         bytes or memoryview
-            The whole file, the same for the same arguments. A memoryview is flat, of bytes,
-            and may look into `voxels` without a copy.
+            The whole file; equal arguments give equal bytes. A memoryview is flat, of bytes,
+            and may share the memory of `voxels`.
 
         Raises
         ------
@@ -103,51 +103,50 @@ class Encoder(ABC):
         view: str = "grayscale",
         kind: str = "image",
     ) -> Iterator[bytes | memoryview]:
-        """Write a cutout whose voxels come one part after the other; only if it `streams`.
+        """Encode a cutout part by part; only if the encoder `streams`.
 
         Parameters
         ----------
         parts : iterator of numpy.ndarray
-            Boxes (z, y, x) of one dtype that follow one another in C order; those of an encoder
-            that writes `upwards`, in the reverse order. Each has whole rows. The memory of one
-            may be used again for the next.
+            Boxes (z, y, x) of one dtype and of whole rows, in C order; in reverse order if the
+            encoder writes `upwards`. The next part may reuse the memory of a part.
         shape : tuple of int
-            Of the whole cutout (z, y, x).
+            Shape of the whole cutout (z, y, x).
         view, kind : str
-            As `encode` takes them.
+            As for `encode`.
 
         Returns
         -------
         iterator of bytes or memoryview
-            Together they are a file with the voxels or pixels that `encode` writes, however the
-            cutout is divided. A memoryview may look into the part that was taken last. Nothing
-            is returned before the first part is taken, so that its errors come first.
+            Pieces of a file with the same voxels or pixels as that of `encode`, however the
+            cutout is divided. A memoryview may share the memory of the latest part. The first
+            part is taken before anything is returned, so that its errors come first.
 
         Raises
         ------
         BadRequest
-            As `encode`.
+            As for `encode`.
         """
         raise NotImplementedError
 
     def check(  # noqa: B027 - most formats hold any cutout
         self, shape: Zyx, dtype: np.dtype[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> None:
-        """Raise what `encode` raises for such voxels, before there are any.
+        """Raise the errors that `encode` would raise, before voxels are read.
 
         Parameters
         ----------
         shape : tuple of int
-            Of the cutout (z, y, x).
+            Shape of the cutout (z, y, x).
         dtype : numpy.dtype
-            Of its voxels.
+            Dtype of its voxels.
         view, kind : str
-            As `encode` takes them.
+            As for `encode`.
 
         Raises
         ------
         BadRequest
-            There is no such view, or the format does not hold such a cutout.
+            There is no such view, or the format cannot hold such a cutout.
         """
 
     def memory(
@@ -159,56 +158,56 @@ class Encoder(ABC):
         kind: str = "image",
         part: int | None = None,
     ) -> int:
-        """Return the most bytes that are allocated at once beside the voxels.
+        """Return the peak memory in bytes, besides the voxels.
 
         Parameters
         ----------
         shape : tuple of int
-            Of the cutout (z, y, x).
+            Shape of the cutout (z, y, x).
         dtype : numpy.dtype
-            Of its voxels, which are in C order.
+            Dtype of its voxels, which are in C order.
         view, kind : str
-            As `encode` takes them.
+            As for `encode`.
         part : int, optional
-            The bytes of the largest part, for `encode_parts`; without it `encode` is meant.
+            Bytes of the largest part for `encode_parts`; None for `encode`.
 
         Returns
         -------
         int
-            Temporary arrays and what the library allocates count, and of `encode` the whole
-            file. Unless an encoder says otherwise it is four times the voxels, or the part.
+            Temporary arrays and allocations of libraries; for `encode` also the whole file. The
+            default is four times the voxels, or the part.
         """
         return UNSTATED * (math.prod(shape) * dtype.itemsize if part is None else part)
 
 
 def in_order(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Give voxels in C order and little-endian, as themselves where they lie so."""
+    """Return voxels in C order and little-endian; a copy only if needed."""
     return np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<"))
 
 
 def raw_bytes(voxels: NDArray[Any]) -> memoryview:
-    """Give voxels as little-endian bytes in C order, without a copy where they lie so.
+    """Return voxels as little-endian bytes in C order; a copy only if needed.
 
     Parameters
     ----------
     voxels : numpy.ndarray
-        Any shape and dtype.
+        Array of any shape and dtype.
 
     Returns
     -------
     memoryview
-        Flat, of unsigned bytes.
+        Flat view of unsigned bytes.
     """
     return in_order(voxels).reshape(-1).view(np.uint8).data
 
 
 def raw_parts(parts: Iterable[NDArray[Any]]) -> Iterator[memoryview]:
-    """Yield the `raw_bytes` of arrays, of those in any other order strip by strip.
+    """Yield the `raw_bytes` of arrays, in strips if they have to be copied.
 
     Parameters
     ----------
     parts : iterable of numpy.ndarray
-        Any shapes and dtypes.
+        Arrays of any shapes and dtypes.
     """
     for part in parts:
         if part.flags.c_contiguous and part.dtype == part.dtype.newbyteorder("<"):
@@ -218,21 +217,21 @@ def raw_parts(parts: Iterable[NDArray[Any]]) -> Iterator[memoryview]:
 
 
 def deflated(size: int) -> int:
-    """Return the most bytes that `packed_parts` makes of so many bytes."""
+    """Return the largest compressed size of so many bytes, as by `packed_parts`."""
     return size + (size >> 8) + (64 << 10)
 
 
 def packed_parts(
     parts: Iterable[bytes | memoryview], wbits: int = isal_zlib.MAX_WBITS
 ) -> Iterator[bytes]:
-    """Compress bytes as they come.
+    """Yield compressed bytes of a stream.
 
     Parameters
     ----------
     parts : iterable of bytes or memoryview
-        Flat, of bytes.
+        Flat pieces of the stream.
     wbits : int
-        As zlib has it: a zlib stream, or with `GZIP` a gzip file.
+        As in zlib: a zlib stream, or with `GZIP` a gzip file.
     """
     packer = isal_zlib.compressobj(LEVEL, wbits=wbits)
     for part in parts:

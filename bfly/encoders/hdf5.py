@@ -1,4 +1,4 @@
-"""HDF5: a file of one dataset, in compressed chunks."""
+"""HDF5: a file with one dataset, in compressed chunks."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["Hdf5"]
 
 COPIED = 32 << 20
-"""Bytes of a file that grows in memory: below, the allocator may copy it to where there is room."""
+"""Bytes of a growing file up to which the allocator may move it, with a copy."""
 
 
 class Hdf5(Encoder):
-    """The voxels with their dtype, compressed by HDF5's own gzip filter.
+    """The voxels with their dtype, compressed for HDF5's own gzip filter.
 
     Parameters
     ----------
     name : str
-        The dataset's place in the file.
+        Path of the dataset in the file.
     """
 
     media_type = "application/x-hdf5"
@@ -47,7 +47,7 @@ class Hdf5(Encoder):
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> memoryview:
-        """Write the cutout (z, y, x); see `Encoder.encode`."""
+        """Encode the cutout (z, y, x); see `Encoder.encode`."""
         (file,) = self.encode_parts(iter([voxels]), voxels.shape)
         return file
 
@@ -60,9 +60,9 @@ class Hdf5(Encoder):
         view: str = "grayscale",
         kind: str = "image",
     ) -> Iterator[memoryview]:
-        """Yield the file as one: its index is complete at the end, but voxels need not be kept.
+        """Yield the file as one piece, since its index is complete only at the end.
 
-        They are compressed here rather than by HDF5, which would hold its one lock meanwhile.
+        Voxels are compressed here: HDF5 would hold its global lock meanwhile.
         """
         boxes = list(strips(shape))
         chunk = tuple(along.stop for along in boxes[0])
@@ -101,28 +101,28 @@ def _shape_of(box: tuple[slice, ...]) -> tuple[int, ...]:
 def _regrouped(
     pieces: Iterator[NDArray[Any]], shapes: Iterable[tuple[int, ...]]
 ) -> Iterator[NDArray[Any]]:
-    """Yield voxels that follow one another in C order in arrays of other shapes."""
+    """Yield voxels, which come in C order, in arrays of other shapes."""
     piece = next(pieces)
     for shape in shapes:
         if piece.shape == shape:
             yield piece
             piece = next(pieces, piece[:0])
             continue
-        whole = np.empty(shape, piece.dtype)
-        flat, done = whole.reshape(-1), 0
+        filled = np.empty(shape, piece.dtype)
+        flat, done = filled.reshape(-1), 0
         while done < flat.size:
             piece = piece.reshape(-1) if piece.size else next(pieces).reshape(-1)
             count = min(flat.size - done, piece.size)
             flat[done : done + count] = piece[:count]
             piece, done = piece[count:], done + count
-        yield whole
+        yield filled
         piece = piece if piece.size else next(pieces, piece)
 
 
 def _filled_up(voxels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return voxels in C order with zeros behind them, as HDF5 wants chunks at the end."""
+    """Return voxels in C order, padded with zeros: HDF5 stores edge chunks filled."""
     if voxels.shape == shape:
         return in_order(voxels)
-    whole = np.zeros(shape, voxels.dtype.newbyteorder("<"))
-    whole[tuple(map(slice, voxels.shape))] = voxels
-    return whole
+    filled = np.zeros(shape, voxels.dtype.newbyteorder("<"))
+    filled[tuple(map(slice, voxels.shape))] = voxels
+    return filled

@@ -1,4 +1,4 @@
-"""JPEG: small and lossy, for looking at images."""
+"""JPEG: small and lossy, for viewing images."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["Jpeg"]
 
 QUALITY = 90
-"""On FIB-SEM: 2.4 of 255 levels off on average, at a third of the raw size. 95 is 1.5 levels off
-but half as large again; 80 saves a third and is 3.2 off."""
+"""Quality, 1 to 100. On FIB-SEM the mean error is 2.4 of 255 levels, at a third of the raw size. At
+95 it is 1.5 levels, but files are half as large again; at 80 files are a third smaller, and it is
+3.2 levels."""
 
 UNIT = 8
-"""Pixels along a side of what is transformed at once."""
+"""Pixels along a side of a block of the transform."""
 
 MOST_UNITS = 65_535
-"""Units between two restarts, which the format counts in 16 bits."""
+"""Blocks between two restart markers, at most: the format stores the interval in 16 bits."""
 
 FRAME, SCAN, INTERVAL, RESTART = 0xC0, 0xDA, 0xDD, 0xD0
-"""The second bytes of markers: baseline frame, scan, restart interval, first of the restarts."""
+"""Second bytes of markers: baseline frame, scan, restart interval, first restart."""
 
 END = b"\xff\xd9"
 
 
 class Jpeg(StripEncoder):
-    """8 bit grey, or RGB with colour at full resolution, by libjpeg-turbo.
+    """8-bit grey, or RGB with colour at full resolution, by libjpeg-turbo.
 
-    A large sheet is written in strips, each a picture that the library encodes, and joined by
-    restart markers: the pixels are those of one picture, since no unit crosses a strip.
+    The strips of a large sheet are encoded one by one and joined with restart markers. The pixels
+    are those of a single image, since no block crosses a strip.
     """
 
     media_type = "image/jpeg"
     max_side = 65_500
-    """The format has 16 bits for a side; libjpeg, which most readers use, stops at this."""
+    """The format has 16 bits for a side, but libjpeg, which most readers use, has this limit."""
 
     def _encode_sheet(self, sheet: NDArray[Any]) -> bytes:
         return bytes(imagecodecs.jpeg8_encode(sheet, level=QUALITY, subsampling="444"))
@@ -76,14 +77,14 @@ class Jpeg(StripEncoder):
     def _largest(self, shape: Zyx, pixel: int) -> int:
         depth, height, width = shape
         padded = (depth * height + UNIT) * (width + UNIT)
-        # Twice the pixels is what libjpeg-turbo itself takes for the most.
+        # libjpeg-turbo itself assumes at most twice the pixels.
         return 2 * pixel * padded + (64 << 10)
 
 
 def _of_height(sheets: Iterable[NDArray[Any]], height: int) -> Iterator[NDArray[Any]]:
-    """Yield the rows of sheets in sheets of one height, the last one excepted.
+    """Yield the rows of sheets in sheets of equal height, except the last.
 
-    The memory of one is used again for the next.
+    The next sheet reuses the memory of a sheet.
     """
     sheet, filled = np.empty((0, 0), np.uint8), 0
     for rows in sheets:
@@ -102,17 +103,17 @@ def _of_height(sheets: Iterable[NDArray[Any]], height: int) -> Iterator[NDArray[
 
 
 def _divided(file: bytes) -> tuple[bytes, bytes]:
-    """Divide a file into what is before its scan, and the scan's packed pixels."""
+    """Split a file into the bytes before its scan, and the compressed pixels."""
     start = next(stop for marker, _, stop in _segments(file) if marker == SCAN)
     return file[:start], file[start : -len(END)]
 
 
 def _restarting(header: bytes, height: int, interval: int) -> bytes:
-    """Change a header: another height, and a restart after so many units."""
+    """Return a header with another height, and a restart interval of so many blocks."""
     changed = bytearray(header)
     for marker, start, _ in _segments(header):
         if marker == FRAME:
-            struct.pack_into(">H", changed, start + 5, height)  # behind length and precision
+            struct.pack_into(">H", changed, start + 5, height)  # after length and precision
         elif marker == SCAN:
             changed[start:start] = struct.pack(">BBHH", 0xFF, INTERVAL, 4, interval)
     return bytes(changed)

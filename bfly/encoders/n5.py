@@ -1,4 +1,4 @@
-"""Blocks of N5: a header with the shape, then big-endian voxels in gzip."""
+"""Blocks of N5: a header with the shape, then big-endian voxels, gzip-compressed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["N5Block"]
 
 DEFAULT_MODE = 0
-"""A block of as many voxels as its shape says."""
+"""Mode of a block whose number of voxels is that of its shape."""
 
 
 class N5Block(PackedEncoder):
@@ -39,7 +39,7 @@ class N5Block(PackedEncoder):
         view: str = "grayscale",
         kind: str = "image",
     ) -> Iterator[bytes]:
-        # Its gzip header has no time: the same voxels are the same bytes.
+        # The gzip header has no time, so that equal voxels give equal bytes.
         packed = packed_parts(_swapped(parts), GZIP)
         first = next(packed)
         depth, height, width = shape

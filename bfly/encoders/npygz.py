@@ -1,4 +1,4 @@
-"""Npygz, as BossDB calls it: a zlib stream of a ``.npy`` file, without a gzip header."""
+"""BossDB's npygz: a zlib stream of a ``.npy`` file, without a gzip header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Npz, as NDStore calls it: a zlib stream of a ``.npy`` file."""
+"""NDStore's npz: a zlib stream of a ``.npy`` file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Npz", "packed_npy_parts"]
 
 
 class Npz(PackedEncoder):
-    """An npy array of shape (1, z, y, x), compressed (RFC 1950); not numpy's own archive."""
+    """An npy array of shape (1, z, y, x), compressed (RFC 1950); not numpy's ``.npz`` archive."""
 
     media_type = "application/octet-stream"
 
@@ -39,7 +39,7 @@ class Npz(PackedEncoder):
 
 
 def packed_npy_parts(parts: Iterator[NDArray[Any]], shape: tuple[int, ...]) -> Iterator[bytes]:
-    """Yield as a zlib stream the ``.npy`` file of an array whose parts come one by one."""
+    """Yield the zlib stream of a ``.npy`` file from the parts of its array."""
 
     def file() -> Iterator[bytes | memoryview]:
         for number, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""What the formats share that are bytes of voxels behind a header, packed by igzip."""
+"""Base of the formats of a header and the bytes of voxels, compressed by igzip."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["PackedEncoder"]
 
 
 class PackedEncoder(Encoder):
-    """Base of the encoders that compress voxels as they come, in little memory."""
+    """Base of the encoders that compress voxels as a stream, in little memory."""
 
     streams = True
 

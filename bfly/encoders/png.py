@@ -1,4 +1,4 @@
-"""PNG, written for speed: one filter, igzip, and the few chunks that a file needs."""
+"""PNG, optimised for speed: one filter, igzip, and only the required chunks."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ OVERHEAD = 12
 
 
 class Png(StripEncoder):
-    """Lossless: 8 and 16 bit grey, 8 bit RGB.
+    """Lossless: 8-bit and 16-bit grey, 8-bit RGB.
 
-    Every row is stored as the difference to the row above (filter type 2, "Up"), which numpy
-    does for all rows of a strip at once. A row that is larger than a strip is stored as it is
-    (type 0, "None"), so that no row has to be held. The format is the W3C's:
-    https://www.w3.org/TR/png-3/.
+    Every row is stored as the difference from the row above (filter type 2, "Up"), which numpy
+    computes for all rows of a strip at once. A row larger than a strip is stored without a filter
+    (type 0, "None"), so that no row is held in memory. The format: https://www.w3.org/TR/png-3/.
     """
 
     media_type = "image/png"
@@ -85,14 +84,14 @@ class Png(StripEncoder):
 
 
 def _start(sheet: NDArray[Any], width: int, height: int) -> bytes:
-    """Return the beginning of a file with such pixels."""
+    """Return the signature and header of a file."""
     colour = GREY if sheet.ndim == 2 else RGB
     header = struct.pack(">IIBBBBB", width, height, 8 * sheet.dtype.itemsize, colour, 0, 0, 0)
     return b"".join([SIGNATURE, *_chunk(b"IHDR", header)])
 
 
 def _bytes_of(sheet: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the rows' bytes, as themselves where they are in the format's order."""
+    """Return rows as big-endian bytes; a copy only if needed."""
     big_endian = sheet.astype(sheet.dtype.newbyteorder(">"), copy=False)
     return big_endian.reshape(len(sheet), -1).view(np.uint8)
 
@@ -107,6 +106,6 @@ def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.u
 
 
 def _chunk(name: bytes, content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """Give length, name, content and CRC of name and content."""
+    """Return length, name, content, and the CRC of name and content."""
     crc = isal_zlib.crc32(content, isal_zlib.crc32(name))
     return struct.pack(">I", len(content)), name, content, struct.pack(">I", crc)

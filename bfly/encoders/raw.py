@@ -1,4 +1,4 @@
-"""Raw: the voxels' own bytes."""
+"""Raw: the bytes of the voxels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Raw"]
 
 
 class Raw(Encoder):
-    """Little-endian, x fastest, no header: also the precomputed format's ``raw`` chunk."""
+    """Little-endian voxels, x fastest, no header: also the ``raw`` chunk of precomputed."""
 
     media_type = "application/octet-stream"
     streams = True
@@ -29,7 +29,7 @@ class Raw(Encoder):
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> memoryview:
-        """Lend the cutout's own memory; see `Encoder.encode`."""
+        """Return a view of the cutout's memory; see `Encoder.encode`."""
         return raw_bytes(voxels)
 
     @override

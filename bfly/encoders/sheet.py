@@ -1,4 +1,4 @@
-"""What the 2-D formats share: sections stacked downwards on one sheet of pixels."""
+"""Base of the 2-D formats: sections are stacked vertically in one sheet of pixels."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["WORK", "SheetEncoder", "StripEncoder", "pixel_strips", "sheet_of"]
 
 WORK = 24
-"""Bytes for each voxel of a strip: its pixels, what a format makes of them, and them packed."""
+"""Peak bytes per voxel of a strip: pixels, intermediate arrays and compressed output."""
 
 
 class SheetEncoder(Encoder):
     """Base of the encoders whose files hold one sheet of pixels."""
 
     grey_bits: ClassVar[int] = 8
-    """The most that the format stores of a grey level."""
+    """Bits of a grey level that the format stores, at most."""
 
     max_side: ClassVar[int]
-    """The most pixels that the format allows along one side."""
+    """Pixels along one side that the format allows, at most."""
 
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
@@ -66,16 +66,16 @@ class SheetEncoder(Encoder):
         kind: str = "image",
         part: int | None = None,
     ) -> int:
-        """Take a sheet to need four times its pixels; see `Encoder.memory`."""
+        """Return four times the bytes of the pixels; see `Encoder.memory`."""
         return UNSTATED * math.prod(shape) * pixel_bytes(dtype, view, kind, self.grey_bits)
 
     @abstractmethod
     def _encode_sheet(self, sheet: NDArray[Any]) -> bytes | memoryview:
-        """Write pixels in C order: (y, x) of at most `grey_bits`, or (y, x, 3) uint8."""
+        """Encode pixels in C order: (y, x) of at most `grey_bits`, or (y, x, 3) uint8."""
 
 
 class StripEncoder(SheetEncoder):
-    """Base of those that write a large sheet strip by strip, in little memory."""
+    """Base of the encoders that write a large sheet strip by strip, in little memory."""
 
     streams = True
 
@@ -118,7 +118,7 @@ class StripEncoder(SheetEncoder):
 
     @abstractmethod
     def _largest(self, shape: Zyx, pixel: int) -> int:
-        """Return the most bytes of a file of a cutout whose pixels have so many bytes."""
+        """Return the largest size of a file in bytes; `pixel` is the bytes of a pixel."""
 
 
 def sheet_of(voxels: NDArray[Any], view: str, kind: str, bits: int) -> NDArray[Any]:
@@ -131,10 +131,9 @@ def sheet_of(voxels: NDArray[Any], view: str, kind: str, bits: int) -> NDArray[A
 def pixel_strips(
     parts: Iterable[NDArray[Any]], view: str, kind: str, bits: int
 ) -> Iterator[NDArray[Any]]:
-    """Yield the pixels of parts (z, y, x) as sheets of few voxels, one below the other.
+    """Yield the pixels of parts (z, y, x) as sheets of at most a strip, from top to bottom.
 
-    They have whole rows, unless one row is larger than a strip: then the pieces of a row follow
-    one another.
+    Sheets have whole rows. Only a row larger than a strip is divided, from left to right.
     """
     for part in parts:
         for box in strips(part.shape):

@@ -1,4 +1,4 @@
-"""Large arrays in strips, so that what an encoder makes of one takes little memory at once."""
+"""Strips of large arrays, so that an encoder's temporary arrays stay small."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["SMALL", "STRIP", "fill", "joined", "strips", "trimmed", "written"]
 
 STRIP = 1 << 20
-"""Voxels that an encoder works on at once. All temporary arrays of a strip together take a few
-dozen MiB at most, while the cost of a Python call for each strip does not count."""
+"""Voxels that an encoder processes in one step. The temporary arrays of a strip take a few dozen
+MiB at most, while the cost of Python calls per strip is negligible."""
 
 SMALL = 4 << 20
-"""Bytes of a file up to which a second copy of it does not matter."""
+"""Bytes of a file up to which the memory of a second copy is negligible."""
 
 
 def strips(shape: Sequence[int], most: int = STRIP) -> Iterator[tuple[slice, ...]]:
@@ -28,14 +28,14 @@ def strips(shape: Sequence[int], most: int = STRIP) -> Iterator[tuple[slice, ...
     Parameters
     ----------
     shape : sequence of int
-        Of the array.
+        Shape of the array.
     most : int
         Elements of the largest box, at least 1.
 
     Yields
     ------
     tuple of slice
-        A box: whole rows of the last axis, unless one row is larger than `most`.
+        A box of whole rows of the last axis, unless one row is larger than `most`.
     """
     outer, *inner = shape
     size = math.prod(inner)
@@ -50,24 +50,24 @@ def strips(shape: Sequence[int], most: int = STRIP) -> Iterator[tuple[slice, ...
 
 
 def joined(parts: Iterable[bytes | memoryview], most: int) -> bytes | memoryview:
-    """Return the parts of a file as one, in no more memory than the largest file takes.
+    """Return the concatenated parts of a file, in no more memory than the largest file takes.
 
     Parameters
     ----------
     parts : iterable of bytes or memoryview
-        Flat, of bytes.
+        Flat pieces of the file.
     most : int
-        Bytes that they take together at most.
+        Bytes of the largest file.
     """
     if most <= SMALL:
         return b"".join(parts)
-    # The system provides pages of memory only for what is written.
-    whole = np.empty(most, np.uint8)
-    return trimmed(whole.data, fill(whole, parts))
+    # The system allocates pages only when they are written.
+    buffer = np.empty(most, np.uint8)
+    return trimmed(buffer.data, fill(buffer, parts))
 
 
 def fill(buffer: NDArray[np.uint8], parts: Iterable[bytes | memoryview]) -> int:
-    """Write flat bytes one after the other into a buffer; return how many."""
+    """Copy flat bytes into a buffer one after the other, and return their total size."""
     size = 0
     for part in parts:
         buffer[size : size + len(part)] = np.frombuffer(part, np.uint8)
@@ -76,26 +76,26 @@ def fill(buffer: NDArray[np.uint8], parts: Iterable[bytes | memoryview]) -> int:
 
 
 def written(encode: Callable[[Any], Any], most: int) -> bytes | memoryview:
-    """Return what a library writes, which would make a copy of what is in its own memory.
+    """Return the output of a library without the copy that its own buffer would need.
 
     Parameters
     ----------
     encode : callable
-        Writes into the array that it is given, of uint8, or into memory of its own for None. The
-        result is what was written.
+        Writes into the given uint8 array, or into memory of its own if given None. Returns
+        what it wrote.
     most : int
-        Bytes that are written at most.
+        Bytes that it writes, at most.
     """
     if most <= SMALL:
         return bytes(encode(None))
-    whole = np.empty(most, np.uint8)
-    return trimmed(whole.data, len(encode(whole)))
+    buffer = np.empty(most, np.uint8)
+    return trimmed(buffer.data, len(encode(buffer)))
 
 
 def trimmed(buffer: memoryview, size: int) -> bytes | memoryview:
-    """Return the beginning of a buffer that nothing else uses.
+    """Return the first bytes of a buffer that has no other user.
 
-    It is a copy where most of the buffer is not used: answers are kept, and should not keep much
-    more memory than they say. Buffer and copy are never larger than the buffer could be alone.
+    If at most half of the buffer is used, it is a copy: answers are cached, and must not hold much
+    more memory than their size. Used pages and copy together never exceed the buffer's size.
     """
     return buffer[:size] if 2 * size > len(buffer) else bytes(buffer[:size])

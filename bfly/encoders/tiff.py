@@ -1,4 +1,4 @@
-"""TIFF: one page a section, voxels kept as they are."""
+"""TIFF: one page per section, lossless."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 __all__ = ["Tiff"]
 
 MOST_PAGES = 65_535
-"""Pages of a file: libtiff before 4.5 counts them in 16 bits."""
+"""Pages of a file, at most: libtiff before 4.5 counts them in 16 bits."""
 
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
-"""Types of the values of tags."""
+"""Types of tag values."""
 
 STRIP_OFFSETS = 273
 
 ONE = struct.pack("<II", 1, 1)
-"""The resolution, a fraction that says nothing."""
+"""Placeholder of the resolution, a fraction: readers expect one, but its unit is none."""
 
 BITS_RGB = struct.pack("<HHHH", 8, 8, 8, 0)
 
 
 class Tiff(Encoder):
-    """Uncompressed pages; ``grayscale`` keeps the dtype, also of labels, other views are RGB.
+    """Uncompressed pages. ``grayscale`` keeps the dtype, even of labels; other views are RGB.
 
-    All directories come first and then the pixels of all pages, so that a file can be written as
-    its pixels come. From 4 GiB on it is a BigTIFF. The format:
+    All directories come before the pixels of all pages, so that a file can be streamed. From
+    4 GiB on it is a BigTIFF. The format:
     https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
     """
 
@@ -52,7 +52,7 @@ class Tiff(Encoder):
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes | memoryview:
-        """Write a cutout (z, y, x) as z pages; see `Encoder.encode`."""
+        """Encode a cutout (z, y, x) as z pages; see `Encoder.encode`."""
         shape = voxels.shape
         self.check(shape, voxels.dtype, view=view, kind=kind)
         size = _Layout(shape, voxels.dtype, view != "grayscale").size
@@ -101,16 +101,16 @@ class Tiff(Encoder):
 
 
 class _Layout:
-    """Where the parts of a file are.
+    """Positions of the parts of a file.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the cutout (z, y, x).
+        Shape of the cutout (z, y, x).
     dtype : numpy.dtype
-        Of its voxels.
+        Dtype of its voxels.
     colour : bool
-        Whether they are shown as RGB.
+        Whether pixels are RGB.
     """
 
     def __init__(self, shape: Zyx, dtype: np.dtype[Any], colour: bool) -> None:
@@ -118,21 +118,21 @@ class _Layout:
         self.colour = colour
         self._dtype = np.dtype("u1") if colour else dtype
         self._page = self._height * self._width * (3 if colour else dtype.itemsize)
-        # 32 bits hold all offsets, unless the largest file with such a layout needs more.
+        # 400 bytes are more than a directory of a page: offsets of smaller files fit in 32 bits.
         self._big = self.pages * (self._page + 400) >= 2**32
 
     @property
     def start(self) -> int:
-        """Where the pixels begin."""
+        """Offset of the pixels, in bytes."""
         return self._first + self.pages * self._directory.itemsize
 
     @property
     def size(self) -> int:
-        """The bytes of the file."""
+        """Size of the file, in bytes."""
         return self.start + self.pages * self._page
 
     def head(self) -> bytes:
-        """Return all that is before the pixels."""
+        """Return the bytes before the pixels."""
         tags = self._tags()
         directories = np.zeros(self.pages, self._directory)
         directories["count"] = len(tags)
@@ -152,7 +152,7 @@ class _Layout:
 
     @property
     def _first(self) -> int:
-        """Where the first directory is: behind the header and the values that it points to."""
+        """Offset of the first directory, after the header and the values of tags that need it."""
         return 16 if self._big else 8 + len(BITS_RGB) + len(ONE)
 
     @property
@@ -163,7 +163,7 @@ class _Layout:
         return np.dtype([("count", count), entries, ("next", value)])
 
     def _tags(self) -> list[tuple[int, int, int, int]]:
-        """List tag, type, count and value, or where it is; all but the pixels' place."""
+        """Return tag, type, count, and value or its offset; the pixels' offset is set later."""
         dtype = self._dtype
         bits, resolution = 8, 8 + len(BITS_RGB)
         if self._big:
@@ -181,6 +181,6 @@ class _Layout:
             (279, LONG8 if self._big else LONG, 1, self._page),
             (282, RATIONAL, 1, resolution),
             (283, RATIONAL, 1, resolution),
-            (296, SHORT, 1, 1),  # of no unit
+            (296, SHORT, 1, 1),  # resolution without a unit
             *([(339, SHORT, 1, 3)] if dtype.kind == "f" else []),
         ]

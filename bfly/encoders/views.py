@@ -1,8 +1,8 @@
-"""How voxels become pixels: the ``view`` of a request.
+"""Mappings of voxels to pixels: the ``view`` of a request.
 
-Images are made of levels, so bits are dropped from the low end and the full range of the
-dtype stays black to white. Labels are made of names, so every bit of an id counts for its
-colour. Floats are always levels, from 0 (black) to 1 (white).
+Images have grey levels: low bits are dropped, and the full range of the dtype is black to white.
+Labels have ids: every bit of an id affects its colour. Floats are always levels, from 0 (black) to
+1 (white).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["VIEWS", "check_view", "colormap", "grayscale", "pixel_bytes", "render", "rgb"]
 
 BLOCK = 1 << 16
-"""Voxels that are turned into pixels at once. Their temporary arrays, up to 32 bytes a voxel, stay
-in the cache of a core: larger blocks take more memory and are slower."""
+"""Voxels that are mapped to pixels in one step. Their temporary arrays, up to 32 bytes per voxel,
+stay in the cache of a core: larger blocks take more memory and are slower."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio, made odd: the multiplier of Fibonacci hashing (Knuth,
-The Art of Computer Programming 3, 6.4). Ids in sequence land far apart."""
+The Art of Computer Programming 3, 6.4). Consecutive ids get distant values."""
 
 
 def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray[Any]:
-    """Apply the view of that name.
+    """Map voxels to pixels with the view of this name.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray
     view : str
         One of `VIEWS`.
     kind : {"image", "segmentation"}
-        What the voxels mean.
+        Meaning of the voxels.
     bits : {8, 16}
-        The most that the format can store of a grey level.
+        Bits of a grey level that the format can store, at most.
 
     Returns
     -------
@@ -60,20 +60,20 @@ def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray
 
 
 def check_view(view: str) -> None:
-    """Raise `BadRequest` unless there is a view of that name."""
+    """Raise `BadRequest` if there is no view of this name."""
     if view not in VIEWS:
         raise BadRequest(f"The view {view} is not in {list(VIEWS)}.")
 
 
 def pixel_bytes(dtype: np.dtype[Any], view: str, kind: str, bits: int = 8) -> int:
-    """Return the bytes of a pixel that `render` makes; the parameters are its own."""
+    """Return the bytes per pixel of `render`; the parameters are the same."""
     if view != "grayscale" or kind == "segmentation":
         return 3
     return 1 if dtype.kind == "f" else min(dtype.itemsize, bits // 8)
 
 
 def grayscale(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
-    """Show levels as grey; labels, which have none, in the colours of `colormap`.
+    """Return levels as grey; labels have none, and get the colours of `colormap`.
 
     Parameters and result are those of `render`. Integers wider than `bits` keep their
     highest `bits`. Floats are clipped to [0, 1] and scaled to 0..255; NaN is black.
@@ -82,11 +82,11 @@ def grayscale(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
 
 
 def colormap(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
-    """Give every value a colour by a hash of its 64 bits; 0 is black.
+    """Return a colour for every value, from a hash of its 64 bits; 0 is black.
 
     Parameters and result are those of `render`. An id has the same colour in every dtype,
-    tile, process and version. The table of 32,768 colours keeps them all far from black
-    and makes one lookup of what is otherwise a conversion from hue to colour.
+    tile, process and version. A table of 32,768 colours, none near black, replaces the
+    conversion from hue to colour by one lookup.
     """
     return _in_blocks(_colours, voxels, np.dtype(np.uint8), 3)
 
@@ -98,12 +98,12 @@ def _colours(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
     index ^= ids
     index *= GOLDEN
     index >>= np.uint64(48)
-    index |= np.minimum(ids, 1)  # odd for all but id 0, which alone gets to the black entry 0
+    index |= np.minimum(ids, 1)  # odd except for id 0, so that only id 0 gets the black entry 0
     pixels[...] = PALETTE.take(index.view(np.int64), axis=0)
 
 
 def rgb(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
-    """Give labels as r + 256 g + 65536 b, their lowest 24 bits; images as equal r, g and b.
+    """Return labels as r + 256 g + 65536 b, their lowest 24 bits; images as equal r, g and b.
 
     Parameters and result are those of `render`.
     """
@@ -124,7 +124,7 @@ def _equal_bytes(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
 
 
 def _grey(voxels: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Give grey levels of 8 bits, or of up to `bits` where the voxels have as many."""
+    """Return grey levels of 8 bits, or of up to `bits` if the voxels have as many."""
     if voxels.dtype.kind == "f":
         return _in_blocks(_levels, voxels, np.dtype(np.uint8))
     stored = 8 * voxels.dtype.itemsize
@@ -150,7 +150,7 @@ def _in_blocks(
     dtype: np.dtype[Any],
     *channels: int,
 ) -> NDArray[Any]:
-    """Do work on each block of voxels, which it is given with the place of its pixels."""
+    """Call `work` with each block of voxels and the array for its pixels."""
     pixels = np.empty((*voxels.shape, *channels), dtype)
     for block in strips(voxels.shape, BLOCK):
         work(voxels[block], pixels[block])
@@ -158,12 +158,12 @@ def _in_blocks(
 
 
 def _integers(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Give values that can be names: integers as they are, floats as grey levels."""
+    """Return integers, which can be ids, unchanged; floats as grey levels."""
     return _grey(voxels, 8) if voxels.dtype.kind == "f" else voxels
 
 
 def _palette() -> NDArray[np.uint8]:
-    """Make 65,536 colours, (n, 3) uint8: black, then any hue, pale to full, bright to half.
+    """Return 65,536 colours, (n, 3) uint8: black, then any hue, pale to full, bright to half.
 
     The formula from hue h (in sixths of the circle), saturation s and value v is the usual
     one, channel by channel: v - v s max(0, min(k, 4 - k, 1)) with k = (n + h) mod 6 and

@@ -1,4 +1,4 @@
-"""WebP: smaller than JPEG, for looking at images."""
+"""WebP: smaller than JPEG, for viewing images."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 __all__ = ["WebP"]
 
 QUALITY = 85
-"""About as far from the original as JPEG at 90, at a smaller size."""
+"""Quality, 0 to 100: about the same error as JPEG at 90, with smaller files."""
 
 SMALL, LARGE = 4, 0
-"""How hard libwebp tries, of 0 to 6. From 3 on it holds all coefficients of a picture, up to 20
-bytes a pixel; 0 needs up to 5, and files get 3 % larger."""
+"""Effort of libwebp (``method``, 0 to 6) for small and large sheets. From 3 on it holds all
+coefficients of an image, up to 20 bytes per pixel; 0 needs up to 5, for files 3 % larger."""
 
 LARGEST = 100_000_000
-"""Pixels: the library holds a picture as a whole, and each takes `NEEDED` bytes."""
+"""Pixels of a sheet, at most: the library holds all of it, at `NEEDED` bytes per pixel."""
 
 NEEDED = 8
-"""Bytes of a pixel: red, green and blue; luminance and chroma; the file, while it grows."""
+"""Bytes per pixel: RGB, luminance and chroma, and the growing file."""
 
 NEEDED_SMALL = 24
-"""The same with the coefficients."""
+"""Bytes per pixel of a small sheet: `NEEDED` and the coefficients."""
 
 
 class WebP(SheetEncoder):
-    """RGB; a grey level is three equal ones."""
+    """Lossy RGB; grey is three equal channels."""
 
     media_type = "image/webp"
     max_side = 16_383
@@ -87,7 +87,7 @@ class WebP(SheetEncoder):
         try:
             packed = imagecodecs.webp_encode(sheet, level=QUALITY, method=method, lossless=False)
         except imagecodecs.WebpError as error:
-            # The modes of all blocks have to fit into 512 KiB.
+            # The format limits the modes of all blocks to 512 KiB.
             height, width, _ = sheet.shape
             raise BadRequest(
                 f"The sheet of {width} x {height} pixels is too large and varied for "

@@ -1,4 +1,4 @@
-"""Zip, as Butterfly has always called it: a zlib stream of the voxels' bytes."""
+"""Butterfly's zip: a zlib stream of the bytes of the voxels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Zip"]
 
 
 class Zip(PackedEncoder):
-    """Little-endian, x fastest, compressed (RFC 1950); not an archive."""
+    """Little-endian voxels, x fastest, compressed (RFC 1950); not a zip archive."""
 
     media_type = "application/zip"
 

@@ -1,1 +1,1 @@
-"""The dialects that clients speak: one file for each kind of URL."""
+"""Protocols of the clients: one file for each URL dialect."""

@@ -19,7 +19,7 @@ __all__ = ["PROPERTIES", "SYNAPSES", "annotation_query"]
 
 SYNAPSES = "synapses"
 PROPERTIES = "segment_properties"
-"""The folders below a channel."""
+"""Folders below a channel."""
 
 _NUMBER = "(0|[1-9][0-9]{0,19})"
 _ONE = re.compile(f"{SYNAPSES}/(by_id|pre|post)/{_NUMBER}")
@@ -27,14 +27,14 @@ _CELL = re.compile(f"{SYNAPSES}/spatial([0-9]{{1,2}})/{_NUMBER}_{_NUMBER}_{_NUMB
 
 
 def annotation_query(path: str, words: Mapping[str, Any]) -> AnnotationQuery | None:
-    """Read what a path below a channel asks for; None if it is nothing of this.
+    """Return the query of a path below a channel; None if the path is not one of annotations.
 
     Parameters
     ----------
     path : str
-        Below the channel.
+        Path below the channel.
     words : mapping
-        Those of the channel.
+        Words of the channel's queries.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def annotation_query(path: str, words: Mapping[str, Any]) -> AnnotationQuery | N
         return AnnotationQuery(part="segment_properties", **words)
     if one := _ONE.fullmatch(path):
         return AnnotationQuery(part=one[1], id=one[2], **words)
-    if found := _CELL.fullmatch(path):
-        level, x, y, z = map(int, found.groups())
+    if cell := _CELL.fullmatch(path):
+        level, x, y, z = map(int, cell.groups())
         return AnnotationQuery(part="spatial", level=level, cell=zyx((z, y, x)), **words)
     return None

@@ -1,4 +1,4 @@
-"""Butterfly's own REST: names, metadata of channels, cutouts, neurons and synapses."""
+"""Butterfly's own REST API: names, metadata of channels, cutouts, neurons and synapses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["API", "METHODS", "Method"]
 
 GROUP: tuple[str, ...] = tuple(INPUT.GROUP.LIST)
-"""The names that lead to a channel, from the experiment down."""
+"""Parameters that name a channel, from the experiment down."""
 
 DATASET = GROUP[:3]
 
@@ -41,18 +41,18 @@ _OF_ROWS = (Absent, DatabaseError, MissingLibrary)
 
 @dataclass(frozen=True)
 class Method:
-    """One address below ``/api``.
+    """One method of ``/api``.
 
     Parameters
     ----------
     query : type of Query
-        What it asks; says what its words may be.
+        Class of its queries, which defines the allowed values of words.
     summary : str
-        For people.
+        Title in the documentation.
     needed, optional : tuple of str
-        The parameters: names of `GROUP`, or words of the query.
+        Parameters: names of `GROUP`, or words of the query.
     errors : tuple of type
-        What may be wrong, beyond a `BadRequest`.
+        Possible errors besides `BadRequest`.
     """
 
     query: type[Query]
@@ -62,16 +62,16 @@ class Method:
     errors: tuple[type[ButterflyError], ...] = ()
 
     def words(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Give the words of the query that the parameters say; empty ones say nothing.
+        """Return the words of the query from the parameters; empty optional ones are left out.
 
         Raises
         ------
         BadRequest
-            One that is needed is not there.
+            A needed parameter is missing.
         """
         needed = {name: named(parameters, name) for name in self.needed}
-        said = {name: parameters[name] for name in self.optional if parameters.get(name)}
-        return {name: word for name, word in {**needed, **said}.items() if name not in GROUP}
+        given = {name: parameters[name] for name in self.optional if parameters.get(name)}
+        return {name: word for name, word in {**needed, **given}.items() if name not in GROUP}
 
 
 _CUTOUT = Method(
@@ -84,10 +84,10 @@ _CUTOUT = Method(
 
 METHODS: dict[str, Method] = {
     **{
-        method: Method(InfoQuery, f"The names of {method}", GROUP[:depth])
+        method: Method(InfoQuery, f"Names of {method}", GROUP[:depth])
         for depth, method in enumerate(INPUT.METHODS.GROUP_LIST)
     },
-    "channel_metadata": Method(InfoQuery, "What a channel is", GROUP, errors=_OF_CHANNELS),
+    "channel_metadata": Method(InfoQuery, "Metadata of a channel", GROUP, errors=_OF_CHANNELS),
     "entity_feature": Method(
         FeatureQuery,
         "A fact about neurons and synapses",
@@ -97,31 +97,35 @@ METHODS: dict[str, Method] = {
     ),
     "synapses": Method(
         RowsQuery,
-        "Synapses, a row each",
+        "Synapses, one row each",
         DATASET,
         ("channel", "neuron", "pre", "post", *BOX, "resolution", "labels", "ids", "format"),
         _OF_ROWS,
     ),
     "neurons": Method(
-        RowsQuery, "Neurons, a row each", DATASET, ("channel", "labels", "ids", "format"), _OF_ROWS
+        RowsQuery,
+        "Neurons, one row each",
+        DATASET,
+        ("channel", "labels", "ids", "format"),
+        _OF_ROWS,
     ),
     "partners": Method(
         RowsQuery,
-        "The neurons before and after a neuron",
+        "Presynaptic and postsynaptic partners of a neuron",
         (*DATASET, "id"),
         ("channel", "labels", "ids", "format"),
         _OF_ROWS,
     ),
     "connectivity": Method(
         MatrixQuery,
-        "How many synapses join each two of some neurons",
+        "Matrix of synapse counts between neurons",
         (*DATASET, "ids"),
         ("channel", "labels", "format"),
         _OF_ROWS,
     ),
     **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),
 }
-"""From the last part of an address to what is asked there."""
+"""Methods by the last part of their address."""
 
 
 class API(Protocol):
@@ -150,7 +154,7 @@ class API(Protocol):
         return InfoQuery(method=name, name=channel.name, **about)
 
     def _names(self, method: Method, parameters: Mapping[str, str]) -> list[str]:
-        """List the names below what the parameters lead to."""
+        """List the names one level below the group that the parameters name."""
         config = self.config
         items: Sequence[Experiment | Sample | Dataset | Channel]
         match [named(parameters, name) for name in method.needed]:
@@ -165,16 +169,16 @@ class API(Protocol):
         return [item.name for item in items]
 
     def _tables(self, parameters: Mapping[str, str]) -> dict[str, Any]:
-        """Say whose tables are meant: a channel's, or a dataset's where no channel is named."""
+        """Return the words that select tables: a channel's, or a dataset's without a channel."""
         if parameters.get("channel"):
             path = self._channel(parameters).path
             return {"path": path, "labelled": (path,)}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)
-        found = self.config.dataset(experiment, sample, dataset)
-        return {"path": found.path, "labelled": found.channel_paths}
+        group = self.config.dataset(experiment, sample, dataset)
+        return {"path": group.path, "labelled": group.channel_paths}
 
     def _channel(self, parameters: Mapping[str, str]) -> Channel:
-        """Find a channel; of the names that lead to it, the first wrong one is complained of."""
+        """Find a channel. An error names the first wrong or missing parameter."""
         names: list[str] = [parameters.get(name, "") for name in GROUP]
         for name in GROUP:
             if name not in parameters:

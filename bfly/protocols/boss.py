@@ -1,9 +1,9 @@
 """BossDB: collections, experiments, channels, coordinate frames, cutouts and ids of labels.
 
 A collection is Butterfly's experiment; an experiment of it is ``sample::dataset``; a channel is a
-channel. The coordinate frame of an experiment is named ``experiment::sample::dataset``. Writing is
-refused, as everywhere. The protocol: https://docs.theboss.io/docs; what is sent, intern and
-Neuroglancer's ``src/datasource/boss`` show.
+channel. The coordinate frame of an experiment is named ``experiment::sample::dataset``. It is
+read-only, like all protocols. Documentation: https://docs.theboss.io/docs. The bodies follow
+the clients intern and Neuroglancer (``src/datasource/boss``).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ FORMATS = {
     "application/npygz": "npygz",
     "image/jpeg": "jpeg",
 }
-"""From what ``Accept`` says to the format of a cutout; the first one unless it says."""
+"""From the ``Accept`` header to the format of a cutout; the first one is the default."""
 
 MOST = 2**64 - 1
-"""The highest label."""
+"""Highest label: labels have 64 bits."""
 
 SERVICES = ("boundingbox", "collection", "coord", "cutout", "downsample", "ids", "meta", "reserve")
 
@@ -80,7 +80,7 @@ class BossDB(Protocol):
         raise _absent(path)
 
     def _collection(self, parts: Sequence[str]) -> InfoQuery:
-        """List names, or say what a thing of some name is."""
+        """Return a query for names, or for one collection, experiment or channel."""
         match parts:
             case []:
                 names = [experiment.name for experiment in self.config.experiments]
@@ -110,11 +110,11 @@ class BossDB(Protocol):
         parameters: Mapping[str, str],
         words: dict[str, Any],
     ) -> DataQuery:
-        """Read what is asked of the voxels of a channel."""
+        """Return a query for the voxels or labels of a channel."""
         match service, rest:
             case "cutout", [mip, x, y, z, *time]:
-                asked = parameters["filter"].split(",") if "filter" in parameters else []
-                labels = [whole_number("filter", label, 0, MOST) for label in asked]
+                texts = parameters["filter"].split(",") if "filter" in parameters else []
+                labels = [whole_number("filter", label, 0, MOST) for label in texts]
                 file = FORMATS[parameters.get("accept", "application/blosc")]
                 box = _box(x, y, z, time)
                 return BossCutoutQuery(labels, format=file, resolution=mip, **box, **words)
@@ -129,7 +129,7 @@ class BossDB(Protocol):
         raise _absent(f"{service}/…/{'/'.join(rest)}")
 
     def _meta(self, names: Sequence[str], parameters: Mapping[str, str]) -> InfoQuery:
-        """List the keys that are kept with a collection, an experiment or a channel: none."""
+        """Return the metadata keys of a collection, an experiment or a channel: always none."""
         match names:
             case [collection]:
                 self.config.experiment(collection)
@@ -140,7 +140,7 @@ class BossDB(Protocol):
             case _:
                 raise _absent(f"meta/{'/'.join(names)}")
         if "key" in parameters:
-            raise Absent(f"There is no key {parameters['key']}: nothing is kept by keys.")
+            raise Absent(f"There is no key {parameters['key']}: no metadata is stored by key.")
         return WordsQuery({"keys": []})
 
     def _experiments(self, collection: str) -> list[str]:
@@ -154,11 +154,11 @@ class BossDB(Protocol):
 
 
 def _absent(path: str) -> Absent:
-    return Absent(f"There is no {path} in BossDB's dialect; there are {list(SERVICES)}.")
+    return Absent(f"There is no {path} in the BossDB API; the services are {list(SERVICES)}.")
 
 
 def _box(x: str, y: str, z: str, time: Sequence[str]) -> dict[str, int]:
-    """Read ranges; the only sample of time is the first."""
+    """Parse ranges. The only time sample is 0."""
     if time not in ([], ["0:1"]):
         raise BadRequest(f"The range of time {'/'.join(time)} is not 0:1.")
     (x_start, width), (y_start, height), (z_start, depth) = map(_span, "xyz", (x, y, z))
@@ -167,7 +167,7 @@ def _box(x: str, y: str, z: str, time: Sequence[str]) -> dict[str, int]:
 
 
 def _span(axis: str, text: str) -> tuple[int, int]:
-    """Read ``start:stop``; give the start and the extent."""
+    """Parse ``start:stop`` into the start and the extent."""
     span = _SPAN.fullmatch(text)
     if span is None or int(span[1]) >= int(span[2]):
         raise BadRequest(f"The range of {axis} {text} is not start:stop with start below stop.")

@@ -1,4 +1,4 @@
-"""What BossDB's clients are answered: JSON on channels and labels, and cutouts."""
+"""Queries of BossDB's clients: JSON about channels and labels, and cutouts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = [
-    "BoundsQuery",
     "BossChannelQuery",
     "BossCutoutQuery",
+    "BoundsQuery",
     "DownsampleQuery",
     "ExperimentQuery",
     "FrameQuery",
@@ -32,24 +32,24 @@ __all__ = [
 ]
 
 CUBOID: Zyx = (16, 512, 512)
-"""BossDB's unit of storage (zyx), by which a loose bounding box is rounded."""
+"""BossDB's unit of storage (zyx), to which a loose bounding box is rounded."""
 
 SOME = 1 << 18
-"""Voxels that are filtered at once: few enough to stay in the caches of a core."""
+"""Voxels that are filtered in one batch: few enough to stay in the caches of a core."""
 
 WIDER = {"uint32": "uint64"}
-"""BossDB, and intern with it, knows uint8, uint16 and uint64 alone."""
+"""BossDB and intern support only uint8, uint16 and uint64."""
 
 
 class BossChannelQuery(InfoQuery):
-    """A request for what a channel is.
+    """A request for the metadata of a channel.
 
     Parameters
     ----------
     description : str
-        From the configuration.
+        Description in the configuration.
     **keywords
-        Those of `InfoQuery`.
+        Keywords of `InfoQuery`.
     """
 
     def __init__(self, description: str, **keywords: Any) -> None:
@@ -75,7 +75,7 @@ class BossChannelQuery(InfoQuery):
 
 
 class ExperimentQuery(DatasetQuery):
-    """A request for what an experiment is; it lists the channels that can be used."""
+    """A request for the metadata of an experiment, with the channels that can be read."""
 
     @property
     @override
@@ -100,9 +100,9 @@ class ExperimentQuery(DatasetQuery):
 class FrameQuery(DatasetQuery):
     """A request for a coordinate frame: from voxel 0 to the end of all channels.
 
-    Clients take a frame's start for voxel 0 at every mip: intern's arrays count from it, and
-    Neuroglancer adds it, unscaled, to the position of each chunk. So it is 0 even where the
-    channels begin later, and less only where one begins before.
+    Clients take a frame's start as voxel 0 at every mip: intern's arrays count from it, and
+    Neuroglancer adds it, unscaled, to the position of each chunk. So it is 0 even if the
+    channels begin later, and negative only if one begins before 0.
     """
 
     @property
@@ -122,7 +122,7 @@ class DownsampleQuery(DatasetQuery):
     @property
     @override
     def result(self) -> dict[str, Any]:
-        volume = next((known.volume for known in self.known if known.name == self.name), None)
+        volume = next((query.volume for query in self.known if query.name == self.name), None)
         if volume is None:
             raise SourceError(f"The channel {self.name} cannot be used; the log says why.")
         (z, y, x), start = self.grid, self.extent(0).start
@@ -143,14 +143,14 @@ class DownsampleQuery(DatasetQuery):
 
 
 class BossCutoutQuery(BoxQuery):
-    """A request for a cutout, perhaps of some labels alone.
+    """A request for a cutout, optionally of some labels only.
 
     Parameters
     ----------
     labels : sequence of int
-        All others become 0; empty if nothing does.
+        Labels to keep; all others become 0. If empty, all are kept.
     **keywords
-        Those of `BoxQuery`.
+        Keywords of `BoxQuery`.
     """
 
     plain = False
@@ -161,12 +161,12 @@ class BossCutoutQuery(BoxQuery):
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like.
+        """Set the metadata of the source.
 
         Raises
         ------
         BadRequest
-            Labels are asked for, and it is an image.
+            Labels are requested from an image.
         """
         super().update_source(keywords)
         if self._labels.size and self.volume.kind != "segmentation":
@@ -179,7 +179,7 @@ class BossCutoutQuery(BoxQuery):
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:
-        """Give the voxels as they are to be encoded: filtered, and of a dtype that BossDB has."""
+        """Return the voxels to encode: filtered, and of a dtype that BossDB supports."""
         if self._labels.size:
             voxels = _only(voxels, self._labels)
         if self.format == "jpeg":
@@ -188,7 +188,7 @@ class BossCutoutQuery(BoxQuery):
 
 
 class IdsQuery(LabelQuery):
-    """A request for the labels in a box; 0, which stands for none, is not one."""
+    """A request for the labels in a box, except 0, the background."""
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__("unique", **keywords)
@@ -204,11 +204,11 @@ class BoundsQuery(LabelQuery):
     Parameters
     ----------
     tight : bool
-        Whether the box is the smallest, or rounded up to cuboids.
+        Whether the box is the smallest one, or rounded out to cuboids.
     label : int
-        Whose.
+        Label in the box.
     **keywords
-        Those of `BoxQuery`, without a box.
+        Keywords of `BoxQuery`, without a box.
     """
 
     def __init__(self, tight: bool, label: int, **keywords: Any) -> None:
@@ -223,16 +223,16 @@ class BoundsQuery(LabelQuery):
 
 
 class ReserveQuery(LabelQuery):
-    """A request for labels that are free: those above the highest of mip 0.
+    """A request for unused labels: those above the highest of mip 0.
 
-    Nothing is kept of it, since nothing can be written: who asks again gets the same.
+    Nothing is reserved, since clients cannot write: the same request gets the same answer.
 
     Parameters
     ----------
     count : int
-        How many.
+        Number of labels.
     **keywords
-        Those of `BoxQuery`, without a box.
+        Keywords of `BoxQuery`, without a box.
     """
 
     def __init__(self, count: int, **keywords: Any) -> None:
@@ -247,18 +247,18 @@ class ReserveQuery(LabelQuery):
 
 
 def _only(voxels: Voxels, labels: np.ndarray[Any, np.dtype[np.uint64]]) -> Voxels:
-    """Return voxels (zyx) where all but some labels are 0; section by section, to save memory."""
+    """Return voxels (zyx) with all other labels set to 0; section by section, to save memory."""
     kept = np.zeros(voxels.shape, voxels.dtype)
-    known = np.unique(labels)
+    wanted = np.unique(labels)
     for section, target in zip(voxels, kept, strict=True):
         for start in range(0, len(section), rows := max(1, SOME // section.shape[1])):
             some = section[start : start + rows]
-            place = np.searchsorted(known, some)
-            is_known = known[np.minimum(place, len(known) - 1)] == some
-            np.copyto(target[start : start + rows], some, where=is_known)
+            place = np.searchsorted(wanted, some)
+            is_wanted = wanted[np.minimum(place, len(wanted) - 1)] == some
+            np.copyto(target[start : start + rows], some, where=is_wanted)
     return kept
 
 
 def _number(value: float) -> float:
-    """Give a whole number as one, for clients that show it."""
+    """Return a whole number as int, so that clients show no decimal point."""
     return int(value) if value == int(value) else value

@@ -1,7 +1,7 @@
-"""What the pages ask for: the list of all channels, and what each of them is and looks like.
+"""Requests of the web pages: the list of all channels, their metadata and thumbnails.
 
-The list comes from the configuration alone, so that thousands of files are opened one by one,
-when they come into view, and one that cannot be opened says why without hiding others.
+The list comes from the configuration alone. A page requests the metadata of a channel when it
+scrolls into view, so files are opened one by one. A file that cannot be opened affects no other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Browse(Protocol):
                 return ThumbnailQuery(**words)
             case "contrast":
                 return ContrastQuery(**words)
-        raise Absent(f"There is no {rest} of a channel here, only thumbnail and contrast.")
+        raise Absent(f"There is no {rest} below a channel, only thumbnail and contrast.")
 
     def _list(self) -> bytes:
         datasets = [

@@ -1,7 +1,7 @@
-"""What protocols that serve a volume as files share: documents, and blocks on a grid.
+"""Base of the protocols that serve a volume as files: JSON documents and blocks on a grid.
 
-Zarr and N5 are folders: JSON documents that describe arrays, one array a mip, and a file for
-each block of an array. Nothing of it exists on disk here; a path is read as what it asks for.
+A Zarr or N5 volume is a folder with JSON documents that describe arrays, one array per mip, and a
+file for each block. Here the files are virtual: each path is parsed into a query.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 __all__ = [
     "NUMBER",
     "BlockQuery",
-    "DocumentQuery",
     "ChunkGrid",
+    "DocumentQuery",
     "block_shape",
     "centre",
 ]
 
 BLOCK: Zyx = (64, 64, 64)
-"""What clients are told to ask for, unless the tiles suggest something near it."""
+"""Shape of blocks (zyx, voxels) if the tiles have no suitable shape."""
 
 BLOCK_BYTES = (64 << 10, 2 << 20)
-"""The sizes between which a tile or chunk is offered as it is, if it is anything like a cube."""
+"""Lowest and highest size in bytes of a roughly cubic tile or chunk that is used as a block."""
 
 NUMBER = "(?:0|[1-9][0-9]{0,17})"
-"""A pattern for an index in a file's name, which is written in one way only."""
+"""Pattern of an index in a file's name. Leading zeros are not allowed: each block has one name."""
 
 
 def block_shape(volume: Volume, mip: int) -> Zyx:
-    """Choose the blocks (zyx) to offer: the tiles, where they are blocks of a usual size.
+    """Return the shape of blocks (zyx): that of the tiles, if their size is suitable.
 
-    A chunk that may be sent as it is stored is offered whole, even if it is several tiles.
+    For a chunk that passes through as stored it is the chunk, even if that is several tiles.
     """
     level = volume.level(mip)
     is_sent = level.stored == mip and volume.source.stored_as(mip)
@@ -60,9 +60,9 @@ def block_shape(volume: Volume, mip: int) -> Zyx:
 
 
 def centre(volume: Volume, mip: int) -> tuple[float, float, float]:
-    """Give the centre of the first voxel of a mip in nanometres, zyx.
+    """Return the centre of the first voxel of a mip in nanometres, zyx.
 
-    They are counted from the corner of the dataset's first voxel, as precomputed counts them.
+    The origin is the corner of the dataset's first voxel, as in precomputed.
     """
     z, y, x = (
         (first + 0.5) * size
@@ -77,9 +77,9 @@ class DocumentQuery(InfoQuery):
     Parameters
     ----------
     file : str
-        Its path below the channel.
+        Path below the channel.
     **keywords
-        Those of `InfoQuery`.
+        Keywords of `InfoQuery`.
     """
 
     def __init__(self, file: str, **keywords: Any) -> None:
@@ -99,7 +99,7 @@ class DocumentQuery(InfoQuery):
         Raises
         ------
         Absent
-            There is none at the path.
+            There is no document at the path.
         """
         documents = self.documents
         if self._file not in documents:
@@ -110,17 +110,17 @@ class DocumentQuery(InfoQuery):
 class BlockQuery(BoxQuery):
     """A request for a block.
 
-    Blocks have the same shape at every mip, which is more than the formats ask for but what
-    CloudVolume's reader of zarr takes for granted.
+    Blocks have the same shape at every mip. The formats do not require this, but CloudVolume's
+    zarr reader assumes it.
 
     Parameters
     ----------
     index : tuple of int
-        Its position zyx, counted in blocks from the volume's first voxel.
+        Position zyx, in blocks from the volume's first voxel.
     cropped : bool
-        Whether blocks end with the volume; otherwise they are whole, with zeros beyond.
+        Whether blocks are cropped to the volume; otherwise they are padded with zeros.
     **keywords
-        Those of `BoxQuery`, ``z`` to ``width`` left out.
+        Keywords of `BoxQuery`, without ``z`` to ``width``.
     """
 
     def __init__(self, index: Zyx, cropped: bool, **keywords: Any) -> None:
@@ -130,12 +130,12 @@ class BlockQuery(BoxQuery):
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like, and so which box the block is.
+        """Set the metadata of the source, and compute the box of the block.
 
         Raises
         ------
         Absent
-            There is no such mip, or the block lies outside the volume.
+            There is no such mip, or the block is outside the volume.
         """
         super().update_source(keywords)
         volume, mip = self.volume, self.resolution
@@ -153,21 +153,21 @@ class ChunkGrid(Protocol):
     """Base of the protocols: ``/{prefix}/{experiment::sample::dataset}/{channel}/{file}``."""
 
     document: ClassVar[type[DocumentQuery]]
-    """What a request for anything but a block is."""
+    """Query of every path that is not a block's."""
 
     block: ClassVar[re.Pattern[str]]
-    """The path of a block, with the groups mip, z, y and x."""
+    """Pattern of a block's path, with the groups mip, z, y and x."""
 
     format: ClassVar[str]
-    """The encoder of blocks."""
+    """Name of the encoder of blocks."""
 
     cropped: ClassVar[bool] = False
-    """Whether blocks end with the volume."""
+    """Whether blocks are cropped to the volume."""
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
         if path.count("/") < 2:
-            # Clients look for documents in the folders above too.
+            # Clients probe the parent folders for documents too.
             raise Absent(f"There is no {path}, only experiment::sample::dataset/channel/….")
         channel, file = by_token(self.config, path)
         words = channel_words(channel)

@@ -1,4 +1,4 @@
-"""``/metrics``: what is counted, for Prometheus."""
+"""``/metrics``: counters for Prometheus."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ class Metrics(Protocol):
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         if path:
-            raise Absent(f"There is no {path} in the metrics.")
+            raise Absent(f"There is nothing below /metrics, such as {path}.")
         headers = [(b"cache-control", b"no-store")]
         return FinishedQuery(page(), CONTENT_TYPE_LATEST, headers, lasting=False)

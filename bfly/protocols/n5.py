@@ -1,7 +1,7 @@
-"""N5 as Neuroglancer, CloudVolume and n5-viewer know it: a folder of scales ``s0``, ``s1``, ….
+"""N5 for Neuroglancer, CloudVolume and n5-viewer: a folder of scale levels ``s0``, ``s1``, ….
 
-The format: https://github.com/saalfeldlab/n5. It counts x, y, z. What the scales are is said in
-words that each program looks for elsewhere, so the same facts stand there more than once.
+The format: https://github.com/saalfeldlab/n5. Its order is x, y, z. Each program reads the voxel
+size from another attribute, so the attributes repeat it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class N5Query(DocumentQuery):
     @property
     @override
     def documents(self) -> dict[str, Any]:
-        """The attributes of the group and of its arrays."""
+        """Attributes of the group and of its arrays."""
         volume = self.volume
         mips = range(volume.levels)
         group = {
@@ -54,7 +54,7 @@ class N5Query(DocumentQuery):
             "dataType": volume.dtype.name,
             "compression": {"type": "gzip", "level": LEVEL, "useZlib": False},
             **_space(volume, mip),
-            # Where the array lies; the other words have no place for it.
+            # The only attribute that holds the position of the array.
             "transform": {
                 "axes": AXES,
                 "units": UNITS,
@@ -65,7 +65,7 @@ class N5Query(DocumentQuery):
 
 
 class N5(ChunkGrid):
-    """``/n5/…/sMIP/X/Y/Z``; blocks end with the volume."""
+    """``/n5/…/sMIP/X/Y/Z``; blocks are cropped to the volume."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("n5",)
     document = N5Query

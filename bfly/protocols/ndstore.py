@@ -1,9 +1,9 @@
-"""NDStore, once of the Open Connectome Project: tokens, and what they stand for as files.
+"""NDStore, of the former Open Connectome Project: metadata, cutouts and slices by token.
 
-A token is a dataset, ``experiment::sample::dataset``. A resolution is a mip, of which x and y
-are scaled; z counts sections of mip 0, and where a mip has fewer, each is repeated. So NDStore's
-nearly isotropic resolutions are the plain ones. The protocol:
-https://github.com/neurodata/ndstore, ``docs/sphinx/api``.
+A token is a dataset, ``experiment::sample::dataset``. A resolution is a mip with x and y scaled.
+z counts sections of mip 0; if a mip has fewer, each is repeated. So NDStore's ``neariso``
+resolutions are the same as the plain ones. The protocol: https://github.com/neurodata/ndstore,
+``docs/sphinx/api``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bfly.encoders.encoder import Encoder
     from bfly.queries.data import DataQuery
 
-__all__ = ["NDStoreCutoutQuery", "NDStore", "ProjectQuery"]
+__all__ = ["NDStore", "NDStoreCutoutQuery", "ProjectQuery"]
 
 SERVICES = ("sd", "ca")
 
@@ -36,7 +36,7 @@ _SPAN = re.compile(r"(-?[0-9]{1,18})(?:,(-?[0-9]{1,18}))?")
 
 
 class ProjectQuery(DatasetQuery):
-    """A request for what there is to know of a token."""
+    """A request for the metadata of a token."""
 
     @property
     @override
@@ -65,20 +65,20 @@ class ProjectQuery(DatasetQuery):
         }
 
     def _sections(self, box: BoundingBox) -> BoundingBox:
-        """Give a box of some mip with the sections of mip 0, which cutouts count at every mip."""
+        """Return a box with the z range of mip 0, in which cutouts of every mip count z."""
         (_, y, x), (_, j, i), whole = box.start, box.stop, self.extent(0)
         return BoundingBox((whole.start[0], y, x), (whole.stop[0], j, i))
 
 
 class NDStoreCutoutQuery(SliceQuery):
-    """A request for a cutout, in the files that the clients of NDStore read.
+    """A request for a cutout, in the file formats that NDStore's clients read.
 
     Parameters
     ----------
     channel : str
-        Its name, which an HDF5 file repeats.
+        Name of the channel, also of the group in an HDF5 file.
     **keywords
-        Those of `SliceQuery`.
+        Keywords of `SliceQuery`.
     """
 
     def __init__(self, channel: str, **keywords: Any) -> None:
@@ -140,14 +140,14 @@ class NDStore(Protocol):
 
 
 def _span(axis: str, text: str) -> tuple[int, int]:
-    """Read ``start,stop`` or one position; give the start and the extent."""
+    """Parse ``start,stop`` or one position into the start and the extent."""
     span = _SPAN.fullmatch(text)
     if span is None:
         raise BadRequest(f"The {axis} {text} is neither a whole number nor start,stop.")
     start = int(span[1])
     stop = start + 1 if span[2] is None else int(span[2])
     if stop <= start:
-        raise BadRequest(f"The {axis} {text} is empty: the stop has to lie behind the start.")
+        raise BadRequest(f"The {axis} {text} is empty: the stop must be greater than the start.")
     return start, stop - start
 
 

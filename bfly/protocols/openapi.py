@@ -1,7 +1,7 @@
-"""``/openapi.json``: what ``/api`` is, for programs that write clients and try addresses.
+"""``/openapi.json``: description of ``/api`` for client generators and API explorers.
 
-All of it comes from the tables that requests are checked by: `bfly.protocols.api.METHODS`, what
-the queries allow, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
+It is built from the tables that also validate requests: `bfly.protocols.api.METHODS`, the allowed
+values of queries, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["OpenAPI", "document"]
 
 CONDITIONS = {
-    "If-None-Match": "the ETag of what is known already",
-    "If-Match": "the ETag of what is asked for; another one is not wanted",
-    "Range": "which bytes are asked for",
-    "If-Range": "the ETag for which the range counts",
+    "If-None-Match": "ETag of the cached response",
+    "If-Match": "required ETag of the response",
+    "Range": "requested byte range",
+    "If-Range": "ETag for which the range applies",
 }
-"""Headers that ask for less than the whole answer."""
+"""Headers of conditional and range requests."""
 
 PARTS = {
-    206: "The bytes that were asked for",
-    304: "What is known already is still so",
-    412: "The answer has another ETag",
-    416: "The answer has no such bytes",
+    206: "The requested byte range",
+    304: "Not modified: the cached response is current",
+    412: "The response has another ETag",
+    416: "The byte range is outside the response",
 }
 
 
@@ -59,12 +59,12 @@ class OpenAPI(Protocol):
 
 
 def document(config: Config) -> dict[str, Any]:
-    """Describe ``/api`` of a server.
+    """Return the OpenAPI document of a server.
 
     Parameters
     ----------
     config : Config
-        What is served: the names that parameters may have.
+        Source of the names that parameters may have.
     """
     paths: dict[str, Any] = {}
     for name, method in METHODS.items():
@@ -75,7 +75,7 @@ def document(config: Config) -> dict[str, Any]:
         "info": {
             "title": "Butterfly",
             "version": bfly.__version__,
-            "description": "Volumes of connectomics, and their neurons and synapses.",
+            "description": "Connectomics volumes with their neurons and synapses.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "."}],
@@ -85,7 +85,7 @@ def document(config: Config) -> dict[str, Any]:
 
 
 def _names(config: Config) -> dict[str, Any]:
-    """Say which names there are of experiments, samples, datasets and channels."""
+    """Return schemas with the names of experiments, samples, datasets and channels."""
     samples = [sample for experiment in config.experiments for sample in experiment.samples]
     datasets = [dataset for sample in samples for dataset in sample.datasets]
     names = (
@@ -95,16 +95,16 @@ def _names(config: Config) -> dict[str, Any]:
         {channel.name for dataset in datasets for channel in dataset.channels},
     )
     schemas: dict[str, Any] = {}
-    for group, known in zip(GROUP, names, strict=True):
-        schemas[group] = {"type": "string", **({"enum": sorted(known)} if known else {})}
+    for group, members in zip(GROUP, names, strict=True):
+        schemas[group] = {"type": "string", **({"enum": sorted(members)} if members else {})}
     return schemas
 
 
 def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parameters = [_word(word, method, True) for word in method.needed]
     parameters += [_word(word, method, False) for word in method.optional]
-    whole = not issubclass(method.query, RowsQuery)
-    if whole:
+    conditional = not issubclass(method.query, RowsQuery)
+    if conditional:
         parameters += [
             {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
             for header, text in CONDITIONS.items()
@@ -120,22 +120,22 @@ def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parts = {str(status): {"description": text} for status, text in PARTS.items()}
     return {
         "operationId": f"{verb}_{name}",
-        "summary": method.summary if verb == "get" else f"The headers of: {method.summary}",
+        "summary": method.summary if verb == "get" else f"Headers only: {method.summary}",
         "parameters": parameters,
         "responses": {
             "200": answer,
-            **(parts if whole else {}),
+            **(parts if conditional else {}),
             **{str(status): _error(kinds, verb) for status, kinds in errors.items()},
         },
     }
 
 
 def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
-    """Describe a parameter of a method."""
+    """Return the description of a parameter of a method."""
     described = {"name": word, "in": "query", "required": required}
     if word in GROUP:
         name = {"$ref": f"#/components/schemas/{word}"}
-        return {**described, "description": f"the name of the {word}", "schema": name}
+        return {**described, "description": f"name of the {word}", "schema": name}
     allowed = method.query.ALLOWED[word]
     schema = allowed.schema
     default = getattr(method.query, method.query.WORDS[word])
@@ -146,7 +146,7 @@ def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
 
 
 def _content(name: str, method: Method) -> dict[str, Any]:
-    """Say what media types an answer may have, and what is in JSON."""
+    """Return the media types of an answer, and the schema of JSON."""
     if issubclass(method.query, RowsQuery):
         return {media: {} for media in ROW_FORMATS.values()}
     if issubclass(method.query, DataQuery):
@@ -162,8 +162,8 @@ def _content(name: str, method: Method) -> dict[str, Any]:
 
 def _metadata() -> dict[str, Any]:
     info, source = OUTPUT.INFO, RUNTIME.IMAGE.SOURCE
-    whole = {"type": "integer", "minimum": 0}
-    size = {axis.NAME: whole for axis in (info.SIZE.X, info.SIZE.Y, info.SIZE.Z)}
+    count = {"type": "integer", "minimum": 0}
+    size = {axis.NAME: count for axis in (info.SIZE.X, info.SIZE.Y, info.SIZE.Z)}
     properties: dict[str, Any] = {
         info.CHANNEL.NAME: {"type": "string"},
         info.PATH.NAME: {"type": "string"},
@@ -175,7 +175,7 @@ def _metadata() -> dict[str, Any]:
 
 
 def _error(kinds: list[type[ButterflyError]], verb: str) -> dict[str, Any]:
-    """Describe a status by the first line of what its errors say of themselves."""
+    """Return the description of a status: the first docstring line of each of its errors."""
     text = " ".join((kind.__doc__ or "").partition("\n")[0] for kind in kinds)
     content = {"content": {"text/plain": {"schema": {"type": "string"}}}} if verb == "get" else {}
     return {"description": text, **content}

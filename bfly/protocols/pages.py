@@ -1,7 +1,7 @@
-"""What is for people and for load balancers: the pages, what they are made of, ``/healthz``.
+"""The web pages, their assets, and ``/healthz`` for load balancers.
 
-The pages are built from ``web/`` into ``bfly/web/`` (see ``hatch_build.py``): HTML files, and
-everything else in ``assets/`` under names with a hash of the content.
+The pages are built from ``web/`` into ``bfly/web/`` (see ``hatch_build.py``). HTML files are at the
+top; everything else is in ``assets/``, under names with a hash of the content.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of the pages: nothing from elsewhere, nothing inline."""
+"""Content-Security-Policy of the pages: same origin only, and nothing inline."""
 
 OF_SECTIONS = STRICT.replace(
     "style-src 'self'",
     "style-src 'self' 'sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE='",
 )
-"""That of the section viewer, where OpenSeadragon adds a style with this very text."""
+"""Policy of the section viewer: OpenSeadragon adds an inline style, allowed by its hash."""
 
 OF_NEUROGLANCER = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src *; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'"
 )
-"""That of Neuroglancer, which compiles code at run time and reads data from wherever it is told
-to. Its workers obey the policy of their own scripts."""
+"""Policy of Neuroglancer, which compiles code at run time and reads data from any URL the user
+enters. Its workers follow the policy of their own scripts."""
 
 
 def _secured(policy: str, cache_control: bytes) -> Headers:
@@ -63,7 +63,7 @@ def _secured(policy: str, cache_control: bytes) -> Headers:
 
 
 class _Page(Protocol):
-    """A page, which is one HTML file."""
+    """Base of the pages. Each is one HTML file."""
 
     file: ClassVar[str]
     policy: ClassVar[str] = STRICT
@@ -82,14 +82,14 @@ class _Page(Protocol):
 
 
 class Index(_Page):
-    """``/``: all channels, to search, look at and open."""
+    """``/``: the list of all channels, with search, thumbnails and links to viewers."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("",)
     file = "index.html"
 
 
 class Sections(_Page):
-    """``/sections``: a channel section by section, without WebGL."""
+    """``/sections``: a section viewer of one channel, without WebGL."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("sections",)
     file = "sections.html"
@@ -104,7 +104,7 @@ class Neuron(_Page):
 
 
 class Neuroglancer(_Page):
-    """``/ng/``: Neuroglancer."""
+    """``/ng/``: the bundled Neuroglancer."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("ng",)
     file = "ng/index.html"
@@ -112,14 +112,14 @@ class Neuroglancer(_Page):
 
 
 class Assets(Protocol):
-    """``/assets/``: what the pages are made of. A name stands for one content forever."""
+    """``/assets/``: scripts, styles and icons of the pages. The content of a name never changes."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("assets",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         folder = WEB / "assets"
-        # Only a name that is listed becomes part of a path.
+        # Only a listed name becomes part of a path: no request can leave the folder.
         if not folder.is_dir() or path not in {file.name for file in folder.iterdir()}:
             raise Absent(f"There is no {path} in assets.")
         file = folder / path
@@ -128,7 +128,7 @@ class Assets(Protocol):
 
 
 class Icon(Protocol):
-    """``/favicon.ico``: what browsers look for beside an answer that is not a page."""
+    """``/favicon.ico``: the icon that browsers request for an answer that is not a page."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("favicon.ico",)
 
@@ -136,13 +136,13 @@ class Icon(Protocol):
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         icon = next((WEB / "assets").glob("butterfly-*.svg"), None)
         if path or icon is None:
-            raise Absent("There is no icon but /favicon.ico, and that only beside a built page.")
+            raise Absent("The only icon is /favicon.ico, and only if the pages are built.")
         headers = _secured(STRICT, b"public, max-age=86400")
         return FinishedQuery(icon.read_bytes(), MEDIA_TYPES[".svg"], headers)
 
 
 class Health(Protocol):
-    """``/healthz``: that the server answers."""
+    """``/healthz``: a health check."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("healthz",)
     immediate = True

@@ -1,8 +1,8 @@
 """Neuroglancer precomputed volumes: ``info`` and chunks at every mip, in four encodings.
 
-The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. It counts
-x, y, z; a raw chunk is the voxels in Fortran order of (x, y, z), which is C order of zyx. A JPEG
-or PNG chunk is a picture as wide as x and as high as y times z.
+The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. Its order is
+x, y, z. A raw chunk holds the voxels in Fortran order of (x, y, z), which is C order of zyx. A
+JPEG or PNG chunk is an image of width x and height y times z.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _CHUNK_PATH = re.compile(
 
 
 class _Encoded:
-    """What requests for a volume in one of the encodings share."""
+    """Base of requests for a volume in one of the encodings."""
 
     encoding = "raw"
 
     def check_encoding(self, volume: Volume) -> None:
-        """Raise `Absent` unless the volume's voxels can be written so."""
+        """Raise `Absent` if the encoding cannot hold the volume's voxels."""
         dtype, kind = volume.dtype.name, volume.kind
         allowed = {
             "raw": True,
@@ -49,8 +49,8 @@ class _Encoded:
             "compressed_segmentation": dtype in ("uint32", "uint64") and kind == "segmentation",
         }
         if not allowed[self.encoding]:
-            able = [encoding for encoding, fits in allowed.items() if fits]
-            raise Absent(f"The encoding {self.encoding} of {dtype} ({kind}) is not in {able}.")
+            fitting = [encoding for encoding, fits in allowed.items() if fits]
+            raise Absent(f"The encoding {self.encoding} of {dtype} ({kind}) is not in {fitting}.")
 
 
 class VolumeQuery(_Encoded, InfoQuery):
@@ -62,12 +62,12 @@ class VolumeQuery(_Encoded, InfoQuery):
     def update_source(self, keywords: Mapping[str, Any]) -> None:
         super().update_source(keywords)
         self.wants_neurons = self.volume.kind == "segmentation"
-        # Neurons may come and go.
+        # Whether the dataset has neurons can change while the server runs.
         self.lasting = not self.wants_neurons
 
     @property
     def result(self) -> dict[str, Any]:
-        """The ``info``: one scale for each mip down to a section of one chunk."""
+        """The ``info``: one scale for each mip, down to a section of one chunk."""
         volume = self.volume
         self.check_encoding(volume)
         properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
@@ -96,21 +96,21 @@ class VolumeQuery(_Encoded, InfoQuery):
 
 
 class ChunkQuery(_Encoded, BoxQuery):
-    """A request for a chunk, which has to lie inside the volume."""
+    """A request for a chunk, which has to be inside the volume."""
 
     @property
     def shown_kind(self) -> str:
-        """Pictures carry the voxels themselves, never colours."""
+        """Always ``image``: chunks hold the voxels themselves, never colours."""
         return "image"
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like.
+        """Set the metadata of the source.
 
         Raises
         ------
         Absent
-            There is no such mip or encoding, or the chunk leaves the volume.
+            There is no such mip or encoding, or the chunk is not inside the volume.
         """
         super().update_source(keywords)
         self.check_encoding(self.volume)

@@ -1,4 +1,4 @@
-"""The contract of a protocol: routes in, a query out, nothing else."""
+"""The contract of a protocol: it turns the path and parameters of a URL into a query."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ class Protocol(ABC):
     Parameters
     ----------
     config : Config
-        What is served.
+        Configuration with the served channels.
     """
 
     prefixes: ClassVar[tuple[str, ...]]
-    """The first parts of the paths that the protocol answers."""
+    """First path segments that are dispatched to the protocol."""
 
     offers: ClassVar[tuple[str, ...]] = ()
-    """The media types among which the header ``Accept`` chooses, if it does."""
+    """Media types from which the ``Accept`` header may choose."""
 
     immediate: ClassVar[bool] = False
-    """Whether the protocol answers by itself, in the event loop: however busy all threads are."""
+    """Whether it answers in the event loop, even while all threads are busy."""
 
     largest_body: ClassVar[int] = 0
-    """Bytes of what may be posted; 0 if nothing can be."""
+    """Largest body of a POST request in bytes; 0 if POST is not supported."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     @abstractmethod
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
-        """Read what a URL asks for.
+        """Return the query of a URL.
 
         Parameters
         ----------
         path : str
-            Decoded, without the prefix and its slash.
+            Decoded path, without the prefix and its slash.
         parameters : mapping
-            What stands behind the question mark; and as ``accept`` the one of `offers` that
-            the header names, if it names one.
+            Parameters of the query string. ``accept`` is the media type of `offers` that the
+            header chooses, if it chooses one.
 
         Raises
         ------
@@ -71,27 +71,27 @@ class Protocol(ABC):
         """
 
     def post(self, path: str, body: bytes, address: str) -> InfoQuery:
-        """Take what is posted, and give a query for the answer.
+        """Handle a POST request and return a query for its answer.
 
         Parameters
         ----------
         path : str
             As for `query`.
         body : bytes
-            No more than `largest_body`.
+            At most `largest_body` bytes.
         address : str
-            The server's, as the client calls it: scheme, host and port.
+            Address of the server as the client sees it: scheme, host and port.
 
         Raises
         ------
         BadRequest, Absent
-            As `query`.
+            As for `query`.
         """
         raise NotImplementedError
 
 
 def channel_words(channel: Channel) -> dict[str, Any]:
-    """Give the words that every query about a channel begins with."""
+    """Return the words that all queries about a channel share."""
     return {
         "path": channel.path,
         "offset": channel.offset,
@@ -106,16 +106,16 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
     Returns
     -------
     channel : Channel
-        As configured.
+        Channel of the configuration.
     rest : str
-        What follows.
+        Rest of the path.
 
     Raises
     ------
     Absent
         The path does not have that form.
     BadRequest
-        A name leads nowhere.
+        A name does not exist.
     """
     token, _, rest = path.partition("/")
     name, _, rest = rest.partition("/")
@@ -123,17 +123,17 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
 
 
 def dataset_named(config: Config, token: str) -> Dataset:
-    """Find the dataset that ``experiment::sample::dataset`` names; errors as `by_token`."""
+    """Find the dataset ``experiment::sample::dataset``; errors as in `by_token`."""
     return config.dataset(*_names(token))
 
 
 def dataset_words(config: Config, token: str) -> dict[str, Any]:
-    """Give the words of a query about the dataset that ``experiment::sample::dataset`` names.
+    """Return the words of a query about the dataset ``experiment::sample::dataset``.
 
     Raises
     ------
     Absent, BadRequest
-        As `by_token`.
+        As in `by_token`.
     """
     channels = dataset_named(config, token).channels
     words = [{"name": channel.name, **channel_words(channel)} for channel in channels]
@@ -141,7 +141,7 @@ def dataset_words(config: Config, token: str) -> dict[str, Any]:
 
 
 def tokens(config: Config) -> list[str]:
-    """Give the tokens of all datasets, ``experiment::sample::dataset``."""
+    """Return the tokens of all datasets, ``experiment::sample::dataset``."""
     return [
         f"{experiment.name}::{sample.name}::{dataset.name}"
         for experiment in config.experiments
@@ -158,12 +158,12 @@ def _names(token: str) -> tuple[str, str, str]:
 
 
 def named(parameters: Mapping[str, str], name: str) -> str:
-    """Give a parameter that has to be there.
+    """Return a required parameter.
 
     Raises
     ------
     BadRequest
-        It is not.
+        The parameter is missing.
     """
     if name not in parameters:
         raise BadRequest(f"The {name} is missing.")

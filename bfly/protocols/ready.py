@@ -1,4 +1,4 @@
-"""A request whose answer takes neither a channel nor the database."""
+"""A query with a ready answer, which needs neither a channel nor the database."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["FinishedQuery"]
 
 
 class FinishedQuery(InfoQuery):
-    """A request that the protocol itself can answer.
+    """A request that the protocol itself has answered.
 
     Parameters
     ----------
     body : bytes
-        The answer.
+        Body of the answer.
     media_type : str
-        Its media type.
+        Media type of the answer.
     headers : sequence of (bytes, bytes)
-        Of the answer, besides those of every answer; one of a same name counts instead.
+        Additional headers; one with the name of a default header replaces it.
     lasting : bool
-        Whether the answer holds for as long as the program runs.
+        Whether the answer is valid as long as the process runs.
     """
 
     def __init__(
@@ -40,5 +40,5 @@ class FinishedQuery(InfoQuery):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the answer."""
+        """Media type of the answer."""
         return self._media_type

@@ -1,7 +1,7 @@
-"""States of Neuroglancer under short addresses, as its button "Share" stores them.
+"""States of Neuroglancer at short addresses, as its button "Share" stores them.
 
-The convention is that of JSON state servers: who posts a state to an address is given, as a JSON
-string, the address at which it can be had from then on.
+The convention is that of JSON state servers: the answer to a POST of a state is a JSON string, the
+permanent address of the state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ViewerState"]
 
 FOLDER = "bfly-states"
-"""Where states are kept, beside the database's file or else in the working folder."""
+"""Folder of the states, next to the database's file or else in the working directory."""
 
 
 class ViewerState(Protocol):
@@ -40,7 +40,7 @@ class ViewerState(Protocol):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
-        # What a name stands for never changes.
+        # The state of a name never changes.
         headers = [(b"cache-control", b"public, max-age=31536000, immutable")]
         return FinishedQuery(self._states.get(path), "application/json", headers)
 

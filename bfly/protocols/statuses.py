@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP statuses."""
+"""The table from errors to HTTP statuses."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STATUSES: dict[type[ButterflyError], int] = {
     DatabaseError: 503,
     SourceError: 503,
 }
-"""From an error to the status that it is answered with; the first class that fits counts."""
+"""HTTP status of each class of errors; the first class that matches counts."""
 
 
 def status_of(error: ButterflyError) -> int:
-    """Return the status that an error is answered with."""
+    """Return the HTTP status of an error."""
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 503)

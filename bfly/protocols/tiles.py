@@ -1,6 +1,6 @@
-"""Tiles for map-like viewers: squares of a section, in all three planes, and Deep Zoom.
+"""Tiles for map-like viewers: squares of a section in all three planes, and Deep Zoom.
 
-Deep Zoom counts levels from a picture of one pixel up to the whole section:
+Deep Zoom counts levels from an image of one pixel up to the whole section:
 https://learn.microsoft.com/previous-versions/windows/silverlight/dotnet-windows-silverlight/cc645077(v=vs.95)
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DeepZoomQuery", "SquareQuery", "Tiles"]
 
 SIDE = 512
-"""Pixels of a tile."""
+"""Pixels along a side of a tile."""
 
 FORMATS = ("png", "jpg", "webp")
 
@@ -38,18 +38,17 @@ _DESCRIPTOR = re.compile(rf"(-?[0-9]{{1,18}})(?:\.{_PICTURE})?\.dzi")
 
 
 class SquareQuery(SliceQuery):
-    """A request for a tile of a section, cut off where the volume ends.
+    """A request for a tile of a section, cropped to the volume.
 
     Parameters
     ----------
     place : tuple of int
-        The section along the axis across the plane, in the dataset's coordinates: z of mip 0,
-        or y or x in voxels of the mip; the row and the column, counted in tiles from the
-        volume's first voxel.
+        Section, row and column. The section is in the dataset's coordinates: z at mip 0, or y
+        or x in voxels of the mip. Row and column are in tiles from the volume's first voxel.
     level : int, optional
-        The mip as Deep Zoom counts it, instead of ``resolution``.
+        Deep Zoom level, instead of ``resolution``.
     **keywords
-        Those of `SliceQuery`.
+        Keywords of `SliceQuery`.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class SquareQuery(SliceQuery):
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like, and so which box the tile is.
+        """Set the metadata of the source, and compute the box of the tile.
 
         Raises
         ------
@@ -86,7 +85,7 @@ class SquareQuery(SliceQuery):
 
 
 class DeepZoomQuery(InfoQuery):
-    """A request for the descriptor of a section as a Deep Zoom picture."""
+    """A request for the descriptor of a section as a Deep Zoom image."""
 
     mime_type = "application/xml"
     picture = "png"
@@ -114,19 +113,19 @@ class Tiles(Protocol):
         words = channel_words(channel)
         if "view" in parameters:
             words["view"] = parameters["view"]
-        if found := _TILE.fullmatch(rest):
-            plane, mip, section, row, column, picture = found.groups()
+        if tile := _TILE.fullmatch(rest):
+            plane, mip, section, row, column, picture = tile.groups()
             if int(mip) <= MOST_HALVINGS:
                 words |= {"resolution": int(mip), "format": picture}
                 place = int(section), int(row), int(column)
                 return SquareQuery(place, plane=plane or "xy", **words)
-        if found := _DEEP.fullmatch(rest):
-            section, level, column, row, picture = found.groups()
+        if tile := _DEEP.fullmatch(rest):
+            section, level, column, row, picture = tile.groups()
             words |= {"unmoved": True, "format": picture}
             return SquareQuery((int(section), int(row), int(column)), int(level), **words)
-        if found := _DESCRIPTOR.fullmatch(rest):
+        if descriptor := _DESCRIPTOR.fullmatch(rest):
             query = DeepZoomQuery(unmoved=True, **channel_words(channel))
-            query.picture = found[2] or "png"
+            query.picture = descriptor[2] or "png"
             return query
         raise Absent(
             f"There is no {rest} in tiles, only [xy|xz|yz/]MIP/SECTION/ROW/COLUMN.FORMAT, "
@@ -135,5 +134,5 @@ class Tiles(Protocol):
 
 
 def _top(whole: BoundingBox) -> int:
-    """Give the Deep Zoom level of mip 0."""
+    """Return the Deep Zoom level of mip 0."""
     return (max(whole.shape[1:]) - 1).bit_length()

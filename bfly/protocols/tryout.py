@@ -1,6 +1,6 @@
-"""``/try``: a form for each address of ``/api``, made from what ``/openapi.json`` says.
+"""``/try``: a form for each method of ``/api``, generated from ``/openapi.json``.
 
-It is HTML alone: no script runs, and nothing is loaded from anywhere.
+The page is plain HTML: it runs no script and loads no other file.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _PAGE = """<!doctype html>
 <title>Try /api · Butterfly</title>
 <style>{style}</style>
 <h1>Try <code>/api</code></h1>
-<p>Each form opens the address that it makes. What may stay empty is left out.
-All of it for programs: <a href="openapi.json">openapi.json</a>.</p>
+<p>Each form opens the address of its request. Optional fields may stay empty.
+Machine-readable description: <a href="openapi.json">openapi.json</a>.</p>
 {forms}
 </html>
 """
@@ -76,12 +76,12 @@ def _form(path: str, operation: dict[str, Any], names: dict[str, Any]) -> str:
     return (
         f"<details><summary><code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
         f'<form action="{escape(address)}"><table>{rows}</table>'
-        "<button>Ask</button></form></details>"
+        "<button>Send</button></form></details>"
     )
 
 
 def _rows(parameters: list[dict[str, Any]], names: dict[str, Any]) -> Iterator[str]:
-    """Give a row for each parameter of the address; a form cannot set headers."""
+    """Yield a table row for each query parameter; a form cannot set headers."""
     for parameter in parameters:
         if parameter["in"] != "query":
             continue

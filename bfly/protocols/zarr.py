@@ -1,6 +1,6 @@
-"""OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): multiscale images with their labels, plain arrays.
+"""OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): multiscale images with labels, and plain arrays.
 
-Below an image, the segmentations of its dataset are found once more, as ``labels/CHANNEL``.
+An image also has the segmentations of its dataset, as ``labels/CHANNEL``.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ _PATH = re.compile(
 
 
 class _Zarr(ChunkGrid):
-    """What both versions share: compressors in the address, and labels below images."""
+    """Base of both versions: compressors in the address, and labels below images."""
 
     format = COMPRESSORS[0]
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
-        found = _PATH.fullmatch(path)
-        if found is None:
+        parts = _PATH.fullmatch(path)
+        if parts is None:
             return super().query(path, parameters)
-        channel, file = found["channel"], found["file"]
-        if found["label"] and self.block.fullmatch(found["below"]):
-            # A chunk of a label image is its channel's own.
-            channel, file = found["label"], found["below"]
-        query = super().query(f"{found['token']}/{channel}/{file}", parameters)
-        compressor = found["compressor"] or self.format
+        channel, file = parts["channel"], parts["file"]
+        if parts["label"] and self.block.fullmatch(parts["below"]):
+            # A chunk of a label image is a chunk of the label's own channel.
+            channel, file = parts["label"], parts["below"]
+        query = super().query(f"{parts['token']}/{channel}/{file}", parameters)
+        compressor = parts["compressor"] or self.format
         if isinstance(query, BlockQuery):
             query.format = compressor
         elif isinstance(query, ZarrQuery):
             query.compressor = compressor
             query.channels = [
                 words
-                for words in dataset_words(self.config, found["token"])["channels"]
+                for words in dataset_words(self.config, parts["token"])["channels"]
                 if words["name"] != channel and words["kind"] != "image"
             ]
         return query
 
 
 class Zarr2(_Zarr):
-    """``/zarr/…/MIP/Z/Y/X``; the separator is the one that OME-Zarr recommends."""
+    """``/zarr/…/MIP/Z/Y/X``, with the separator that OME-Zarr recommends."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("zarr",)
     document = Zarr2Query

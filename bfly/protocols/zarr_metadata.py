@@ -1,7 +1,7 @@
-"""The metadata of OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): of groups, arrays and labels.
+"""Metadata of OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): groups, arrays and labels.
 
-The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org. OME-Zarr
-says where the centre of a voxel lies, in nanometres.
+The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org. Positions in
+OME-Zarr are voxel centres, in nanometres.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["COMPRESSORS", "Zarr2Query", "Zarr3Query", "ZarrQuery"]
 AXES = ["z", "y", "x"]
 
 COMPRESSORS = ("zstd", "blosc")
-"""Of chunks: the encoders of these names. The first one unless the address says."""
+"""Compressors of chunks, named as their encoders. The first one is the default."""
 
 IMAGE = "../../"
-"""From a label image to its image."""
+"""Relative path from a label image to its image."""
 
 
 class ZarrQuery(DocumentQuery):
@@ -38,7 +38,7 @@ class ZarrQuery(DocumentQuery):
     Parameters
     ----------
     **keywords
-        Those of `DocumentQuery`; ``channels`` are what may be labels of the channel.
+        Keywords of `DocumentQuery`; ``channels`` are the possible labels of the channel.
     """
 
     compressor = COMPRESSORS[0]
@@ -48,14 +48,14 @@ class ZarrQuery(DocumentQuery):
         super().update_source(keywords)
         if self.volume.kind == "segmentation":
             self.channels = []
-        # Other files than the channel's own may change what its labels are.
+        # The labels also depend on files of other channels.
         self.lasting = not self.channels
 
     @property
     def label_images(self) -> dict[str, Volume]:
-        """The labels of an image by name: its dataset's segmentations of the same resolutions.
+        """Labels of an image by name: its dataset's segmentations with the same voxel sizes.
 
-        OME-Zarr wants as many mips of them as the image has. They may lie anywhere.
+        OME-Zarr requires as many mips as the image has. Their positions may differ.
         """
         sizes = _voxel_sizes(self.volume)
         volumes = {channel.name: channel.volume for channel in self.known}
@@ -68,7 +68,7 @@ class ZarrQuery(DocumentQuery):
     @property
     @override
     def documents(self) -> dict[str, Any]:
-        """The group with its arrays and, of an image, the group of its labels."""
+        """The group with its arrays and, for an image, the group of its labels."""
         files = self.group(self.volume, self.name)
         labels = self.label_images
         if labels:
@@ -80,15 +80,18 @@ class ZarrQuery(DocumentQuery):
 
     @abstractmethod
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
-        """Describe a multiscale image and its arrays, by path; ``image`` is where its image is."""
+        """Return the metadata of a multiscale image and its arrays, by path.
+
+        ``image`` is the path from a label image to its image.
+        """
 
     @abstractmethod
     def listing(self, labels: list[str]) -> dict[str, Any]:
-        """Describe the group of an image's labels, by path."""
+        """Return the metadata of the group of an image's labels, by path."""
 
     @abstractmethod
     def consolidated(self, files: dict[str, Any]) -> dict[str, Any]:
-        """Give the metadata of a group and all below it with a document that has all of them."""
+        """Return the metadata of a group and all below it, with a consolidated document."""
 
 
 class Zarr2Query(ZarrQuery):
@@ -212,7 +215,7 @@ def _voxel_sizes(volume: Volume) -> list[VoxelSize]:
 
 
 def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
-    """Describe all mips as both versions do."""
+    """Return the description of all mips, the same in both versions."""
     return {
         "name": name,
         "type": "mean" if volume.kind == "image" else "mode",
@@ -231,5 +234,5 @@ def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
 
 
 def _units(volume: Volume, mip: int) -> dict[str, Any]:
-    """Say how large a voxel is to those who open an array alone: Neuroglancer, TensorStore."""
+    """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
     return {"dimension_units": [f"{size} nm" for size in volume.voxel_size_at(mip)]}
