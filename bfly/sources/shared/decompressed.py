@@ -126,8 +126,8 @@ class Unpacked:
                 self._files.popitem(last=False)
             if self._taken() + size > self.limit:
                 raise Busy(
-                    f"{path} has {size} bytes to be unpacked, and of {self.limit} for all files "
-                    f"{self._written} are being written; it may be asked for again in some seconds."
+                    f"{path} has {size} bytes to unpack. Of {self.limit} bytes for all files, "
+                    f"{self._written} are being written; try again in some seconds."
                 )
             self._written += size
         try:

@@ -197,10 +197,10 @@ class KeyValueStore:
         """Return the object in the bytes of a JSON document."""
         if data is None:
             return None
-        document = parsed_json(data, f"{self.path}: {name}")
-        if not isinstance(document, dict):
+        value = parsed_json(data, f"{self.path}: {name}")
+        if not isinstance(value, dict):
             raise SourceError(f"{self.path}: {name} is no JSON object.")
-        return document
+        return value
 
 
 def check_reachable(url: str, files: Files) -> None:

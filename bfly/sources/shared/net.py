@@ -40,7 +40,7 @@ def can_open(source: type[Datasource], path: str) -> bool:
     try:
         return source.guess_can_open(path)
     except Exception:
-        log.debug("%s: the format %s cannot tell", path, source.name, exc_info=True)
+        log.debug("%s: the probe of the format %s failed", path, source.name, exc_info=True)
         return False
 
 

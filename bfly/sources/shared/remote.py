@@ -93,5 +93,5 @@ def _body(answer: HTTPResponse, url: str, end: float) -> bytes:
         check_length(url, len(data), METADATA)
         return data
     if coding != "identity":
-        raise SourceError(f"{url} cannot be read: it is packed by {coding:.50}.")
+        raise SourceError(f"{url} cannot be read: its content coding is {coding:.50}.")
     return bytes(body)

@@ -87,7 +87,9 @@ class FlatFile(Datasource):
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         if packing and header.packing:
-            raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
+            raise SourceError(
+                f"{self.path} is compressed twice, by {packing} and {header.packing}."
+            )
         if packing or header.packing:
             packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
             check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
