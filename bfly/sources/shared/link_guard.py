@@ -1,7 +1,7 @@
 """Check that a library which opens files by name read only allowed files.
 
 TensorStore opens the files of chunks itself and follows links. What it read is used only if no
-folder on the path to the files changed between the check of the path and the end of the read.
+folder on the path to the files changed between the check and the end of the read.
 Replacing a file or a folder changes its parent folder.
 """
 

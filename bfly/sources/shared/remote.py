@@ -28,7 +28,7 @@ CODINGS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 class Unclear(Exception):
-    """An answer that is neither the document nor 404."""
+    """A read that ended with neither the document nor 404."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
