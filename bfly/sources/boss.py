@@ -1,6 +1,6 @@
 """BOSS tile grid: a ``.json`` of the BOSS ingest client, with the list of its tiles.
 
-The part ``ingest_job`` is that of the ingest client's schema; ``tiles`` comes beside it.
+The part ``ingest_job`` follows the ingest client's schema; ``tiles`` is added to it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["BossGrid"]
 
 GLANCE = 1 << 20
-"""Bytes at either end of a JSON by which it is recognised; tile lists may be far longer."""
+"""Bytes read at both ends of a JSON file to recognise it; tile lists may be far longer."""
 
 SOUGHT = 100_000
-"""How many tiles are looked for, at the most, until one is there that shows the dtype."""
+"""Most tiles that are checked to find an existing one, which has the dtype."""
 
 WORDS: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
 
@@ -42,11 +42,11 @@ class BossGrid(TileGrid):
     """A ``.json`` with ``ingest_job`` and ``tiles``.
 
     ``ingest_job`` has ``tile_size`` (voxels), ``extent`` ([from, to] along each axis) and
-    perhaps ``tile_origin`` (z, row, column; 0 unless said), which is the number of the tile at
-    the extent's start. A tile is ``{location, z, row, column}``, or ``{location, z}`` whose
-    location has ``{row}`` and ``{column}`` in it and stands for all the tiles of that z.
-    Locations are paths, relative ones to the folder of the ``.json``. The dtype is that of the
-    first tile that is there; colours follow the rule of `bfly.sources.shared.images`.
+    optionally ``tile_origin`` (z, row, column; 0 by default), the number of the tile at the
+    extent's start. A tile is ``{location, z, row, column}``, or ``{location, z}`` for all tiles
+    of that z, with ``{row}`` and ``{column}`` in its location. Locations are paths, absolute or
+    relative to the folder of the ``.json``. The dtype is that of the first existing tile.
+    Colours follow the rule of `bfly.sources.shared.images`.
     """
 
     name = "boss"
@@ -54,7 +54,7 @@ class BossGrid(TileGrid):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the two keys of the JSON object."""
+        """Return whether the JSON object has both keys."""
         if not path.endswith(".json"):
             return False
         try:
@@ -69,8 +69,8 @@ class BossGrid(TileGrid):
         return "ingest_job" in head or b'"ingest_job"' in tail
 
     def _open(self) -> None:
-        found = self._json()
-        job = _part(found, "ingest_job", dict, self.path)
+        description = self._json()
+        job = _part(description, "ingest_job", dict, self.path)
         where = f"{self.path}: ingest_job"
         extent = _part(job, "extent", dict, where)
         size = _part(job, "tile_size", dict, where)
@@ -85,7 +85,7 @@ class BossGrid(TileGrid):
         self._counts = zyx(map(ceil_div, shape, tile))
         self._tiles: dict[int, str] = {}
         self._sections: dict[int, str] = {}
-        for number, entry in enumerate(_part(found, "tiles", list, self.path)):
+        for number, entry in enumerate(_part(description, "tiles", list, self.path)):
             self._add(entry, f"{self.path}: tiles[{number}]")
         filled = len(self._sections) * self._counts[1] * self._counts[2]
         check_number(self.path, filled, FILES, "tiles for the patterns in its list")
@@ -95,13 +95,13 @@ class BossGrid(TileGrid):
         data = self._read_document(self.path)
         if data is None:
             raise SourceError(f"{self.path} does not exist.")
-        found = parsed_json(data, self.path)
-        if not isinstance(found, dict):
+        description = parsed_json(data, self.path)
+        if not isinstance(description, dict):
             raise SourceError(f"{self.path} has to be an object with ingest_job and tiles.")
-        return found
+        return description
 
     def _add(self, entry: Any, where: str) -> None:
-        """Take one entry of the list of tiles."""
+        """Add one entry of the list of tiles."""
         location = _part(entry, "location", str, where)
         if "://" in location or "\0" in location:
             raise SourceError(f"{where}: location is {location!r}; allowed is the path of a file.")
@@ -115,7 +115,7 @@ class BossGrid(TileGrid):
             self._tiles[self._number(index)] = location
 
     def _number(self, index: Zyx) -> int:
-        """Give the place of a tile in C order: a plain integer is the smallest key."""
+        """Return the index of a tile in C order: an integer is the smallest dictionary key."""
         (z, row, column), (_, rows, columns) = index, self._counts
         return (z * rows + row) * columns + column
 
@@ -134,7 +134,7 @@ class BossGrid(TileGrid):
         return location.replace("{column}", str(column + first_column))
 
     def _locations(self) -> Iterator[str]:
-        """Go through all tiles that the list names."""
+        """Yield the locations of all tiles in the list."""
         _, rows, columns = self._counts
         yield from self._tiles.values()
         for location in self._sections.values():
@@ -149,7 +149,7 @@ class BossGrid(TileGrid):
     @override
     def listed_files(self) -> Iterable[str]:
         folder = os.path.dirname(self.path)
-        return (os.path.join(folder, each) for each in self._locations())
+        return (os.path.join(folder, location) for location in self._locations())
 
     @override
     def gaps(self) -> Iterable[str]:
@@ -167,7 +167,7 @@ class BossGrid(TileGrid):
 
 
 def _part(values: Any, key: str, kind: type, where: str) -> Any:
-    """Give `values[key]`, which has to be a `kind` of Python's."""
+    """Return `values[key]`, which must have the Python type `kind`."""
     if not isinstance(values, dict) or key not in values:
         raise SourceError(f"{where} has no {key}.")
     if not isinstance(values[key], kind):
@@ -176,7 +176,7 @@ def _part(values: Any, key: str, kind: type, where: str) -> Any:
 
 
 def _whole(values: dict[str, Any], key: str, where: str, least: int | None = None) -> int:
-    """Give `values[key]`, which has to be a whole number, at least `least`."""
+    """Return `values[key]`, which must be a whole number, at least `least`."""
     if key not in values:
         raise SourceError(f"{where} has no {key}.")
     value = values[key]
@@ -187,7 +187,7 @@ def _whole(values: dict[str, Any], key: str, where: str, least: int | None = Non
 
 
 def _length(extent: dict[str, Any], axis: str, where: str) -> int:
-    """Give to - from of one axis of the extent."""
+    """Return the length of the extent along an axis: to - from."""
     match _part(extent, axis, list, where):
         case [int(start), int(stop)] if start < stop:
             return stop - start

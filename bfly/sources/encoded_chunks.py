@@ -1,4 +1,4 @@
-"""How chunks are stored, where that is how they may be answered."""
+"""Stored forms of chunks that can be served without decoding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["StoredAs", "Check", "StoredForms", "packed_by"]
 
 
 class StoredAs(NamedTuple):
-    """A way in which chunks are stored.
+    """A form in which chunks are stored.
 
     Parameters
     ----------
     format : str
-        The name of an encoder: the stored bytes, or what they unpack to, are the chunk in it.
+        Name of an encoder. The stored bytes, once `coding` is decoded, are its format.
     coding : str
-        How that is packed, as HTTP names content codings; "" if it is not.
+        Compression of the stored bytes, as HTTP names content codings; "" for none.
     """
 
     format: str
@@ -30,22 +30,22 @@ class StoredAs(NamedTuple):
 
 
 Check = Callable[[bytes, "Zyx"], bytes | None]
-"""Takes the file of a chunk and the shape (z, y, x) of what of it is inside the volume, and gives
-the part of the file that is those voxels and no others; None if it does not vouch for that."""
+"""Takes the file of a chunk and the shape (z, y, x) of its part inside the volume. Returns the
+bytes of the file that are exactly those voxels; None if that is not certain."""
 
 
 StoredForms = Mapping[StoredAs, Check]
-"""The ways in which the chunks of an array are stored, the best first, each chunk in a file of its
-own; none where they are no answers."""
+"""Forms in which the chunks of an array are stored, the best first, one file per chunk. Empty if
+stored chunks cannot be served."""
 
 
 def packed_by(compressor: str, itemsize: int) -> StoredForms:
-    """Give the ways in which voxels are stored that lie in C order, little-endian, packed once.
+    """Return the stored forms of voxels in C order, little-endian, compressed once.
 
     Parameters
     ----------
     compressor : str
-        By its name in `COMPRESSORS`; of any other there are none.
+        Name in `COMPRESSORS`; any other has no forms.
     itemsize : int
         Bytes of a voxel.
     """
@@ -68,7 +68,7 @@ COMPRESSORS: dict[str, tuple[Callable[[bytes, int], bool], tuple[StoredAs, ...]]
     "gzip": (is_gzip, (StoredAs("raw", "gzip"),)),
     "zlib": (unpacks_as_zlib, (StoredAs("raw", "deflate"),)),
     "zstd": (is_zstd, (StoredAs("zstd", ""), StoredAs("raw", "zstd"))),
-    # A frame says itself how it is packed: no decoder asks the metadata.
+    # A frame states its own compression: no decoder needs the metadata.
     "blosc": (is_blosc, (StoredAs("blosc", ""),)),
 }
-"""What vouches for data, and the ways in which they are stored."""
+"""By compressor: the check that data are complete, and their stored forms."""

@@ -1,4 +1,4 @@
-"""The files of a channel, and whether they are as they were when they were read."""
+"""Files of a channel, and whether they changed since they were read."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["Watched"]
 
 WATCHED = 65_536
-"""How many of the files that were read last are watched for changes."""
+"""Files that are watched for changes: those that were read last."""
 
 
 class Watched:
-    """Remembers the states of files; the base of `Datasource`.
+    """Record of the states of files; the base of `Datasource`.
 
     Parameters
     ----------
     path : str
-        What the channel's ``path`` names: a file or a folder.
+        The channel's ``path``: a file or a folder.
     """
 
     _read_at_first: tuple[str, ...] = ()
-    """The files that were read to open the channel."""
+    """Files that were read to open the channel."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -40,12 +40,12 @@ class Watched:
         self._stamps_lock = threading.Lock()
 
     def _watch(self, path: str) -> None:
-        """Remember the state that a file is in; call it before the file is read."""
+        """Record the state of a file; call this before the file is read."""
         if path not in self._stamps:
             self._remember({path: stamp_of(path)})
 
     def _remember(self, stamps: Mapping[str, Stamp]) -> None:
-        """Remember the states that files were in before they are read."""
+        """Record the states of files, taken before the files are read."""
         with self._stamps_lock:
             for path, stamp in stamps.items():
                 self._stamps.setdefault(path, stamp)
@@ -53,16 +53,16 @@ class Watched:
                 self._stamps.popitem(last=False)
 
     def changed(self) -> str | None:
-        """Give the first of the files read so far that is not as it was, None if all are."""
+        """Return the first file that changed since it was read, None if none did."""
         with self._stamps_lock:
             stamps = list(self._stamps.items())
         return next((path for path, stamp in stamps if stamp_of(path) != stamp), None)
 
     def all_files(self) -> Iterable[str]:
-        """Give every file that voxels may be read from, also one that is not there.
+        """Yield every file that voxels may be read from, including missing ones.
 
-        Unless a source knows better, these are the files that were read to open it and, where
-        the channel is a folder, all that lie below it.
+        By default, these are the files that were read to open the channel and, if it is a
+        folder, all files below it.
         """
         yield from self._read_at_first
         for folder, folders, names in os.walk(self.path):
@@ -71,14 +71,14 @@ class Watched:
                 yield os.path.join(folder, name)
 
     def state(self) -> str | None:
-        """Give what tells this state of the channel's files from every other one.
+        """Return a hash of the current state of the channel's files.
 
-        None where nobody would notice that they changed: behind a URL.
+        None for a URL, behind which a change would go unnoticed.
 
         Raises
         ------
         SourceChanged
-            A file is not as it was when voxels were read from it.
+            A file changed since voxels were read from it.
         """
         if is_url(self.path):
             return None

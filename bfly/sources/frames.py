@@ -1,7 +1,7 @@
-"""Whether packed bytes are all there, told without unpacking them where their format allows it.
+"""Check that compressed data are complete, without decompressing where their format allows it.
 
-A chunk that is sent as it is stored is decoded by nobody here, so what is cut short has to show
-otherwise. What is damaged within is found by whoever unpacks it, as it is when it is read.
+A chunk that is sent as stored is not decoded here, so truncation must be found otherwise. Damage
+inside a chunk is found by the client that decodes it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from isal import isal_zlib
 __all__ = ["is_blosc", "is_gzip", "unpacks_as_zlib", "is_zstd"]
 
 LARGEST_WINDOW = 8 << 20
-"""Bytes that a decoder of the content coding zstd has to be able to look back (RFC 9659)."""
+"""Window in bytes that every decoder of the content coding zstd must support (RFC 9659)."""
 
 BLOSC_CODECS = (0, 1, 3, 4)
-"""BloscLZ, LZ4, zlib and Zstandard; not every Blosc was built with Snappy (2)."""
+"""BloscLZ, LZ4, zlib and Zstandard; some builds of Blosc lack Snappy (2)."""
 
 
 def is_gzip(data: bytes, nbytes: int) -> bool:
-    """Tell whether data begin as a gzip file does and end with a size (RFC 1952, 2.3).
+    """Return whether data begin as a gzip file and end with a size (RFC 1952, 2.3).
 
     Parameters
     ----------
     data : bytes
-        All of the packed data, here and below.
+        All of the compressed data, here and below.
     nbytes : int
-        How many bytes they have to unpack to.
+        Expected bytes after decompression.
     """
     is_member = data.startswith(b"\x1f\x8b\x08") and len(data) >= 18 and data[3] < 32
     return is_member and int.from_bytes(data[-4:], "little") == nbytes
 
 
 def unpacks_as_zlib(data: bytes, nbytes: int) -> bool:
-    """Tell whether data are a zlib stream: the one kind that has to be unpacked to see its end."""
+    """Return whether data are a zlib stream: only decompression finds the end of one."""
     stream = isal_zlib.decompressobj()
     try:
         unpacked = stream.decompress(data, nbytes + 1)
@@ -44,9 +44,9 @@ def unpacks_as_zlib(data: bytes, nbytes: int) -> bool:
 
 
 def is_zstd(data: bytes, nbytes: int) -> bool:
-    """Tell whether data are one frame of Zstandard that says its size (RFC 8878, 3.1.1).
+    """Return whether data are one frame of Zstandard that states its size (RFC 8878, 3.1.1).
 
-    It needs no dictionary and no larger window than HTTP allows, and ends where its blocks do.
+    It needs no dictionary and no larger window than HTTP allows, and ends with its last block.
     """
     if not data.startswith(b"\x28\xb5\x2f\xfd") or len(data) < 6:
         return False
@@ -65,11 +65,11 @@ def is_zstd(data: bytes, nbytes: int) -> bool:
 
 
 def _end_of_blocks(data: bytes, at: int) -> int:
-    """Go from block to block of a frame; give where the last one ends, beyond data if nowhere."""
+    """Return the end of the last block of a frame; beyond the data if there is none."""
     while at + 3 <= len(data):
         header = int.from_bytes(data[at : at + 3], "little")
         is_last, kind, size = header & 1, header >> 1 & 3, header >> 3
-        # A block of kind 1 is one byte that is to be repeated.
+        # A block of kind 1 is one byte to repeat.
         at += 3 + (1 if kind == 1 else size)
         if is_last:
             return at
@@ -77,9 +77,9 @@ def _end_of_blocks(data: bytes, at: int) -> int:
 
 
 def is_blosc(data: bytes, nbytes: int) -> bool:
-    """Tell whether data are one frame of Blosc 1 that any Blosc unpacks (README_CHUNK_FORMAT)."""
+    """Return whether data are one Blosc 1 frame that any Blosc reads (README_CHUNK_FORMAT)."""
     if len(data) < 16:
         return False
     version, _, flags, _, stated, _, packed = struct.unpack_from("<BBBBIII", data)
-    known = version == 2 and flags >> 5 in BLOSC_CODECS
-    return known and (stated, packed) == (nbytes, len(data))
+    is_supported = version == 2 and flags >> 5 in BLOSC_CODECS
+    return is_supported and (stated, packed) == (nbytes, len(data))

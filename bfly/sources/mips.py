@@ -1,8 +1,8 @@
-"""The ladder of mips: by how much each is coarser than mip 0, and which stored one it is from.
+"""Mips: how much coarser each is than mip 0, and the stored mip that it is computed from.
 
-A mip m always halves y and x m times. Along z, electron microscopy is coarser to begin with, so
-z is halved only from the mip on at which voxels are near isotropic, and only where the size of
-a voxel is known. What a file has stored is taken as it is.
+Mip m always halves y and x m times. Electron microscopy is coarser along z. Therefore z is halved
+only once voxels are near isotropic, and only if the voxel size is known. Stored mips are used as
+they are.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ VoxelSize = tuple[float, float, float]
 """Nanometres (z, y, x)."""
 
 NEAR_ISOTROPIC = math.sqrt(2)
-"""Up to which ratio of z to y and x a voxel is near isotropic: halving y and x once more would
-bring it no nearer."""
+"""Largest ratio of z to y and x at which a voxel is near isotropic: halving y and x once more
+would bring it no nearer to 1."""
 
 TOLERANCE = 0.05
-"""By which part a stated factor may differ from the whole number that it stands for; programs
-state the ratio of two sizes in voxels, rounded up or down."""
+"""Relative difference that a stated factor may have from a whole number: programs state the ratio
+of two sizes in voxels, rounded up or down."""
 
 
 def factor_at(mip: int, scales: Mapping[int, Scale], voxel_size: VoxelSize | None) -> Zyx:
-    """Give how many voxels of mip 0 make one of a mip, stored or computed.
+    """Return how many voxels of mip 0 make one of a mip, stored or computed.
 
     Parameters
     ----------
     mip : int
-        Any.
+        Any mip.
     scales : mapping
-        The stored mips, 0 among them. A computed mip follows from the nearest finer one, and
-        does not get ahead of the next coarser one.
+        The stored mips, including 0. A computed mip follows from the nearest finer one, and
+        its z factor does not exceed that of the next coarser one.
     voxel_size : tuple of float, optional
-        At mip 0; None where it is not known, and then z is never halved.
+        Nanometres (z, y, x) at mip 0; None if unknown, and then z is never halved.
     """
     stored = stored_for(mip, scales)
     z = scales[stored].factor[0]
@@ -62,7 +62,7 @@ def factor_at(mip: int, scales: Mapping[int, Scale], voxel_size: VoxelSize | Non
 
 
 def stored_for(mip: int, scales: Mapping[int, Scale]) -> int:
-    """Give the stored mip that a mip is read or computed from."""
+    """Return the stored mip that a mip is read or computed from."""
     return max(stored for stored in scales if stored <= mip)
 
 
@@ -73,12 +73,12 @@ class StoredLevel:
     Parameters
     ----------
     shape, chunk : tuple of int
-        As those of `Scale`.
+        As in `Scale`.
     ratio : tuple of float, optional
-        How many times larger its voxels are than those of the finest level (z, y, x); the
-        ratio of their shapes unless stated.
+        Size of its voxels relative to those of the finest level (z, y, x); by default, the
+        ratio of their shapes.
     origin : tuple of int
-        As that of `Scale`.
+        As in `Scale`.
     """
 
     shape: Zyx
@@ -93,49 +93,49 @@ def ladder(path: str, levels: Mapping[str, StoredLevel]) -> dict[int, tuple[str,
     Parameters
     ----------
     path : str
-        Names the file in the log, where a level that is no mip is told.
+        Name of the file in the log, which reports each level that is not a mip.
     levels : mapping
         The levels by their names in the file, the finest first.
 
     Returns
     -------
     dict
-        From mip to the name and the `Scale` of its level, mip 0 first.
+        Name and `Scale` of the level of each mip, mip 0 first.
 
     Raises
     ------
     SourceError
-        There is no level, or the finest one is no mip 0.
+        There is no level, or the finest one is not mip 0.
     """
     if not levels:
         raise SourceError(f"{path} lists no levels.")
     first, finest = next(iter(levels.items()))
-    found: dict[int, tuple[str, Scale]] = {}
+    mips: dict[int, tuple[str, Scale]] = {}
     for name, level in levels.items():
         factor = _factor(finest, level)
         if factor is None:
             log.warning(
-                "%s: the level %s, %s voxels (zyx), is left out: y and x are not those of the "
-                "finest level, %s voxels, halved some times.",
+                "%s: the level %s, %s voxels (zyx), is skipped: y and x are not those of the "
+                "finest level, %s voxels, halved one or more times.",
                 *(path, name, level.shape, finest.shape),
             )
             continue
         mip = factor[1].bit_length() - 1
-        if mip in found:
-            other = found[mip][0]
-            log.warning("%s: the level %s is left out: %s is mip %d too.", path, name, other, mip)
+        if mip in mips:
+            other = mips[mip][0]
+            log.warning("%s: the level %s is skipped: %s is mip %d too.", path, name, other, mip)
             continue
-        found[mip] = name, Scale(level.shape, level.chunk, factor, level.origin)
-    if 0 not in found:
+        mips[mip] = name, Scale(level.shape, level.chunk, factor, level.origin)
+    if 0 not in mips:
         raise SourceError(
             f"{path}: the level {first} of {finest.shape} voxels (zyx), {finest.ratio} times as "
             "large as those of the finest, is no mip 0."
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(mips.items()))
 
 
 def _factor(finest: StoredLevel, level: StoredLevel) -> Zyx | None:
-    """Give the factor of a level; None if y and x are not halved alike, or sizes do not fit."""
+    """Return the factor of a level; None if y and x are not halved alike, or sizes do not fit."""
 
     def fits(axis: int, by: int) -> bool:
         # An odd size is rounded up or down, and a grid that begins before the voxels adds one.

@@ -1,7 +1,7 @@
 """Mojo: a pyramid of tiles in folders, described by ``tiledVolumeDescription.xml``.
 
-The names of files and attributes are those of the Mojo proofreading tool; its XML schema has
-the element ``tiledVolumeDescription`` and nothing in it.
+The names of files and attributes are those of the Mojo proofreading tool. Its XML schema defines
+only the empty element ``tiledVolumeDescription``.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ HDF5_EXTENSIONS = ("h5", "hdf5")
 class Mojo(TileGrid):
     """A folder with ``tiledVolumeDescription.xml`` in it, or in its folder ``tiles``.
 
-    The tiles lie at ``tiles/w=%08d/z=%08d/y=%08d,x=%08d.<ext>``, where w is the mip. A tile is
-    an image, or HDF5 whose dataset ``main``, ``IdMap`` or else first has two or three axes.
-    Every mip has half the voxels of the one before in y and x, rounded up. A tile may be
-    larger than its place at the volume's border.
+    The files of tiles are ``tiles/w=%08d/z=%08d/y=%08d,x=%08d.<ext>``, where w is the mip. A tile
+    is an image or an HDF5 dataset (``main``, ``IdMap`` or else the first) of two or three axes.
+    Every mip has half the voxels of the one before in y and x, rounded up. A tile may extend
+    beyond the volume's border.
     """
 
     name = "mojo"
@@ -51,11 +51,11 @@ class Mojo(TileGrid):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the root of the XML, or without XML by the folder of the finest tiles."""
+        """Return whether the XML has Mojo's root, or else the finest tiles have a folder."""
         for description in _descriptions(path):
             try:
                 with regular(description) as file:
-                    # Without zeros UTF-16, as written on Windows, has the same letters.
+                    # UTF-16, as written on Windows, has the same letters and zeros between.
                     if ROOT.encode() in file.read(4096).replace(b"\0", b""):
                         return True
             except (OSError, ValueError):
@@ -100,11 +100,11 @@ class Mojo(TileGrid):
 
 
 class _Description:
-    """The attributes of the XML's root, checked as they are asked for."""
+    """Attributes of the XML's root, checked on access."""
 
     def __init__(self, data: bytes, path: str) -> None:
         self.path = path
-        # Only a document type can declare entities, which may grow without bound.
+        # Only a document type can declare entities, which may expand without bound.
         if b"<!DOCTYPE" in data.replace(b"\0", b""):
             raise SourceError(f"{path} has a document type; it is not allowed.")
         parser = ElementTree.XMLParser(target=(root := _Root()))
@@ -137,7 +137,7 @@ class _Description:
 
 
 class _Root:
-    """Keeps the first element of a document and none of those in it, however many there are."""
+    """Parser target that keeps only the first element, however many follow."""
 
     def __init__(self) -> None:
         self.tag = ""
@@ -153,7 +153,7 @@ def _descriptions(path: str) -> tuple[str, str]:
 
 
 def _hdf5_voxels(data: bytes, path: str, limit: int) -> NDArray[Any]:
-    """Give the voxels (z, y, x) of a tile; links to other files are not followed."""
+    """Return the voxels (z, y, x) of a tile; links to other files are not followed."""
     with h5py.File(io.BytesIO(data), "r") as file:
         for name in ("main", "IdMap", *file):
             link = file.get(name, getlink=True)

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["Mrc"]
 
 HEADER = 1024
-"""Bytes of the header, after which comes the extended one."""
+"""Bytes of the header, which the extended one follows."""
 
 MAP = slice(208, 211)
-"""Where the word ``MAP`` stands in the header."""
+"""Position of the word ``MAP`` in the header."""
 
 
 class Mrc(FlatFile):
-    """An ``.mrc`` file, perhaps in gzip or bzip2; modes 0, 1, 2 and 6.
+    """An ``.mrc`` file, optionally in gzip or bzip2; modes 0, 1, 2 and 6.
 
-    What changes fastest is x unless ``mapc``, ``mapr`` and ``maps`` say otherwise. The voxel
-    size is the cell's, in ångström, divided by the sampling; a voxel of exactly 1 Å along each
-    axis is what programs write that know no better, and is not taken for one.
+    The fastest axis is x unless ``mapc``, ``mapr`` and ``maps`` state otherwise. The voxel size
+    is the cell's, in ångström, divided by the sampling. Exactly 1 Å along each axis is a default
+    of programs, and counts as unknown.
     """
 
     name = "mrc"
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the word ``MAP`` in the header."""
+        """Return whether the header has the word ``MAP``."""
         head = head_of(path, HEADER)
         return len(head) == HEADER and head[MAP] == b"MAP"
 
@@ -64,7 +64,7 @@ class Mrc(FlatFile):
         return Header(flat, _voxel_size(header))
 
     def _axes(self, header: Any) -> tuple[int, int, int]:
-        """Give the axes as the file has them: ``maps`` changes slowest, 1 is x."""
+        """Return the axes in the order of the file: ``maps`` is the slowest, 1 is x."""
         numbers = [int(header[name]) for name in ("maps", "mapr", "mapc")]
         if not any(numbers):
             return 0, 1, 2

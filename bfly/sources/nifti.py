@@ -13,21 +13,21 @@ from bfly.sources.shared.units import nanometres, sizes
 __all__ = ["Nifti"]
 
 FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
-"""The size that a header begins with, and where which magic string stands: NIfTI-1 and -2."""
+"""Header size, offset of the magic string, and that string: NIfTI-1 and -2."""
 
 
 class Nifti(FlatFile):
-    """A single-file NIfTI, perhaps in gzip; x changes fastest.
+    """A single-file NIfTI, optionally in gzip; x is the fastest axis.
 
-    Voxels are as they are stored: neither scaled by ``scl_slope`` nor turned by the affine. The
-    voxel size is that of ``pixdim``, where the header states its unit.
+    Voxels are served as stored: neither scaled by ``scl_slope`` nor rotated by the affine. The
+    voxel size is that of ``pixdim``, if the header states its unit.
     """
 
     name = "nifti"
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the size and the magic string of the header."""
+        """Return whether the header has NIfTI's size and magic string."""
         head = head_of(path, SECOND[0])
         return _has(head, FIRST) or _has(head, SECOND)
 

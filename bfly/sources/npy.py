@@ -25,7 +25,7 @@ class Npy(FlatFile):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the magic string."""
+        """Return whether the file has the magic string."""
         return head_of(path, len(MAGIC)) == MAGIC
 
     def _header(self, file: IO[bytes]) -> Header:
@@ -33,7 +33,7 @@ class Npy(FlatFile):
         if version == (1, 0):
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
-            # Version 3 differs from 2 in how names of fields are written, which voxels have not.
+            # Version 3 differs from 2 in the encoding of field names, which voxels do not have.
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
         if len(shape) != 3 or min(shape) < 1:
             raise SourceError(

@@ -1,4 +1,4 @@
-"""NRRD: ``.nrrd``, and ``.nhdr`` whose voxels lie in a file of their own."""
+"""NRRD: ``.nrrd``, and ``.nhdr`` with the voxels in a separate file."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ TYPES = {
     "double": "f8",
     **{f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)},
 }
-"""Words of a ``type`` without ``signed``, ``unsigned`` and ``_t``."""
+"""dtypes by the words of a ``type`` without ``signed``, ``unsigned`` and ``_t``."""
 
 LONGEST = 1 << 20
-"""Bytes of the longest header that is read."""
+"""Most bytes of a header that are read."""
 
 
 class Nrrd(FlatFile):
-    """An NRRD file in the encodings raw, gzip and bzip2; the first axis, x, changes fastest.
+    """An NRRD file in the encodings raw, gzip and bzip2; the first axis, x, is the fastest.
 
-    The voxel size is the length of each of ``space directions``, or else ``spacings``, where
-    ``space units`` or ``units`` say in what.
+    The voxel size is the length of each of ``space directions``, or else ``spacings``, if
+    ``space units`` or ``units`` state the unit.
     """
 
     name = "nrrd"
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the magic string."""
+        """Return whether the file has the magic string."""
         return head_of(path, len(MAGIC)) == MAGIC
 
     def _header(self, file: IO[bytes]) -> Header:
@@ -80,19 +80,19 @@ class Nrrd(FlatFile):
         skip = int(fields.get("byte skip", fields.get("byteskip", 0)))
         if skip < 0 and packing:
             raise SourceError(
-                f"{self.path}: byte skip is {skip}; of packed voxels it is 0 or more."
+                f"{self.path}: byte skip is {skip}; allowed for compressed voxels is 0 or more."
             )
         if skip < 0:
             # The voxels end where the file ends.
             with self.files.open(path) as (fd, _):
                 size = os.fstat(fd).st_size
             start, skip = size - math.prod(shape) * stored.itemsize, 0
-        # Of packed voxels, bytes are skipped in what they are unpacked to.
+        # For compressed voxels, byte skip counts bytes after decompression.
         flat = Flat(path, shape, stored, skip if packing else start + skip)
         return Header(flat, _voxel_size(fields, axes), packing, start)
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
-        """Give the file with the voxels, and how many bytes come before them."""
+        """Return the file with the voxels, and their offset in it, in bytes."""
         if int(fields.get("line skip", fields.get("lineskip", 0))):
             raise SourceError(f"{self.path}: line skip is not 0, which is all that is allowed.")
         name = fields.get("data file", fields.get("datafile"))
@@ -106,7 +106,7 @@ class Nrrd(FlatFile):
 
 
 def _dtype(text: str, endian: str) -> np.dtype[Any]:
-    """Give the dtype of a ``type``, such as ``unsigned short``, ``uint16_t`` or ``float``."""
+    """Return the dtype of a ``type``, such as ``unsigned short``, ``uint16_t`` or ``float``."""
     word = text.lower().replace(" ", "").removesuffix("_t")
     unsigned = word.startswith("u")
     word = TYPES[word.removeprefix("un").removeprefix("signed").removeprefix("u")]

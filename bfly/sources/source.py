@@ -1,8 +1,8 @@
-"""The contract of a file format: what Butterfly asks of every source.
+"""The contract of a file format: the interface of every source.
 
-A source is opened once and then read from many threads at once. It says what it holds
-(`scales`, `dtype`, `kind`, `voxel_size`) and reads boxes; it knows nothing of queries,
-caches or protocols. `bfly.testing.sources` is the contract as a test suite.
+A source is opened once and then read from many threads at once. It states what it holds
+(`scales`, `dtype`, `kind`, `voxel_size`) and reads boxes. It uses no queries, caches or
+protocols. `bfly.testing.sources` is the contract as a test suite.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["Datasource", "kind_of", "served_dtype"]
 
 
 def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
-    """Give the dtype in which a file's voxels are served.
+    """Return the dtype in which a file's voxels are served.
 
     Parameters
     ----------
     dtype : numpy.dtype
         As stored. Integers of every width, booleans and float32 can be served.
     path : str
-        Names the file in the message.
+        Name of the file in the message.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
 
 
 def kind_of(dtype: np.dtype[Any]) -> str:
-    """Give the kind of a channel of which nobody said it: wide integers are labels."""
+    """Return the default kind of a channel: wide integers are labels."""
     return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
 
 
@@ -68,34 +68,34 @@ class Datasource(Watched, ABC):
     Parameters
     ----------
     path : str
-        What the channel's ``path`` names: a file or a folder.
+        The channel's ``path``: a file or a folder.
     files : Files
-        The way to every file that the source reads.
+        Access to every file that the source reads.
     kind : {"image", "segmentation"}, optional
-        Overrides what the dtype suggests.
+        Overrides the default for the dtype.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x); overrides what the file states.
 
     Attributes
     ----------
     scales : mapping of int to Scale
-        The mips that are stored, by their number, 0 among them; others may be missing.
+        The stored mips by their number, including 0; others may be missing.
     dtype : numpy.dtype
-        Of the voxels as `read` gives them (see `served_dtype`).
+        dtype of the voxels that `read` returns (see `served_dtype`).
     """
 
     name: ClassVar[str]
-    """The format's name on the wire (``source-type``)."""
+    """Name of the format on the wire (``source-type``)."""
 
     marks: ClassVar[tuple[str, ...] | None] = None
-    """What is in a folder of the format, one of these names at least; none if it is never a
-    folder. With None it is asked about every folder that is scanned."""
+    """Names, at least one of which is in a folder of the format; empty if the format is never a
+    folder. None means that every scanned folder is probed."""
 
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
 
     _stated: tuple[VoxelSize, str] | None = None
-    """Nanometres (z, y, x) of a voxel of mip 0 as the file states them, and what in it does
+    """Nanometres (z, y, x) of a voxel of mip 0, and the part of the file that states them
     (``attribute resolution``); set by `_open`."""
 
     def __init__(
@@ -115,7 +115,7 @@ class Datasource(Watched, ABC):
 
     @abstractmethod
     def _open(self) -> None:
-        """Find out `scales`, `dtype` and what is stated of the voxel size; raise as `open`.
+        """Set `scales`, `dtype` and the stated voxel size; raise as `open`.
 
         `path` and `files` are set.
         """
@@ -123,7 +123,7 @@ class Datasource(Watched, ABC):
     @classmethod
     @abstractmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell from the content of `path`, cheaply, whether this is the format's; never raise."""
+        """Return whether the content of `path` is of this format, cheaply; never raise."""
 
     @classmethod
     def open(
@@ -141,23 +141,23 @@ class Datasource(Watched, ABC):
         SourceError
             The files cannot be used; the message names the file and the reason.
         NotAllowed
-            A file lies outside the allowed folders.
+            A file is outside the allowed folders.
         """
         return cls(path, files=files, kind=kind, voxel_size=voxel_size)
 
     @property
     def kind(self) -> str:
-        """Either ``image`` or ``segmentation``; decides how voxels are averaged and shown."""
+        """Kind, ``image`` or ``segmentation``; decides how voxels are averaged and shown."""
         return self._kind or kind_of(self.dtype)
 
     @property
     def voxel_size(self) -> VoxelSize | None:
-        """Nanometres (z, y, x) at mip 0; None where neither the file nor the user says."""
+        """Nanometres (z, y, x) at mip 0; None if neither the file nor the user states them."""
         return self._voxel_size or (self._stated[0] if self._stated else None)
 
     @property
     def voxel_size_source(self) -> str:
-        """Where the voxel size is from: ``config``, ``file: …`` or ``assumed``."""
+        """Origin of the voxel size: ``config``, ``file: …`` or ``assumed``."""
         if self._voxel_size:
             return "config"
         return f"file: {self._stated[1]}" if self._stated else "assumed"
@@ -170,7 +170,7 @@ class Datasource(Watched, ABC):
         mip : int
             One of `scales`.
         box : BoundingBox
-            In voxels of that mip; voxel (0, 0, 0) is the file's first. It may lie outside.
+            In voxels of that mip; voxel (0, 0, 0) is the file's first. It may be outside.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Datasource(Watched, ABC):
         Raises
         ------
         SourceError
-            The voxels are damaged or unreadable: never zeros in their place.
+            The voxels are damaged or unreadable; zeros never replace them.
         """
         inside = box & self.scales[mip].box
         if inside == box and box.size:
@@ -191,37 +191,37 @@ class Datasource(Watched, ABC):
         return result
 
     def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
-        """Read as `read`, to where the voxels are wanted, so that nothing is copied again.
+        """Read as `read`, into a given array, which saves a copy.
 
         Parameters
         ----------
         mip, box
-            As `read` takes them; the box lies inside the volume.
+            As in `read`; the box is inside the volume.
         voxels : numpy.ndarray
             Shape ``box.shape``, any strides, `dtype`. If this raises, some of it is written.
         """
         copy_rows(self._read_inside(mip, box), voxels)
 
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        """Tell whether a box of several chunks is best read as it is, and its chunks not kept.
+        """Return whether a box of several chunks is best read directly, its chunks not cached.
 
-        A chunk that was decoded is worth keeping for whoever asks for the rest of it. That gains
-        nothing where there is nothing to decode, since the system keeps the pages of files, or
-        where a library decodes in threads of its own and keeps the chunks itself.
+        A cached chunk serves later requests for the rest of it. That gains nothing where
+        nothing is decoded, since the system caches the pages of files. It also gains nothing
+        where a library decodes in threads of its own and caches the chunks itself.
 
         Parameters
         ----------
         mip, box
-            As `read` takes them.
+            As in `read`.
         """
         return False
 
     @abstractmethod
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        """Read a box that is not empty and lies inside the scale; else as `read`."""
+        """Read a non-empty box inside the scale; otherwise as `read`."""
 
     def stored_as(self, mip: int) -> Sequence[StoredAs]:
-        """Give the ways in which `read_encoded` may give chunks of a mip, the best first; or none.
+        """Return the forms in which `read_encoded` may return a mip's chunks, the best first.
 
         Parameters
         ----------
@@ -231,38 +231,38 @@ class Datasource(Watched, ABC):
         return ()
 
     def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
-        """Give a chunk as it is stored, if that is the chunk in one of the ways of `stored_as`.
+        """Return a chunk as it is stored, in one of the forms of `stored_as`.
 
-        A source that overrides this reads files as `read` does, and raises what that raises.
+        A source that overrides this reads files as `read` does, and raises the same errors.
 
         Parameters
         ----------
         mip : int
             One of `scales`.
         index : tuple of int
-            The chunk (z, y, x), counted in `Scale.chunk`; it lies at least in part inside.
+            The chunk (z, y, x), counted in `Scale.chunk`; at least a part of it is inside.
         way : StoredAs
             One of ``stored_as(mip)``.
 
         Returns
         -------
         bytes or None
-            Unpacked and decoded they are what `read` gives of the chunk, cut off at the volume's
-            end. None where that is not so, or not certain at a glance; then the chunk has to be
-            read.
+            Decompressed and decoded, they are what `read` returns for the chunk, cut off at the
+            volume's end. None if that is not so, or not certain at little cost; then the caller
+            must read the chunk.
         """
         return None
 
     def listed_files(self) -> Iterable[str]:
-        """Give the files that a list of the channel names, each of which has to be there.
+        """Return the files in the channel's list of files, all of which must exist.
 
-        None unless the format has such a list; what a folder should hold nobody says.
+        Empty unless the format has such a list; a folder does not state its content.
         """
         return ()
 
     def gaps(self) -> Iterable[str]:
-        """Say where sections are missing that should be there, such as ``at z 12 to 14``.
+        """Return where expected sections are missing, such as ``at z 12 to 14``.
 
-        Nothing unless a source can tell, from what it learned as it was opened.
+        Empty unless a source finds gaps in what it read when it was opened.
         """
         return ()

@@ -1,4 +1,4 @@
-"""Image stack: a folder of image files, each of them one section."""
+"""Image stack: a folder of image files, one for each section."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = ["ImageStack"]
 class ImageStack(TileGrid):
     """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
 
-    The first section says how large all of them are. One of another size or dtype is an error
-    where it is read, and only there. Colours follow the rule of `bfly.sources.shared.images`.
+    The first section defines the size of all sections. Reading one of another size or dtype is
+    an error; the others are served. Colours follow the rule of `bfly.sources.shared.images`.
     """
 
     name = "stack"
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the first bytes of the files that are named as images; Mojo is not a stack."""
+        """Return whether a file named as an image begins as one; Mojo is not a stack."""
         try:
             return not Mojo.guess_can_open(path) and any(
                 _starts_as_image(os.path.join(path, name)) for name in _image_names(path)
@@ -59,7 +59,7 @@ class ImageStack(TileGrid):
         except FileNotFoundError:
             raise SourceError(f"{self.path} does not exist.") from None
         check_number(self.path, len(names), PAGES, "images")
-        # Names that are equal as numbers (1.png, 01.png) would else come in the disk's order.
+        # Otherwise names that are equal as numbers (1.png, 01.png) keep the disk's order.
         self._names = natsorted(sorted(names))
         if not self._names:
             raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
@@ -87,7 +87,7 @@ class ImageStack(TileGrid):
     def _read_file(self, path: str) -> bytes:
         data = super()._read_file(path)
         if data is None:
-            raise SourceError(f"{path} is not there any more, or is a link to nowhere.")
+            raise SourceError(f"{path} does not exist any more, or is a broken link.")
         return data
 
     def _check(self, tile: NDArray[Any], need: Zyx, path: str) -> None:
@@ -105,9 +105,9 @@ class ImageStack(TileGrid):
 
 
 def _image_names(folder: str | int) -> list[str]:
-    """Return the names that are images' in a folder, by its path or open.
+    """Return the names of the images in a folder, given by its path or descriptor.
 
-    Files beginning with a dot are none.
+    Files that begin with a dot are skipped.
     """
     with os.scandir(folder) as entries:
         return [

@@ -1,4 +1,4 @@
-"""The arrays in a folder or store, as the metadata of their format describe them."""
+"""Arrays of a folder or store, as the metadata of their format describe them."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ class Array:
     spec : dict
         TensorStore's driver and its options, without the store.
     name : str
-        Where in the store it lies.
+        Path of the array in the store.
     axes : tuple of int
-        Which axes of the array are z, y and x, or y and x of a single section; all others are
+        Which axes of the array are z, y and x, or y and x of a single section. All others are
         one voxel long.
     names : callable
-        Gives the objects that hold a box of its voxels (z, y, x, the first one 0), by their
-        names in the store.
+        Returns the names, in the store, of the objects that hold a box of its voxels (z, y, x,
+        counted from 0).
     ratio : tuple of float, optional
-        By how much its voxels are larger than those of the first array (z, y, x).
+        Size of its voxels relative to those of the first array (z, y, x).
     place : tuple of float, optional
-        Where its first voxel lies, in its own voxels, as the format states it.
+        Position of its first voxel, in its own voxels, as the format states it.
     stored : mapping
-        The ways in which its chunks may be given as they are stored.
+        Stored forms in which its chunks can be served without decoding.
     read : callable
-        Reads a chunk as it is stored, by the way to files, the file that holds it, and its first
-        voxel (z, y, x); None, or `FileNotFoundError`, if it is not there.
+        Reads a stored chunk. Takes `Files`, the file that holds it, and its first voxel
+        (z, y, x). Returns None, or raises `FileNotFoundError`, if there is no chunk.
     in_shards : bool
         Whether an object holds several chunks.
     check : callable, optional
-        Raises `SourceError` unless the objects that hold a box may be unpacked.
+        Raises `SourceError` unless the objects that hold a box may be decompressed.
     check_object : callable, optional
-        Raises `SourceError` unless an object, by its name, may be unpacked.
+        Raises `SourceError` unless an object, by its name, may be decompressed.
     """
 
     spec: dict[str, Any]
@@ -79,20 +79,20 @@ def grid_names(
     separator: str,
     prefix: str = "",
 ) -> Names:
-    """Give how the objects of a regular grid are named: by the index of a chunk.
+    """Return a function that names the objects of a regular grid by chunk index.
 
     Parameters
     ----------
     folder : str
-        Where the array lies in the store.
+        Path of the array in the store.
     axes : tuple of int
-        As those of `Array`.
+        As in `Array`.
     rank : int
-        How many axes it has.
+        Number of axes of the array.
     chunk : tuple of int
-        The voxels of an object, in the array's order.
+        Shape of an object in voxels, in the array's order.
     separator, prefix : str
-        What is between the numbers of an index, and before them.
+        Text between the numbers of an index, and before them.
     """
 
     def names(box: BoundingBox) -> Iterable[str]:

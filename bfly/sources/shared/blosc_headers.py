@@ -1,6 +1,6 @@
-"""What chunks packed by Blosc unpack to, read from their headers before TensorStore unpacks them.
+"""Sizes in Blosc headers, checked before TensorStore decompresses the chunks.
 
-TensorStore takes the memory that a header states, up to 2 GiB, whatever the shape of a chunk is.
+TensorStore allocates the size that a header states, up to 2 GiB, whatever the chunk's shape.
 The format: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst.
 """
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["BloscHeaders"]
 
 HEADER = 16
-"""Bytes of a header; the fifth to the eighth are the unpacked size, little-endian."""
+"""Bytes of a header; the fifth to the eighth are the uncompressed size, little-endian."""
 
 
 @dataclass(frozen=True, slots=True)
 class BloscHeaders:
-    """The headers of chunks that are objects of a store.
+    """Headers of chunks that are objects of a store.
 
     Parameters
     ----------
     store : KeyValueStore
-        Has the objects; not a URL.
+        Store of the objects; not a URL.
     size : int
-        Bytes of a chunk, unpacked.
+        Bytes of an uncompressed chunk.
     skip : int
-        Bytes of an object in front of the header of Blosc.
+        Bytes of an object before the Blosc header.
     """
 
     store: KeyValueStore
@@ -44,9 +44,9 @@ class BloscHeaders:
         Parameters
         ----------
         name : str
-            The object.
+            Name of the object.
         start : int
-            Where in it the chunk begins, in bytes.
+            Offset of the chunk in the object, in bytes.
         """
         header = self.store.part(name, start + self.skip, HEADER)
         stated = int.from_bytes(header[4:8], "little") if header else 0

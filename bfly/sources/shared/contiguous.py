@@ -1,7 +1,7 @@
-"""Voxels that lie in a file as they are, one after the other behind a header.
+"""Uncompressed voxels, stored contiguously in a file behind a header.
 
-They are read with ``preadv``: a mapped file that another program cuts short would end the
-process where a read gives an error, and the page cache is the same.
+They are read with ``preadv`` and not mapped. If another program truncates a mapped file, the
+process ends, while a read raises an error. The page cache is the same.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 __all__ = ["Flat"]
 
 ROWS = (16, 64, 1024)
-"""What is read at once, the axis that changes fastest last: long rows, since they are one read."""
+"""Voxels read at once, the fastest axis last. Rows are long, since each row is one read."""
 
 GAP = 12 << 10
-"""Bytes that are copied in the time that one more read takes: so much is read along with what is
-wanted, rather than each row alone."""
+"""Bytes that are copied in the time of one more read. Rows with smaller gaps are read together,
+gaps included."""
 
 SPARSEST = 32
-"""A box is read as it is where that costs no more than to copy so many times its bytes."""
+"""A box is read directly if that costs no more than copying this many times its bytes."""
 
 
 @dataclass(frozen=True)
 class Flat:
-    """A volume without compression in one file.
+    """An uncompressed volume in one file.
 
     Parameters
     ----------
     path : str
-        Names the file in messages.
+        Name of the file in messages.
     shape : tuple of int
         The volume (z, y, x) in voxels.
     stored : numpy.dtype
-        The voxels as they are in the file, in its byte order.
+        dtype of the voxels in the file, in its byte order.
     offset : int
         Bytes before the first voxel.
     order : tuple of int
-        The axes of `shape` as the file has them, the one that changes fastest last.
+        Axes of `shape` in the order of the file, the fastest last.
     sections : sequence of int, optional
-        Bytes before each step along the slowest axis, where they do not touch each other.
+        Offset in bytes of each step along the slowest axis, if the steps are not contiguous.
     """
 
     path: str
@@ -64,59 +64,59 @@ class Flat:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The voxels as they are served (see `served_dtype`)."""
+        """Served dtype of the voxels (see `served_dtype`)."""
         return served_dtype(self.stored, self.path)
 
     @property
     def chunk(self) -> Zyx:
-        """What is best read at once (z, y, x), in voxels."""
+        """Best shape to read at once (z, y, x), in voxels."""
         shape = self._in_file(self.shape)
         chunk = [min(n, rows) for n, rows in zip(shape, ROWS, strict=True)]
-        # Short rows make room for more of them.
+        # Short rows leave room for more of them.
         while chunk[1] < shape[1] and chunk[1] * chunk[2] * 2 <= ROWS[1] * ROWS[2]:
             chunk[1] = min(shape[1], chunk[1] * 2)
         return zyx(chunk[self.order.index(axis)] for axis in range(3))
 
     @property
     def end(self) -> int:
-        """Bytes of the file up to the last voxel."""
+        """Bytes of the file up to the end of the last voxel."""
         depth, height, width = self._in_file(self.shape)
         if self.sections is not None:
             return max(self.sections) + height * width * self.stored.itemsize
         return self.offset + depth * height * width * self.stored.itemsize
 
     def reads_at_once(self, box: BoundingBox) -> bool:
-        """Tell whether a box is best read as it is, for its rows are long or lie close together."""
+        """Return whether a box is best read directly: its rows are long or close together."""
         row, width = self._in_file(box.shape)[2], self._in_file(self.shape)[2]
         size = self.stored.itemsize
         return min(width * size, GAP + row * size) <= SPARSEST * row * size
 
     def read(self, fd: int, box: BoundingBox) -> Voxels:
-        """Give a box of voxels, in C order; see `read_into`."""
+        """Return a box of voxels, in C order; see `read_into`."""
         voxels = np.empty(box.shape, self.dtype)
         self.read_into(fd, box, voxels)
         return voxels
 
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
-        """Read a box that is not empty and lies inside the volume.
+        """Read a non-empty box inside the volume.
 
         Parameters
         ----------
         fd : int
-            The open file; it is not sought in.
+            The open file; its position is not changed.
         box : BoundingBox
             In voxels.
         voxels : numpy.ndarray
-            Where they are wanted: shape ``box.shape``, any strides, `dtype`.
+            Output: shape ``box.shape``, any strides, `dtype`.
 
         Raises
         ------
         SourceError
-            The file is cut short or the disk fails.
+            The file is truncated or the disk fails.
         """
         place = BoundingBox(zyx(self._in_file(box.start)), zyx(self._in_file(box.stop)))
         target = voxels.transpose(self.order)
-        # Signed integers are taken as unsigned ones before their bytes are put in order.
+        # Signed integers become unsigned ones; the byte order is converted after that.
         stored = np.dtype(f"{self.stored.byteorder}{self.dtype.str[1:]}")
         _, height, width = self._in_file(self.shape)
         _, rows, row = place.shape
@@ -127,7 +127,7 @@ class Flat:
             read_into(fd, target.reshape(-1).view(np.uint8).data, at, self.path)
             return
         close = (width - row) * size <= GAP
-        # It is used again for each section, so that its pages are there after the first.
+        # Reused for each section, so that its memory pages are allocated once.
         piece = np.empty((rows - 1) * width + row if close else row, stored)
         memory = piece.view(np.uint8).data
         spread = (

@@ -1,7 +1,7 @@
-"""Files that are compressed from end to end, of which no part can be read alone.
+"""Files that are compressed as one stream, of which no part can be read alone.
 
-One is decompressed once, into a temporary file without a name, which is read from then on. All
-of them together take a bounded part of the disk, and the memory of one piece.
+Such a file is decompressed once, into a temporary file without a name. Later reads use that
+file. All temporary files share a limit on disk, and each needs the memory of one piece.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LIMIT", "Unpacked", "packing_of", "unpacking"]
 
 LIMIT = 16 << 30
-"""Bytes of all temporary files together, and so of the largest file that can be served."""
+"""Bytes of all temporary files together, and thus of the largest file that can be served."""
 
 PIECE = 4 << 20
 """Bytes that are decompressed at once."""
@@ -40,24 +40,24 @@ _MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
 
 
 def packing_of(head: bytes) -> str | None:
-    """Tell by its first bytes how a file is compressed: gzip, bzip2 or not at all."""
+    """Return the compression of a file, by its first bytes: gzip, bzip2 or None."""
     return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
 
 
 def unpacking(file: IO[bytes], packing: str | None) -> IO[bytes]:
-    """Give a file to read what an open one holds from its position on, decompressed."""
+    """Return a file that reads an open one, decompressed, from its position on."""
     if packing is None:
         return file
     return igzip.IGzipFile(fileobj=file) if packing == "gzip" else bz2.BZ2File(file)
 
 
 class Unpacked:
-    """The temporary files of a process; those that were not read for longest go first.
+    """Temporary files of a process; the least recently used are evicted first.
 
     Parameters
     ----------
     limit : int
-        Bytes of all together.
+        Bytes of all files together.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -71,25 +71,25 @@ class Unpacked:
     def open(
         self, path: str, fd: int, stamp: Stamp, start: int, packing: str, size: int
     ) -> Iterator[int]:
-        """Lend a file with the first `size` bytes of what a compressed one holds.
+        """Yield the descriptor of a file with the first `size` decompressed bytes of another.
 
         Parameters
         ----------
         path, fd, stamp
             The compressed file, open, and its state.
         start : int
-            Bytes of it before the compressed ones.
+            Offset of its compressed data, in bytes.
         packing : str
-            See `packing_of`.
+            Its compression, see `packing_of`.
         size : int
-            Bytes.
+            Bytes after decompression.
 
         Raises
         ------
         SourceError
-            It is damaged, holds less, or would not fit.
+            The file is damaged, holds less, or exceeds the limit.
         Busy
-            It does not fit beside those that are being unpacked now.
+            It does not fit beside the files that are being decompressed now.
         """
         if size > self.limit:
             raise SourceError(
@@ -99,35 +99,35 @@ class Unpacked:
         key = (path, start, stamp)
 
         def unpack() -> _Temporary:
-            found = self._find(key)
-            if found is None:
+            file = self._find(key)
+            if file is None:
                 with self._room(path, size):
-                    found = _Temporary(path, fd, start, packing, size)
+                    file = _Temporary(path, fd, start, packing, size)
                 with self._lock:
-                    self._files[key] = found
-            return found
+                    self._files[key] = file
+            return file
 
-        found = self._find(key) or self._unpacking.run(f"{key}", unpack)
-        # It stays on the disk as long as there is a reference to it.
-        yield found.fd
+        # The local reference keeps the file on disk, even after its eviction.
+        temporary = self._find(key) or self._unpacking.run(f"{key}", unpack)
+        yield temporary.fd
 
     def _find(self, key: tuple[str, int, Stamp]) -> _Temporary | None:
         with self._lock:
-            found = self._files.get(key)
-            if found is not None:
+            file = self._files.get(key)
+            if file is not None:
                 self._files.move_to_end(key)
-            return found
+            return file
 
     @contextmanager
     def _room(self, path: str, size: int) -> Iterator[None]:
-        """Make room for a file that is being written meanwhile, of a size in bytes."""
+        """Reserve room for a file of `size` bytes while it is being written."""
         with self._lock:
             while self._files and self._taken() + size > self.limit:
                 self._files.popitem(last=False)
             if self._taken() + size > self.limit:
                 raise Busy(
-                    f"{path} has {size} bytes to be unpacked, and of {self.limit} for all files "
-                    f"{self._written} are being written; it may be asked for again in some seconds."
+                    f"{path} has {size} bytes to unpack. Of {self.limit} bytes for all files, "
+                    f"{self._written} are being written; try again in some seconds."
                 )
             self._written += size
         try:
@@ -141,7 +141,7 @@ class Unpacked:
 
 
 class _Temporary:
-    """What a compressed file holds, in a file without a name; goes when nobody holds it."""
+    """Decompressed content in a file without a name, which is closed with the last reference."""
 
     def __init__(self, path: str, fd: int, start: int, packing: str, size: int) -> None:
         self.size = size
@@ -159,7 +159,7 @@ class _Temporary:
 
     def _fill(self, file: IO[bytes], path: str, fd: int, start: int, packing: str) -> None:
         left = self.size
-        # A file of its own, for the position of the one that was lent is not ours to move.
+        # Open the file again: the caller's descriptor must keep its position.
         with open(fd_path(fd), "rb") as packed, naming(path):
             packed.seek(start)
             with unpacking(packed, packing) as plain:
@@ -167,7 +167,7 @@ class _Temporary:
                     check_wanted()
                     file.write(piece)
                     left -= len(piece)
-                # Only past the last byte is the checksum looked at.
+                # The checksum is verified only by a read past the last byte.
                 plain.read(1)
         if left:
             raise SourceError(

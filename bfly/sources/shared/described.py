@@ -1,4 +1,4 @@
-"""Arrays as TensorStore opens them: from metadata that were read before, on any store."""
+"""Arrays that TensorStore opens on any store, from metadata that were read before."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Memory:
     Parameters
     ----------
     objects : mapping
-        From the name of each to its bytes; None for one that is not there.
+        Bytes of each object by its name; None for a missing object.
     """
 
     def __init__(self, objects: Mapping[str, bytes | None]) -> None:
@@ -45,21 +45,21 @@ class Memory:
 
 
 class Described:
-    """An array whose metadata are read and checked; TensorStore does not read them again.
+    """An array with checked metadata, which TensorStore does not read again.
 
     Parameters
     ----------
     array : Array
-        Its place in the store, and what its axes are.
+        Its path in the store, and its axes.
     documents : Memory
         The metadata.
     path : str
-        Names the channel in messages.
+        Name of the channel in messages.
 
     Attributes
     ----------
     stored_shape, stored_chunk : list of int
-        Of the array and of what is read at once, along all axes as they are stored.
+        Shapes of the array and of a chunk that is read at once, along all stored axes.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class Described:
         self.dtype = volume.dtype.numpy_dtype
 
     def open(self, store: dict[str, Any], context: ts.Context = CONTEXT) -> ts.TensorStore:
-        """Open the array on a store, as z, y, x from 0 on; `store` has what is below its name."""
+        """Open the array as z, y, x from 0; `store` describes the objects below its name."""
         spec = {**self._spec, "kvstore": store}
         return self._volume(self._opened(spec, context, assume_metadata=True))
 

@@ -1,6 +1,6 @@
-"""How many pixels a packed image says that it has, by its header, before it is decoded.
+"""Image sizes that headers state, read before the images are decoded.
 
-Image libraries take memory for what a header says, however few bytes follow.
+Image libraries allocate memory for the stated size, however few bytes follow.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import NamedTuple
 __all__ = ["Stated", "stated"]
 
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-"""The markers of JPEG that begin a frame (ITU-T T.81, table B.1)."""
+"""JPEG markers that begin a frame (ITU-T T.81, table B.1)."""
 
 BASELINE = (0xC0, 0xC1, 0xC3)
-"""Frames that are decoded row by row, if all colours come in one scan."""
+"""Frames that are decoded row by row if one scan holds all colours."""
 
 SCAN, ALONE = 0xDA, {0x01, *range(0xD0, 0xD9)}
-"""The marker before coded pixels, and those without a length behind them."""
+"""Marker before the coded pixels, and markers without a length field."""
 
 
 class Stated(NamedTuple):
-    """What a header says.
+    """Image size that a header states.
 
     Parameters
     ----------
     height, width : int
         Pixels.
     depth : int
-        Bytes of a pixel that a decoder takes, at the least.
+        Least bytes that a decoder allocates for a pixel.
     """
 
     height: int
@@ -37,14 +37,14 @@ class Stated(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that a decoder takes, at the least."""
+        """Least bytes that a decoder allocates."""
         return self.height * self.width * self.depth
 
 
 def stated(data: bytes) -> Stated | None:
-    """Return what the header of an image says; None if it is of no known kind.
+    """Return the size in the header of an image; None if its format is not supported.
 
-    Known are PNG, JPEG, JPEG 2000, JPEG XL, JPEG XR, WebP and LERC.
+    Supported are PNG, JPEG, JPEG 2000, JPEG XL, JPEG XR, WebP and LERC.
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -76,8 +76,8 @@ def _png(data: bytes) -> Stated:
 
 
 def _jpeg(data: bytes) -> Stated | None:
-    """Go from marker to marker up to the first scan (ITU-T T.81, annex B)."""
-    at, found, kind, colours = 2, None, 0, 1
+    """Read the markers up to the first scan (ITU-T T.81, annex B)."""
+    at, frame, kind, colours = 2, None, 0, 1
     while at + 4 <= len(data):
         if data[at] != 0xFF:
             at += 1
@@ -89,14 +89,14 @@ def _jpeg(data: bytes) -> Stated | None:
         (size,) = struct.unpack_from(">H", data, at + 2)
         if marker in FRAMES:
             height, width, colours = struct.unpack_from(">HHB", data, at + 5)
-            kind, found = marker, Stated(height, width, colours)
-        if marker == SCAN and found:
-            # What comes in several scans is kept as coefficients of 2 bytes until the last.
+            kind, frame = marker, Stated(height, width, colours)
+        if marker == SCAN and frame:
+            # Decoders keep several scans as 2-byte coefficients until the last one.
             if kind not in BASELINE or data[at + 4] < colours:
-                return found._replace(depth=3 * colours)
-            return found
+                return frame._replace(depth=3 * colours)
+            return frame
         at += 2 + size
-    return found
+    return frame
 
 
 def _jpeg2000(data: bytes) -> Stated | None:
@@ -134,7 +134,7 @@ def _jpegxl(data: bytes) -> Stated | None:
     height = side(is_small)
     ratio = take(3)
     width = side(is_small) if not ratio else 2 * height
-    # It is decoded in floats, up to four of them a pixel.
+    # Decoders use floats, up to four per pixel.
     return Stated(height, width, 4)
 
 

@@ -1,14 +1,14 @@
-"""Image files: PNG, JPEG and TIFF, recognised by their first bytes, one value a pixel.
+"""Image files: PNG, JPEG and TIFF, recognised by their first bytes, one value per pixel.
 
-The rule for colours, the same in all three formats:
+The rule for colours is the same in all three formats:
 
-- alpha, and whatever else comes beside grey or RGB, is dropped;
-- in an image, RGB becomes its luminance, ``(77 R + 150 G + 29 B + 128) >> 8``, which are the
-  weights of ITU-R BT.601 in 256ths and leaves greys exactly as they are;
+- alpha, and any other sample beside grey or RGB, is dropped;
+- in an image, RGB becomes its luminance, ``(77 R + 150 G + 29 B + 128) >> 8``. The weights are
+  those of ITU-R BT.601 in 256ths; grey stays exactly as it is;
 - in a segmentation, RGB is the id ``R + 256 G + 65536 B``;
-- a palette stands for its colours;
-- grey of less than 8 bits is stretched to 0 … 255;
-- other grey is taken as stored (see `bfly.sources.source.served_dtype`).
+- palette indices are replaced by their colours;
+- grey of less than 8 bits is scaled to 0 … 255;
+- other grey is used as stored (see `bfly.sources.source.served_dtype`).
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ if TYPE_CHECKING:
 __all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming", "one_value"]
 
 EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
-"""How the names of image files end, without the dot, in lower case."""
+"""Extensions of image files, without the dot, in lower case."""
 
 
 BAND = 1 << 22
-"""Pixels that are turned into values at once: wider numbers are needed on the way."""
+"""Pixels converted at once, which bounds the memory for wider integers."""
 
 
 class _Look(NamedTuple):
-    """What a file says of itself: pages, height, width; samples without alpha; their dtype."""
+    """Header of a file: pages, height, width; samples without alpha; their dtype."""
 
     shape: Zyx
     samples: int
@@ -63,7 +63,7 @@ class _Look(NamedTuple):
 
 
 def is_image(head: bytes) -> bool:
-    """Tell from the first 8 bytes of a file whether it is an image that can be decoded."""
+    """Return whether the first 8 bytes of a file are those of a supported image."""
     return head.startswith(tuple(_FORMATS))
 
 
@@ -75,11 +75,11 @@ def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArr
     data : bytes
         The whole file.
     path : str
-        Names the file in messages.
+        Name of the file in messages.
     labels : bool
-        Whether the channel is a segmentation; decides what RGB stands for.
+        Whether the channel is a segmentation; decides what RGB means.
     limit : int
-        Bytes that a decoder may take.
+        Bytes that a decoder may allocate.
 
     Returns
     -------
@@ -90,9 +90,9 @@ def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArr
     Raises
     ------
     SourceError
-        The file is damaged, cut short, or none of the formats.
+        The file is damaged, truncated, or in none of the formats.
     Oversized
-        By its header it would take more than the limit; nothing was decoded.
+        Its header states more than the limit; nothing was decoded.
     """
     with naming(path):
         form = _format(data)
@@ -103,7 +103,7 @@ def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArr
 def header(
     data: bytes, path: str, *, labels: bool, limit: int = CHUNK
 ) -> tuple[Zyx, np.dtype[Any]]:
-    """Give the shape and dtype that `decode` would give, without decoding the pixels."""
+    """Return the shape and dtype of what `decode` returns, without decoding the pixels."""
     with naming(path):
         form = _format(data)
         look = _check(form, data, path, limit)
@@ -112,23 +112,23 @@ def header(
 
 
 def _check(form: _Format, data: bytes, path: str, limit: int) -> _Look:
-    """Refuse an image that takes too much memory to decode; return what it says of itself."""
+    """Raise `Oversized` if decoding takes too much memory; return the header."""
     look = form.look(data, path, limit)
     check_chunk(path, "an image", look.shape, look.samples * look.dtype.itemsize, limit)
-    found = stated(data)
-    if found is not None:
-        check_chunk(path, "an image", found[:2], found.depth, limit)
+    size = stated(data)
+    if size is not None:
+        check_chunk(path, "an image", size[:2], size.depth, limit)
     return look
 
 
 def is_grey_jpeg(data: bytes, shape: tuple[int, int]) -> bool:
-    """Tell whether a file is a JPEG that anyone shows as `decode` gives it, without decoding it.
+    """Return whether any viewer shows a JPEG as `decode` returns it, without decoding it.
 
     Parameters
     ----------
     data : bytes
-        The whole file. It has to end as a JPEG does, for one that was cut short does not, and
-        to hold no Exif, which may have browsers turn the picture.
+        The whole file. It must have JPEG's end marker, which a truncated file lacks. It must
+        hold no Exif, since browsers may rotate the picture by it.
     shape : tuple of int
         Rows and columns.
     """
@@ -143,16 +143,16 @@ def is_grey_jpeg(data: bytes, shape: tuple[int, int]) -> bool:
 
 
 def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
-    """Turn pixels of 1 or 3 samples into one value each, by the module's rule.
+    """Convert pixels of 1 or 3 samples to one value each, by the module's rule.
 
     Parameters
     ----------
     pixels : numpy.ndarray
         Shape (pages, height, width, samples).
     path : str
-        Names the file in messages.
+        Name of the file in messages.
     labels : bool
-        Whether RGB stands for an id.
+        Whether RGB is an id.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
     if pixels.dtype.kind != "u" or size not in allowed:
         raise ValueError(
             f"its colours are {pixels.dtype}; allowed are unsigned integers of "
-            f"{' or '.join(str(8 * each) for each in allowed)} bits"
+            f"{' or '.join(str(8 * nbytes) for nbytes in allowed)} bits"
         )
     served = np.dtype("<u4") if labels else served_dtype(pixels.dtype, path)
     values = np.empty(pixels.shape[:3], served)
@@ -182,7 +182,7 @@ def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
 
 
 def _mixed(pixels: NDArray[Any], labels: bool) -> NDArray[Any]:
-    """Turn RGB along the last axis into ids, or into luminance."""
+    """Convert RGB along the last axis to ids, or to luminance."""
     red, green, blue = (pixels[..., sample] for sample in range(3))
     wide = "<u4" if labels else f"<u{2 * pixels.dtype.itemsize}"
     weights = (1, 256, 65_536) if labels else (77, 150, 29)
@@ -194,7 +194,7 @@ def _mixed(pixels: NDArray[Any], labels: bool) -> NDArray[Any]:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on damaged bytes into a `SourceError` that names the file."""
+    """Convert any error of a decoder on damaged bytes to a `SourceError` with the file's name."""
     try:
         yield
     except (ButterflyError, MemoryError):
@@ -226,14 +226,14 @@ def _jpeg_look(data: bytes, _path: str, _limit: int) -> _Look:
 
 
 def _jpeg_pixels(data: bytes) -> NDArray[Any]:
-    # imagecodecs passes over libjpeg's warnings: half a file would be half an image and grey
+    # imagecodecs ignores libjpeg's warnings: the rest of a truncated image would be grey
     grey = simplejpeg.decode_jpeg_header(data)[2] == "Gray"
     pixels: NDArray[Any] = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB", strict=True)
     return pixels[np.newaxis]
 
 
 def _tiff_pages(tiff: tifffile.TiffFile, path: str, limit: int) -> list[tifffile.TiffPage]:
-    """Give the pages at full size, all of a kind that can be served."""
+    """Return the pages at full size, all of a kind that can be served."""
     check_chain(tiff, path)
     pages = [page for page in tiff.pages if not page.is_reduced]
     if not pages:
@@ -246,12 +246,12 @@ def _tiff_pages(tiff: tifffile.TiffFile, path: str, limit: int) -> list[tifffile
 def _tiff_look(data: bytes, path: str, limit: int) -> _Look:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         pages = _tiff_pages(tiff, path, limit)
-        size = sum(math.prod(each.shaped) * each.dtype.itemsize for each in pages)
+        size = sum(math.prod(page.shaped) * page.dtype.itemsize for page in pages)
         check_length(f"{path}: what it unpacks to", size, limit)
-        for each in pages:
-            for at, size in zip(each.dataoffsets, each.databytecounts, strict=False):
+        for page in pages:
+            for at, size in zip(page.dataoffsets, page.databytecounts, strict=False):
                 if size:
-                    check_packed(each, data[at : at + size], path, limit)
+                    check_packed(page, data[at : at + size], path, limit)
         page = pages[0]
         shape = zyx((len(pages) * page.imagedepth, page.imagelength, page.imagewidth))
         if is_palette(page):
@@ -268,7 +268,7 @@ def _tiff_pixels(data: bytes) -> NDArray[Any]:
 def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
     """Decode a page as (depth, height, width, 1 or 3 samples) of a file of `size` bytes."""
     if not page.is_contiguous:
-        # tifffile decodes what is left of a strip or tile, and leaves out the missing ones
+        # tifffile decodes truncated strips and tiles, and skips missing ones
         ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if len(ends) != math.prod(page.chunked) or max(ends) > size:
             raise ValueError("it is truncated")

@@ -1,4 +1,4 @@
-"""Streams of zlib and gzip, unpacked piece by piece to see how much they hold."""
+"""Streams of zlib and gzip, decompressed in pieces to measure their content."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 __all__ = ["GZIP", "ZLIB", "pieces_of"]
 
 ZLIB, GZIP = zlib.MAX_WBITS, zlib.MAX_WBITS | 16
-"""The two forms, as zlib numbers them."""
+"""The two formats, as zlib's ``wbits``."""
 
 TAKEN, PIECE = 1 << 16, 1 << 20
-"""Bytes that are given to zlib at once, and that it gives back at the most."""
+"""Bytes passed to zlib at once, and the most that it returns at once."""
 
 
 def pieces_of(data: bytes, form: int) -> Iterator[bytes]:
-    """Yield what a stream holds, and the streams that follow it; damage ends it early.
+    """Yield the content of a stream and of those that follow it; damage ends it early.
 
     Parameters
     ----------
     data : bytes
-        The packed bytes.
+        The compressed bytes.
     form : int
         `ZLIB` or `GZIP`.
     """

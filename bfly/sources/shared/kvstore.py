@@ -1,4 +1,4 @@
-"""Where chunked formats keep their objects: a folder, a zip archive, or a server."""
+"""Stores of the objects of chunked formats: a folder, a zip archive, or a server."""
 
 from __future__ import annotations
 
@@ -28,47 +28,47 @@ if TYPE_CHECKING:
 __all__ = ["CONTEXT", "PATIENCE", "KeyValueStore", "check_name", "check_reachable", "failure"]
 
 PATIENCE = 30.0
-"""Seconds after which a read that has not come back has failed."""
+"""Seconds until a read times out."""
 
 _RETRIES = {"max_retries": 2, "initial_delay": "100ms", "max_delay": "1s"}
 
 CONTEXT = ts.Context(
     {
-        # For the indexes of shards, mostly: tiles are kept by Butterfly itself.
+        # Mostly for shard indexes: Butterfly itself caches tiles.
         "cache_pool": {"total_bytes_limit": 64 << 20},
         "http_request_retries": _RETRIES,
         "s3_request_retries": _RETRIES,
         "gcs_request_retries": _RETRIES,
     }
 )
-"""What all arrays of the process share."""
+"""TensorStore context that all arrays of the process share."""
 
 
 class KeyValueStore:
-    """Objects by their names.
+    """Store of objects by name.
 
     Parameters
     ----------
     path : str
         A folder, a zip archive, or a URL of ``http``, ``https``, ``s3`` or ``gs``.
     files : Files
-        Knows what may be read.
+        Decides which files may be read.
 
     Attributes
     ----------
     folder : str, optional
-        The real folder, if it is one.
+        Real path of the folder, if the store is one.
     file : str, optional
-        The real file of an archive, if it is one.
+        Real path of the archive, if the store is one.
     entries : mapping
-        The bytes that each entry of an archive unpacks to.
+        Uncompressed bytes of each entry of an archive.
 
     Raises
     ------
     NotAllowed
-        It lies outside ``allowed-paths``.
+        The path is outside ``allowed-paths``.
     SourceError
-        There is nothing of the sort.
+        There is no such folder or archive.
     """
 
     def __init__(self, path: str, files: Files) -> None:
@@ -101,13 +101,13 @@ class KeyValueStore:
         Raises
         ------
         NotAllowed
-            The name is not that of something in the store.
+            The name leads out of the store.
         """
         self.check(name)
         return _below(self._spec, name)
 
     def check(self, name: str) -> None:
-        """Raise `NotAllowed` unless a name, as data say it, is that of something in the store."""
+        """Raise `NotAllowed` if a name, as metadata state it, leads out of the store."""
         if name:
             check_name(name, self.path)
         if name and self.is_remote:
@@ -115,22 +115,22 @@ class KeyValueStore:
 
     @contextmanager
     def checked(self, name: str = "") -> Iterator[dict[str, Any]]:
-        """Yield a description of an archive as `spec`, of the very file that was checked."""
+        """Yield the description that `spec` returns, of exactly the archive that was checked."""
         self.check(name)
         with self._files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
-                # Another archive took its place: it has to be as sound before it is unpacked.
+                # The archive was replaced: check the new one before it is decompressed.
                 with open(fd_path(fd), "rb") as file:
                     entries_of(file, self.path, stamp, self._files.max_chunk)
             yield _below(_archive(fd_path(fd)), name)
 
     def read(self, name: str) -> bytes | None:
-        """Give the bytes of an object, None where there is none.
+        """Return the bytes of an object, None if there is none.
 
         Raises
         ------
         NotAllowed, SourceError
-            It may not or cannot be read.
+            The object may not or cannot be read.
         """
         self.check(name)
         if self.folder is not None:
@@ -148,19 +148,19 @@ class KeyValueStore:
         return self._read(self._spec, name)
 
     def size(self, name: str) -> int | None:
-        """Return the bytes of an object that is not behind a URL; None where there is none."""
+        """Return the size in bytes of an object, not behind a URL; None if there is none."""
         if self.folder is None:
             return self.entries.get(name)
         stamp = stamp_of(f"{self.folder}/{name}")
         return None if stamp is None else stamp[1]
 
     def part(self, name: str, start: int, size: int) -> bytes:
-        """Return some bytes of an object that is not behind a URL; fewer, or none, at its end.
+        """Return a range of bytes of an object, not behind a URL; fewer, or none, at its end.
 
         Raises
         ------
         NotAllowed, SourceError
-            It may not or cannot be read.
+            The object may not or cannot be read.
         """
         stop = min(start + size, self.size(name) or 0)
         if not 0 <= start < stop:
@@ -177,49 +177,49 @@ class KeyValueStore:
             store = ts.KvStore.open(spec, context=CONTEXT).result(PATIENCE)
             if spec["driver"] in ("s3", "gcs") and _is_too_long(store, name):
                 raise Oversized(f"{self.path}: {name} has more than {METADATA} bytes of metadata.")
-            found = store.read(name, byte_range=part).result(PATIENCE)
+            result = store.read(name, byte_range=part).result(PATIENCE)
         except Oversized:
             raise
         except Exception as error:
             raise failure(f"{self.path}: {name} cannot be read", error) from error
-        return found.value if found.state == "value" else None
+        return result.value if result.state == "value" else None
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is a URL."""
+        """Whether the store is a URL."""
         return self.folder is None and self.file is None
 
     def json(self, name: str) -> dict[str, Any] | None:
-        """Give the object of a JSON document, None where there is none; errors as `read`."""
+        """Return the object of a JSON document, None if there is none; raise as `read`."""
         return self.parsed(name, self.read(name))
 
     def parsed(self, name: str, data: bytes | None) -> dict[str, Any] | None:
-        """Give the object that is written in the bytes of a document."""
+        """Return the object in the bytes of a JSON document."""
         if data is None:
             return None
-        found = parsed_json(data, f"{self.path}: {name}")
-        if not isinstance(found, dict):
+        value = parsed_json(data, f"{self.path}: {name}")
+        if not isinstance(value, dict):
             raise SourceError(f"{self.path}: {name} is no JSON object.")
-        return found
+        return value
 
 
 def check_reachable(url: str, files: Files) -> None:
     """Raise `SourceError` with the reason if a server does not answer.
 
-    A source that cannot ask for its metadata does not recognise a URL; this tells why.
+    A source does not recognise a URL without its metadata; this finds the reason.
     """
     KeyValueStore(url, files).read("info")
 
 
 def check_name(name: str, where: str) -> None:
-    """Raise `NotAllowed` unless a name that data say leads down from where it is said.
+    """Raise `NotAllowed` unless a name in metadata leads down from where it is stated.
 
     Parameters
     ----------
     name : str
         The key of a scale, or the path of an array.
     where : str
-        Names the data in the message.
+        Name of the metadata in the message.
     """
     steps = name.split("/")
     odd = {"%", "\\", *map(chr, range(32)), "\x7f"} & set(name)
@@ -231,17 +231,17 @@ def check_name(name: str, where: str) -> None:
 
 
 def _archive(path: str) -> dict[str, Any]:
-    """Return the description of what is in a zip archive."""
+    """Return TensorStore's description of the content of a zip archive."""
     return {"driver": "zip", "base": {"driver": "file", "path": path}, "path": ""}
 
 
 def _below(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the description of what is below a name in what another describes."""
+    """Return the description of the objects below a name in `spec`."""
     return {**spec, "path": f"{spec['path']}{name}/"} if name else spec
 
 
 def _remote(url: str) -> dict[str, Any]:
-    """Give the description of what lies below a URL."""
+    """Return TensorStore's description of the objects below a URL."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/") + "/"
     if parts.scheme in ("http", "https"):
@@ -249,7 +249,7 @@ def _remote(url: str) -> dict[str, Any]:
     bucket = {"bucket": parts.netloc, "path": unquote(path).lstrip("/")}
     if parts.scheme == "gs":
         return {"driver": "gcs", **bucket}
-    # The usual variables, of which TensorStore's driver knows those of the credentials.
+    # TensorStore's driver reads the variables of the credentials, but not these.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     more = {"endpoint": endpoint, "aws_region": region or (endpoint and "us-east-1")}
@@ -257,7 +257,7 @@ def _remote(url: str) -> dict[str, Any]:
 
 
 def _is_too_long(store: Any, name: str) -> bool:
-    """Ask for the byte behind the last one that metadata may have; an error if it is not there."""
+    """Request the byte after the last that metadata may have; servers refuse one past the end."""
     last = slice(METADATA, METADATA + 1)
     try:
         return bool(store.read(name, byte_range=last).result(PATIENCE).state == "value")
@@ -268,9 +268,9 @@ def _is_too_long(store: Any, name: str) -> bool:
 
 
 def failure(what: str, error: BaseException) -> ButterflyError:
-    """Return the error for what TensorStore raised: `SourceError`, `Busy` without descriptors.
+    """Return the error for a failure of TensorStore: `SourceError`, `Busy` without descriptors.
 
-    The reason is one line, without what TensorStore adds for its own developers.
+    The reason is one line, without TensorStore's notes for its own developers.
     """
     if isinstance(error, TimeoutError):
         return SourceError(f"{what}: no answer within {PATIENCE:g} s.")

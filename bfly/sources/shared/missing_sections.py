@@ -1,4 +1,4 @@
-"""Sections that are missing: by their numbers, or by the names of their files."""
+"""Missing sections, by their numbers or by the names of their files."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ __all__ = ["name_gaps", "section_gaps"]
 
 
 def section_gaps(there: Collection[int], stop: int, thick: int = 1) -> Iterator[str]:
-    """Say where nothing lies between the first section and the last.
+    """Yield the ranges of missing sections.
 
     Parameters
     ----------
     there : collection of int
-        What is there.
+        Numbers that are present.
     stop : int
-        One more than the last number that should be.
+        One more than the last expected number.
     thick : int
-        How many sections a number stands for.
+        Sections per number.
 
     Yields
     ------
     str
         Such as ``at z 12 to 14``.
     """
-    known = sorted({-1, stop, *(number for number in there if 0 <= number < stop)})
-    for before, after in pairwise(known):
+    bounds = sorted({-1, stop, *(number for number in there if 0 <= number < stop)})
+    for before, after in pairwise(bounds):
         first, last = (before + 1) * thick, after * thick - 1
         if last == first:
             yield f"at z {first}"
@@ -40,15 +40,15 @@ def section_gaps(there: Collection[int], stop: int, thick: int = 1) -> Iterator[
 
 
 def name_gaps(names: Sequence[str]) -> Iterator[str]:
-    """Say where the numbers in the names of sections leave some out.
+    """Yield the gaps between the numbers in the names of sections.
 
-    Nothing is said unless all names are alike but for one number, which grows by one step
-    nearly always.
+    Names must differ in one number only, and it must grow by one and the same step in more than
+    half of the cases. Otherwise nothing is yielded.
 
     Parameters
     ----------
     names : sequence of str
-        In the order of the sections.
+        Names in the order of the sections.
 
     Yields
     ------

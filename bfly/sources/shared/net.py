@@ -1,4 +1,4 @@
-"""One net around every source: what it raises is an error of Butterfly's with the file's name."""
+"""Conversion of every error of a source to a Butterfly error with the file's name."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OWN = (NotAllowed, Busy, MissingLibrary, SourceError)
-"""The errors that a source raises on purpose."""
+"""Errors that a source raises on purpose."""
 
 FARTHEST = 1 << 62
-"""Voxels and bytes of the largest volume; more are damage, and no offset into a file."""
+"""Most voxels and bytes of a volume; larger numbers are damage, and no offset into a file."""
 
 SIZES = (1e-9, 1e15)
-"""Nanometres of a voxel, the least and the most; other sizes are damage."""
+"""Smallest and largest voxel size in nanometres; other sizes are damage."""
 
 
 def can_open(source: type[Datasource], path: str) -> bool:
-    """Return whether a format recognises a path; a probe that fails does not."""
+    """Return whether a format recognises a path; False if the probe fails."""
     try:
         return source.guess_can_open(path)
     except Exception:
-        log.debug("%s: the format %s cannot tell", path, source.name, exc_info=True)
+        log.debug("%s: the probe of the format %s failed", path, source.name, exc_info=True)
         return False
 
 
 def opened(source: type[Datasource], path: str, *, files: Files, **options: Any) -> Datasource:
-    """Open a channel so that every error has the file's name, and check what it says of itself.
+    """Open a channel so that every error has the file's name, and check its stated sizes.
 
     Parameters
     ----------
     source : type
         The format.
     path, files, **options
-        As `Datasource.open` takes them.
+        As in `Datasource.open`.
 
     Raises
     ------
     SourceError
-        The file cannot be used; an `Oversized` if a chunk takes more than ``max-chunk-size``.
+        The file cannot be used; `Oversized` if a chunk takes more than ``max-chunk-size``.
     NotAllowed, MissingLibrary, Busy
         As `Datasource.open`.
     """
     try:
-        found = source.open(path, files=files, **options)
-        _check(found, files.max_chunk)
+        channel = source.open(path, files=files, **options)
+        _check(channel, files.max_chunk)
     except OWN:
         raise
     except Exception as error:
         _fail(path, error)
-    # Callers use it as the source itself.
-    return cast("Datasource", _Guarded(found))
+    # Callers use the wrapper as the source itself.
+    return cast("Datasource", _Guarded(channel))
 
 
 def _check(source: Datasource, limit: int) -> None:
-    """Refuse scales and voxel sizes that are damage."""
+    """Raise `SourceError` if scales or voxel sizes are damage."""
     path, itemsize = source.path, source.dtype.itemsize
     if 0 not in source.scales:
         raise SourceError(f"{path} has no mip 0; it has {list(source.scales)}.")
@@ -97,7 +97,7 @@ def _check(source: Datasource, limit: int) -> None:
 
 
 def _fail(path: str, error: Exception) -> NoReturn:
-    """Raise what stands for an error that the source did not raise on purpose."""
+    """Raise the Butterfly error for one that the source did not raise on purpose."""
     log.debug("%s cannot be used", path, exc_info=error)
     if isinstance(error, MemoryError):
         raise Busy(f"No memory is free to read {path} now.") from error
@@ -106,17 +106,17 @@ def _fail(path: str, error: Exception) -> NoReturn:
 
 
 READS = ("read", "read_into")
-"""What unpacks chunks; their first argument is the mip."""
+"""Methods that decode chunks; their first argument is the mip."""
 
 CALLS = ("read_encoded", "stored_as", "reads_at_once", "changed", "state")
-"""What else is asked of an open source while it is served."""
+"""Other methods of an open source that are called while it is served."""
 
 LISTS = ("all_files", "listed_files", "gaps")
-"""What gives its items one by one, each of which may fail."""
+"""Methods that yield items, each of which may fail."""
 
 
 class _Guarded:
-    """An open source whose every error is one of Butterfly's; all else is the source's own."""
+    """An open source that raises only Butterfly errors; all else is the source's own."""
 
     def __init__(self, source: Datasource) -> None:
         self._source = source
@@ -134,7 +134,7 @@ class _Guarded:
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """The format, for callers that ask which one it is."""
+        """Class of the source, for `isinstance`."""
         return type(self._source)
 
 
@@ -145,7 +145,7 @@ def _nbytes(source: Datasource, mip: int) -> int:
 
 
 def _with_room(read: Callable[..., T], room: Room, chunks: Mapping[int, int]) -> Callable[..., T]:
-    """Return `read`, which takes room for a chunk of its mip where chunks are large."""
+    """Return `read`, wrapped to reserve room for a chunk of its mip where chunks are large."""
     if max(chunks.values()) <= SMALL:
         return read
 
@@ -157,7 +157,7 @@ def _with_room(read: Callable[..., T], room: Room, chunks: Mapping[int, int]) ->
 
 
 def _named(work: Callable[P, T], path: str) -> Callable[P, T]:
-    """Return `work` with errors that have the file's name."""
+    """Return `work`, wrapped to raise errors with the file's name."""
 
     def call(*args: P.args, **options: P.kwargs) -> T:
         try:
@@ -171,7 +171,7 @@ def _named(work: Callable[P, T], path: str) -> Callable[P, T]:
 
 
 def _named_items(work: Callable[[], Iterable[T]], path: str) -> Callable[[], Iterator[T]]:
-    """Return `work`, which gives items, with errors that have the file's name."""
+    """Return `work`, which yields items, wrapped to raise errors with the file's name."""
 
     def call() -> Iterator[T]:
         try:

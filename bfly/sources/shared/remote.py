@@ -1,4 +1,4 @@
-"""Documents behind a URL, of which no more is taken than a document of metadata may have."""
+"""Documents behind a URL, read up to the largest size of metadata."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 __all__ = ["Unclear", "document"]
 
 PIECE = 1 << 20
-"""Bytes that are read between two looks at the clock."""
+"""Bytes read between two checks of the time."""
 
 CODINGS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-"""Content codings that are undone, and how zlib names them."""
+"""Content codings that are decoded, with zlib's ``wbits`` of each."""
 
 
 class Unclear(Exception):
-    """The server answered neither with the document nor that there is none."""
+    """A read that ended with neither the document nor 404."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Follow nothing: what is behind a redirect is not known to be allowed."""
+        """Follow no redirect: its target may not be allowed."""
 
 
 def document(url: str, patience: float) -> bytes | None:
-    """Read an object behind an ``http`` or ``https`` URL; None where there is none.
+    """Read an object behind an ``http`` or ``https`` URL; return None if there is none.
 
-    A server may send any number of bytes, whatever range it is asked for. Therefore the answer
-    is read here, piece by piece.
+    A server may send any number of bytes, whatever range is requested. Therefore the answer
+    is read here, in pieces.
 
     Parameters
     ----------
     url : str
         The whole URL.
     patience : float
-        Seconds after which reading is given up.
+        Seconds until the read times out.
 
     Raises
     ------
     Oversized
-        It is longer than metadata may be.
+        The object is longer than metadata may be.
     SourceError
         The server takes too long.
     Unclear
-        There is another way to find out what is wrong.
+        The read failed otherwise; the caller can find the reason by another way.
     """
     end = monotonic() + patience
     authority = environ.get("TENSORSTORE_CA_BUNDLE") or environ.get("TENSORSTORE_CA_PATH")
@@ -93,5 +93,5 @@ def _body(answer: HTTPResponse, url: str, end: float) -> bytes:
         check_length(url, len(data), METADATA)
         return data
     if coding != "identity":
-        raise SourceError(f"{url} cannot be read: it is packed by {coding:.50}.")
+        raise SourceError(f"{url} cannot be read: its content coding is {coding:.50}.")
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The base of formats that are a header and then one volume of voxels as they are."""
+"""Base of formats with a header and then one volume of contiguous voxels."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 __all__ = ["FlatFile", "Header", "head_of", "singletons"]
 
 _UNPACKED = Unpacked()
-"""Of the whole process, for its bound is on the disk, which channels share."""
+"""Shared by the process: its limit is on the disk, which all channels share."""
 
 
 PACKED = 2 << 20
-"""Bytes of a packed file in which its header is looked for: two blocks of bzip2."""
+"""Bytes of a compressed file that are searched for its header: two blocks of bzip2."""
 
 
 class Header(NamedTuple):
-    """What the header of a file says.
+    """Content of a file's header.
 
     Parameters
     ----------
     flat : Flat
-        Where the voxels lie; of a compressed file in what it holds.
+        Position of the voxels; in a compressed file, after decompression.
     voxel_size : tuple of float, optional
-        Nanometres (z, y, x), where the header states it.
+        Nanometres (z, y, x), if the header states it.
     packing : str, optional
-        How the voxels are compressed, see `packing_of`, where only they are.
+        Compression of the voxels (see `packing_of`), if only they are compressed.
     start : int
-        Bytes before the compressed ones.
+        Offset of the compressed data, in bytes.
     """
 
     flat: Flat
@@ -56,19 +56,19 @@ class Header(NamedTuple):
 
 
 class FlatFile(Datasource):
-    """A file with a header and then all voxels, with or without compression around them.
+    """A file with a header and then all voxels, compressed or not.
 
-    A derived class reads the header (`_header`); here boxes are read.
+    A derived class reads the header (`_header`); this class reads boxes.
     """
 
     marks = ()
 
     @abstractmethod
     def _header(self, file: IO[bytes]) -> Header:
-        """Read the header of `path`, an open file, decompressed.
+        """Read the header of `path` from an open file, decompressed.
 
-        Whatever it raises is taken as a damaged header. Another file that holds the voxels it
-        has to watch first.
+        Any error that it raises counts as a damaged header. If another file holds the voxels,
+        it must be watched first.
         """
 
     def _open(self) -> None:
@@ -78,8 +78,8 @@ class FlatFile(Datasource):
                 packing = packing_of(file.read(4))
                 file.seek(0)
                 if packing:
-                    # Behind a member of gzip there may be any number of zeros, which are passed
-                    # over one by one.
+                    # A gzip member may be followed by any number of zeros, which are skipped
+                    # one by one.
                     check_whole(self.path, os.fstat(file.fileno()).st_size, self.files.max_chunk)
                 with naming(self.path):
                     header = self._header(in_pieces(unpacking(file, packing), self.path))
@@ -87,12 +87,14 @@ class FlatFile(Datasource):
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         if packing and header.packing:
-            raise SourceError(f"{self.path} is packed twice, by {packing} and {header.packing}.")
+            raise SourceError(
+                f"{self.path} is compressed twice, by {packing} and {header.packing}."
+            )
         if packing or header.packing:
             packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
             check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
         self._flat = header.flat
-        # That of before the header was read: a file that is replaced meanwhile is noticed.
+        # The stamp from before the header was read, so that a replaced file is noticed.
         self._stamp = self._stamps[self._flat.path]
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
@@ -101,7 +103,7 @@ class FlatFile(Datasource):
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        """Nothing is decoded, or all of it was before: see `Flat.reads_at_once`."""
+        """Return `Flat.reads_at_once`: nothing is decoded, or all of it was before."""
         return self._flat.reads_at_once(box)
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
@@ -125,7 +127,7 @@ class FlatFile(Datasource):
 
 
 def _check(flat: Flat) -> None:
-    """Refuse sizes and places that no file has."""
+    """Raise `SourceError` for sizes and offsets that no file has."""
     if min(flat.shape) < 1 or not 0 <= flat.offset <= flat.end <= FARTHEST:
         raise SourceError(
             f"{flat.path} states {flat.shape} voxels at byte {flat.offset}; allowed are 1 or more "
@@ -134,32 +136,32 @@ def _check(flat: Flat) -> None:
 
 
 def head_of(path: str, size: int) -> bytes:
-    """Give the first bytes of a file, decompressed; nothing where that does not go."""
+    """Return the first bytes of a file, decompressed; none if that fails."""
     try:
         with regular(path) as file:
             packing = packing_of(file.read(4))
             file.seek(0)
-            # Behind a member of gzip there may be any number of zeros, which are passed over.
+            # A gzip member may be followed by any number of zeros, so the input is limited.
             start = BytesIO(file.read(PACKED)) if packing else file
             return unpacking(start, packing).read(size)
     except Busy:
         raise
-    except Exception:  # whatever the decompressors raise on files of other formats
+    except Exception:  # decompressors may raise anything on files of other formats
         return b""
 
 
 def singletons(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
-    """Give the three axes of a volume, without others that are one voxel long.
+    """Return the three axes of a volume, without others that are one voxel long.
 
     Returns
     -------
     tuple of int
-        Which axes they are.
+        Indices of the axes.
 
     Raises
     ------
     SourceError
-        There are fewer or more, or one is empty.
+        There are fewer or more axes, or one is empty.
     """
     axes = list(range(len(shape)))
     for axis in reversed(range(len(shape))):

@@ -1,4 +1,4 @@
-"""The base of formats that TensorStore reads: arrays in chunks, one for each mip."""
+"""Base of formats that TensorStore reads: chunked arrays, one for each mip."""
 
 from __future__ import annotations
 
@@ -39,34 +39,34 @@ __all__ = ["TensorSource"]
 log = logging.getLogger(__name__)
 
 RECHECK = 60.0
-"""Seconds after which the metadata of a URL are looked at again."""
+"""Seconds between two checks of the metadata behind a URL."""
 
 COPIED = 256 << 20
-"""Bytes of files that are read into memory for one box, in folders that change all the time."""
+"""Bytes of files that are copied into memory for one box, in folders that keep changing."""
 
 CHUNKS = 1 << 18
-"""Chunks that are read at once: their names are listed, and each may be a file."""
+"""Most chunks that are read at once: their names are listed, and each may be a file."""
 
 SMALLEST = 64
-"""Voxels of a chunk: to find millions of smaller ones takes hours, whatever is asked for."""
+"""Least voxels of a chunk: finding millions of smaller ones takes hours for any request."""
 
 
 class TensorSource(Datasource):
     """A folder, a zip archive or a URL with arrays.
 
-    A derived class reads the metadata (`_arrays`); here arrays become mips, and boxes are read.
-    What is not there is the array's fill value. The objects that were read in a folder are
-    watched; of a URL it is the metadata, and what is read goes through the disk cache.
+    A derived class reads the metadata (`_arrays`); this class maps arrays to mips and reads
+    boxes. A missing chunk has the array's fill value. In a folder, the objects that were read
+    are watched. Behind a URL, the metadata are, and voxels go through the disk cache.
     """
 
     store: KeyValueStore
 
     @abstractmethod
     def _arrays(self) -> dict[str, Array]:
-        """Give the arrays by names for people, the finest first; set what else is stated.
+        """Return the arrays by readable names, the finest first; set other stated values.
 
-        `store` is open. Raises `SourceError` where the metadata are not to be used; whatever
-        else it raises is taken as damage.
+        `store` is open. Raises `SourceError` if the metadata cannot be used; any other error
+        counts as damage.
         """
 
     def _open(self) -> None:
@@ -108,9 +108,9 @@ class TensorSource(Datasource):
 
     @override
     def changed(self) -> str | None:
-        """Give the first file or document that is not as it was.
+        """Return the first file or document that changed, None if none did.
 
-        Documents of a URL are looked at once a minute; a server that is away changes nothing.
+        Documents behind a URL are checked once a minute; an absent server changes nothing.
         """
         if not self.store.is_remote or time.monotonic() < self._due:
             return super().changed()
@@ -139,10 +139,10 @@ class TensorSource(Datasource):
         return None if data is None else array.stored[way](data, box.shape)
 
     def _largest_object(self, described: Described) -> int:
-        """Return how many bytes an object of an array may have; 0 if none may be stored.
+        """Return the most bytes that an object of an array may have; 0 if none may be stored.
 
-        A chunk that is larger than its volume can be left out of it. TensorStore would take
-        memory for the whole of one that is stored.
+        A chunk that is larger than its volume may be missing. If it is stored, TensorStore
+        would allocate its full size.
         """
         limit, itemsize = self.files.max_chunk, described.dtype.itemsize
         stored, chunk = described.stored_shape, described.stored_chunk
@@ -162,7 +162,7 @@ class TensorSource(Datasource):
         return limit
 
     def _check_stored(self, mip: int, stamps: Mapping[str, Stamp]) -> None:
-        """Refuse files of chunks that are too long for what they may hold."""
+        """Raise `SourceError` if a chunk's file is too long for what it may hold."""
         most, check = self._most[mip], self._described[mip].check_object
         for path, stamp in stamps.items():
             if stamp is not None and stamp[1] > most:
@@ -176,7 +176,7 @@ class TensorSource(Datasource):
                 check(path.removeprefix(f"{self.store.folder}/"))
 
     def _check_entries(self, mip: int, box: BoundingBox) -> None:
-        """Refuse entries of an archive that are too long for what they may hold."""
+        """Raise `SourceError` if an archive's entry is too long for what it may hold."""
         entries, array = self.store.entries, self._described[mip]
         for name in array.names(box) if entries else ():
             check_length(f"{self.path}: {name}", entries.get(name, 0), self._most[mip])
@@ -185,7 +185,7 @@ class TensorSource(Datasource):
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        """Let TensorStore read what lies here; what is afar is kept on disk tile by tile."""
+        """Return true for local boxes; remote ones are cached on disk, tile by tile."""
         few = box.in_tiles(self.scales[mip].chunk).size <= CHUNKS
         return few and not self.store.is_remote
 
@@ -224,22 +224,22 @@ class TensorSource(Datasource):
         voxels = self._voxels(volume, box)
         if reading.guard.holds(folders):
             return voxels
-        # TensorStore may keep what it read, which then has to be read again.
+        # TensorStore may have cached what it read: later reads need new arrays.
         self._reading = self._anew()
         return self._from_copies(mip, box)
 
     def _from_copies(self, mip: int, box: BoundingBox) -> Voxels:
         """Read a box from files that are opened here, or from copies of them in memory.
 
-        That takes longer, and is right whatever happens in the folders meanwhile.
+        This is slower, and correct whatever changes in the folders meanwhile.
         """
         array, level = self._described[mip], self._levels[mip]
         if self.store.file is not None:
             with self.store.checked(array.name) as spec:
                 return self._voxels(level.open(spec), box)
         copies, left = Memory({}), COPIED
-        for each in array.names(box):
-            path = f"{self.store.folder}/{each}"
+        for name in array.names(box):
+            path = f"{self.store.folder}/{name}"
             try:
                 with self.files.file(path) as file, reading(path):
                     data = file.read(left + 1)
@@ -248,7 +248,7 @@ class TensorSource(Datasource):
             left -= len(data)
             if left < 0:
                 raise SourceChanged(f"{path} is in a folder that changes while it is read.")
-            copies.add(each, data)
+            copies.add(name, data)
         return self._voxels(level.open(copies.spec(array.name), copies.context), box)
 
     def _voxels(self, volume: Any, box: BoundingBox) -> Voxels:
@@ -260,11 +260,11 @@ class TensorSource(Datasource):
 
     @cached_property
     def _version(self) -> str:
-        """Name the state of the documents, so that of changed ones nothing old is found."""
+        """Hash of the documents, in the keys of the disk cache: after a change, none matches."""
         return xxhash.xxh3_128_hexdigest(repr(sorted(self._documents.items())).encode())
 
     def _watch_chunks(self, mip: int, box: BoundingBox) -> list[str]:
-        """Watch the files that hold a box, and refuse those that are too long; give them."""
+        """Watch and return the files that hold a box; raise if one is too long."""
         if self.store.is_remote:
             return []
         if self.store.folder is None:
@@ -278,13 +278,13 @@ class TensorSource(Datasource):
         return paths
 
     def _anew(self) -> _Reading:
-        """Begin to read: nothing that TensorStore kept of earlier reads is taken as it is."""
+        """Return a new reading state, which uses nothing that TensorStore cached before."""
         needed = not (self.store.is_remote or self.files.all_allowed)
         return _Reading(LinkGuard(self.files) if needed else None, {})
 
 
 class _Reading(NamedTuple):
-    """Arrays that are open, by mip, and what sees to it that only allowed files are read."""
+    """Open arrays by mip, and the guard that only allowed files are read."""
 
     guard: LinkGuard | None
     volumes: dict[int, Any]

@@ -1,4 +1,4 @@
-"""Pages of TIFF: which of them can be served, and what their samples stand for."""
+"""Pages of TIFF: which of them can be served, and what their samples mean."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ IMAGES = {
     "WEBP_DEPRECATED",
     "LERC",
 }
-"""Compressions, by tifffile's names, whose data say themselves how many pixels they are."""
+"""Compressions, by tifffile's names, with data that state the number of pixels."""
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF and a BigTIFF begin, of either byte order."""
+"""First bytes of TIFF and BigTIFF files, in both byte orders."""
 
 
 def check_chain(tiff: tifffile.TiffFile, path: str) -> None:
-    """Raise `ValueError` if pages or their SubIFDs break off, which tifffile only logs.
+    """Raise `ValueError` if pages or their SubIFDs are cut off, which tifffile only logs.
 
     Raises
     ------
     Oversized
-        There are too many pages; they are counted before anything is taken from them.
+        There are too many pages; they are counted before any is read.
     """
     _check_count(tiff, path)
     form, last, file = tiff.tiff, tiff.pages[-1], tiff.filehandle
@@ -65,7 +65,7 @@ def check_chain(tiff: tifffile.TiffFile, path: str) -> None:
 def _check_count(tiff: tifffile.TiffFile, path: str) -> None:
     form, file = tiff.tiff, tiff.filehandle
     at, seen = tiff.pages[0].offset, set[int]()
-    # A ring of pages tifffile leaves by itself.
+    # tifffile itself stops at a cycle of pages.
     while at and len(seen) <= PAGES and at < file.size and at not in seen:
         seen.add(at)
         file.seek(at)
@@ -79,18 +79,20 @@ def _check_count(tiff: tifffile.TiffFile, path: str) -> None:
 
 
 def check_packed(page: tifffile.TiffPage, data: bytes, what: str, limit: int) -> None:
-    """Raise if a strip or tile would take more than a limit to decode, by its own header.
+    """Raise if the header of a strip or tile states more than a limit to decode.
 
     Raises
     ------
-    Oversized, ValueError
-        It would, or that cannot be told.
+    Oversized
+        It states more.
+    ValueError
+        Its size cannot be read.
     """
     if tifffile.COMPRESSION(page.compression).name in IMAGES:
-        found = stated(data)
-        if found is None:
-            raise ValueError("how many pixels it has cannot be told")
-        check_chunk(what, "an image", found[:2], found.depth, limit)
+        size = stated(data)
+        if size is None:
+            raise ValueError("its number of pixels cannot be determined")
+        check_chunk(what, "an image", size[:2], size.depth, limit)
 
 
 def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
@@ -99,7 +101,7 @@ def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
     Raises
     ------
     Oversized
-        A strip or tile unpacks to more than a limit.
+        A strip or tile decompresses to more than a limit.
     """
     if page.dtype is not None and not page.is_contiguous:
         check_chunk(path, "a strip or tile", page.chunks, page.dtype.itemsize, limit)
@@ -114,19 +116,19 @@ def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
 
 
 def is_palette(page: tifffile.TiffPage) -> bool:
-    """Tell whether samples are places in a table of colours."""
+    """Return whether samples are indices into a colour table."""
     return bool(page.photometric == tifffile.PHOTOMETRIC.PALETTE)
 
 
 def samples_of(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[Any]:
-    """Give the samples of pixels without alpha: grey or RGB.
+    """Return the samples of pixels without alpha: grey or RGB.
 
     Parameters
     ----------
     page : tifffile.TiffPage
-        Says what the stored samples are.
+        Page that describes the stored samples.
     stored : numpy.ndarray
-        Pixels of any number of axes, and their samples along the last one.
+        Pixels along any number of axes, and their samples along the last one.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Volumes that lie in many files, one a tile of a regular grid."""
+"""Volumes stored in many files, one for each tile of a regular grid."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["TileGrid", "by"]
 
 
 class TileGrid(Datasource):
-    """Base of sources whose tiles are files; `Scale.chunk` is the tile.
+    """Base of sources with a file for each tile; `Scale.chunk` is the tile.
 
-    A derived class says where a tile lies (`_tile_path`); here boxes are put together. A
-    tile without a file is zeros, one that cannot be read an error.
+    A derived class returns the file of a tile (`_tile_path`); this class assembles boxes. A
+    tile without a file is zeros. A tile that cannot be read is an error.
     """
 
     @abstractmethod
     def _tile_path(self, mip: int, index: Zyx) -> str | None:
-        """Give the file of the tile at `index` (z, y, x, counted in tiles), None if it has none."""
+        """Return the file of the tile at `index` (z, y, x, in tiles), None if it has none."""
 
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
-        """Turn a file into voxels of shape (z, y, x)."""
+        """Decode a file to voxels of shape (z, y, x)."""
         return decode(data, path, labels=self._kind == "segmentation", limit=self.files.max_chunk)
 
     def _check(self, tile: NDArray[Any], need: Zyx, path: str) -> None:
@@ -50,12 +50,12 @@ class TileGrid(Datasource):
             )
 
     def _read_file(self, path: str) -> bytes | None:
-        """Read a whole file and watch it, None where there is none.
+        """Read a whole file and watch it; return None if there is none.
 
         Raises
         ------
         SourceChanged
-            Another folder has taken the place of the channel's since it was opened.
+            The channel's folder was replaced since it was opened.
         """
         opened = self._opened
         self._watch(path)
@@ -63,14 +63,14 @@ class TileGrid(Datasource):
             data = self.files.read_bytes(path)
         except FileNotFoundError:
             data = None
-        # Also a new folder may be half of what is served until the next look at all files.
+        # Otherwise tiles of both folders would be served until the next check of all files.
         if self._identity() != opened:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
         return data
 
     @cached_property
     def _opened(self) -> tuple[int, int] | None:
-        """What the channel's folder, or the list of its tiles, was when it was opened."""
+        """Device and inode of the channel's folder, or of its tile list, when it was opened."""
         return self._identity()
 
     def _identity(self) -> tuple[int, int] | None:
@@ -81,7 +81,7 @@ class TileGrid(Datasource):
         return status.st_dev, status.st_ino
 
     def _read_document(self, path: str) -> bytes | None:
-        """Read metadata as `_read_file` reads a file."""
+        """Read metadata and watch the file; return None if there is none."""
         self._watch(path)
         try:
             return self.files.read_bytes(path, METADATA)
@@ -111,8 +111,8 @@ class TileGrid(Datasource):
         box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
         depth, height, width = box.shape
         data = self._read_file(path)
-        known = data is not None and depth == 1 and self.dtype == np.uint8
-        return data if known and data and is_grey_jpeg(data, (height, width)) else None
+        fits = data is not None and depth == 1 and self.dtype == np.uint8
+        return data if fits and data and is_grey_jpeg(data, (height, width)) else None
 
     def _read_inside(self, mip: int, box: BoundingBox) -> NDArray[Any]:
         scale = self.scales[mip]
@@ -122,11 +122,11 @@ class TileGrid(Datasource):
             if path is None:
                 continue
             start = zyx(i * size for i, size in zip(index, scale.chunk, strict=True))
-            whole = BoundingBox.of_shape(scale.chunk, start) & scale.box
-            part = whole & box
-            tile = self._read_tile(path, whole.shape)
-            if tile is not None and whole == box and tile.shape == box.shape:
-                # Whole sections are large: one that is all that is wanted is not copied.
+            bounds = BoundingBox.of_shape(scale.chunk, start) & scale.box
+            part = bounds & box
+            tile = self._read_tile(path, bounds.shape)
+            if tile is not None and bounds == box and tile.shape == box.shape:
+                # Sections are large: a tile that is exactly the box is not copied.
                 return np.ascontiguousarray(tile, self.dtype)
             if tile is not None:
                 if result is None:
@@ -136,5 +136,5 @@ class TileGrid(Datasource):
 
 
 def by(shape: tuple[int, ...]) -> str:
-    """Give a shape as messages have it: ``1 x 512 x 512``."""
+    """Return a shape as text for messages: ``1 x 512 x 512``."""
     return " x ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Lengths as files state them → nanometres."""
+"""Conversion of lengths in files to nanometres."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _NANOMETRES = {
     "m meter metre": 1e9,
     "in inch inche": 2.54e7,
 }
-"""What a unit is worth; its names are in lower case and without a plural s."""
+"""Nanometres per unit; names are in lower case and without a plural s."""
 
 _BY_NAME = {name: size for names, size in _NANOMETRES.items() for name in names.split()}
 
 
 def nanometres(unit: object) -> float | None:
-    """Give how many nanometres a unit is; None if it is none of length or not known.
+    """Return the nanometres of a unit; None if it is unknown or not a length.
 
     Parameters
     ----------
     unit : object
-        As it stands in a file, such as ``micron``, ``µm`` or ``Nanometers``; bytes are UTF-8.
+        As a file states it, such as ``micron``, ``µm`` or ``Nanometers``; bytes are UTF-8.
     """
     text = unit.decode(errors="replace") if isinstance(unit, bytes) else str(unit)
     name = text.strip().strip('"').lower()
@@ -39,19 +39,19 @@ def nanometres(unit: object) -> float | None:
 
 
 def sizes(values: Iterable[float], unit: float | None) -> tuple[float, float, float] | None:
-    """Give a voxel size in nanometres.
+    """Return a voxel size in nanometres.
 
     Parameters
     ----------
     values : iterable of float
-        Of z, y and x, in the unit.
+        Lengths along z, y and x, in the unit.
     unit : float, optional
-        Nanometres, see `nanometres`.
+        Nanometres per unit, see `nanometres`.
 
     Returns
     -------
     tuple of float, optional
-        (z, y, x); None if the unit is not known or a value is no length.
+        (z, y, x); None if the unit is unknown or a value is not a length.
     """
     if unit is None:
         return None

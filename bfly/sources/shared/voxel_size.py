@@ -1,4 +1,4 @@
-"""The attributes by which programs of the field state the size of a voxel."""
+"""Attributes in which programs of the field state the voxel size."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ VECTORS = {
     "resolution": "nm",  # CREMI, funlib, daisy, N5
     "voxel_size": "nm",
 }
-"""Attributes of three lengths, and their unit unless ``units`` or ``unit`` says another."""
+"""Attributes of three lengths, and their unit unless ``units`` or ``unit`` states another."""
 
 NAMES = (*VECTORS, "units", "unit", "pixelResolution", "transform", "dimension_units")
-"""All attributes that are looked at."""
+"""All attributes that are read."""
 
 _QUANTITY = re.compile(r"\s*([0-9.eE+-]+)\s*(\S+)\s*")
 
@@ -30,20 +30,20 @@ _QUANTITY = re.compile(r"\s*([0-9.eE+-]+)\s*(\S+)\s*")
 def stated_size(
     attributes: Mapping[str, Any], axes: Sequence[int] = (0, 1, 2)
 ) -> tuple[VoxelSize, str] | None:
-    """Find the size of a voxel among attributes.
+    """Find the voxel size in attributes.
 
     Parameters
     ----------
     attributes : mapping
-        Of an array, or of a group that it lies in.
+        Attributes of an array, or of its group.
     axes : sequence of int
-        Which of the numbers of an attribute are z, y and x; it has one for each axis of the
-        array, or three in the order of those that are no singletons.
+        Which numbers of an attribute are z, y and x. It has one for each axis of the array, or
+        three in the order of the axes that are not singletons.
 
     Returns
     -------
     tuple, optional
-        Nanometres (z, y, x), and which attribute states them.
+        Nanometres (z, y, x), and the attribute that states them.
     """
     units = attributes.get("units", attributes.get("unit"))
     for name, usual in VECTORS.items():
@@ -77,7 +77,7 @@ def stated_size(
 def _vector(
     values: Any, units: Any, usual: str, axes: Sequence[int]
 ) -> tuple[float, float, float] | None:
-    """Give nanometres (z, y, x) from lengths in some order; None if they are none."""
+    """Return nanometres (z, y, x) from lengths in any order; None if they are not lengths."""
     try:
         lengths = [float(value) for value in values]
         if isinstance(units, (str, bytes)) or units is None:

@@ -1,7 +1,7 @@
-"""The entries of a zip archive, looked at before a library reads the archive.
+"""Entries of a zip archive, checked before a library reads the archive.
 
-The format: PKWARE's APPNOTE.TXT. Each entry is stated twice, in front of its data and in the
-directory at the end. A reader that believes one and finds the other may end the process.
+The format: PKWARE's APPNOTE.TXT. Each entry is described twice, before its data and in the
+directory at the end. If the two differ, a reader may crash the process.
 """
 
 from __future__ import annotations
@@ -24,62 +24,62 @@ if TYPE_CHECKING:
 __all__ = ["entries_of"]
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
-"""The header in front of an entry's data: signature, version, flags, method, time, date, CRC,
-packed and unpacked bytes, and the bytes of the name and of the extra fields."""
+"""Header before an entry's data: signature, version, flags, method, time, date, CRC,
+compressed and uncompressed bytes, and the bytes of the name and of the extra fields."""
 
 ENCRYPTED, DESCRIPTOR = 0x1 | 0x40 | 0x2000, 0x8
-"""Flags: what is packed is encrypted; its sizes follow it."""
+"""Flags: the data are encrypted; their sizes follow them."""
 
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93}
-"""How TensorStore unpacks entries: not at all, Deflate, bzip2, Zstandard."""
+"""Compression methods that TensorStore supports: none, Deflate, bzip2, Zstandard."""
 
 ENTRIES = 4_000_000
-"""As many as an archive without zip64 has sixty times over; they take a second each million."""
+"""Most entries: sixty times those of an archive without zip64; a million take a second."""
 
 KNOWN = 64
-"""Archives of which the entries are kept."""
+"""Number of archives with cached entries."""
 
 IN_EXTRA = 0xFFFFFFFF
-"""Stands for a size that is in the zip64 extra field."""
+"""Placeholder for a size that is in the zip64 extra field."""
 
 
 _known: OrderedDict[tuple[str, Stamp, int], Mapping[str, int]] = OrderedDict()
-"""The entries of archives that were looked at last; several formats ask for them in turn."""
+"""Entries of the archives checked last; several formats request them in turn."""
 
 _lock = threading.Lock()
 
 
 def entries_of(file: IO[bytes], path: str, stamp: Stamp, limit: int) -> Mapping[str, int]:
-    """Return the bytes that each entry unpacks to, by name; the archive is sound as far as seen.
+    """Return the uncompressed bytes of each entry by name, after a check of all headers.
 
     Parameters
     ----------
     file : file object
-        The archive, open.
+        The open archive.
     path : str
-        Names it in messages.
+        Name of the archive in messages.
     stamp : Stamp
         The state of the file.
     limit : int
-        Bytes that an entry may take, packed or not.
+        Bytes that an entry may take, compressed or not.
 
     Raises
     ------
     Oversized
-        An entry, or the directory, takes more than is allowed.
+        An entry, or the directory, exceeds its limit.
     SourceError
-        It is damaged, encrypted, or packed in a way that is not read.
+        The archive is damaged, encrypted, or compressed by an unsupported method.
     """
     key = path, stamp, limit
     with _lock:
-        known = _known.get(key)
-    if known is None:
-        known = _entries_of(file, path, limit)
+        entries = _known.get(key)
+    if entries is None:
+        entries = _entries_of(file, path, limit)
         with _lock:
-            _known[key] = known
+            _known[key] = entries
             while len(_known) > KNOWN:
                 _known.popitem(last=False)
-    return known
+    return entries
 
 
 def _entries_of(file: IO[bytes], path: str, limit: int) -> Mapping[str, int]:
@@ -88,7 +88,7 @@ def _entries_of(file: IO[bytes], path: str, limit: int) -> Mapping[str, int]:
             listed = archive.infolist()
         check_number(path, len(listed), ENTRIES, "entries")
         end = os.fstat(file.fileno()).st_size
-        for entry in sorted(listed, key=lambda each: each.header_offset, reverse=True):
+        for entry in sorted(listed, key=lambda entry: entry.header_offset, reverse=True):
             end = _check(file, entry, end, path, limit)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -100,18 +100,18 @@ def _entries_of(file: IO[bytes], path: str, limit: int) -> Mapping[str, int]:
 
 
 def _check(file: IO[bytes], entry: zipfile.ZipInfo, end: int, path: str, limit: int) -> int:
-    """Compare an entry with the header in front of its data; return where that begins.
+    """Compare an entry with the header before its data; return the header's offset.
 
     Parameters
     ----------
     end : int
-        Where the next entry begins, before which this one has to end.
+        Offset of the next entry, before which this one must end.
     """
     what = f"{path}: the entry {entry.filename!r:.100}"
     if entry.flag_bits & ENCRYPTED:
         raise SourceError(f"{what} is encrypted.")
     if entry.compress_type not in METHODS:
-        raise SourceError(f"{what} is packed by the method {entry.compress_type}, not known here.")
+        raise SourceError(f"{what} has the unsupported compression {entry.compress_type}.")
     if entry.compress_type != zipfile.ZIP_STORED:
         check_length(what, max(entry.file_size, entry.compress_size), limit)
     head = os.pread(file.fileno(), LOCAL.size, entry.header_offset)

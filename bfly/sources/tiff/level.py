@@ -1,7 +1,7 @@
-"""One level of a TIFF volume: where its voxels lie, and how they are decoded.
+"""One level of a TIFF volume: the position of its voxels, and how they are decoded.
 
-tifffile reads the structure of the file, once. After that the bytes of each strip and tile are
-read with ``pread`` and decoded without any lock, in as many threads as there are.
+tifffile reads the structure of the file, once. After that, the bytes of each strip and tile are
+read with ``pread`` and decoded without any lock, in any number of threads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PIXELS = "YXS"
 
 
 class _TiffPage(NamedTuple):
-    """Where the strips or tiles of a page lie, in the file's order, and JPEG's common tables."""
+    """Positions of a page's strips or tiles, in the file's order, and JPEG's common tables."""
 
     offsets: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -46,23 +46,23 @@ class _TiffPage(NamedTuple):
 def level_of(
     series: tifffile.TiffPageSeries, path: str, limit: int, *, labels: bool
 ) -> Flat | Paged:
-    """Find out how to read the pages that make a volume.
+    """Return the level that reads the pages of a volume.
 
     Parameters
     ----------
     series : tifffile.TiffPageSeries
         The pages, of one shape and dtype.
     path : str
-        Names the file in messages.
+        Name of the file in messages.
     limit : int
-        Bytes that a strip or tile may take, packed or not.
+        Bytes that a strip or tile may take, compressed or not.
     labels : bool
-        Whether RGB stands for ids (see `bfly.sources.shared.images`).
+        Whether RGB is an id (see `bfly.sources.shared.images`).
 
     Raises
     ------
     SourceError, ValueError
-        They are no volume, or of a kind that cannot be read.
+        The pages are not a volume, or of a kind that cannot be read.
     """
     if any(page is None for page in series.pages):
         raise SourceError(f"{path} is a part of an OME-TIFF whose other sections are elsewhere.")
@@ -88,13 +88,13 @@ def sections_of(series: tifffile.TiffPageSeries) -> int:
 
 
 def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
-    """Count the voxels; z is the one axis beside y and x that is longer than 1, and no channels."""
+    """Return the shape; z is the one axis beside y and x longer than 1, and not channels."""
     axes = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
     others = [(axis, size) for axis, size in axes if axis not in PIXELS and size > 1]
     if len(others) > 1 or any(axis == "C" for axis, _ in others):
-        found = ", ".join(f"{axis} of {size}" for axis, size in others)
+        listed = ", ".join(f"{axis} of {size}" for axis, size in others)
         raise SourceError(
-            f"{path} has more axes than y and x: {found}. Allowed is one, and no channels (C): "
+            f"{path} has more axes than y and x: {listed}. Allowed is one, and no channels (C): "
             "store each channel and each time as a file of its own."
         )
     stated, key = dict(axes), series.keyframe
@@ -107,33 +107,33 @@ def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
 
 
 def _touching(page: _TiffPage) -> bool:
-    """Tell whether the strips of a page follow each other without gaps."""
+    """Return whether the strips of a page follow each other without gaps."""
     ends = [at + size for at, size in zip(page.offsets, page.sizes, strict=True)]
     return all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
 
 
 @dataclass(frozen=True)
 class Paged:
-    """Sections in strips or tiles, compressed or of several samples a pixel.
+    """Sections in strips or tiles, compressed or with several samples per pixel.
 
     Parameters
     ----------
     path : str
-        Names the file in messages.
+        Name of the file in messages.
     pages : list of _TiffPage
-        One a section, or one for all sections of a volumetric page.
+        One for each section, or one for all sections of a volumetric page.
     key : tifffile.TiffPage
-        Says how all of them are stored.
+        Page that describes how all of them are stored.
     decode : callable
         tifffile's decoder of a strip or tile.
     shape, chunk : tuple of int
-        Of the level, and of a strip or tile (z, y, x), in voxels.
+        Shapes of the level, and of a strip or tile (z, y, x), in voxels.
     dtype : numpy.dtype
         As served (see `served_dtype`).
     labels : bool
-        Whether RGB stands for ids.
+        Whether RGB is an id.
     limit : int
-        Bytes that a strip or tile may take, packed or not.
+        Bytes that a strip or tile may take, compressed or not.
     """
 
     path: str
@@ -157,7 +157,7 @@ class Paged:
         *,
         labels: bool,
     ) -> Paged:
-        """Find out the rest from the first page."""
+        """Create a level from its pages, with all else from the first page."""
         if len(pages) * key.imagedepth != shape[0] or (key.imagedepth > 1 and len(pages) > 1):
             raise SourceError(
                 f"{path} has {len(pages)} pages of {key.imagedepth} sections for "
@@ -174,7 +174,7 @@ class Paged:
         return cls(path, pages, key, key.decode, shape, chunk, dtype, labels, limit)
 
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
-        """Read a box that is not empty and lies inside the level; as `Flat.read_into`.
+        """Read a non-empty box inside the level; as `Flat.read_into`.
 
         A strip or tile that was never written is 0.
 
@@ -193,17 +193,17 @@ class Paged:
             voxels[part.relative_to(box.start).slices] = segment[part.relative_to(start).slices]
 
     def _segment(self, fd: int, position: Zyx) -> Voxels | None:
-        """Read a strip or tile, (z, y, x), None if it was never written."""
+        """Read a strip or tile, (z, y, x); return None if it was never written."""
         z, y, x = position
         page = self.pages[z if self.key.imagedepth == 1 else 0]
         if self.key.imagedepth == 1:
             z = 0
         planes, (depth, rows, columns) = self._counts()
-        each = depth * rows * columns
-        if len(page.offsets) < planes * each or len(page.sizes) < planes * each:
+        count = depth * rows * columns
+        if len(page.offsets) < planes * count or len(page.sizes) < planes * count:
             raise SourceError(f"{self.path} is truncated: a page lacks strips or tiles.")
         number = (z * rows + y) * columns + x
-        decoded = [self._decoded(fd, page, plane * each + number) for plane in range(planes)]
+        decoded = [self._decoded(fd, page, plane * count + number) for plane in range(planes)]
         there = [voxels for voxels in decoded if voxels is not None]
         if len(there) < planes:
             return None
@@ -212,7 +212,7 @@ class Paged:
             return one_value(samples_of(self.key, stored), self.path, labels=self.labels)
 
     def _counts(self) -> tuple[int, Zyx]:
-        """Give how many planes of samples there are, and strips or tiles in each (z, y, x)."""
+        """Return the number of planes of samples, and of strips or tiles in each (z, y, x)."""
         planes, *shape = self.key.shaped[:4]
         counts = zyx(math.ceil(n / c) for n, c in zip(shape, self.chunk, strict=True))
         return planes, counts
@@ -225,7 +225,7 @@ class Paged:
         what = f"{self.path}, strip or tile {number} at byte {at},"
         check_length(what, size, self.limit)
         data = read_exactly(fd, size, at, self.path)
-        # tifffile decodes what is left of a damaged strip, but cannot give it the strip's shape.
+        # tifffile decodes the rest of a damaged strip, but fails to give it the strip's shape.
         with naming(what):
             check_packed(self.key, data, what, self.limit)
             tables = {"jpegtables": page.tables} if self.key.compression in JPEGS else {}

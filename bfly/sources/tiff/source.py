@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["Tiff", "has_sections"]
 
 ALIKE = ("dtype", "photometric", "samplesperpixel")
-"""What the pages of all levels of a pyramid have in common."""
+"""Properties that the pages of all levels of a pyramid have in common."""
 
 
 class Tiff(Datasource):
-    """A TIFF or BigTIFF file; its first image is the volume, of which pages are sections.
+    """A TIFF or BigTIFF file; its first image is the volume, with pages as sections.
 
-    OME-TIFF and ImageJ hyperstacks say what their pages are: z, or else time or whatever is
-    longer than 1 is the third axis; a second such axis, and channels, are refused. A pyramid is
-    SubIFDs, or further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule of
-    `bfly.sources.shared.images`.
+    OME-TIFF and ImageJ hyperstacks state their axes. The third axis is z, or else time or any
+    other axis longer than 1. A second such axis, and channels, are refused. Pyramid levels are
+    SubIFDs, or further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule
+    of `bfly.sources.shared.images`.
     """
 
     name = "tiff"
@@ -44,7 +44,7 @@ class Tiff(Datasource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the first bytes."""
+        """Return whether the first bytes are those of a TIFF."""
         try:
             with regular(path) as file:
                 return file.read(4) in MAGICS
@@ -62,7 +62,7 @@ class Tiff(Datasource):
         self.dtype = self._levels[0].dtype
 
     def _read_structure(self, file: IO[bytes]) -> None:
-        # What an OME-TIFF says of other files is not followed.
+        # References of an OME-TIFF to other files are not followed.
         with tifffile.TiffFile(file, _multifile=False) as tiff:
             check_chain(tiff, self.path)
             check_description(tiff, self.path)
@@ -71,19 +71,19 @@ class Tiff(Datasource):
             labels = self._kind == "segmentation"
             pyramid = _pyramid(tiff.series)
             check_number(self.path, len(pyramid), LEVELS, "levels")
-            found = {
+            levels = {
                 f"image {number}": level_of(series, self.path, self.files.max_chunk, labels=labels)
                 for number, series in enumerate(pyramid)
             }
-            stored = {name: StoredLevel(each.shape, each.chunk) for name, each in found.items()}
+            stored = {name: StoredLevel(level.shape, level.chunk) for name, level in levels.items()}
             mips = ladder(self.path, stored)
             self.scales = {mip: scale for mip, (_, scale) in mips.items()}
-            self._levels: dict[int, Flat | Paged] = {mip: found[n] for mip, (n, _) in mips.items()}
+            self._levels: dict[int, Flat | Paged] = {mip: levels[n] for mip, (n, _) in mips.items()}
             self._stated = voxel_size(tiff)
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        """See `Flat.reads_at_once`; strips and tiles that are decoded are kept."""
+        """Return `Flat.reads_at_once`; decoded strips and tiles are cached instead."""
         level = self._levels[mip]
         return isinstance(level, Flat) and level.reads_at_once(box)
 
@@ -101,7 +101,7 @@ class Tiff(Datasource):
 
 
 def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:
-    """Give the first image and those that may be coarser levels of it: alike, and smaller."""
+    """Return the first image and those that may be coarser levels of it: alike, and smaller."""
     first, *others = series
     page = first.keyframe
 
@@ -114,7 +114,7 @@ def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSer
 
 
 def has_sections(path: str) -> bool:
-    """Tell whether a file is a TIFF of more than one section, not counting what is smaller."""
+    """Return whether a file is a TIFF of several sections, not counting smaller images."""
     if not Tiff.guess_can_open(path):
         return False
     try:
@@ -127,5 +127,5 @@ def has_sections(path: str) -> bool:
             return bool(tiff.series) and sections_of(tiff.series[0]) > 1
     except Busy:
         raise
-    except Exception:  # whatever tifffile raises on damage: opening the file says what it is
+    except Exception:  # tifffile may raise anything on damage; opening the file reports it
         return False

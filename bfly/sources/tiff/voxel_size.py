@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["check_description", "voxel_size"]
 
 ELEMENTS = 1 << 20
-"""Elements of OME-XML, of which each takes up to a kilobyte of memory; one stands for a page."""
+"""Most elements of OME-XML: each takes up to a kilobyte of memory; a page needs one."""
 
 COARSEST = 1e4
-"""Nanometres: coarser pixels are those of a printer, such as 72 or 300 to the inch."""
+"""Nanometres: coarser pixels are those of a printer, such as 72 or 300 per inch."""
 
 UNITS = {"INCH": 2.54e7, "CENTIMETER": 1e7, "MILLIMETER": 1e6, "MICROMETER": 1e3}
-"""Nanometres of what a ResolutionUnit says, by tifffile's names."""
+"""Nanometres of each ResolutionUnit, by tifffile's names."""
 
 Found = tuple[tuple[float, float, float], str]
 
@@ -34,12 +34,12 @@ def voxel_size(tiff: tifffile.TiffFile) -> Found | None:
     Returns
     -------
     tuple, optional
-        Nanometres (z, y, x), and what in the file states them.
+        Nanometres (z, y, x), and the part of the file that states them.
 
     Raises
     ------
     ElementTree.ParseError, ValueError
-        Its description is damaged.
+        The description is damaged.
     """
     if tiff.is_ome:
         return _ome(tiff.ome_metadata)
@@ -49,7 +49,7 @@ def voxel_size(tiff: tifffile.TiffFile) -> Found | None:
 
 
 def check_description(tiff: tifffile.TiffFile, path: str) -> None:
-    """Raise `SourceError` if a description has more elements than memory is taken for."""
+    """Raise `SourceError` if a description has too many elements, or a document type."""
     description = tiff.pages[0].description
     check_number(path, description.count("<"), ELEMENTS, "elements in its description")
     if tiff.is_ome and "<!DOCTYPE" in description:
@@ -78,13 +78,13 @@ def _imagej(tiff: tifffile.TiffFile) -> Found | None:
     across = _pixel(tiff)
     if across is None:
         return None
-    # ImageJ leaves out the spacing of sections where it is 1.
+    # ImageJ omits a spacing of sections of 1.
     found = sizes((described.get("spacing", 1.0), *across), unit)
     return (found, "ImageJ unit, spacing and resolution") if found else None
 
 
 def _tags(tiff: tifffile.TiffFile) -> Found | None:
-    """Take the tags of the first page, for z what they say of y and x: no tag speaks of z."""
+    """Return the voxel size in the tags of the first page; z is y, since no tag states z."""
     tag = tiff.pages[0].tags.get("ResolutionUnit")
     unit = UNITS.get(getattr(tag.value, "name", "")) if tag else None
     across = _pixel(tiff)
@@ -97,7 +97,7 @@ def _tags(tiff: tifffile.TiffFile) -> Found | None:
 
 
 def _pixel(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Give the height and width of a pixel in units: the tags hold pixels in a unit."""
+    """Return the height and width of a pixel in units; the tags hold pixels per unit."""
     lengths = []
     for name in ("YResolution", "XResolution"):
         tag = tiff.pages[0].tags.get(name)

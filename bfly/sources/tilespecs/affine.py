@@ -1,7 +1,7 @@
-"""An image under an affine transform, sampled on a grid of pixels.
+"""Affine transform of an image, sampled on a grid of pixels.
 
-A pixel's value is that at its centre, and the centre of pixel i is at i. A pixel of a coarser mip
-m therefore has its centre at ``(i + 1/2) 2^m - 1/2``, of mip 0.
+A pixel's value is that at its centre, and the centre of pixel i is at i. Therefore a pixel of a
+coarser mip m has its centre at ``(i + 1/2) 2^m - 1/2``, of mip 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["at_mip", "paint"]
 
 
 def at_mip(mip: int) -> NDArray[np.float64]:
-    """Give the matrix (3, 3) that takes pixels (x, y, 1) of a mip to those of mip 0."""
+    """Return the matrix (3, 3) that maps pixels (x, y, 1) of a mip to those of mip 0."""
     size = float(1 << mip)
     shift = (size - 1) / 2
     return np.array([[size, 0, shift], [0, size, shift], [0, 0, 1]])
@@ -45,19 +45,19 @@ def paint(
     image : numpy.ndarray
         Shape (height, width), of the target's dtype.
     matrix : numpy.ndarray
-        Takes pixels (x, y, 1) of the target to those of the image, shape (3, 3).
+        Maps pixels (x, y, 1) of the target to those of the image, shape (3, 3).
     extent : tuple of float
-        The height and width of the image in its pixels; its last ones may be cut.
+        The height and width of the image in its pixels; the last pixels may be partial.
     nearest : bool
-        Take the nearest pixel instead, as labels need.
+        Use the nearest pixel instead, as labels need.
     mask : numpy.ndarray, optional
-        Of the image's shape; where it is 0 at the nearest pixel, nothing is painted.
+        The image's shape; where it is 0 at the nearest pixel, nothing is painted.
     """
     y, x = np.mgrid[: target.shape[0], : target.shape[1]]
     u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
     v = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
-    # A pixel reaches half its size to either side of its centre. Rounding errors must not
-    # leave out a row that lies on the border.
+    # A pixel extends half its size to either side of its centre. Rounding errors must not
+    # drop a row on the border.
     left, top = u.round(6), v.round(6)
     covered = (left >= -0.5) & (left < extent[1] - 0.5) & (top >= -0.5) & (top < extent[0] - 0.5)
     if not covered.any():
@@ -74,7 +74,7 @@ def paint(
 
 
 def _bilinear(image: Pixels, v: NDArray[np.float64], u: NDArray[np.float64]) -> Pixels:
-    """Interpolate at places (v, u) between the first and the last pixel."""
+    """Interpolate at positions (v, u) between the first and the last pixel."""
     top, left = v.astype(int), u.astype(int)
     below, right = v - top, u - left
     bottom = np.minimum(top + 1, image.shape[0] - 1)
@@ -82,6 +82,6 @@ def _bilinear(image: Pixels, v: NDArray[np.float64], u: NDArray[np.float64]) -> 
     upper = image[top, left] * (1 - right) + image[top, end] * right
     lower = image[bottom, left] * (1 - right) + image[bottom, end] * right
     values = upper * (1 - below) + lower * below
-    # A half has to be rounded the same way in every box, whose origin decides its rounding error.
-    whole: Pixels = values if image.dtype.kind == "f" else np.rint(values.round(6))
-    return whole.astype(image.dtype)
+    # Halves must round alike in every box, but their rounding errors depend on its origin.
+    rounded: Pixels = values if image.dtype.kind == "f" else np.rint(values.round(6))
+    return rounded.astype(image.dtype)

@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 __all__ = ["TileSpecs"]
 
 GLANCE = 1 << 20
-"""Bytes of a JSON by which it is recognised."""
+"""Bytes of a JSON file that are read to recognise it."""
 
 SIDE = 1024
-"""Pixels of what is rendered at once, along y and x."""
+"""Pixels that are rendered at once, along y and x."""
 
 KEPT = 128 << 20
-"""Bytes of decoded images that are kept: what is rendered next touches the same ones."""
+"""Bytes of decoded images that are cached: the next chunks to render use the same ones."""
 
 SMALLEST = 64
-"""Pixels of a section at the coarsest mip that is rendered."""
+"""Most pixels along y and x at the coarsest mip that is rendered."""
 
 
 class TileSpecs(Datasource):
     """A ``.json`` with a list of tiles, of one section or of many.
 
     A tile has ``z`` (render) or ``layer`` (rh_renderer), ``width``, ``height``, ``transforms`` and
-    ``mipmapLevels`` with the files of its image, and perhaps of a mask. Where tiles overlap, the
-    later one of the list is seen. Every mip is rendered from the tiles' images of about its
-    size: from the level that has a file, or from the mean (mode, of labels) of a finer one.
+    ``mipmapLevels`` with the files of its image, and optionally of a mask. Where tiles overlap,
+    the later one of the list is visible. Every mip is rendered from tile images of about its
+    size: from a level with a file, or from the mean (for labels the mode) of a finer one.
     """
 
     name = "tilespecs"
@@ -59,15 +59,15 @@ class TileSpecs(Datasource):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Tell by the keys of the first object in the list."""
+        """Return whether the first object in the list has a tile's keys."""
         if not path.endswith(".json"):
             return False
         try:
             with regular(path) as file:
-                found = from_json(file.read(GLANCE), allow_partial=True)
+                tiles = from_json(file.read(GLANCE), allow_partial=True)
         except (OSError, ValueError):
             return False
-        first = found[0] if isinstance(found, list) and found else None
+        first = tiles[0] if isinstance(tiles, list) and tiles else None
         return isinstance(first, dict) and {"mipmapLevels", "transforms"} <= first.keys()
 
     def _open(self) -> None:
@@ -84,10 +84,10 @@ class TileSpecs(Datasource):
         bounds = np.array([tile.bounds for tile in tiles])
         low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
         self._start = zyx((min(sections), *low))
-        whole = BoundingBox(self._start, zyx((max(sections) + 1, *high)))
-        self.scales = {0: _scale(whole, 0)}
+        volume = BoundingBox(self._start, zyx((max(sections) + 1, *high)))
+        self.scales = {0: _scale(volume, 0)}
         while max(self.scales[len(self.scales) - 1].shape[1:]) > SMALLEST:
-            self.scales[len(self.scales)] = _scale(whole, len(self.scales))
+            self.scales[len(self.scales)] = _scale(volume, len(self.scales))
         runtime = RUNTIME()
         runtime.CACHE.MAX.VALUE = KEPT
         self._kept = Cache(runtime)
@@ -111,11 +111,11 @@ class TileSpecs(Datasource):
         return section_gaps(there, self.scales[0].shape[0])
 
     def _tiles(self) -> list[Tile]:
-        found = parsed_json(self._read_file(self.path, METADATA), self.path)
-        if not isinstance(found, list) or not found:
+        entries = parsed_json(self._read_file(self.path, METADATA), self.path)
+        if not isinstance(entries, list) or not entries:
             raise SourceError(f"{self.path} has to be a list of tiles.")
         tiles, folder = [], os.path.dirname(self.path)
-        for number, entry in enumerate(found):
+        for number, entry in enumerate(entries):
             try:
                 tiles.append(Tile.parse(entry, folder))
             except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -148,7 +148,7 @@ class TileSpecs(Datasource):
         paint(part, image, to_image, extent, nearest=self.kind == "segmentation", mask=mask)
 
     def _images(self, tile: Tile, level: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Give the image of a tile at a level, and its mask if it has one."""
+        """Return the image of a tile at a level, and its mask if it has one."""
         stored = tile.stored_at(level)
         picture = tile.pictures[stored]
         by = 1 << (level - stored)
@@ -158,12 +158,12 @@ class TileSpecs(Datasource):
             raise SourceError(
                 f"{picture.image} holds {image.dtype} voxels, the first tile's are {self.dtype}."
             )
-        # What a mask hides at all, it hides.
+        # A mask is reduced by mode: a mean would show pixels that are mostly hidden.
         mask = self._image(picture.mask, by, need, "segmentation") if picture.mask else None
         return image, mask
 
     def _image(self, path: str, by: int, need: tuple[int, int], kind: str) -> NDArray[Any]:
-        """Give an image file, reduced `by` times, from the cache or read once."""
+        """Return an image file, reduced `by` times, from the cache or read once."""
         key = f"{kind} {by} {path}"
 
         def read() -> NDArray[Any]:
@@ -186,7 +186,7 @@ class TileSpecs(Datasource):
         return image if len(image) else self._reading.run(key, read)
 
     def _read_file(self, path: str, limit: int | None = None) -> bytes:
-        """Read a whole file and watch it; one that is listed has to be there."""
+        """Read a whole file and watch it; raise `SourceError` if it is missing."""
         self._watch(path)
         try:
             return self.files.read_bytes(path, limit or self.files.max_chunk)
@@ -195,14 +195,14 @@ class TileSpecs(Datasource):
 
 
 class _Section:
-    """The tiles of a section, by where they lie."""
+    """Tiles of a section, searched by their bounds."""
 
     def __init__(self, tiles: list[Tile]) -> None:
         self.tiles = tiles
         self._bounds = np.array([tile.bounds for tile in tiles])
 
     def touching(self, box: BoundingBox, mip: int) -> list[Tile]:
-        """Give the tiles that touch a box (y and x count, of a mip), in the list's order."""
+        """Return the tiles that touch a box (only its y and x, of a mip), in the list's order."""
         size = 1 << mip
         (_, top, left), (_, bottom, right) = box.start, box.stop
         a, b, c, d = self._bounds.T
@@ -210,10 +210,10 @@ class _Section:
         return [self.tiles[i] for i in np.flatnonzero(touch)]
 
 
-def _scale(whole: BoundingBox, mip: int) -> Scale:
-    """Give the mip of a volume whose voxels of mip 0 are `whole`, counted from the section's 0."""
+def _scale(volume: BoundingBox, mip: int) -> Scale:
+    """Return a mip of a volume, which is given at mip 0 in the coordinates of its sections."""
     size = 1 << mip
-    start = zyx((whole.start[0], whole.start[1] // size, whole.start[2] // size))
-    stop = (whole.stop[0], ceil_div(whole.stop[1], size), ceil_div(whole.stop[2], size))
+    start = zyx((volume.start[0], volume.start[1] // size, volume.start[2] // size))
+    stop = (volume.stop[0], ceil_div(volume.stop[1], size), ceil_div(volume.stop[2], size))
     box = BoundingBox(start, stop)
     return Scale(box.shape, (1, SIDE, SIDE), (1, size, size), start)

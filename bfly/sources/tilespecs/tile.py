@@ -1,4 +1,4 @@
-"""One tile of a TileSpec: its images and where a transform puts them."""
+"""One tile of a TileSpec: its images and their transform."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Bounds", "Picture", "Tile"]
 
 
 FARTHEST = 2**40
-"""Pixels from the origin of a section; any section that there is is far smaller."""
+"""Most pixels from the origin of a section; any real section is far smaller."""
 
 
 NUMBERS = {"AffineModel2D": 6, "RigidModel2D": 3, "TranslationModel2D": 2}
-"""The transforms that are rendered, and how many numbers the dataString of each has."""
+"""Supported transforms, and how many numbers the dataString of each has."""
 
 
 class Bounds(NamedTuple):
@@ -36,7 +36,7 @@ class Bounds(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """The files of a tile at one level."""
+    """Files of a tile at one level."""
 
     image: str
     mask: str | None
@@ -51,11 +51,11 @@ class Tile:
     z : int
         The section.
     height, width : int
-        Of the image at level 0, in pixels.
+        Size of the image at level 0, in pixels.
     pictures : dict
         Its files by level; each level halves the one before.
     matrix : numpy.ndarray
-        Takes pixels (x, y, 1) of the image to those of the section, shape (3, 3).
+        Maps pixels (x, y, 1) of the image to those of the section, shape (3, 3).
     bounds : Bounds
         The pixels of the section that the tile may cover.
     """
@@ -69,12 +69,12 @@ class Tile:
 
     @classmethod
     def parse(cls, entry: Any, folder: str) -> Tile:
-        """Check an entry of a TileSpec; relative paths are seen from `folder`.
+        """Parse an entry of a TileSpec; paths may be relative to `folder`.
 
         Raises
         ------
         ValueError
-            It is no tile, or one that cannot be rendered; the message says why.
+            It is not a tile, or cannot be rendered; the message has the reason.
         """
         if not isinstance(entry, dict):
             raise ValueError(f"it is {entry!r:.50}; it has to be an object")
@@ -89,17 +89,17 @@ class Tile:
         return cls(z, height, width, pictures, matrix, _bounds(matrix, height, width))
 
     def level_at(self, mip: int) -> int:
-        """Give the level whose pixels are about as large in the section as those of a mip."""
+        """Return the level with pixels about as large, in the section, as those of a mip."""
         scale = math.sqrt(abs(np.linalg.det(self.matrix[:2, :2])))
         return max(0, round(mip - math.log2(scale)))
 
     def stored_at(self, level: int) -> int:
-        """Give the coarsest level that has a file and is no coarser than `level`."""
+        """Return the coarsest level that has a file and is not coarser than `level`."""
         return max(stored for stored in self.pictures if stored <= level)
 
 
 def _whole(entry: dict[str, Any], key: str, least: int | None = None) -> int:
-    """Give a whole number, which render writes as 12.0."""
+    """Return a whole number, which render writes as 12.0."""
     value: Any = entry.get(key)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or value % 1 != 0 or (least is not None and value < least):
@@ -109,7 +109,7 @@ def _whole(entry: dict[str, Any], key: str, least: int | None = None) -> int:
 
 
 def _leaves(transforms: Any) -> Iterator[dict[str, Any]]:
-    """Give the single transforms of a list, or of render's lists of lists, the first first."""
+    """Yield the single transforms of a list, or of render's lists of lists, in order."""
     if isinstance(transforms, dict) and "specList" in transforms:
         transforms = transforms["specList"]
     if isinstance(transforms, list):
@@ -122,7 +122,7 @@ def _leaves(transforms: Any) -> Iterator[dict[str, Any]]:
 
 
 def _affine(transform: dict[str, Any]) -> NDArray[np.float64]:
-    """Give the matrix of a transform, in the words and order of mpicbg."""
+    """Return the matrix of a transform, with the names and the order of mpicbg."""
     name = str(transform.get("className", transform.get("type"))).rpartition(".")[2]
     if name not in NUMBERS:
         raise ValueError(f"its transform is {name:.50}; allowed are {', '.join(NUMBERS)}")
@@ -155,7 +155,7 @@ def _pictures(levels: Any, folder: str) -> dict[int, Picture]:
 
 
 def _path(url: Any, folder: str) -> str:
-    """Give the path of a file that a URL or a plain path names."""
+    """Return the path of a file, stated as a URL or as a plain path."""
     parts = urlsplit(str(url))
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost") or "\0" in url:
         raise ValueError(f"its image is {url!r:.100}; allowed is the path or file: URL of a file")
@@ -163,7 +163,7 @@ def _path(url: Any, folder: str) -> str:
 
 
 def _bounds(matrix: NDArray[np.float64], height: int, width: int) -> Bounds:
-    """Give the pixels whose centres may lie within the transformed area of the image."""
+    """Return the pixels with centres that may be within the transformed area of the image."""
     u, v = [-0.5, width - 0.5] * 2, [-0.5] * 2 + [height - 0.5] * 2
     x, y, _ = (matrix @ np.array([u, v, [1.0] * 4])).round(6)
     if max(abs(x).max(), abs(y).max()) > FARTHEST:
