@@ -131,8 +131,10 @@ class _Shared(Generic[T]):
                 raise
 
     def _call_helpers(self) -> None:
-        busy = sum(not helper.done() for helper in self._begun)
-        free = min(self._workers.parallel - 1, len(self._left)) - busy
+        most = min(self._workers.parallel - 1, len(self._left))
+        if most <= 0:
+            return
+        free = most - sum(not helper.done() for helper in self._begun)
         if free > 0 and not self._workers.is_crowded():
             calls = (self._workers._call(self._help) for _ in range(free))
             self._begun.extend(helper for helper in calls if helper is not None)

@@ -217,9 +217,8 @@ class Hdf5Dataset:
         return self._served(voxels.view(self._stored))
 
     def _read_chunks(self, box: BoundingBox) -> Voxels:
-        if BoundingBox.of_shape(self.chunk, box.start) == box and all(
-            a % c == 0 for a, c in zip(box.start, self.chunk, strict=True)
-        ):
+        (z, y, x), (depth, height, width) = box.start, self.chunk
+        if box.shape == self.chunk and not (z % depth or y % height or x % width):
             return self._served(next(self._chunks_of(box, self._chunk_index()))[1])
         voxels = np.empty(box.shape, self.dtype)
         self.read_into(box, voxels)
@@ -231,14 +230,12 @@ class Hdf5Dataset:
         """Yield each chunk that touches a box, with its bounds; unwritten chunks are fill."""
         with self._files.open(self.path) as (fd, stamp):
             self._check_unchanged(stamp)
-            shape = zyx(map(min, self.chunk, self.shape))
             for position in indexes(box.in_tiles(self.chunk)):
-                place = BoundingBox.of_shape(
-                    self.chunk, zyx(p * c for p, c in zip(position, self.chunk, strict=True))
-                )
+                (k, j, i), (z, y, x) = position, self.chunk
+                place = BoundingBox.of_shape(self.chunk, (k * z, j * y, i * x))
                 stored = index.find(position)
                 if stored is None:
-                    yield place, np.broadcast_to(self._fill, shape)
+                    yield place, np.broadcast_to(self._fill, zyx(map(min, self.chunk, self.shape)))
                 else:
                     offset, size, mask = stored
                     self._check_stored(size)
