@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bfly.cutouts.plan import Found, Slices
     from bfly.cutouts.tile_loader import TileLoader
     from bfly.geometry import Zyx
+    from bfly.volumes.level import Level
     from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -135,9 +136,11 @@ class Assembler:
     ) -> None:
         """Show parts of a region; what is not to be kept may be read right into a target."""
         past_cache = streamed or region.nbytes > self._most_cached
+        local, tiles = region.local, tiles_of(region)
 
         def look_at(share: list[Found]) -> None:
-            if past_cache and self._shown_past_cache(region, share, look, target, streamed):
+            if past_cache and (box := _unit_of(region.level, share, local, tiles, streamed)):
+                self._show_past_cache(region, box, box.relative_to(local.start), look, target)
                 return
             held: dict[Zyx, Voxels] = {}
             for (index, wanted, place), tile in share:
@@ -149,29 +152,48 @@ class Assembler:
         workers = self._background if streamed else self._workers
         workers.each(look_at, shares(region.level, parts))
 
-    def _shown_past_cache(
+    def _show_past_cache(
         self,
         region: Region,
-        share: list[Found],
+        box: BoundingBox,
+        place: BoundingBox,
         look: Callable[[Voxels, Slices], None],
         target: Voxels | None,
-        partly: bool,
-    ) -> bool:
-        """Show a unit without keeping it, if it is wanted whole (or may be partly), not cached."""
-        level, ((index, _, _), tile) = region.level, share[0]
-        unit = level.unit(index)
-        whole = level.unit_box(unit)
-        box = whole & region.local
-        some_cached = len(tile) or len(share) < (unit & tiles_of(region)).size
-        if some_cached or (box != whole and not partly):
-            return False
-        place = box.relative_to(region.local.start).slices
-        if target is not None and level.is_stored and region.edits is None:
+    ) -> None:
+        """Show a box of the volume without keeping it; read it right into a target if possible."""
+        if target is not None and region.level.is_stored and region.edits is None:
             TILES_READ.inc()
-            region.volume.source.read_into(level.mip, box, target[place])
+            region.volume.source.read_into(region.level.mip, box, target[place.slices])
         else:
-            look(self.loader.read(region, box), place)
-        return True
+            look(self.loader.read(region, box), place.slices)
+
+
+def _unit_of(
+    level: Level, share: list[Found], wanted: BoundingBox, tiles: BoundingBox, partly: bool
+) -> BoundingBox | None:
+    """Return the wanted voxels of a unit that is read past the cache; None if it is not.
+
+    Parameters
+    ----------
+    level : Level
+        The mip.
+    share : list of (Part, array)
+        Tiles of one unit.
+    wanted : BoundingBox
+        The region, counted from the channel's first voxel.
+    tiles : BoundingBox
+        All tiles of the region.
+    partly : bool
+        Whether a unit may be read of which not all voxels are wanted.
+    """
+    (index, _, _), tile = share[0]
+    unit = level.unit(index)
+    if len(tile) or len(share) < (unit & tiles).size:
+        # Some of it is cached.
+        return None
+    whole = level.unit_box(unit)
+    box = whole & wanted
+    return box if partly or box == whole else None
 
 
 def _is_read_at_once(region: Region) -> bool:
