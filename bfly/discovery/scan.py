@@ -273,7 +273,7 @@ def _is_any(sources: Iterable[Any], path: str) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder; False if the system does not tell."""
+    """Return whether an entry is a folder; False if that cannot be determined."""
     try:
         return entry.is_dir()
     except OSError:
