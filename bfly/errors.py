@@ -7,7 +7,7 @@
     │   └── TooLarge      the answer would be larger than max-cutout-size
     ├── Absent            nothing exists there: no such page, no such chunk
     ├── NotAllowed        a path is outside allowed-paths, a host or origin is not allowed
-    ├── ConfigError       the configuration has mistakes, one a line
+    ├── ConfigError       the configuration has mistakes, one per line
     ├── Busy              no memory, threads or files are free now: retry later
     ├── MissingLibrary    an extra has to be installed first
     ├── DatabaseError     the database cannot be used

@@ -101,8 +101,8 @@ _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "pr
 @cache
 def names(kind: str) -> Mapping[str, str]:
     """Return the table of one kind of plug-in, third-party ones included, sorted by name."""
-    found = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
-    return dict(sorted({**found, **_TABLES[kind]}.items()))
+    others = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
+    return dict(sorted({**others, **_TABLES[kind]}.items()))
 
 
 @contextmanager
@@ -152,10 +152,10 @@ def load(kind: str, name: str) -> Any:
 @cache
 def find(kind: str) -> dict[str, Any]:
     """Return all plug-ins of a kind; one that cannot be imported is left out with a warning."""
-    found = {}
+    plugins = {}
     for name in names(kind):
         try:
-            found[name] = load(kind, name)
+            plugins[name] = load(kind, name)
         except Exception as error:
             log.warning("%s plug-in %s is left out: %s", kind, name, error)
-    return found
+    return plugins

@@ -141,7 +141,7 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
 
 
 def _document(examined: Iterable[Examined]) -> dict[str, object]:
-    channels = [{"healthy": not each.findings, **asdict(each)} for each in examined]
-    findings = [finding for each in examined for finding in each.findings]
+    channels = [{"healthy": not channel.findings, **asdict(channel)} for channel in examined]
+    findings = [finding for channel in examined for finding in channel.findings]
     errors = sum(finding.is_error for finding in findings)
     return {"channels": channels, "errors": errors, "warnings": len(findings) - errors}

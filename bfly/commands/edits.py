@@ -79,14 +79,14 @@ def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
     from bfly.queries.info import InfoQuery
 
     butterfly = Butterfly(experiments)
-    _, found = channel_named(butterfly.config, name)
+    _, channel = channel_named(butterfly.config, name)
     core = Core(butterfly.database())
     if not core.edits.log.durable:
         raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
-    volume = core.update_query(InfoQuery(**channel_words(found)))["volume"]
+    volume = core.update_query(InfoQuery(**channel_words(channel)))["volume"]
     if volume.kind != "segmentation":
-        raise BadRequest(f"{found.name} is an image; only a segmentation has edits.")
-    return core.edits.channel(found.path), int(np.iinfo(volume.dtype).max)
+        raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
+    return core.edits.channel(channel.path), int(np.iinfo(volume.dtype).max)
 
 
 def _import(channel: ChannelEdits, path: str, most: int) -> None:

@@ -176,7 +176,7 @@ class _Plain(_Short):
 
 
 class _Json(logging.Formatter):
-    """For machines: one JSON object a line."""
+    """For machines: one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {

@@ -187,8 +187,8 @@ class Config(Model):
     def _checked(cls, data: Mapping[str, Any], file: str, mistakes: list[str]) -> Self:
         context = {"folder": os.path.dirname(os.path.abspath(file))}
         if "bfly" not in data:
-            found = ", ".join(map(str, data)) or "nothing"
-            mistakes = [*mistakes, f"{file}: bfly is missing at the root; there is {found}."]
+            keys = ", ".join(map(str, data)) or "nothing"
+            mistakes = [*mistakes, f"{file}: bfly is missing at the root; there is {keys}."]
         elif not isinstance(data["bfly"], dict):
             value = shortened(data["bfly"])
             mistakes = [*mistakes, f"{file}: bfly is {value}; allowed is a mapping of keys."]
@@ -262,8 +262,8 @@ class Config(Model):
         BadRequest
             A name does not exist; the message lists the names that do.
         """
-        found = self.channels.get((experiment, sample, dataset, channel))
-        return found or pick(self.dataset(experiment, sample, dataset).channels, "channel", channel)
+        item = self.channels.get((experiment, sample, dataset, channel))
+        return item or pick(self.dataset(experiment, sample, dataset).channels, "channel", channel)
 
 
 def pick(items: Sequence[T], kind: str, name: str) -> T:

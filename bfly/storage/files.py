@@ -107,7 +107,7 @@ class Files:
         self.room = Room(max_chunk)
         self.disk_cache = disk_cache
         self.allowed = [
-            each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
+            path if is_url(path) else os.path.realpath(os.path.expanduser(path)) for path in allowed
         ]
         self.all_allowed = "/" in self.allowed
         self.limit = _handles() if limit is None else limit
