@@ -1,8 +1,8 @@
 """The documented keywords: ``INPUT``, ``RUNTIME`` and ``OUTPUT``.
 
 Each is a class without arguments; its attributes are named fields. A field has a ``NAME`` (the
-word on the wire, in the config or in a file), a ``VALUE`` (the current value or the default)
-and lists of allowed words. The fields below it are its attributes, and its items by their
+word on the wire, in the config or in a file) and a ``VALUE`` (the current value or the default).
+It may have lists of allowed words. The fields below it are its attributes, and its items by their
 ``NAME``: ``RUNTIME().CACHE.MAX`` is ``RUNTIME().CACHE["max-cache-size"]``.
 """
 

@@ -29,8 +29,8 @@ class EditsCommand(Command):
 Import, export and list the edits of a segmentation, in the database of the configuration.
 
   bfly edits import -e FILE.yaml CHANNEL TABLE
-                           merge supervoxels into segments, as the table's columns supervoxel
-                           and segment list them
+                           merge supervoxels into segments; the table has the columns
+                           supervoxel and segment
   bfly edits export -e FILE.yaml CHANNEL TABLE
                            write such a table with every edited supervoxel
   bfly edits log -e FILE.yaml CHANNEL

@@ -1,8 +1,8 @@
 """Sending of responses: conditions, ranges, HEAD, preflights.
 
 The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch standard
-(CORS), with the preflight that Chrome sends before a public page may reach an intranet. The
-middleware `bfly.server.guard` checks before which pages may send requests, and adds CORS headers.
+(CORS). Chrome also sends a preflight before a public page may reach an intranet. The middleware
+`bfly.server.guard` has checked before which pages may send requests; it adds CORS headers.
 """
 
 from __future__ import annotations

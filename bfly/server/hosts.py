@@ -29,8 +29,9 @@ MOST_KEPT = 1000
 class Hosts:
     """Decides whether a request is meant for this server.
 
-    Allowed are all IP addresses (an attacker cannot make one resolve elsewhere), ``localhost``
-    and names below it, the names of the machine, the configured host, and `allowed`.
+    It allows all IP addresses, since an attacker cannot make one resolve elsewhere. It also
+    allows ``localhost`` and names below it, the machine's names, the configured host, and
+    `allowed`.
 
     Parameters
     ----------

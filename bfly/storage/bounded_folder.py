@@ -25,8 +25,8 @@ LOOKS = 16
 class Bound:
     """Removes the least recently used files once the folder is larger than its size.
 
-    Each process scans the folder only after it wrote a sixteenth of the size, so each may make
-    the folder exceed its size by that much.
+    Each process scans the folder only after it wrote a sixteenth of the size. The folder may
+    therefore exceed its size by a sixteenth per process.
 
     Parameters
     ----------

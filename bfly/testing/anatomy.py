@@ -128,8 +128,8 @@ class Anatomy:
     def cells(self, z: slice) -> NDArray[np.intp]:
         """Return the cell of each voxel of the sections `z`, shape (sections, y, x).
 
-        This is a power diagram (a Voronoi diagram with weighted seeds) of the warped voxels,
-        restricted to the eight nearest cells of the grid, which leaves no gaps.
+        This is a power diagram (a Voronoi diagram with weighted seeds) of the warped voxels. Only
+        the seeds of the eight nearest grid cells are compared, which leaves no gaps either.
         """
         at = [
             (sum((s * noise.sections(z) for noise, s in warp), place) / CELL + MARGIN)
