@@ -1,6 +1,6 @@
 """Butterfly: the dense image server for connectomics.
 
-Importing this package is light: the names below load what they need when first used.
+Importing this package is cheap: the names below are imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Butterfly itself: arguments → configuration → database → web server."""
+"""The server as a whole: arguments → configuration → database → web server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_DATABASE = "Sqlite"
 DEFAULT_PATHS = {"Sqlite": "bfly.db"}
-"""The ``db-path`` of databases that need one, as seen from the working folder like the log."""
+"""Default ``db-path`` of databases that need one, relative to the working folder like the log."""
 
 
 class Butterfly:
@@ -39,17 +39,17 @@ class Butterfly:
     Parameters
     ----------
     experiments : str, optional
-        A YAML file or a folder with data (``-e``). Without it the configuration is the file
-        that ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``.
+        A YAML file or a folder with data (``-e``). By default, the file that
+        ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``.
     output : str, optional
-        Where to save the YAML that lists what was found (``-o``).
+        The YAML file to which the configuration is saved (``-o``).
     port, host : optional
-        Instead of the configured ones.
+        Override the configured ones.
 
     Attributes
     ----------
     config : Config
-        What is served.
+        The configuration in use.
     _db_type : type
         The class of the database in use.
 
@@ -77,20 +77,20 @@ class Butterfly:
         self._db_path = self.config.db_path or DEFAULT_PATHS.get(name, "")
 
     def serve(self) -> None:
-        """Serve until the process is told to end."""
+        """Serve until the process receives a signal to end."""
         self.warn_of_paths()
         self.server().start()
 
     def server(self) -> Webserver:
-        """Give the server, which is not started yet, with all that is to be loaded."""
+        """Return the server, not started yet, with the configured tables loaded."""
         return Webserver(self.database().load_config(self.config.dump()), self.config)
 
     def database(self) -> Database:
-        """Give the database, without what the configuration says is to be loaded into it."""
+        """Return the database, before the tables of the configuration are loaded into it."""
         return self._db_type(self._db_path, runtime_of(self.config))
 
     def warn_of_paths(self) -> None:
-        """Say of each channel that cannot be served why not; the others are."""
+        """Log a warning with the reason for each channel that cannot be served."""
         files = Files(self.config.allowed_paths)
         for channel in self.config.channels.values():
             reason = _refusal(channel, files)
@@ -99,7 +99,7 @@ class Butterfly:
 
 
 def runtime_of(config: Config) -> RUNTIME:
-    """Give the documented runtime fields as a configuration sets them (sizes in bytes)."""
+    """Return the documented runtime fields, set from a configuration (sizes in bytes)."""
     runtime = RUNTIME()
     runtime.CACHE.MAX.VALUE = config.max_cache_size * MIB
     runtime.CACHE.MAX_BLOCK.VALUE = config.max_block_size * MIB
@@ -118,12 +118,12 @@ def runtime_of(config: Config) -> RUNTIME:
 
 
 def configuration(experiments: str | None) -> Config:
-    """Give the configuration that a command line names (see `Butterfly`).
+    """Return the configuration that a command line names (see `Butterfly`).
 
     Raises
     ------
     ConfigError
-        It has mistakes, or there is none, or no channel in the folder.
+        The configuration has mistakes or is missing, or the folder contains no channel.
     """
     if experiments is not None and os.path.isdir(experiments):
         return _from_folder(os.path.abspath(experiments))

@@ -18,11 +18,11 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": ("bfly.commands.demo:Demo", "make synthetic tissue and serve it"),
-    "doctor": ("bfly.commands.doctor:Doctor", "say what is wrong with channels, and what mends it"),
+    "doctor": ("bfly.commands.doctor:Doctor", "find what is wrong with channels and how to fix it"),
     "edits": ("bfly.commands.edits:EditsCommand", "import and export merge tables, print the log"),
-    "pyramid": ("bfly.commands.pyramid:PyramidCommand", "compute the mips of a channel ahead"),
+    "pyramid": ("bfly.commands.pyramid:PyramidCommand", "compute the mips of a channel in advance"),
 }
-"""From a command's name to its class, and what the help of ``bfly`` says of it."""
+"""Command name → its class, and its line in the help of ``bfly``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Instead of the process's own.
+        The words of the command line; those of this process unless given.
 
     Returns
     -------
     int
-        The exit code: 0, or 1 after a message that says what is wrong.
+        The exit code: 0, 1 after an error message, or 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     named = words[0] if words and words[0] in COMMANDS else None

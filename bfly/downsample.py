@@ -1,4 +1,4 @@
-"""Coarser voxels from finer ones: the mean of an image, the mode of labels."""
+"""Downsampling of voxels: the mean of an image, the mode of labels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["downsample"]
 
 LARGE = 1 << 16
-"""Voxels of a block from which on labels are counted by runs: five times as fast as one by one."""
+"""Voxels. Labels of larger blocks are counted by runs, five times as fast as voxel by voxel."""
 
 RUN = 8
-"""Voxels of a run of one label, on average, from which on runs are faster to count."""
+"""Voxels: the mean length of a run above which counting by runs is faster."""
 
 
 def downsample(
@@ -29,20 +29,20 @@ def downsample(
     Parameters
     ----------
     voxels : numpy.ndarray
-        zyx.
+        Shape (z, y, x).
     origin : tuple of int
-        The place of the first voxel. Blocks start at multiples of `factor`, so the first and
-        the last may be cut off; they are reduced over the voxels that are there.
+        The position of the first voxel. Blocks start at multiples of `factor`, so the first
+        and the last may be cut off. Those are reduced over the voxels they have.
     factor : tuple of int
-        The shape of a block.
+        The shape of a block (z, y, x).
     kind : {"image", "segmentation"}
-        An image gives the mean, rounded to the nearest integer and halves to the even one;
-        a segmentation gives the most frequent label, the smallest of several.
+        An image becomes the mean, rounded to the nearest integer, halves to even. A
+        segmentation becomes the most frequent label, the smallest of equally frequent ones.
 
     Returns
     -------
     numpy.ndarray
-        The same dtype; voxel 0 stands for the block that holds `origin`.
+        The same dtype. Its voxel 0 is the block that contains `origin`.
     """
     axes = zip(origin, voxels.shape, factor, strict=True)
     starts, factor = zip(*(_along(*axis) for axis in axes), strict=True)
@@ -57,7 +57,7 @@ def downsample(
 
 
 def _mode(voxels: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]] | None:
-    """Return the mode of all voxels as one voxel, by runs of labels; None if runs are short."""
+    """Return the mode of all voxels as one voxel, counted by runs; None if runs are short."""
     flat = voxels.ravel()
     ends = np.flatnonzero(flat[1:] != flat[:-1])
     if len(ends) > len(flat) // RUN:
@@ -69,11 +69,11 @@ def _mode(voxels: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[An
 
 
 def _along(origin: int, count: int, factor: int) -> tuple[int, int]:
-    """Return an equal division of an axis whose blocks are no larger than its voxels.
+    """Return an equivalent division of an axis, with blocks no longer than the axis.
 
-    TensorStore (0.1.86) takes memory (mode) or time (mean) for all voxels of a block, also for
-    those that are not there. And its mean is wrong along an axis whose voxels are all in one
-    block and do not begin it.
+    TensorStore (0.1.86) takes memory (mode) or time (mean) for all voxels of a block, missing
+    ones included. Its mean is also wrong along an axis if all voxels are in one block and do
+    not start at its beginning.
     """
     before = min(-origin % factor or factor, count)
     if before == count:

@@ -5,9 +5,9 @@
     ButterflyError
     ├── BadRequest        a parameter is not what is allowed
     │   └── TooLarge      the answer would be larger than max-cutout-size
-    ├── Absent            nothing is there: no such page, no such chunk
-    ├── NotAllowed        a path leads outside allowed-paths
-    ├── ConfigError       the configuration has mistakes, one a line
+    ├── Absent            nothing exists there: no such page, no such chunk
+    ├── NotAllowed        a path is outside allowed-paths, a host or origin is not allowed
+    ├── ConfigError       the configuration has mistakes, one per line
     ├── Busy              no memory, threads or files are free now: retry later
     ├── MissingLibrary    an extra has to be installed first
     ├── DatabaseError     the database cannot be used
@@ -35,11 +35,11 @@ __all__ = [
 
 
 class ButterflyError(Exception):
-    """Base of all errors that have a message for people."""
+    """Base of all errors whose message is written for users."""
 
 
 class BadRequest(ButterflyError, ValueError):
-    """A parameter has a value that is not allowed; the message says what is."""
+    """A parameter has a value that is not allowed; the message lists what is allowed."""
 
 
 class TooLarge(BadRequest):
@@ -47,11 +47,11 @@ class TooLarge(BadRequest):
 
 
 class Absent(ButterflyError):
-    """Nothing exists at this place, as opposed to something unreadable."""
+    """Nothing exists at this address, as opposed to something unreadable."""
 
 
 class NotAllowed(ButterflyError):
-    """A path, its links resolved, lies outside ``allowed-paths``."""
+    """A resolved path is outside ``allowed-paths``, or a host or origin is not allowed."""
 
 
 class ConfigError(ButterflyError):
@@ -59,10 +59,10 @@ class ConfigError(ButterflyError):
 
 
 class Busy(ButterflyError):
-    """Memory, threads or file descriptors are all in use now; the same request may work later."""
+    """No memory, thread or file descriptor is free now; the same request may work later."""
 
     retry_after = 2
-    """Seconds after which a client may retry, as ``Retry-After`` says it."""
+    """Seconds after which a client may retry, sent as ``Retry-After``."""
 
 
 class MissingLibrary(ButterflyError):
@@ -70,15 +70,15 @@ class MissingLibrary(ButterflyError):
 
 
 class DatabaseError(ButterflyError):
-    """The database is missing, damaged, not ours, or cannot be reached."""
+    """The database is missing, damaged, of another program, or cannot be reached."""
 
 
 class SourceError(ButterflyError):
-    """A channel's file is missing, damaged or of a kind that cannot be read."""
+    """A channel's file is missing, damaged, or in a format that cannot be read."""
 
 
 class Oversized(SourceError):
-    """A file is, or unpacks to, more than a limit allows; the message has both sizes."""
+    """A file, or its decompressed content, exceeds a limit; the message has both sizes."""
 
 
 class SourceChanged(SourceError):

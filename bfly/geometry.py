@@ -20,11 +20,11 @@ __all__ = ["BoundingBox", "Scale", "Zyx", "ceil_div", "copy_rows", "fit_tile", "
 Zyx = tuple[int, int, int]
 
 FEW = 16_384
-"""Voxels that are copied in less time than it takes to see whether their rows are whole."""
+"""Voxels. Copying fewer takes less time than checking that their rows are contiguous."""
 
 
 def zyx(values: Iterable[int]) -> Zyx:
-    """Give three plain integers as a z, y, x tuple.
+    """Return three plain integers as a z, y, x tuple.
 
     Parameters
     ----------
@@ -60,23 +60,23 @@ class BoundingBox:
 
     @classmethod
     def of_shape(cls, shape: Zyx, start: Zyx = (0, 0, 0)) -> BoundingBox:
-        """Give the box of `shape` voxels whose first voxel is `start`."""
+        """Return the box of `shape` voxels that starts at voxel `start`."""
         return cls(start, (start[0] + shape[0], start[1] + shape[1], start[2] + shape[2]))
 
     @property
     def shape(self) -> Zyx:
-        """The extent (z, y, x) in voxels; never negative."""
+        """Extent (z, y, x) in voxels; never negative."""
         (a, b, c), (i, j, k) = self.start, self.stop
         return i - a if i > a else 0, j - b if j > b else 0, k - c if k > c else 0
 
     @property
     def size(self) -> int:
-        """The number of voxels."""
+        """Number of voxels."""
         depth, height, width = self.shape
         return depth * height * width
 
     def __and__(self, other: BoundingBox) -> BoundingBox:
-        """Give the box that lies in both; its size is 0 where there is none."""
+        """Return the intersection; its size is 0 if the boxes do not overlap."""
         (a, b, c), (i, j, k) = self.start, self.stop
         (z, y, x), (r, s, t) = other.start, other.stop
         z, y, x = a if a > z else z, b if b > y else y, c if c > x else x
@@ -84,7 +84,7 @@ class BoundingBox:
         return BoundingBox((z, y, x), (r if r > z else z, s if s > y else y, t if t > x else x))
 
     def joined(self, other: BoundingBox) -> BoundingBox:
-        """Give the smallest box around both."""
+        """Return the smallest box that contains both."""
         start, stop = map(min, self.start, other.start), map(max, self.stop, other.stop)
         return BoundingBox(zyx(start), zyx(stop))
 
@@ -94,23 +94,26 @@ class BoundingBox:
         )
 
     def shift(self, by: Zyx) -> BoundingBox:
-        """Give the box moved by `by` voxels (z, y, x)."""
+        """Return the box moved by `by` voxels (z, y, x)."""
         a, b = self.start, self.stop
         return BoundingBox(
             (a[0] + by[0], a[1] + by[1], a[2] + by[2]), (b[0] + by[0], b[1] + by[1], b[2] + by[2])
         )
 
     def relative_to(self, origin: Zyx) -> BoundingBox:
-        """Give the box as seen from the voxel `origin` (z, y, x)."""
-        return self.shift((-origin[0], -origin[1], -origin[2]))
+        """Return the box relative to the voxel `origin` (z, y, x)."""
+        a, b, o = self.start, self.stop, origin
+        return BoundingBox(
+            (a[0] - o[0], a[1] - o[1], a[2] - o[2]), (b[0] - o[0], b[1] - o[1], b[2] - o[2])
+        )
 
     def refined(self, factor: Zyx) -> BoundingBox:
-        """Give the finer voxels that make up the box, `factor` of them to a voxel."""
+        """Return the box in finer voxels, `factor` of them (z, y, x) per voxel."""
         (a, b, c), (i, j, k), (z, y, x) = self.start, self.stop, factor
         return BoundingBox((a * z, b * y, c * x), (i * z, j * y, k * x))
 
     def in_tiles(self, tile: Zyx) -> BoundingBox:
-        """Give the box of tile indexes that touch the box.
+        """Return the tiles that intersect the box, as a box of tile indexes.
 
         Parameters
         ----------
@@ -122,7 +125,7 @@ class BoundingBox:
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """The box as an index into a numpy array whose first voxel is (0, 0, 0)."""
+        """The box as an index into a numpy array that starts at voxel (0, 0, 0)."""
         a, b = self.start, self.stop
         return slice(a[0], b[0]), slice(a[1], b[1]), slice(a[2], b[2])
 
@@ -136,11 +139,11 @@ class Scale:
     shape : tuple of int
         The size of the whole mip (z, y, x) in voxels.
     chunk : tuple of int
-        The shape (z, y, x) of what the storage reads or decodes at once.
+        The shape (z, y, x) of the piece that the storage reads or decodes at once.
     factor : tuple of int
-        How many voxels of mip 0 make one (z, y, x); y and x are halved alike, z perhaps not.
+        Voxels of mip 0 per voxel (z, y, x); y and x have the same factor, z may have a smaller one.
     origin : tuple of int
-        Where the file says that its first voxel lies (z, y, x), in voxels of this mip.
+        The position of the first voxel according to the file (z, y, x), in voxels of this mip.
     """
 
     shape: Zyx
@@ -150,15 +153,14 @@ class Scale:
 
     @property
     def box(self) -> BoundingBox:
-        """The whole mip as a box from voxel (0, 0, 0)."""
+        """Box of the whole mip, from voxel (0, 0, 0)."""
         return BoundingBox.of_shape(self.shape)
 
 
 def copy_rows(voxels: Voxels, target: Voxels, place: Any = ...) -> None:
-    """Copy voxels (zyx) to a place in an array of the same dtype, all of it unless given.
+    """Copy voxels (zyx) to a place in an array of the same dtype, the whole array by default.
 
-    A row along x moves as one item where there are many: that takes numpy half the time that its
-    voxels one by one take.
+    In large copies, each row along x is one numpy item: that takes half the time.
     """
     if voxels.size > FEW and voxels.dtype == target.dtype:
         row, part = voxels.shape[2] * voxels.itemsize, target[place]
@@ -169,13 +171,13 @@ def copy_rows(voxels: Voxels, target: Voxels, place: Any = ...) -> None:
 
 
 def indexes(box: BoundingBox) -> Iterator[Zyx]:
-    """Go through the positions of a box in C order (x runs fastest)."""
+    """Yield the positions of a box in C order (x runs fastest)."""
     (z0, y0, x0), (z1, y1, x1) = box.start, box.stop
     return itertools.product(range(z0, z1), range(y0, y1), range(x0, x1))
 
 
 def fit_tile(chunk: Zyx, shape: Zyx, itemsize: int, smallest: int, largest: int) -> Zyx:
-    """Choose the tile for storage in chunks: the chunk itself wherever it has a sane size.
+    """Choose the tile shape for chunked storage: the chunk itself if its size is reasonable.
 
     Parameters
     ----------
@@ -184,14 +186,14 @@ def fit_tile(chunk: Zyx, shape: Zyx, itemsize: int, smallest: int, largest: int)
     itemsize : int
         Bytes per voxel.
     smallest, largest : int
-        Bytes. Chunks below `smallest` are taken several at once; chunks above
-        `largest` are divided.
+        Bytes. Chunks smaller than `smallest` are combined into one tile; chunks larger
+        than `largest` are divided.
 
     Returns
     -------
     tuple of int
-        Along each axis a multiple of the chunk, or an even part of it, so that no tile
-        straddles two chunks that it does not hold whole.
+        Along each axis a multiple or an even part of the chunk, so that no tile contains
+        parts of two chunks.
     """
     tile = list(chunk)
 

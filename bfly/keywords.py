@@ -1,8 +1,8 @@
-"""The documented words: ``INPUT``, ``RUNTIME`` and ``OUTPUT``.
+"""The documented keywords: ``INPUT``, ``RUNTIME`` and ``OUTPUT``.
 
-Each is a class without arguments whose attributes are named fields. A field has a ``NAME``
-(the word on the wire, in the config or in a file), a ``VALUE`` (what is set, or the default)
-and lists of allowed words; the fields below it are its attributes, and items by their
+Each is a class without arguments; its attributes are named fields. A field has a ``NAME`` (the
+word on the wire, in the config or in a file) and a ``VALUE`` (the current value or the default).
+It may have lists of allowed words. The fields below it are its attributes, and its items by their
 ``NAME``: ``RUNTIME().CACHE.MAX`` is ``RUNTIME().CACHE["max-cache-size"]``.
 """
 
@@ -28,9 +28,9 @@ class Field:
     Parameters
     ----------
     NAME : str
-        The word that others write.
+        The word on the wire, in the config or in a file.
     VALUE : object
-        What is set, or the default.
+        The current value, or the default.
     **parts
         Lists of allowed words, and fields.
     """
@@ -43,7 +43,7 @@ class Field:
 
     @property
     def VALUE(self) -> Any:  # noqa: N802 - documented name
-        """What is set, or the default."""
+        """The current value, or the default."""
         return self._value if self._bound is None else getattr(*self._bound)
 
     @VALUE.setter
@@ -74,7 +74,7 @@ class Field:
 
 
 class _Words(Field):
-    """A documented class of fields; an instance has its own copy of each."""
+    """A documented class of fields; each instance has its own copy of them."""
 
     def __init__(self) -> None:
         super().__init__(type(self).__name__)
@@ -83,7 +83,7 @@ class _Words(Field):
                 self.__dict__[name] = deepcopy(part)
 
     def bind(self, owner: object, attributes: dict[str, str]) -> Self:
-        """Make fields, by dotted path, windows onto attributes of their owner."""
+        """Bind fields, by dotted path, to attributes of an owner, for reading and writing."""
         for path, attribute in attributes.items():
             field: Field = self
             for name in path.split("."):
@@ -102,7 +102,7 @@ _VIEWS = ["grayscale", "colormap", "rgb"]
 
 
 class INPUT(_Words):
-    """What a request can say."""
+    """Words of a request."""
 
     METHODS = Field(
         "method",
@@ -151,7 +151,7 @@ class INPUT(_Words):
 
 
 class RUNTIME(_Words):
-    """What the running program is set to, and the words of its tables and files."""
+    """Settings of the running program, and the words of its tables and files."""
 
     TILE = Field("tile", ZYX=Field("zyx"), KJI=Field("kji"), SCALES=Field("scales"))
     IMAGE = Field(
@@ -223,7 +223,7 @@ class RUNTIME(_Words):
 
 
 class OUTPUT(_Words):
-    """What an answer says."""
+    """Words of an answer."""
 
     INFO = Field(
         "info",

@@ -1,7 +1,7 @@
-"""Counts of what is done, for ``/metrics``: in the text format of Prometheus.
+"""Counters for ``/metrics``, in the text format of Prometheus.
 
-Several workers (see `bfly.commands.supervisor`) keep their counts in files of one folder, which the
-environment names before this module is imported; any of them then answers for all.
+Several workers (see `bfly.commands.supervisor`) keep their counts in files of one folder. The
+environment names that folder before this module is imported. Any worker then answers for all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TILES_READ = Counter("bfly_tiles_read", "Boxes read from sources, most of them a
 
 
 def page() -> bytes:
-    """Give all counts, summed over the workers."""
+    """Return all counts as text, summed over the workers."""
     if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

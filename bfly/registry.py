@@ -1,7 +1,7 @@
-"""Plug-ins by name: one table a kind, imported on first use, open to third parties.
+"""Plug-ins by name: one table per kind, imported on first use, open to third parties.
 
-Every kind of plug-in has a sorted table here from its name to ``module:Class``; other
-packages add theirs with an entry point in the group ``bfly.<kind>``.
+Each kind of plug-in has a sorted table here, from a name to ``module:Class``. Other packages
+add plug-ins with an entry point in the group ``bfly.<kind>``.
 """
 
 from __future__ import annotations
@@ -93,26 +93,26 @@ EXTRAS = {
     "nifti": "volumes",
     "nrrd": "volumes",
 }
-"""The extras that plug-ins and commands need; who needs none of them is served by ``all``."""
+"""The extras that plug-ins and commands need; the message for any other plug-in names ``all``."""
 
 _TABLES = {"sources": SOURCES, "encoders": ENCODERS, "databases": DATABASES, "protocols": PROTOCOLS}
 
 
 @cache
 def names(kind: str) -> Mapping[str, str]:
-    """Give the table of one kind of plug-in, third parties' included, sorted by name."""
-    found = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
-    return dict(sorted({**found, **_TABLES[kind]}.items()))
+    """Return the table of one kind of plug-in, third-party ones included, sorted by name."""
+    others = {entry.name: entry.value for entry in entry_points(group=f"bfly.{kind}")}
+    return dict(sorted({**others, **_TABLES[kind]}.items()))
 
 
 @contextmanager
 def needed(name: str) -> Iterator[None]:
-    """Import here what the plug-in `name` needs.
+    """Import, in the body, the libraries that the plug-in `name` needs.
 
     Raises
     ------
     MissingLibrary
-        It is not installed; says what to install.
+        A library is not installed; the message names what to install.
     """
     try:
         yield
@@ -130,7 +130,7 @@ def load(kind: str, name: str) -> Any:
     Parameters
     ----------
     kind : {"databases", "encoders", "protocols", "sources"}
-        Which table to look into.
+        The kind of plug-in.
     name : str
         One of `names`.
 
@@ -142,7 +142,7 @@ def load(kind: str, name: str) -> Any:
     Raises
     ------
     MissingLibrary
-        It needs a library that is not installed.
+        The plug-in needs a library that is not installed.
     """
     module, _, attribute = names(kind)[name].partition(":")
     with needed(name):
@@ -151,11 +151,11 @@ def load(kind: str, name: str) -> Any:
 
 @cache
 def find(kind: str) -> dict[str, Any]:
-    """Give all the plug-ins of a kind that work; one that does not is named in a warning."""
-    found = {}
+    """Return all plug-ins of a kind; one that cannot be imported is left out with a warning."""
+    plugins = {}
     for name in names(kind):
         try:
-            found[name] = load(kind, name)
+            plugins[name] = load(kind, name)
         except Exception as error:
             log.warning("%s plug-in %s is left out: %s", kind, name, error)
-    return found
+    return plugins

@@ -1,4 +1,4 @@
-"""What a word of a query may be: how it is read, and how OpenAPI says so."""
+"""Allowed values of a query's parameters: how they are read, and their schemas for OpenAPI."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ __all__ = ["Allowed", "Many", "OneOf", "Whole", "one_of", "whole_number"]
 
 
 class Allowed(ABC):
-    """What a word may be."""
+    """Allowed values of a parameter."""
 
     meaning: str
-    """What the word says, for people."""
+    """Description of the parameter, for users."""
 
     @property
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the values that `read` takes."""
+        """JSON schema of the values that `read` accepts."""
 
     @abstractmethod
     def read(self, name: str, value: Any) -> Any:
-        """Read a value that came from outside.
+        """Read a value that a client sent.
 
         Raises
         ------
         BadRequest
-            It is not allowed; the message names the word and says what is.
+            The value is not allowed; the message names the parameter and what is allowed.
         """
 
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
-"""A whole number as text, with as many digits as the largest float has, and some more."""
+"""A whole number as text, with up to 400 digits: the largest float has 309."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Whole(Allowed):
     @property
     @override
     def schema(self) -> dict[str, Any]:
-        """An integer with its bounds."""
+        """JSON schema of an integer with its bounds."""
         return {"type": "integer", "minimum": self.lowest, "maximum": self.highest}
 
     @override
@@ -65,7 +65,7 @@ class Whole(Allowed):
 
 @dataclass(frozen=True)
 class OneOf(Allowed):
-    """One of some words, which `words` gives when they are needed."""
+    """One of a list of words; `words` returns the list, and is called when it is needed."""
 
     words: Callable[[], Iterable[str]]
     meaning: str = ""
@@ -73,12 +73,12 @@ class OneOf(Allowed):
     @property
     @override
     def schema(self) -> dict[str, Any]:
-        """A string that is one of them."""
+        """JSON schema of a string that is one of them."""
         return {"type": "string", "enum": list(self.words())}
 
     @override
     def read(self, name: str, value: Any) -> str:
-        """Take the word if it is one of them."""
+        """Return the word if it is one of them."""
         return one_of(name, value, self.words())
 
 
@@ -93,12 +93,12 @@ class Many(Allowed):
     @property
     @override
     def schema(self) -> dict[str, Any]:
-        """An array."""
+        """JSON schema of an array."""
         return {"type": "array", "items": self.each.schema, "minItems": 1, "maxItems": self.most}
 
     @override
     def read(self, name: str, value: Any) -> list[Any]:
-        """Read each of them; who comes twice counts once."""
+        """Read each value; duplicates are dropped."""
         values = str(value).split(",")
         if len(values) > self.most:
             raise BadRequest(f"There are {len(values)} {name}; allowed are 1 to {self.most}.")
@@ -106,25 +106,25 @@ class Many(Allowed):
 
 
 def whole_number(name: str, value: Any, lowest: int | None = None, highest: int = 2**63 - 1) -> int:
-    """Read a whole number that came from outside.
+    """Read a whole number that a client sent.
 
     Parameters
     ----------
     name : str
         The parameter's name, for the message.
     value : int or str
-        As it came; text may have a sign.
+        The value as sent; text may have a sign.
     lowest, highest : int
         The bounds, both allowed; `lowest` is ``-highest`` unless given.
 
     Raises
     ------
     BadRequest
-        It is no whole number, or it is out of bounds.
+        The value is not a whole number, or it is out of bounds.
     """
     lowest = -highest if lowest is None else lowest
     try:
-        # Python would also take underscores and the digits of other scripts.
+        # Python's int would also accept underscores and the digits of other scripts.
         if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
             raise ValueError
         number = int(value)
@@ -139,12 +139,12 @@ def whole_number(name: str, value: Any, lowest: int | None = None, highest: int 
 
 
 def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Take a word that must be one of some.
+    """Return a word if it is in a list of allowed words.
 
     Raises
     ------
     BadRequest
-        It is not; in the documented words: ``The view foo is not in ['grayscale', …].``
+        It is not. The documented message is ``The view foo is not in ['grayscale', …].``
     """
     words = list(allowed)
     if value not in words:

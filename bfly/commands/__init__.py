@@ -1,1 +1,1 @@
-"""The commands below ``bfly``: one file each."""
+"""The subcommands of ``bfly``, one file each."""

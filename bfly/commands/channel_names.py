@@ -1,4 +1,4 @@
-"""Channels by the words of a command line."""
+"""Look-up of channels by the names on a command line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Names = tuple[str, str, str, str]
 
 
 def short_names(config: Config) -> dict[Names, str]:
-    """Give each channel the shortest name that leads to it alone.
+    """Return the shortest unambiguous name of each channel.
 
     Returns
     -------
     dict
-        From the names of experiment, sample, dataset and channel to as many of the last of
-        them, joined by ``/``, as are needed.
+        The names of experiment, sample, dataset and channel → the last of them, joined by
+        ``/``, as many as are needed.
     """
     times = Counter(end for names in config.channels for end in _ends(names))
     return {
@@ -34,35 +34,35 @@ def short_names(config: Config) -> dict[Names, str]:
 
 
 def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
-    """Find a channel by its name, with as many names before it as are needed.
+    """Return a channel by its name, with as many names before it as are needed.
 
     Parameters
     ----------
     config : Config
-        What is served.
+        The configuration that lists the channels.
     text : str
-        ``channel``, ``dataset/channel`` and so on, up to what addresses have:
+        ``channel``, ``dataset/channel`` and so on, up to the form in addresses:
         ``experiment::sample::dataset/channel``.
 
     Raises
     ------
     ConfigError
-        No channel has the name, or several have; the message lists some that there are.
+        No channel has the name, or several have; the message lists up to 20 channels.
     """
-    found = _ending(config, tuple(re.split("::|/", text)))
-    if len(found) == 1:
-        return found[0], config.channels[found[0]]
+    matches = _ending(config, tuple(re.split("::|/", text)))
+    if len(matches) == 1:
+        return matches[0], config.channels[matches[0]]
     short = short_names(config)
-    listed = [short[names] for names in found or config.channels]
+    listed = [short[names] for names in matches or config.channels]
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
-    wrong = "is the name of several channels" if found else "is not the name of a channel"
+    wrong = "is the name of several channels" if matches else "is not the name of a channel"
     raise ConfigError(f"{text} {wrong}; allowed are {', '.join(listed[:20])}{more}.")
 
 
 def _ends(names: Names) -> list[tuple[str, ...]]:
-    """Give the ends of the names of a channel, the shortest first."""
+    """Return the names by which a channel may be called, the shortest first."""
     return [names[-count:] for count in range(1, 5)]
 
 
 def _ending(config: Config, names: tuple[str, ...]) -> list[Names]:
-    return [each for each in config.channels if each[-len(names) :] == names]
+    return [key for key in config.channels if key[-len(names) :] == names]

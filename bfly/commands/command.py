@@ -1,4 +1,4 @@
-"""The contract of a command: its arguments, and what it does with them."""
+"""The interface of a command: its arguments, and how it runs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["Command"]
 class Command(ABC):
     """Base of all commands; `bfly.cli` has the table of them.
 
-    What takes long to import is imported in `run`, so that ``--help`` and mistakes in the
-    arguments are answered at once.
+    Slow imports belong in `run`, so that ``--help`` and mistakes in the arguments are answered
+    at once.
     """
 
     description: ClassVar[str]
-    """What ``--help`` says before the arguments."""
+    """Text of ``--help`` before the arguments."""
 
     @abstractmethod
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Tell a parser what the command takes."""
+        """Add the command's arguments to a parser."""
 
     @abstractmethod
     def run(self, arguments: Namespace) -> None:
-        """Do it.
+        """Run the command.
 
         Raises
         ------
         ButterflyError
-            It cannot be done; the message is printed and the exit code is 1.
+            The command failed; the message is printed and the exit code is 1.
         """

@@ -1,4 +1,4 @@
-"""``bfly demo``: synthetic tissue, to try things with."""
+"""``bfly demo``: synthetic tissue, for trying Butterfly without data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class Demo(Command):
     """Makes tissue and serves it."""
 
     description = (
-        "Make synthetic tissue (EM, segmentation, supervoxels) in a folder, once, and serve it."
+        "Make synthetic tissue (EM, segmentation, supervoxels) in a folder and serve it.\n"
+        "If the folder has the tissue already, it is not made again."
     )
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_server_arguments(parser)
         parser.add_argument(
-            "--folder", default="bfly-demo", help="where to put it (default bfly-demo)"
+            "--folder", default="bfly-demo", help="folder of the tissue (default bfly-demo)"
         )
 
     @override

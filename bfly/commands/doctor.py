@@ -1,4 +1,4 @@
-"""``bfly doctor``: what is wrong with channels, before somebody else finds out."""
+"""``bfly doctor``: a check of every channel before it is served."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 __all__ = ["Doctor"]
 
 GLANCE = 1 << 20
-"""Bytes of a JSON by which it is known to be sound."""
+"""Bytes at the start of a JSON file that are parsed to check it."""
 
 
 class Doctor(Command):
     """Examines every channel."""
 
     description = """\
-Open every channel, look at a few tiles of it, and say what is wrong and what would mend it.
+Open every channel, read a few tiles of it, and print what is wrong and how to fix it.
 
-  bfly doctor -e FOLDER              every channel below a folder, and what is none but looks so
-  bfly doctor -e FILE.yaml --json    what a configuration lists; the answer for programs
+  bfly doctor -e FOLDER              check every channel below a folder, and list files that look
+                                     like a channel but cannot be served
+  bfly doctor -e FILE.yaml --json    check the channels of a configuration, and print JSON
 
-An error is a channel that cannot be opened or read, files that are missing or cut short, missing
-sections, or nothing but one value. A warning is a doubt (axes in another order, a dtype too
-narrow for its labels, an unknown voxel size) or something slow (chunks that do not suit viewing,
-a large volume without mips). Both come with the command or the setting that mends them.
+An error is a channel that cannot be opened or read, a missing or truncated file, a missing
+section, or a volume that has only one value. A warning is a doubt (axes in another order, a dtype
+too small for its labels, an unknown voxel size) or something slow (chunks that do not suit
+viewing, a large volume without mips). Each comes with the command or the setting that fixes it.
 
-The exit code is 0 if there are no errors, and 1 if there are. Nothing is written but, of a large
-volume, an empty entry in the store of mips.
+The exit code is 1 if there are errors, otherwise 0. Nothing is written, except that a large
+volume gets an empty entry in the store of mips.
 """
 
     @override
@@ -68,13 +69,13 @@ volume, an empty entry in the store of mips.
             from bfly.doctor.table import table
 
             Console().print(table(examined))
-        bad = sum(each.has_errors for each in examined)
+        bad = sum(channel.has_errors for channel in examined)
         if bad:
             raise ButterflyError(f"{bad:,} of {len(examined):,} have errors.")
 
 
 def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
-    """Give the configuration, and what a folder has that looks like a channel and is none."""
+    """Return the configuration, and the files of a folder that only look like channels."""
     from bfly.butterfly import configuration
     from bfly.config.config import Config
     from bfly.discovery.scan import scan
@@ -98,7 +99,7 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
 
 
 def _is_something_else(path: str) -> bool:
-    """Tell whether a file is sound, but of a kind that a folder may have for any purpose."""
+    """Return whether a file is an intact zip or JSON, which a folder may hold for any purpose."""
     import zipfile
 
     from pydantic_core import from_json
@@ -140,7 +141,7 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
 
 
 def _document(examined: Iterable[Examined]) -> dict[str, object]:
-    channels = [{"healthy": not each.findings, **asdict(each)} for each in examined]
-    findings = [finding for each in examined for finding in each.findings]
+    channels = [{"healthy": not channel.findings, **asdict(channel)} for channel in examined]
+    findings = [finding for channel in examined for finding in channel.findings]
     errors = sum(finding.is_error for finding in findings)
     return {"channels": channels, "errors": errors, "warnings": len(findings) - errors}

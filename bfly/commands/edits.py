@@ -1,4 +1,4 @@
-"""``bfly edits``: merge tables into and out of the log, and the log itself."""
+"""``bfly edits``: import and export of merge tables, and a listing of the edit log."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ if TYPE_CHECKING:
 __all__ = ["EditsCommand"]
 
 SHOWN = 8
-"""How many lists of an operation are printed."""
+"""Lists of an operation, and ids of a list, that are printed at most."""
 
 
 class EditsCommand(Command):
     """Imports, exports, and prints the edits of a channel."""
 
     description = """\
-Move the edits of a label channel, in whatever database a configuration says.
+Import, export and list the edits of a segmentation, in the database of the configuration.
 
   bfly edits import -e FILE.yaml CHANNEL TABLE
-                           merge what a table says: its columns are supervoxel and segment
+                           merge supervoxels into segments; the table has the columns
+                           supervoxel and segment
   bfly edits export -e FILE.yaml CHANNEL TABLE
-                           write such a table of all that was edited
+                           write such a table with every edited supervoxel
   bfly edits log -e FILE.yaml CHANNEL
-                           print the operations, one a line
+                           print the operations, one per line
 
-CHANNEL is its name, or DATASET/CHANNEL and so on where several have that name.
-TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it) as the first
-Butterfly had them. A server that runs on the same database need not be stopped.
+CHANNEL is the name of a channel, or DATASET/CHANNEL and so on if several have that name.
+TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it), the files of
+the first Butterfly. A server on the same database may run meanwhile.
 """
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=("import", "export", "log"), help="what to do")
         parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
-        parser.add_argument("table", nargs="?", help="the file, for import and export")
+        parser.add_argument("table", nargs="?", help="the file to import or to write")
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument(
-            "--at", type=int, metavar="ID", help="export the state after an operation, not the last"
+            "--at", type=int, metavar="ID", help="export the state after this operation"
         )
 
     @override
@@ -67,7 +68,7 @@ Butterfly had them. A server that runs on the same database need not be stopped.
 
 
 def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
-    """Give the edits of a channel, and the largest id that its voxels can hold."""
+    """Return the edits of a channel, and the largest id that its voxels can hold."""
     import numpy as np
 
     from bfly.butterfly import Butterfly
@@ -78,14 +79,14 @@ def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
     from bfly.queries.info import InfoQuery
 
     butterfly = Butterfly(experiments)
-    _, found = channel_named(butterfly.config, name)
+    _, channel = channel_named(butterfly.config, name)
     core = Core(butterfly.database())
     if not core.edits.log.durable:
         raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
-    volume = core.update_query(InfoQuery(**channel_words(found)))["volume"]
+    volume = core.update_query(InfoQuery(**channel_words(channel)))["volume"]
     if volume.kind != "segmentation":
-        raise BadRequest(f"{found.name} is an image; only a segmentation has edits.")
-    return core.edits.channel(found.path), int(np.iinfo(volume.dtype).max)
+        raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
+    return core.edits.channel(channel.path), int(np.iinfo(volume.dtype).max)
 
 
 def _import(channel: ChannelEdits, path: str, most: int) -> None:
@@ -130,7 +131,7 @@ def _export(channel: ChannelEdits, path: str, at: int | None) -> None:
 
 
 def _line(operation: Operation) -> str:
-    """Say an operation in a line: its id, time, who, kind, base, and what became of what."""
+    """Return an operation as a line: id, time, user, kind, base, and its merges and splits."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(operation.time))
     what, start = list(operation.splits), 0
     lists = zip(operation.sizes.tolist(), operation.names.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The log: lines that a person can read, or one JSON object a line, on stderr and in a file."""
+"""Log output on stderr and in a file: readable lines, or one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["set_up"]
 log = logging.getLogger(__name__)
 
 _OURS = "bfly."
-"""How the names of the handlers begin that `set_up` puts up and takes down."""
+"""Prefix of the names of the handlers that `set_up` adds and removes."""
 
 _FIELDS = {
     *vars(logging.makeLogRecord({})),
@@ -27,22 +27,22 @@ _FIELDS = {
     "color_message",
     "left_out",
 }
-"""What a record has of itself; all else came with ``extra=``."""
+"""Attributes of every record; all others came with ``extra=``."""
 
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 LARGEST = 16 << 20
-"""Bytes of the log file, after which it is kept as ``….1``, in place of an older one, and begun
-anew: some 100,000 lines."""
+"""Bytes of the log file, some 100,000 lines. A larger file is renamed to ``….1``, which replaces
+an older one, and a new file is started."""
 
 LONGEST = 2000
-"""Characters of a message; what is beyond is left out. The longest of Butterfly's own have 500."""
+"""Characters of a message; the rest is left out. Butterfly's own messages have at most 500."""
 
 LONGEST_TRACE = 20_000
 """Characters of a traceback; its end is kept."""
 
 MOST_A_MINUTE = 1000
-"""Lines from one place of the code within a minute; clients can cause any number."""
+"""Lines per minute from one place of the code, since clients could cause any number."""
 
 _PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 10}
@@ -51,18 +51,18 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 def set_up(level: str, path: str | None, as_json: bool = False) -> None:
     """Send the log of Butterfly and of its web server to stderr and to a file.
 
-    Calling it again replaces what it did before. Other libraries are heard from WARNING on.
+    Calling it again replaces the earlier handlers. Other libraries are logged from WARNING on.
 
     Parameters
     ----------
     level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
-        The least that is logged.
+        The lowest level that is logged.
     path : str, optional
-        The file to append to. One that cannot be written is a warning, no error; one that is
-        moved away is begun anew, and one that grows beyond `LARGEST` is moved.
+        The file to append to. If it cannot be written, a warning is logged. If it is moved away,
+        a new one is started. If it grows beyond `LARGEST`, it is moved.
     as_json : bool
-        One JSON object a line: time (UTC), level, logger, message, the record's extra fields
-        and, of an error, its traceback.
+        Write one JSON object per line: time (UTC), level, logger, message, the record's extra
+        fields and, for errors, the traceback.
     """
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if (handler.name or "").startswith(_OURS)]:
@@ -95,21 +95,21 @@ def _add(name: str, handler: logging.Handler, formatter: logging.Formatter) -> N
 
 
 class _BoundedFile(logging.handlers.WatchedFileHandler):
-    """A file that several processes write to, which is moved away once it is large."""
+    """A log file that several processes write to, and that is moved away once it is large."""
 
     def reopenIfNeeded(self) -> None:  # noqa: N802
-        """Open the file anew if another process moved it, or after moving it here."""
+        """Move the file if it is too large; open a new one if this or another process moved it."""
         super().reopenIfNeeded()
         if self.stream is None or os.fstat(self.stream.fileno()).st_size < LARGEST:
             return
-        # The lock is the file's own: another process that waits for it finds it moved.
+        # The lock is on the open file: a process that waited for it sees that the path changed.
         fcntl.flock(self.stream, fcntl.LOCK_EX)
         try:
             here, named = os.fstat(self.stream.fileno()), os.stat(self.baseFilename)
             if (here.st_dev, here.st_ino) == (named.st_dev, named.st_ino):
                 os.replace(self.baseFilename, f"{self.baseFilename}.1")
         except OSError:
-            # A folder that cannot be written to.
+            # The folder cannot be written to.
             os.truncate(self.stream.fileno(), 0)
         finally:
             fcntl.flock(self.stream, fcntl.LOCK_UN)
@@ -117,14 +117,14 @@ class _BoundedFile(logging.handlers.WatchedFileHandler):
 
 
 class _Throttle(logging.Filter):
-    """Lets a number of lines a minute through from each place in the code."""
+    """Limits the lines per minute from each place in the code."""
 
     def __init__(self) -> None:
         super().__init__()
         self._counts: dict[tuple[str, int], tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Count a line, and say of the first of a minute how many were left out before."""
+        """Count a line; the first line of a minute gets the number of lines left out before."""
         place, minute = (record.pathname, record.lineno), int(time.monotonic() // 60)
         last, count = self._counts.get(place, (minute, 0))
         if last != minute:
@@ -135,7 +135,7 @@ class _Throttle(logging.Filter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the message, cut where it gets long, and how many like it were left out."""
+    """Return the message, cut to `LONGEST`, and the number of lines left out before it."""
     text = record.getMessage()
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
@@ -144,7 +144,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _clean(text: str) -> str:
-    """Hide passwords in addresses, and keep what clients sent from making lines of its own."""
+    """Hide passwords in addresses, and escape control characters that clients sent."""
     return _PASSWORD.sub(r"\1***@", text).translate(_CONTROL).replace("\n", "\n    ")
 
 
@@ -162,7 +162,7 @@ class _Short(logging.Formatter):
         return f"{self.formatTime(record, self.datefmt)} {level}{self.text(record)}"
 
     def text(self, record: logging.LogRecord) -> str:
-        """Give the message and, of an error, its traceback."""
+        """Return the message and, for an error, its traceback."""
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return _clean(_message(record) + trace[-LONGEST_TRACE:])
 
@@ -176,7 +176,7 @@ class _Plain(_Short):
 
 
 class _Json(logging.Formatter):
-    """For machines: one JSON object a line."""
+    """For machines: one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {

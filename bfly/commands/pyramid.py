@@ -1,4 +1,4 @@
-"""``bfly pyramid``: compute the mips of a channel before somebody looks at them."""
+"""``bfly pyramid``: compute the mips of a channel before they are viewed."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 __all__ = ["PyramidCommand"]
 
 AHEAD = 4
-"""How many pieces each worker is given before it is done with the first."""
+"""Pieces queued for each worker, so that it never waits for the next one."""
 
 
 class PyramidCommand(Command):
     """Fills the pyramid store on Dask."""
 
     description = """\
-Compute the mips that a channel's file lacks and keep them, so that nobody has to wait.
+Compute the mips that a channel's file lacks and keep them, so that viewers do not have to wait.
 
   bfly pyramid em.h5 -e FOLDER               on the cores of this machine
-  bfly pyramid block-1/em -e FILE.yaml       with its dataset, where several are called em
+  bfly pyramid block-1/em -e FILE.yaml       with the dataset's name, if several channels are
+                                             called em
   bfly pyramid em.h5 -e FOLDER --scheduler tcp://HOST:8786
-                                             on a Dask cluster whose workers see the same
-                                             paths, the folder of the store among them
+                                             on a Dask cluster that has the same paths, also for
+                                             the folder of the store
 
-They are kept where the configuration says (pyramid: folder, size), or else in the user's
-cache folder. What is kept already is not computed again: after an interruption, or an error
-that has been mended, run the command once more. The exit code is 0 if everything is kept
-then, and 1 if not.
+They are kept in the folder of the configuration (pyramid: folder, size), by default in the
+user's cache directory. Tiles that are kept already are not computed again: after an interruption
+or an error, run the command again. The exit code is 0 if every tile is kept, otherwise 1.
 """
 
     @override
@@ -49,7 +49,7 @@ then, and 1 if not.
         parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument(
-            "--scheduler", metavar="ADDRESS", help="the scheduler of a Dask cluster"
+            "--scheduler", metavar="ADDRESS", help="address of the scheduler of a Dask cluster"
         )
 
     @override
@@ -65,8 +65,8 @@ then, and 1 if not.
             raise ConfigError("pyramid.size is 0, so nothing is kept; allowed are MiB above 0.")
         if is_url(channel.path):
             raise ConfigError(
-                f"{channel.path} is a URL; mips are kept only of channels in files, since nobody "
-                "could tell that others changed."
+                f"{channel.path} is a URL; mips are kept only for channels in files, since a "
+                "change behind a URL goes unnoticed."
             )
         task = _task(config, channel)
         volume = task.open()
@@ -111,7 +111,7 @@ def _task(config: Config, channel: Channel) -> Task:
 
 @contextmanager
 def _cluster(scheduler: str | None) -> Iterator[Any]:
-    """Lend a client of a scheduler, or of a cluster of this machine's cores.
+    """Yield a client of a scheduler, or of a cluster on this machine's cores.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
 
 
 def _fill(client: Any, task: Task, left: Iterator[Piece], name: str, tiles: int) -> Filled:
-    """Hand the pieces to the workers, a few ahead, and show how far they are."""
+    """Submit the pieces to the workers, a few ahead, and show the progress."""
     from distributed import as_completed
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn

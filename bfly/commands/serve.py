@@ -27,15 +27,15 @@ MOST_WORKERS = 256
 
 
 class Serve(Command):
-    """What ``bfly`` does unless a command is named."""
+    """The command ``bfly`` without a subcommand."""
 
     description = """\
-Serve connectomics volumes from the files where they lie.
+Serve connectomics volumes directly from their files.
 
   bfly -e FOLDER           find every channel below a folder and serve it
-  bfly -e FILE.yaml        serve what a configuration lists
-  bfly -e FOLDER -o FILE   ... and save what was found, to edit and serve later
-  bfly                     serve the file that RH_CONFIG_FILENAME names,
+  bfly -e FILE.yaml        serve the channels that a configuration lists
+  bfly -e FOLDER -o FILE   also save the configuration, to edit it and serve it later
+  bfly                     serve the configuration that RH_CONFIG_FILENAME names,
                            or ~/.rh-config.yaml
 """
 
@@ -44,7 +44,7 @@ Serve connectomics volumes from the files where they lie.
         add_server_arguments(parser)
         parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
-        parser.add_argument("-o", "--out", metavar="OUT", help="save what was found as YAML")
+        parser.add_argument("-o", "--out", metavar="OUT", help="save the configuration as YAML")
 
     @override
     def run(self, arguments: Namespace) -> None:
@@ -58,18 +58,18 @@ def add_server_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help="processes to serve with (default 1)"
     )
-    parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")
+    parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")
 
 
 def serve(experiments: str | None, output: str | None, arguments: Namespace) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process receives a signal to end.
 
     Parameters
     ----------
     experiments, output : str, optional
         As for `Butterfly`.
     arguments : Namespace
-        Has those of `add_server_arguments`.
+        The arguments that `add_server_arguments` adds.
     """
     from bfly.butterfly import Butterfly
 
@@ -98,10 +98,10 @@ def _serve(butterfly: Butterfly, log_json: bool, workers: int = 1) -> None:
 
 
 def _serve_again_on_change(butterfly: Butterfly, log_json: bool) -> None:
-    """Serve in a process of its own, which is replaced when Butterfly's code changes."""
+    """Serve in a child process, which is replaced when Butterfly's code changes."""
     from watchfiles import PythonFilter, run_process
 
-    # It would log each change, and Ctrl-C as a warning.
+    # watchfiles would log each change, and Ctrl-C as a warning.
     logging.getLogger("watchfiles").setLevel(logging.ERROR)
     code = os.path.dirname(os.path.abspath(bfly.__file__))
     run_process(
@@ -110,7 +110,7 @@ def _serve_again_on_change(butterfly: Butterfly, log_json: bool) -> None:
 
 
 def _serve_until_change(butterfly: Butterfly, log_json: bool) -> None:
-    # An interrupt is how the watching process ends this one.
+    # The watching process ends this one with an interrupt.
     with suppress(KeyboardInterrupt):
         try:
             _serve(butterfly, log_json)

@@ -1,11 +1,11 @@
-"""Several processes that serve one port together: ``bfly --workers N``.
+"""Several processes that serve one port: ``bfly --workers N``.
 
-Each has its own socket on the port (``SO_REUSEPORT``), among which the kernel shares out the
-connections. What they have in common is in the database, edits included, and in the folder of
-their metrics.
+Each worker has its own socket on the port (``SO_REUSEPORT``); the kernel distributes the
+connections among them. Workers share the database, edits included, and the folder of their
+metrics.
 
-A worker that ends is replaced, as often as it takes. Only at the first start does one that ends
-before it served end the command: then its reason is one to show, such as a mistake.
+A worker that ends is always replaced. The exception is the first start: if a worker ends before
+it served, the command ends with its reason, which may be a mistake of the user.
 """
 
 from __future__ import annotations
@@ -43,39 +43,39 @@ __all__ = ["serve_together"]
 log = logging.getLogger(__name__)
 
 PATIENCE = 15
-"""Seconds for which a worker may end by itself, answers under way included."""
+"""Seconds for which a worker may finish its answers before it is killed."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-"""Seconds until a worker that ended soon is replaced: the first time, and at most after each
-further one has doubled them. So a machine without memory is not kept busy by starts alone."""
+"""Seconds until a worker that ended soon is replaced: the first delay, and the limit to which
+further ones double it. So a machine out of memory does not spend its time on restarts."""
 
 SOON = 30.0
-"""Seconds of serving before the end of a worker counts as a single accident."""
+"""Seconds. A worker that served for longer is replaced at once, and its delay starts over."""
 
 _spawn = multiprocessing.get_context("spawn")
 
 
 def serve_together(butterfly: Butterfly, count: int, log_json: bool = False) -> None:
-    """Serve with several processes until this one is told to end.
+    """Serve with several processes until this one receives a signal to end.
 
-    A worker that ends is replaced; one that ends soon after its start, after a while.
+    A worker that ends is replaced; if it ended soon after its start, after a delay.
 
     Parameters
     ----------
     butterfly : Butterfly
-        What to serve. The memory of its cache is shared out among the workers.
+        The configured server. Its cache size is divided among the workers.
     count : int
-        How many workers.
+        Number of workers.
     log_json : bool
-        As `bfly.commands.logs.set_up` takes it.
+        As in `bfly.commands.logs.set_up`.
 
     Raises
     ------
     ButterflyError
-        The port cannot be had, the database's edits would be each worker's own, or a worker
-        ended before it served.
+        The port is not available, the workers would not share their edits, or a worker ended
+        before it served.
     """
-    # Tables are loaded here once; the workers find them loaded.
+    # Load tables once here, so that the workers do not.
     database = butterfly.database().load_config(butterfly.config.dump())
     edits = opened_log(database)
     edits.close()
@@ -117,8 +117,8 @@ def serve_together(butterfly: Butterfly, count: int, log_json: bool = False) -> 
 
 @contextmanager
 def _reserved(config: Config) -> Iterator[int]:
-    """Keep a port for the workers; without listening, so that it takes no connections."""
-    # A port that another program shares with its own kin is not free for us.
+    """Reserve a port for the workers; it is not listened on, so it takes no connections."""
+    # Fails if another program shares the port among its own processes (SO_REUSEPORT).
     with listen(config.host, config.port) as free:
         port: int = free.getsockname()[1]
         family = free.family
@@ -130,7 +130,7 @@ def _reserved(config: Config) -> Iterator[int]:
 
 
 class _Worker:
-    """A process that serves, and after it each one that replaces it.
+    """A process that serves, and the processes that replace it.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class _Worker:
         Raises
         ------
         OSError
-            The system has no process, memory or file for it.
+            The system has no free process, memory or file descriptor.
         """
         self._served, self._due = None, inf
         self._news, said = _spawn.Pipe(duplex=False)
@@ -173,7 +173,7 @@ class _Worker:
         Raises
         ------
         ButterflyError
-            It ended before.
+            It ended before it served.
         """
         assert self._news
         connection.wait([self._news, self.process.sentinel])
@@ -185,17 +185,17 @@ class _Worker:
 
     @property
     def events(self) -> list[Connection | int]:
-        """What changes when the process serves, or ends."""
+        """Connections and handles that become ready when the process serves or ends."""
         waiting = self._due < inf
         return [] if waiting else [self.process.sentinel, *([self._news] if self._news else [])]
 
     @property
     def due(self) -> float | None:
-        """Seconds until it is to be started again; None while a process runs."""
+        """Seconds until the next start; None while a process runs."""
         return None if self._due == inf else max(0.0, self._due - monotonic())
 
     def keep_up(self) -> None:
-        """Take notice of what happened, and start another process when it is time."""
+        """Check the process, and start another when it is due."""
         if self._due == inf:
             self._hear()
             if self.process.exitcode is not None:
@@ -209,7 +209,7 @@ class _Worker:
                 self._delay_start(f"A worker cannot be started ({error})")
 
     def _hear(self) -> None:
-        """Note whether the process serves: it says one word, or nothing and ends."""
+        """Record whether the process serves: it sends one message once it does."""
         if self._news and self._news.poll():
             with suppress(EOFError, OSError):
                 self._news.recv_bytes()
@@ -241,9 +241,9 @@ def _interrupt(*_: Any) -> None:
 
 
 def _serve(butterfly: Butterfly, log_json: bool, serving: Connection) -> None:
-    """Serve, in a process of its own, for as long as the one that started it runs."""
+    """Serve in a child process until its parent ends."""
     set_up(butterfly.config.log_level, butterfly.config.log_path, log_json)
-    # Ctrl-C reaches the whole group; the first process passes it on.
+    # Ctrl-C reaches the whole process group; the parent ends the workers itself.
     signal(SIGINT, lambda *_: None)
     try:
         server = butterfly.server()

@@ -1,1 +1,1 @@
-"""Threads, and what keeps requests from taking all of them and all memory."""
+"""Thread pools, and the limits on the threads and memory that requests may take."""

@@ -1,8 +1,8 @@
 """Admission: which requests may use threads now, which have to wait, and which are abandoned.
 
-A request's work runs in a thread under a `Ticket`. Work that would only wait there raises `Later`
-instead: its thread is free meanwhile, and the work is done again once it can go on. What it has
-read by then is in the cache.
+A request's work runs in a thread under a `Ticket`. Work that would block the thread raises `Later`
+instead. Its thread is then free, and the work is repeated once it can go on. What it read before
+is in the cache.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 T = TypeVar("T")
 
 SUSPENSIONS = 16
-"""How often one piece of work gives its thread up for single flights of others. After that it
-waits in its thread, so that it is done in the end even if the cache keeps nothing for it."""
+"""Times that one piece of work gives up its thread while other requests do the same work. After
+that it waits in its thread, so it completes even if the cache keeps nothing for it."""
 
 _local = threading.local()
 
 
 class ThreadPool(Protocol):
-    """Threads, and how many there are."""
+    """A pool of threads, and their number."""
 
     @property
     def executor(self) -> Executor: ...
@@ -52,15 +52,15 @@ class ThreadPool(Protocol):
 
 
 class Later(BaseException):
-    """Work cannot go on now; it is done again later.
+    """Work cannot go on now and is repeated later.
 
-    It is no `Exception`, so that code which handles errors of sources lets it pass.
+    It is not an `Exception`, so that code that handles errors of sources lets it pass.
 
     Parameters
     ----------
     ready : Future, optional
-        Done when the work can go on. Without it the work waits for what its ticket says: a thread
-        for its group, or memory.
+        Done when the work can go on. If not given, the work waits for what its ticket needs: a
+        thread for its group, or memory.
     """
 
     def __init__(self, ready: Future[Any] | None = None) -> None:
@@ -69,30 +69,30 @@ class Later(BaseException):
 
 
 class Abandoned(BaseException):
-    """All clients that wanted the answer are gone; no `Exception`, as `Later`."""
+    """All clients that requested the answer have disconnected; not an `Exception`, as `Later`."""
 
 
 class Ticket:
-    """The place of one piece of work among all that is to be done.
+    """State of one piece of work: its group, its memory, and whether a client waits for it.
 
     Parameters
     ----------
     group : str, optional
-        The channel, or whatever else the work may have to wait for. The work may also find it
-        out (see `Admission.join`).
+        The channel, or another resource that the work may have to wait for. The work may also
+        set it later (see `Admission.join`).
     suspendable : bool
-        Whether the work can be done again from its beginning.
+        Whether the work can be repeated from its beginning.
 
     Attributes
     ----------
     abandoned : bool
         Set once no client waits for the work any more.
     counted : str or None
-        The group that a thread is counted to for the work.
+        The group whose count of threads includes the work's.
     cost : int
-        Bytes that the work has asked the budget for.
+        Bytes that the work requested from the budget.
     grant : Grant or None
-        What it was given of the budget.
+        Bytes that the budget granted.
     """
 
     def __init__(self, group: str | None = None, suspendable: bool = True) -> None:
@@ -104,7 +104,7 @@ class Ticket:
         self._suspensions = SUSPENSIONS if suspendable else 0
 
     def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work in this thread under the ticket."""
+        """Run work in this thread under the ticket."""
         before = current()
         _local.ticket = self
         try:
@@ -114,24 +114,24 @@ class Ticket:
             _local.ticket = before
 
     def may_suspend(self) -> bool:
-        """Return whether the work may give up its thread once more, and count it."""
+        """Return whether the work may give up its thread once more; count the call."""
         self._suspensions -= 1
         return self._suspensions >= 0
 
 
 def current() -> Ticket | None:
-    """Return the ticket of the work in this thread; None outside of requests."""
+    """Return the ticket of the work in this thread; None outside requests."""
     ticket: Ticket | None = getattr(_local, "ticket", None)
     return ticket
 
 
 def take(budget: Budget, nbytes: int) -> None:
-    """Have bytes of a budget granted to the work in this thread; without a ticket none are counted.
+    """Take bytes of a budget for the work in this thread; do nothing outside requests.
 
     Raises
     ------
     Later
-        They are not free.
+        The bytes are not free.
     """
     ticket = current()
     if ticket is None or ticket.grant is not None:
@@ -143,16 +143,16 @@ def take(budget: Budget, nbytes: int) -> None:
 
 
 def check_wanted() -> None:
-    """Raise `Abandoned` if no client waits for the work in this thread; long work asks often."""
+    """Raise `Abandoned` if no client waits for the work in this thread any more."""
     ticket = current()
     if ticket is not None and ticket.abandoned:
         raise Abandoned
 
 
 async def wait_for(ready: Future[Any]) -> None:
-    """Wait, in the event loop, until a future of a thread is done, whatever comes of it.
+    """Wait, in the event loop, until a future of a thread is done, also with an error.
 
-    Unlike `asyncio.wrap_future`, this never cancels the future, for which others wait as well.
+    Unlike `asyncio.wrap_future`, this never cancels the future, since other requests wait for it.
     """
     loop = asyncio.get_running_loop()
     done = loop.create_future()
@@ -166,10 +166,10 @@ async def wait_for(ready: Future[Any]) -> None:
 
 
 class Admission:
-    """Runs the work of requests in a pool, so that no group of them takes all threads.
+    """Runs the work of requests in a pool, so that no group takes all threads.
 
-    A group, usually a channel, may use half of the threads that other groups leave. One whose disk
-    or server hangs therefore never stops the others; several of them do not either.
+    A group, usually a channel, may use half of the threads that other groups leave free. So one
+    or several groups whose disk or server hangs never block the others.
 
     Parameters
     ----------
@@ -187,19 +187,19 @@ class Admission:
         self._lock = threading.Lock()
 
     async def run(self, ticket: Ticket, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work in the pool, as soon as its group may use a thread.
+        """Run work in the pool, as soon as its group may use a thread.
 
         Parameters
         ----------
         ticket : Ticket
-            Of the work. What it is granted of the budget stays granted.
+            Ticket of the work. Its grant of memory is not released here.
         work : callable
             It may raise `Later`; then it is called again.
 
         Raises
         ------
         Busy
-            There is no memory for it for a while, or no thread can be started.
+            Memory did not become free in time, or no thread can be started.
         Abandoned
             The ticket was abandoned.
         """
@@ -218,17 +218,17 @@ class Admission:
                 await wait_for(ready)
 
     def join(self, group: str) -> None:
-        """Count the work in this thread to a group, as soon as that is known.
+        """Count the work in this thread to a group, once the work has determined its group.
 
         Parameters
         ----------
         group : str
-            The channel, or whatever else the work may have to wait for.
+            The channel, or another resource that the work may have to wait for.
 
         Raises
         ------
         Later
-            The group has as many threads as it may use.
+            The group already uses as many threads as it may.
         """
         ticket = current()
         if ticket is None or ticket.group is not None:
@@ -256,11 +256,11 @@ class Admission:
         await turn
 
     def _leave(self, ticket: Ticket) -> None:
-        """Return the thread of some work, and start the next; in the event loop alone."""
+        """Release the thread of a ticket and start waiting work; only in the event loop."""
         with self._lock:
             if ticket.counted is not None:
                 self._running[ticket.counted] -= 1
-                self._running += Counter()  # drops groups that have none
+                self._running += Counter()  # drops groups whose count is 0
                 ticket.counted = None
             for group in list(self._waiting):
                 self._wake(group)
@@ -285,5 +285,5 @@ class Admission:
         try:
             return asyncio.get_running_loop().run_in_executor(self._pool.executor, work, *arguments)
         except RuntimeError as error:
-            # The system has no thread for the pool, or the pool is closed.
+            # The system cannot start a thread for the pool, or the pool is closed.
             raise Busy(f"No thread is free: {error}.") from error

@@ -1,4 +1,4 @@
-"""The memory that all answers under way may take together, in bytes."""
+"""Budget of memory, in bytes, that all answers in progress share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Budget", "Grant"]
 
 PATIENCE = 5.0
 """Seconds that a request waits for memory before it is answered with 503: longer than a cutout of
-usual size takes, and shorter than what clients and proxies wait."""
+usual size takes, and shorter than clients and proxies wait."""
 
 SMALL = 1 / 64
-"""The part of a budget up to which a request does not queue behind larger ones."""
+"""Share of a budget up to which a request does not queue behind larger ones."""
 
 MOST = 15 / 16
-"""The part of a budget that one request is counted with at most, however much it needs: the rest is
-left to tiles and the like, so that a large request is not put off for ever by them."""
+"""Share of a budget that one request is counted with at most, even if it needs more. The rest is
+left to small requests such as tiles, so that they cannot delay a large request for ever."""
 
 
 class Grant:
-    """Bytes of a budget in use. They go back when `release` is called or the grant is dropped."""
+    """Bytes taken from a budget, until `release` is called or the grant is garbage-collected."""
 
     __slots__ = ("_budget", "nbytes")
 
@@ -36,7 +36,7 @@ class Grant:
         self.nbytes = nbytes
 
     def shrink(self, nbytes: int) -> None:
-        """Return all but some bytes to the budget."""
+        """Keep `nbytes` and return the rest to the budget."""
         if nbytes < self.nbytes:
             freed, self.nbytes = self.nbytes - nbytes, nbytes
             self._budget._give_back(freed)
@@ -50,7 +50,7 @@ class Grant:
 
 
 class Budget:
-    """Grants bytes as long as there are any; a weighted semaphore.
+    """Weighted semaphore that grants bytes of memory.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ class Budget:
     def __init__(self, total: int) -> None:
         self.total = total
         self.used = 0
-        # The garbage collector may drop a grant in the midst of anything, also of granting.
+        # Reentrant: the garbage collector may drop a grant at any point, also while granting.
         self._lock = threading.RLock()
         self._waiting: deque[tuple[int, Callable[[Grant], None]]] = deque()
 
     def grant(self, nbytes: int) -> Grant | None:
-        """Grant bytes if they are free, and no other request waits for as many."""
+        """Grant bytes if they are free; return None if not, or if they would pass the queue."""
         with self._lock:
             if self._waiting and nbytes > self.total * SMALL:
                 return None
@@ -78,7 +78,7 @@ class Budget:
         Raises
         ------
         Busy
-            They were not for `PATIENCE` seconds.
+            They did not become free within `PATIENCE` seconds.
         """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[Grant] = loop.create_future()
@@ -87,7 +87,7 @@ class Budget:
             loop.call_soon_threadsafe(hand_over, grant)
 
         def hand_over(grant: Grant) -> None:
-            # One that comes too late goes back as it is dropped.
+            # A grant that comes too late is dropped, which returns its bytes.
             if not turn.done():
                 turn.set_result(grant)
 

@@ -1,4 +1,4 @@
-"""Room in memory for large chunks: threads that unpack them wait for each other."""
+"""Memory for decompressing large chunks: threads wait until it is free."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["SMALL", "Room"]
 
 SMALL = 16 << 20
-"""Bytes: of smaller chunks every thread may unpack one, without a look at the others."""
+"""Bytes. Smaller chunks are not counted: each thread may decompress one at any time."""
 
 PATIENCE = 30.0
-"""Seconds after which a thread that waits for room gives up; the largest chunks take less."""
+"""Seconds after which a waiting thread gives up: more than the largest chunks take."""
 
 
 class Room:
-    """A number of bytes that threads share; one thread alone may take more than there are.
+    """Bytes that threads share; a single thread may take more than the total.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class Room:
 
     @contextmanager
     def taking(self, nbytes: int) -> Iterator[None]:
-        """Hold bytes while a chunk is unpacked; at once if the thread holds some already.
+        """Hold bytes while the body runs; do not wait if this thread already holds some.
 
         Raises
         ------
         Busy
-            Other threads did not finish in time.
+            Other threads did not release enough bytes within `PATIENCE` seconds.
         """
         if nbytes <= SMALL or getattr(self._own, "holds", False):
             yield

@@ -1,4 +1,4 @@
-"""Starting threads where the system may have none left."""
+"""Starting of threads when the system may refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["starting"]
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Raise `Busy` where the body starts a thread, or fills a pool, and the system has none.
+    """Convert the error of a thread that cannot be started in the body, also by a pool.
 
     Raises
     ------

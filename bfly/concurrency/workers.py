@@ -1,4 +1,4 @@
-"""Threads: one bounded pool for the process, and work that is wanted twice is done once."""
+"""Threads: one bounded pool for the process, brief locks, and single flight."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from bfly.concurrency.admission import Abandoned, Later, check_wanted, current
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["SingleFlight", "BriefLock", "Workers"]
+__all__ = ["BriefLock", "SingleFlight", "Workers"]
 
 T = TypeVar("T")
 
 PATIENCE = 0.05
-"""Seconds after which a piece of work is long, and others go on beside it."""
+"""Seconds after which a `BriefLock` lets the next thread go on as well."""
 
 
 CROWDED = 0.1
-"""Seconds after an answer in which there may well be another."""
+"""Seconds after a request during which another is likely."""
 
 
 class Workers:
-    """The pool in which everything runs that may wait for a disk or take long.
+    """Thread pool for all work that may wait for a disk or take long.
 
     Parameters
     ----------
     parallel : int, optional
-        How many threads share one piece of work; the number of cores unless given.
+        Threads that share one piece of work; by default, the number of cores.
     niceness : int
-        By how much the threads stand back behind all others, as ``nice`` of Unix has it.
+        Increment of the threads' niceness (lower priority), as for the Unix command ``nice``.
     """
 
     def __init__(self, parallel: int | None = None, niceness: int = 0) -> None:
         self.parallel = parallel or os.cpu_count() or 1
         self.threads = 2 * self.parallel + 4
         self.executor = ThreadPoolExecutor(self.threads, "bfly", _stand_back, (niceness,))
-        # In a pool of their own: helpers on a disk that hangs take no thread from other requests.
+        # A separate pool: helpers blocked by a disk that hangs take no thread from other requests.
         self._helpers = ThreadPoolExecutor(self.parallel, "bfly-help", _stand_back, (niceness,))
         self._crowded = 0.0
 
     def make_room(self) -> None:
-        """Let no threads help each other for a while, since other requests need the cores."""
+        """Start no helpers for `CROWDED` seconds, since other requests need the cores."""
         self._crowded = monotonic() + CROWDED
 
     def each(self, work: Callable[[T], object], items: Iterable[T]) -> None:
-        """Do the same work on every item, with free threads helping the caller.
+        """Call `work` with every item, in the calling thread and in free helper threads.
 
-        The caller works too and waits only for helpers that have begun, so that work may call
-        this again from within the pool. Between two items it stops if no client wants the answer
-        any more.
+        The caller works too and waits only for helpers that have started. So `work` may call
+        this again from within the pool. It stops between two items if no client waits for the
+        answer any more.
 
         Parameters
         ----------
         work : callable
-            Called once with each item; what it returns is dropped.
+            Called once with each item; its result is dropped.
         items : iterable
-            In the order in which they are begun.
+            The items, in the order in which they are started.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Workers:
         _Shared(self, work, deque(items)).do()
 
     def _call(self, help_out: Callable[[], None]) -> Future[None] | None:
-        """Have a thread help, if the system has one."""
+        """Start a helper, or return None if the system cannot start a thread."""
         try:
             return self._helpers.submit(help_out)
         except RuntimeError:
@@ -84,7 +84,7 @@ class Workers:
         return monotonic() < self._crowded
 
     def close(self) -> None:
-        """Let running work end and start no more."""
+        """Wait for running work, and cancel work that has not started."""
         self.executor.shutdown(cancel_futures=True)
         self._helpers.shutdown(cancel_futures=True)
 
@@ -92,8 +92,8 @@ class Workers:
 class _Shared(Generic[T]):
     """Work that several threads share.
 
-    Methods rather than functions in one another: those would keep each other, and with them the
-    voxels that the work writes to, until the garbage collector runs.
+    A class, since nested functions would refer to each other. Such a cycle would keep the voxels
+    that the work writes to in memory until the garbage collector runs.
     """
 
     def __init__(self, workers: Workers, work: Callable[[T], object], left: deque[T]) -> None:
@@ -104,12 +104,12 @@ class _Shared(Generic[T]):
         self._begun: list[Future[None]] = []
 
     def do(self) -> None:
-        """Do all of it; an error of any thread ends it."""
+        """Process all items; an error in any thread ends the work and is raised."""
         try:
             self._drain(False)
             self._await_helpers()
         finally:
-            # A helper that was never begun stays in the queue for a while, and this with it.
+            # A cancelled helper stays in the pool's queue for a while, and keeps this object.
             self._left.clear()
             self._await_helpers(quiet=True)
             self._work = None
@@ -146,7 +146,7 @@ class _Shared(Generic[T]):
             self._ticket.run(self._drain, True)
 
     def _await_helpers(self, quiet: bool = False) -> None:
-        """Wait for helpers that have begun, and raise the first error of theirs."""
+        """Wait for helpers that have started, and raise the first of their errors."""
         helpers, self._begun = self._begun, []
         errors = [h.exception() for h in helpers if not h.cancel()]
         error = next(filter(None, errors), None)
@@ -154,21 +154,21 @@ class _Shared(Generic[T]):
             if error is not None and not quiet:
                 raise error
         finally:
-            # What is raised must not be kept by its own traceback, which holds the voxels as well.
+            # A traceback that refers to its own error would keep the voxels in memory too.
             del helpers, errors, error
 
 
 def _stand_back(niceness: int) -> None:
-    """Lower the priority of this thread; only Linux has one for each thread."""
+    """Lower the priority of this thread; only Linux has priorities per thread."""
     if niceness and sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 class BriefLock:
-    """Lets short pieces of work come one after the other.
+    """A lock that serialises short pieces of work, but is not waited for longer than `PATIENCE`.
 
-    Threads that look into a database pass the interpreter's lock to and fro at every row; eight
-    of them get half as much done as one. Nobody waits for a long piece, though.
+    Threads that query a database switch the interpreter's lock (GIL) at every row: eight threads
+    do half as much as one.
     """
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ class BriefLock:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait until others are done, or take too long."""
+        """Hold the lock while the body runs, or go on without it after `PATIENCE` seconds."""
         taken = self._lock.acquire(timeout=PATIENCE)
         try:
             yield
@@ -186,10 +186,10 @@ class BriefLock:
 
 
 class SingleFlight(Generic[T]):
-    """Single flight: calls with the same key at the same time share one execution.
+    """Single flight: concurrent calls with the same key share one execution.
 
-    A request that may be suspended (see `Ticket`) does not wait in its thread: it is done again
-    once the flight has landed, when the result is in a cache.
+    A request that may be suspended (see `Ticket`) does not wait in its thread. It is repeated
+    once the shared call is done, when the result is in a cache.
     """
 
     def __init__(self) -> None:
@@ -197,19 +197,19 @@ class SingleFlight(Generic[T]):
         self._lock = threading.Lock()
 
     def run(self, key: str, work: Callable[[], T]) -> T:
-        """Return the result of `work`, or of the same work begun by another thread.
+        """Return the result of `work`, or of the same work started by another thread.
 
         Parameters
         ----------
         key : str
             Names the work.
         work : callable
-            Its error, too, reaches all callers that wait.
+            Its result, or its error, reaches all waiting callers.
 
         Raises
         ------
         Later
-            The same work is under way, and the work in this thread may be suspended.
+            The same work is in progress, and the work in this thread may be suspended.
         """
         while True:
             with self._lock:
@@ -223,11 +223,11 @@ class SingleFlight(Generic[T]):
             try:
                 return future.result()
             except (Abandoned, Later):
-                # Of the request that had begun the work; others do it themselves.
+                # Only the request that started the work ends; the others do the work themselves.
                 if first:
                     raise
             finally:
-                # An error must not be kept by its own traceback, which holds the voxels as well.
+                # A traceback that refers to its own error would keep the voxels in memory too.
                 del future
 
     def _fly(self, key: str, future: Future[T], work: Callable[[], T]) -> None:

@@ -1,4 +1,4 @@
-"""The configuration: what is served, and how."""
+"""The configuration of a server."""
 
 from bfly.config.config import Config
 

@@ -1,6 +1,6 @@
-"""The configuration: what lies under ``bfly:`` in the YAML file, checked and frozen.
+"""The configuration: the content of ``bfly:`` in the YAML file, checked and frozen.
 
-`Config.load` finds all the mistakes of a file at once, one a line.
+`Config.load` reports all mistakes of a file at once, one per line.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def _database(name: str) -> str:
 
 
 def _address(value: Any, expanded: ValidatorFunctionWrapHandler) -> Any:
-    """Leave a URL and pairs like ``host=db`` as they are; make a path absolute."""
+    """Return URLs and pairs like ``host=db`` unchanged, and paths as absolute paths."""
     is_address = isinstance(value, str) and re.match(r"\w+(://| *=)", value)
     return value if is_address else expanded(value)
 
 
 def _host_name(name: str) -> str:
-    """Write a name as browsers send it: in lower case, umlauts in Punycode, no dot at the end."""
+    """Return a host name as browsers send it: lower case, Punycode, no trailing dot."""
     try:
         labels = [
             label if label.isascii() else label.encode("idna").decode("ascii")
@@ -77,7 +77,7 @@ def _host_name(name: str) -> str:
 
 
 def _origin(origin: str) -> str:
-    """Write an origin as browsers send it: in lower case, without the port that it implies."""
+    """Return an origin as browsers send it: lower case, without the scheme's default port."""
     scheme, _, host = origin.lower().partition("://")
     return f"{scheme}://{host.removesuffix(_IMPLIED[scheme])}" if host else origin
 
@@ -95,16 +95,16 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class DiskCacheSettings(Model):
-    """Where chunks of URLs are kept, and how much of them, in MiB."""
+    """Folder of the disk cache for chunks from URLs, and its size in MiB."""
 
     folder: AbsolutePath
     size: Size = 10_240
 
 
 class Config(Model):
-    """All settings of a server. Sizes are MiB, paths absolute except `log_path`.
+    """All settings of a server. Sizes are in MiB; paths are absolute except `log_path`.
 
-    To change some, use `replace`: pydantic's ``model_copy`` checks nothing.
+    To change settings, use `replace`: pydantic's ``model_copy`` checks nothing.
     """
 
     port: Port = 2001
@@ -160,21 +160,21 @@ class Config(Model):
         Raises
         ------
         ConfigError
-            It cannot be read or has mistakes: one line for each of them.
+            The file cannot be read or has mistakes: one line for each of them.
         """
         data, mistakes = rh_config.read(path)
         return cls._checked(data, path, mistakes)
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], file: str) -> Self:
-        """Check what a file holds.
+        """Check the content of a file.
 
         Parameters
         ----------
         data : mapping
             The root of the file, with the key ``bfly``.
         file : str
-            Its path: named in mistakes, and relative paths are seen from its folder.
+            Its path. Mistakes name it, and relative paths are relative to its folder.
 
         Raises
         ------
@@ -187,8 +187,8 @@ class Config(Model):
     def _checked(cls, data: Mapping[str, Any], file: str, mistakes: list[str]) -> Self:
         context = {"folder": os.path.dirname(os.path.abspath(file))}
         if "bfly" not in data:
-            found = ", ".join(map(str, data)) or "nothing"
-            mistakes = [*mistakes, f"{file}: bfly is missing at the root; there is {found}."]
+            keys = ", ".join(map(str, data)) or "nothing"
+            mistakes = [*mistakes, f"{file}: bfly is missing at the root; there is {keys}."]
         elif not isinstance(data["bfly"], dict):
             value = shortened(data["bfly"])
             mistakes = [*mistakes, f"{file}: bfly is {value}; allowed is a mapping of keys."]
@@ -203,7 +203,7 @@ class Config(Model):
         raise ConfigError("\n".join(mistakes))
 
     def replace(self, **changes: Any) -> Self:
-        """Give a copy with other settings (Python names), checked like those of a file.
+        """Return a copy with other settings (Python names), checked like those of a file.
 
         Raises
         ------
@@ -218,22 +218,22 @@ class Config(Model):
             raise ConfigError("\n".join(mistake(e, type(self)) for e in error.errors())) from None
 
     def dump(self) -> dict[str, Any]:
-        """Give what `parse` reads back to an equal configuration, the defaults left out."""
+        """Return a dictionary, without defaults, that `parse` reads to an equal configuration."""
         return {"bfly": self.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
 
     def save(self, path: str) -> None:
-        """Write a YAML file that `load` reads back to an equal configuration.
+        """Write a YAML file that `load` reads to an equal configuration.
 
         Raises
         ------
         ConfigError
-            It cannot be written; a file that was there is as before.
+            The file cannot be written; an existing file is unchanged.
         """
         rh_config.write(path, self.dump())
 
     @cached_property
     def channels(self) -> Mapping[tuple[str, str, str, str], Channel]:
-        """All channels by the names of their experiment, sample, dataset and themselves."""
+        """All channels, by the names of experiment, sample, dataset and channel."""
         return {
             (experiment.name, sample.name, dataset.name, channel.name): channel
             for experiment in self.experiments
@@ -243,36 +243,36 @@ class Config(Model):
         }
 
     def experiment(self, experiment: str) -> Experiment:
-        """Give an experiment; errors as `find`."""
+        """Return an experiment; errors as `find`."""
         return pick(self.experiments, "experiment", experiment)
 
     def sample(self, experiment: str, sample: str) -> Sample:
-        """Give a sample by the two names that lead to it; errors as `find`."""
+        """Return a sample by the names of experiment and sample; errors as `find`."""
         return pick(self.experiment(experiment).samples, "sample", sample)
 
     def dataset(self, experiment: str, sample: str, dataset: str) -> Dataset:
-        """Give a dataset by the three names that lead to it; errors as `find`."""
+        """Return a dataset by the names of experiment, sample and dataset; errors as `find`."""
         return pick(self.sample(experiment, sample).datasets, "dataset", dataset)
 
     def find(self, experiment: str, sample: str, dataset: str, channel: str) -> Channel:
-        """Give a channel by the four names that lead to it.
+        """Return a channel by the names of experiment, sample, dataset and channel.
 
         Raises
         ------
         BadRequest
-            One of them leads nowhere; the message lists the names that are there.
+            A name does not exist; the message lists the names that do.
         """
-        found = self.channels.get((experiment, sample, dataset, channel))
-        return found or pick(self.dataset(experiment, sample, dataset).channels, "channel", channel)
+        item = self.channels.get((experiment, sample, dataset, channel))
+        return item or pick(self.dataset(experiment, sample, dataset).channels, "channel", channel)
 
 
 def pick(items: Sequence[T], kind: str, name: str) -> T:
-    """Give the item that has a name.
+    """Return the item with a name.
 
     Raises
     ------
     BadRequest
-        None has; the message says of what kind it should be and lists the names.
+        No item has this name; the message has the kind and lists the names.
     """
     for item in items:
         if item.name == name:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, one line for each mistake."""
+"""Messages for mistakes in a configuration, one line each."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _BELOW: dict[str, type[Model]] = {
 
 
 def mistake(error: ErrorDetails, root: type[Model]) -> str:
-    """Say in one line which key has which value and what is allowed.
+    """Return one line with the key, its value and what is allowed.
 
     Parameters
     ----------
     error : dict
-        What pydantic says.
+        The error of pydantic.
     root : type
-        The model whose fields are the keys directly under ``bfly``.
+        The model that has the keys directly under ``bfly`` as its fields.
     """
     loc, value, wrong = error["loc"], shortened(error["input"]), error["type"]
     if wrong == "invalid_key":
@@ -65,6 +65,6 @@ def mistake(error: ErrorDetails, root: type[Model]) -> str:
 
 
 def shortened(value: Any) -> str:
-    """Give a value as it is written, passwords left out, cut off where it gets long."""
+    """Return a value as text, with passwords hidden, cut to 80 characters."""
     text = re.sub(r"(://).*(?=@)|(password *=).*", r"\1\2***", repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

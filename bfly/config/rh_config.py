@@ -1,7 +1,7 @@
-"""The YAML file that the tools of one laboratory share: where it is and what it holds.
+"""The YAML file that the tools of one laboratory share: its path and its content.
 
-Butterfly reads what lies under ``bfly:``; other programs have roots of their own beside it.
-``rh_config.config`` is the whole file, read anew at each access, or ``{}`` without a file.
+Butterfly reads the root ``bfly:``; other programs have their own roots beside it.
+``rh_config.config`` is the whole file, read again at each access, or ``{}`` if there is no file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["config", "default_path", "read", "write"]
 config: dict[str, Any]
 
 ALIASED = 1_000_000
-"""Values that aliases may add to a file: aliases of aliases stand for more than memory holds."""
+"""Values that aliases may add to a file: nested aliases could expand beyond all memory."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -42,12 +42,12 @@ def __getattr__(name: str) -> Any:
 
 
 def default_path() -> str:
-    """Give the file that ``RH_CONFIG_FILENAME`` names, or else ``~/.rh-config.yaml``."""
+    """Return the path in ``RH_CONFIG_FILENAME``, or else ``~/.rh-config.yaml``."""
     return os.path.expanduser(os.environ.get("RH_CONFIG_FILENAME") or "~/.rh-config.yaml")
 
 
 def read(path: str) -> tuple[dict[str, Any], list[str]]:
-    """Read a YAML file whose root is a mapping.
+    """Read a YAML file that has a mapping as its root.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
     Returns
     -------
     data : dict
-        What it holds; of a key that is there twice the last value.
+        The content. A key that appears twice has its last value.
     repeated : list of str
-        One line for every key that is there twice.
+        One line for every key that appears twice.
 
     Raises
     ------
@@ -72,8 +72,8 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
             try:
                 check_length(path, os.fstat(file.fileno()).st_size, METADATA)
                 node = loader.get_single_node()
-                known: dict[int, int] = {}
-                if node is not None and _size(node, known) - len(known) > ALIASED:
+                sizes: dict[int, int] = {}
+                if node is not None and _size(node, sizes) - len(sizes) > ALIASED:
                     raise ConfigError(
                         f"{path}: its aliases stand for more than {ALIASED} values; write a value "
                         "out where it is needed."
@@ -105,19 +105,19 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def write(path: str, data: dict[str, Any]) -> None:
-    """Write a YAML file, whole or not at all.
+    """Write a YAML file atomically.
 
     Parameters
     ----------
     path : str
-        The file; one that is there is replaced.
+        The file; an existing one is replaced.
     data : dict
         Mappings, lists, text, numbers, booleans and None.
 
     Raises
     ------
     ConfigError
-        It cannot be written.
+        The file cannot be written.
     """
     real = os.path.realpath(path)
     draft = f"{real}.{os.getpid()}.tmp"
@@ -129,27 +129,27 @@ def write(path: str, data: dict[str, Any]) -> None:
         raise ConfigError(f"{path}: it cannot be written: {error.strerror}.") from error
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Count the values that a node stands for, where those behind an alias count each time.
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Count the values of an expanded node: values behind an alias count each time.
 
     Parameters
     ----------
-    known : dict
-        The counts of the nodes so far; 1 of those around this one.
+    sizes : dict
+        The counts of nodes so far, by their id; 1 for the parents of this node.
     """
-    size = known.get(id(node))
+    size = sizes.get(id(node))
     if size is None:
-        # What is a part of itself is found out, and refused, where it is checked.
-        known[id(node)] = 1
+        # A node that contains itself is refused later, when the values are checked.
+        sizes[id(node)] = 1
         inner = node.value if isinstance(node, yaml.CollectionNode) else ()
         if isinstance(node, yaml.MappingNode):
             inner = chain.from_iterable(inner)
-        size = known[id(node)] = 1 + sum(_size(each, known) for each in inner)
+        size = sizes[id(node)] = 1 + sum(_size(child, sizes) for child in inner)
     return size
 
 
 def _repeated(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:
-    """Name each key below a node that its mapping has twice, with its line."""
+    """Yield a message for each key below a node that its mapping has twice."""
     if id(node) in seen:
         return
     seen.add(id(node))

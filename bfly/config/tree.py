@@ -1,7 +1,7 @@
-"""The tree that is served: experiments, samples, datasets, channels, each checked and frozen.
+"""The configured tree: experiments, samples, datasets, channels, each checked and frozen.
 
-The description of a field is what is allowed in it, in the words that a mistake is answered
-with (see `bfly.config.error_messages`).
+The description of a field says what is allowed in it, and is part of the message for a mistake
+(see `bfly.config.error_messages`).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ _NAME = "text without '/' and '::', not blank, '.' or '..', and without ':' at e
 
 
 def check_name(name: str) -> str:
-    """Give a name back that can be part of an address.
+    """Return a name unchanged if it can be part of an address.
 
     Raises
     ------
     ValueError
-        It cannot, because names are joined there by ``/`` and ``::``; says what is allowed.
+        It cannot, since ``/`` and ``::`` separate names there; the message says what is allowed.
     """
     encodable = name.encode(errors="replace").decode()
     fit = name.strip() and name not in (".", "..") and name == name.strip(":") == encodable
@@ -65,7 +65,7 @@ def check_name(name: str) -> str:
 
 
 def _expand(path: str, info: ValidationInfo) -> str:
-    """Make a path absolute, as seen from the folder of the YAML file."""
+    """Return a path as an absolute path, relative to the folder of the YAML file."""
     if "\0" in path:
         raise ValueError("a path without NUL")
     folder = (info.context or {}).get("folder", "")
@@ -73,7 +73,7 @@ def _expand(path: str, info: ValidationInfo) -> str:
 
 
 def _unique(items: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Check siblings and that their names differ, so that all mistakes come out together."""
+    """Check siblings, and that their names differ, and raise all mistakes together."""
     mistakes = []
     first: dict[str, int] = {}
     for index, item in enumerate(items if isinstance(items, (list, tuple)) else ()):
@@ -129,7 +129,7 @@ class Model(BaseModel):
 
 
 class KeptPyramid(Model):
-    """Where computed mips are kept, and how many MiB of them; 0 keeps none."""
+    """Folder of computed mips, and its size in MiB; size 0 stores none."""
 
     folder: PathOrNone = None
     size: Annotated[int, Strict(), Field(ge=0, description="a whole number of MiB, 0 for none")] = (
@@ -138,16 +138,16 @@ class KeptPyramid(Model):
 
     @property
     def where(self) -> str:
-        """The folder, by default one in the user's cache."""
+        """The folder, by default in the user's cache directory."""
         return self.folder or os.path.join(user_cache_dir("bfly"), "pyramids")
 
 
 class Channel(Model):
     """One served volume: `path` is its file or folder, `offset` its first voxel (z, y, x).
 
-    `dpath` is the folder with its metadata files where that is not the dataset's; `kind` and
-    `voxel_size` (nanometres, z y x) override what the source says of itself; `encoding` is that
-    of its precomputed chunks, raw unless said.
+    `dpath` is the folder of its metadata files, if not the dataset's. `kind` and `voxel_size`
+    (nanometres, z y x) override those of the file. `encoding` is that of its precomputed chunks,
+    raw by default.
     """
 
     name: Name
@@ -165,7 +165,7 @@ class Channel(Model):
 
 
 class Table(Model):
-    """A file of rows, and its columns where they are not recognised by their names."""
+    """A file of rows, and the names of its columns where they are not the recognised ones."""
 
     path: Path
     id: Column = None
@@ -187,18 +187,18 @@ class Table(Model):
 
 
 class Neurons(Table):
-    """A file of neurons: `id` is the neuron's, the position that of its soma."""
+    """A file of neurons: `id` is the neuron's id, the position is that of its soma."""
 
 
 class Synapses(Table):
-    """A file of synapses: `pre` and `post` are the neurons before and after each."""
+    """A file of synapses: `pre` and `post` are the presynaptic and postsynaptic neurons."""
 
     pre: Column = None
     post: Column = None
 
 
 class Dataset(Model):
-    """Channels of one piece of tissue; `path` is the folder with its metadata files."""
+    """Channels of one piece of tissue; `path` is the folder of its metadata files."""
 
     name: Name
     path: Path
@@ -218,7 +218,7 @@ class Dataset(Model):
 
     @property
     def channel_paths(self) -> tuple[str, ...]:
-        """The paths of the channels, each once."""
+        """Paths of the channels, without duplicates."""
         return tuple(dict.fromkeys(channel.path for channel in self.channels))
 
 

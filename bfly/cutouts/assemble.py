@@ -139,7 +139,8 @@ class Assembler:
         local, tiles = region.local, tiles_of(region)
 
         def look_at(share: list[Found]) -> None:
-            if past_cache and (box := _unit_of(region.level, share, local, tiles, streamed)):
+            box = _unit_of(region.level, share, local, tiles, streamed) if past_cache else None
+            if box is not None:
                 self._show_past_cache(region, box, box.relative_to(local.start), look, target)
                 return
             held: dict[Zyx, Voxels] = {}

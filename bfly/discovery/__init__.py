@@ -1,1 +1,1 @@
-"""From a folder to the configuration of what is in it."""
+"""Discovery: a folder → the configuration of the channels in it."""

@@ -1,4 +1,4 @@
-"""What a scan found, told to a person."""
+"""Report of a scan, for the terminal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["report"]
 
 
 def report(found: Found, console: Console, most: int = 10) -> None:
-    """Show what a scan found, and what it skipped and why.
+    """Print the channels that a scan found, and what it skipped and why.
 
     Parameters
     ----------
     found : Found
-        The answer of `scan`.
+        The result of `scan`.
     console : rich.console.Console
-        Where to.
+        Where to print.
     most : int
-        How many channels of a dataset, and paths for a reason, are shown by name.
+        Names shown at most for each dataset, and paths for each reason.
     """
 
     def show(text: str, style: str = "") -> None:
@@ -54,7 +54,7 @@ def report(found: Found, console: Console, most: int = 10) -> None:
 
 
 def _first(lines: list[str], most: int) -> list[str]:
-    """Give the first lines, and how many more there are."""
+    """Return the first lines, and a line with the number of others."""
     rest = len(lines) - most
     return lines if rest <= 0 else [*lines[:most], f"… {rest:,} more"]
 

@@ -1,4 +1,4 @@
-"""A folder of data → the tree of experiments, by looking at what lies in it."""
+"""Scan of a folder of data, which results in a tree of experiments."""
 
 from __future__ import annotations
 
@@ -45,38 +45,39 @@ REASONS = {
     "st": "not an MRC file",
     "zip": "an archive of neither zarr, N5 nor precomputed",
 }
-"""The extensions of files that can be a channel, and what is wrong with one that is not."""
+"""File extensions that channels may have, and the reason to report for a file that is none."""
 
 METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
-"""Files that belong to a dataset, or to a group of arrays: known, and no channels."""
+"""Metadata files of a dataset, or of a group of arrays, which are not channels."""
 
 NATURAL = natsort_keygen()
-"""The order of the names of sections."""
+"""Sort key of the names of sections: numbers in them are compared as numbers."""
 
 MOJO = ("tiledVolumeDescription.xml", "w=00000000")
-"""What only a Mojo folder, or its tiles, has in it."""
+"""Names that only a Mojo folder, or the folder of its tiles, contains."""
 
 
 DEPTH = 100
-"""Folders in each other that are looked into; data of laboratories have some ten."""
+"""Levels of nested folders that are scanned; data of laboratories have about ten."""
 
 
 TIMES = 8
-"""Ways to a folder that are followed: links among ten folders make millions of them."""
+"""Scans of one folder, reached by different links: links among ten folders make millions of
+paths."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a scan came upon.
+    """Result of a scan.
 
     Parameters
     ----------
     experiments : tuple of Experiment
-        One, or none where there was no channel.
+        One, or none if there was no channel.
     skipped : list of tuple of str
-        What looked like a channel but is none, as (path, reason).
+        Files and folders that look like a channel but are none, as (path, reason).
     others : int
-        How many more files there were, which nobody would take for a channel.
+        Number of other files, which do not look like channels.
     """
 
     experiments: tuple[Experiment, ...]
@@ -85,24 +86,24 @@ class Found:
 
 
 def scan(folder: str, files: Files) -> Found:
-    """Find every channel of a known format below a folder.
+    """Find every channel of a supported format below a folder.
 
-    The folder is the sample; each folder with channels in it is a dataset. A format is told
-    by its content; files of extensions that no format has are not opened.
+    The folder is the sample; each folder that contains channels is a dataset. Formats are
+    detected by content. Files with an extension that no format uses are not opened.
 
     Parameters
     ----------
     folder : str
-        Where to begin. Links are followed as far as `files` allows.
+        The folder to scan. Links are followed as far as `files` allows.
     files : Files
-        Knows the allowed folders.
+        Checks paths against the allowed folders.
 
     Raises
     ------
     ConfigError
-        It is no folder, or its name cannot be the name of a sample.
+        It is not a folder, or its name cannot be the name of a sample.
     NotAllowed
-        It lies outside the allowed folders.
+        The folder is outside the allowed folders.
     """
     top = os.path.abspath(os.path.expanduser(folder))
     if not os.path.isdir(top):
@@ -128,7 +129,7 @@ def scan(folder: str, files: Files) -> Found:
 
 
 class _Walk:
-    """Goes through folders and keeps what it finds: channels by the folder of their dataset."""
+    """Visits folders and collects channels, by the folder of their dataset."""
 
     def __init__(self, files: Files, tell: Callable[[str], None]) -> None:
         self.files = files
@@ -142,16 +143,16 @@ class _Walk:
         self.times: Counter[str] = Counter()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
-        """Find what is in a folder or is the folder itself; tell whether it was anything.
+        """Add the channels in a folder, or the folder itself; return whether there were any.
 
         Parameters
         ----------
         path, real : str
-            The folder, as it was reached and with its links resolved.
+            The folder, as it was reached, and with its links resolved.
         dataset : str
-            The folder that this one is a channel of, if it is one.
+            The folder of the dataset, if this folder is a channel.
         above : frozenset of str
-            The real paths of the folders that led here.
+            The real paths of its parent folders, as they were reached.
         """
         self.tell(path)
         if real in above:
@@ -206,13 +207,13 @@ class _Walk:
         return self.add(path, dataset)
 
     def of_folder(self, names: set[str]) -> Iterator[Any]:
-        """Give the formats that a folder may be, by the names of what is in it."""
+        """Yield the formats that a folder may have, by the names of its entries."""
         for source in self.formats:
             if source.marks is None or not names.isdisjoint(source.marks):
                 yield source
 
     def follow(self, entry: os.DirEntry[str], real: str) -> str:
-        """Give where an entry of the folder `real` is, nothing for a link not to be followed."""
+        """Return the real path of an entry of the folder `real`; "" for a link not to follow."""
         if not entry.is_symlink():
             return os.path.join(real, entry.name)
         try:
@@ -226,13 +227,13 @@ class _Walk:
         return target
 
     def file(self, path: str, dataset: str, reason: str) -> bool:
-        """Add a file if it is of a known format; tell whether it is."""
+        """Add a file if it has a supported format; return whether it has."""
         if _is_any(self.formats, path):
             return self.add(path, dataset)
         return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
 
     def add(self, path: str, dataset: str) -> bool:
-        """Add a channel to the dataset of a folder; tell whether its name allows it."""
+        """Add a channel to the dataset of a folder; return False if its name is not allowed."""
         name = os.path.basename(path)
         try:
             check_name(name)
@@ -243,23 +244,23 @@ class _Walk:
         return True
 
     def skip(self, path: str, reason: str) -> bool:
-        """Note what is left out; always False, for what was not found."""
+        """Record a skipped path and its reason; return False, since it is not a channel."""
         self.skipped.append((os.fsencode(path).decode(errors="backslashreplace"), reason))
         return False
 
 
 def _extension(name: str) -> str:
-    """Give how a name ends, in lower case and without the dot; both parts of ``nii.gz``."""
+    """Return the extension in lower case, without the dot; both parts of ``nii.gz``."""
     rest, end = os.path.splitext(name.lower())
     both = os.path.splitext(rest)[1] + end
     return both[1:] if both[1:] in REASONS else end[1:]
 
 
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:
-    """Give the TIFFs of several sections among the images of a folder, each a channel of its own.
+    """Return the multi-page TIFFs among the images of a folder, each of which is a channel.
 
-    The first image, in natural order, says whether they are looked at one by one: a stack may
-    have a million.
+    The others are opened only if the first image, in natural order, is one: a stack may have a
+    million images.
     """
     readable = [path for path, there in images if there]
     if not readable or not has_sections(first := min(readable, key=NATURAL)):
@@ -272,7 +273,7 @@ def _is_any(sources: Iterable[Any], path: str) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder, which the system may refuse to say."""
+    """Return whether an entry is a folder; False if that cannot be determined."""
     try:
         return entry.is_dir()
     except OSError:
@@ -287,7 +288,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
-    """Name each folder by its last part, or by all its parts below `top` where that clashes."""
+    """Return a name for each folder: its last part, or all parts below `top` if not unique."""
     last = {folder: os.path.basename(folder) for folder in sorted(folders)}
     times = Counter(last.values())
     names = {folder: name for folder, name in last.items() if times[name] == 1}
@@ -304,7 +305,7 @@ def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Lend what shows the folder that is being looked at, where somebody may be watching."""
+    """Yield a function that shows the current folder, if stderr is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda path: None

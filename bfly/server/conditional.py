@@ -1,8 +1,8 @@
-"""From an answer to an HTTP response: conditions, ranges, HEAD, preflights.
+"""Sending of responses: conditions, ranges, HEAD, preflights.
 
-The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch
-standard (CORS), with what Chrome asks before it lets a public page reach an intranet. Which pages
-may ask at all is decided before (see `bfly.server.guard`), which also adds what CORS takes.
+The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the Fetch standard
+(CORS). Chrome also sends a preflight before a public page may reach an intranet. The middleware
+`bfly.server.guard` has checked before which pages may send requests; it adds CORS headers.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["outcome", "place_of", "preflight", "refuse_handshake", "send_response", "send_text"]
 
 _RANGE = re.compile(rb"bytes=(\d{0,19})-(\d{0,19})")
-"""One range of bytes. No body has more bytes than 19 digits can count."""
+"""One range of bytes. The size of any body fits in 19 digits."""
 
 _NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]{1,1000}")
-"""Names of headers (RFC 9110, 5.6.2) with commas between them."""
+"""Names of headers (RFC 9110, 5.6.2), separated by commas."""
 
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"range"})
 
@@ -37,7 +37,7 @@ _NOTHING = {"type": "http.response.body", "body": b""}
 
 
 async def send_response(answer: Response, request: Request, send: Send) -> None:
-    """Send an answer as the request's headers want it."""
+    """Send a response, subject to the conditions and the range of the request."""
     headers = request.headers
     if answer.grant is not None:
         send = partial(_send_held, send)
@@ -56,9 +56,9 @@ async def send_response(answer: Response, request: Request, send: Send) -> None:
 
 
 async def _send_held(send: Send, message: dict[str, Any]) -> None:
-    """Send a message, and after a body wait until the client has taken nearly all of it.
+    """Send a message; after a body, wait until the client has received nearly all of it.
 
-    Its memory is counted until then, so a client that is slow must not seem to be done.
+    The memory of the body is counted against the budget until then, also for a slow client.
     """
     if message["type"] != "http.response.body":
         await send(message)
@@ -68,25 +68,26 @@ async def _send_held(send: Send, message: dict[str, Any]) -> None:
 
 
 def outcome(headers: Mapping[bytes, bytes], etag: bytes, size: int | None) -> tuple[int, int, int]:
-    """Tell what the conditions and the range of a GET come to.
+    """Return the status and the bytes to send, from the conditions and the range of a GET.
 
     Parameters
     ----------
     headers : mapping
-        Of the request, names in lower case.
+        Headers of the request, names in lower case.
     etag : bytes
-        Of the answer; b"" if it has none.
+        ETag of the response; b"" if it has none.
     size : int or None
-        Its bytes; None if they are not known, and so cannot be counted.
+        Bytes of the body; None if unknown, so that ranges are ignored.
 
     Returns
     -------
     status : int
-        200, 206 (a part), 304 (not modified), 412 (not what was wanted) or 416 (no such part).
+        200, 206 (partial content), 304 (not modified), 412 (precondition failed) or 416 (range
+        not satisfiable).
     start, stop : int
         The bytes to send.
     """
-    whole = 0, size or 0
+    everything = 0, size or 0
     wanted, unwanted = headers.get(b"if-match"), headers.get(b"if-none-match")
     if wanted is not None and not _matches(wanted, etag):
         return 412, 0, 0
@@ -94,35 +95,35 @@ def outcome(headers: Mapping[bytes, bytes], etag: bytes, size: int | None) -> tu
         return 304, 0, 0
     asked = headers.get(b"range")
     if size is None or asked is None or headers.get(b"if-range", etag) != etag:
-        return 200, *whole
+        return 200, *everything
     part = _range(asked, size)
     if part is None:
-        return 200, *whole
+        return 200, *everything
     return (206 if part[0] < part[1] else 416), *part
 
 
 def place_of(status: int, start: int, stop: int, size: int) -> tuple[bytes, bytes]:
-    """Give the header that says which part is sent, or that there is no such part."""
+    """Return the header ``Content-Range`` of a status 206 or 416."""
     place = b"%d-%d" % (start, stop - 1) if status == 206 else b"*"
     return b"content-range", b"bytes %s/%d" % (place, size)
 
 
 def _matches(condition: bytes, etag: bytes) -> bool:
-    """Compare an ETag with a condition; a proxy may have made ours weak."""
+    """Return whether a condition matches an ETag; a proxy may have made ours weak."""
     tags = [tag.strip().removeprefix(b"W/") for tag in condition.split(b",")]
     return (etag != b"" and etag in tags) or tags == [b"*"]
 
 
 def _range(asked: bytes, size: int) -> tuple[int, int] | None:
-    """Give start and stop of a range; equal if it cannot be met, None if it is ignored."""
-    found = _RANGE.fullmatch(asked.strip())
-    if found is None or found[1] == found[2] == b"":
+    """Return start and stop of a range: equal if not satisfiable; None if it is ignored."""
+    match = _RANGE.fullmatch(asked.strip())
+    if match is None or match[1] == match[2] == b"":
         return None
-    if found[1] == b"":
-        return max(0, size - int(found[2])), size
-    start = int(found[1])
-    stop = min(size, int(found[2]) + 1) if found[2] else size
-    if found[2] and int(found[2]) < start:
+    if match[1] == b"":
+        return max(0, size - int(match[2])), size
+    start = int(match[1])
+    stop = min(size, int(match[2]) + 1) if match[2] else size
+    if match[2] and int(match[2]) < start:
         return None
     return (start, stop) if start < size else (0, 0)
 
@@ -140,7 +141,7 @@ async def _send(
 async def send_text(
     send: Send, status: int, text: str, method: str = "GET", extra: Headers | None = None
 ) -> None:
-    """Send a plain message, as errors are."""
+    """Send a response of plain text, such as an error."""
     kind = (b"content-type", b"text/plain; charset=utf-8")
     await _send(send, status, [kind, *EVERY, _VARY, *(extra or [])], f"{text}\n".encode(), method)
 
@@ -148,7 +149,7 @@ async def send_text(
 async def refuse_handshake(
     scope: Mapping[str, Any], send: Send, status: int, reason: str, extra: Headers = ()
 ) -> None:
-    """Answer the handshake of a websocket with a status and the reason, where the server can."""
+    """Refuse a websocket handshake with a status and a reason, if the server supports that."""
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "reason": reason[:100]})
         return
@@ -159,7 +160,7 @@ async def refuse_handshake(
 
 
 async def preflight(request: Request, send: Send) -> None:
-    """Answer a preflight: the page may ask, as was checked before."""
+    """Answer a preflight; the origin was checked before."""
     headers = request.headers
     names = headers.get(b"access-control-request-headers", b"")
     allowed = [

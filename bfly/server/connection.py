@@ -1,6 +1,6 @@
-"""A connection of a client, with limits on what it may send and on the time it may take for it.
+"""Connections of clients, with limits on the size and time of their requests.
 
-These are uvicorn's protocols. What they lack is added: they bound neither heads nor times.
+These are uvicorn's protocols, which limit neither the size of a request's head nor times.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ LARGEST_HEAD = 64 << 10
 """Bytes of a request's line and headers. Browsers and proxies send at most a few KiB."""
 
 MOST_PIPELINED = 64
-"""Requests that a client may send ahead of the answers; browsers send none."""
+"""Requests that a client may send before their responses (pipelining); browsers send none."""
 
 HEAD, BODY = "head", "body"
 
 MOST_UNTAKEN = 64 << 10
-"""Bytes of answers to pings that may wait for a client which takes nothing."""
+"""Bytes of pongs that may be queued for a client that does not read."""
 
 
 class ConnectionState(ServerState):
-    """What the connections of a server have in common.
+    """State that the connections of a server share.
 
     Attributes
     ----------
     silent : dict
-        The connections of which the first head is to come, the oldest first.
+        Connections that have not sent their first head, the oldest first.
     idle : list
-        Connections that were seen to wait for a further head.
+        Connections that wait for another request.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,8 @@ class ConnectionState(ServerState):
         self._told = -60.0
 
     def least_needed(self) -> Connection:
-        """Return the connection whose client loses least if it is closed."""
-        # The new connection itself is the last of those that are silent.
+        """Return the connection to close if there are too many: the oldest silent, or an idle."""
+        # The last silent connection is the new one itself.
         while self.idle and len(self.silent) == 1:
             idle = self.idle.pop(0)
             if idle in self.connections and idle.awaited() == HEAD:
@@ -75,10 +75,10 @@ class ConnectionState(ServerState):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that speaks HTTP.
+    """An HTTP connection.
 
-    Where there are as many as ``limit_concurrency``, a new one takes the place of that from which
-    a head is awaited for longest; it is answered 503 only if there is none.
+    If there are more than ``limit_concurrency``, a silent or idle connection is closed. If there
+    is none, the new connection is answered 503.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._state = server_state
         self._most = self.limit_concurrency
-        # uvicorn would refuse requests of connections that are open already.
+        # Unset, or uvicorn would refuse requests of connections that are open already.
         self.limit_concurrency = None
         self._unread = 0
         self._whole = True
@@ -157,23 +157,23 @@ class Connection(HttpToolsProtocol):
         self.answer(*(self._refusal or (400, msg)))
 
     def awaited(self) -> str:
-        """Return what the client is to send: `HEAD`, `BODY`, or "" while it is answered."""
+        """Return the part that the client has to send: `HEAD` or `BODY`, or "" for none."""
         if not self._whole:
             return BODY
         waits = not self._has_head() or self.cycle is None or self.cycle.response_complete
         return HEAD if waits else ""
 
     def is_silent(self) -> bool:
-        """Return whether nothing of the awaited head has come."""
+        """Return whether no byte of the awaited head has arrived."""
         return self._unread == 0
 
     def cut(self) -> None:
-        """Close the connection at once; what is still to be sent is let go of."""
+        """Close the connection at once, and discard unsent data."""
         self._forget()
         self.transport.abort()
 
     def answer(self, status: int, text: str) -> None:
-        """Write an answer of the server's own, unless another is begun, and close."""
+        """Send an error response, unless another response has started, and close."""
         begun = any(cycle.response_started for cycle in self._forget())
         if self.transport.is_closing():
             return
@@ -182,21 +182,21 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _has_head(self) -> bool:
-        # uvicorn begins a scope with the first byte of a head, and adds the method at its end.
+        # uvicorn creates a scope at the first byte of a head, and adds the method at its end.
         return self.scope is not None and "method" in self.scope
 
     def _refuse(self, status: int, text: str) -> None:
-        """End the parser, which then calls `send_400_response`."""
+        """Stop the parser by an error; uvicorn then calls `send_400_response`."""
         self._refusal = status, text
         raise ValueError(text)
 
     def _forget(self) -> list[RequestResponseCycle]:
-        """Let nothing more be written; return the requests that are not answered."""
+        """Mark unanswered requests as disconnected, and return them."""
         self._state.silent.pop(self, None)
         cycles = [*self._ahead, *([self.cycle] if self.cycle is not None else [])]
         pending = [cycle for cycle in cycles if not cycle.response_complete]
         for cycle in pending:
-            # uvicorn does so to the last request of a pipeline alone, and only later.
+            # uvicorn marks only the last request of a pipeline, and only later.
             cycle.disconnected = True
             cycle.message_event.set()
         self._ahead.clear()
@@ -204,15 +204,15 @@ class Connection(HttpToolsProtocol):
 
 
 class WebsocketConnection(WebSocketsSansIOProtocol):
-    """A connection that speaks as a websocket."""
+    """A websocket connection."""
 
     _untaken = 0
 
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # The head comes whole. If it does not get through, its line or a header is too long, or
-        # it has too many; uvicorn then neither answers nor closes.
+        # The head arrives complete. If its line or a header is too long, or there are too many
+        # headers, uvicorn neither answers nor closes.
         if not self.handshake_initiated and not self.transport.is_closing():
             output = b"".join(self.conn.data_to_send())
             self.transport.write(output or _plain(400, "This is no handshake of a websocket."))
@@ -222,7 +222,7 @@ class WebsocketConnection(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         await super().send(message)
         if self.close_sent:
-            # uvicorn takes a handshake that was answered with a status for one that was not.
+            # After a refusal with a status, uvicorn would treat the handshake as unanswered.
             self.handshake_complete = True
 
     @override
@@ -231,7 +231,7 @@ class WebsocketConnection(WebSocketsSansIOProtocol):
             try:
                 b"".join(self.frames).decode()
             except UnicodeDecodeError:
-                # As uvicorn does, but without a traceback in the log.
+                # Same as in uvicorn, but without a traceback in the log.
                 self.frames = []
                 self.conn.send_close(1007)
                 self.handle_parser_exception()

@@ -1,4 +1,4 @@
-"""Open files, which connections are too: how many there may be."""
+"""Limits on open files and connections; a connection is an open file too."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["most_connections", "raise_limit"]
 log = logging.getLogger(__name__)
 
 ENOUGH = 16_384
-"""Open files that suffice for `MOST` connections and for all else; the usual limit is 1,024."""
+"""Open files that suffice for `MOST` connections and all data; the usual limit is 1,024."""
 
 MOST = 4096
-"""Connections at once. Each takes some 10 KB of memory, and up to 320 KiB while it sends a head."""
+"""Connections at once. Each takes about 10 KB of memory, up to 320 KiB while it sends a head."""
 
 
 def raise_limit() -> None:
-    """Raise this process's limit of open files as far as is allowed and of use."""
+    """Raise this process's limit of open files to `ENOUGH`, or as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(ENOUGH, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -30,8 +30,8 @@ def raise_limit() -> None:
 def most_connections() -> int:
     """Return how many connections there may be at once.
 
-    It is a third of the open files that are allowed: a third more may come at one go before any
-    is closed, and a third is left for data.
+    It is a third of the allowed open files: another third may be accepted at once before any
+    connection is closed, and a third is left for data.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else max(8, min(MOST, soft // 3))

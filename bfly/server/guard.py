@@ -1,4 +1,4 @@
-"""What comes before every answer: the checks of ``Host`` and ``Origin``, websockets included."""
+"""Middleware that checks ``Host`` and ``Origin`` of every request, websockets included."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MOST_TOLD = 100
-"""Refusals that are remembered as logged, so that each is logged once; then they are forgotten."""
+"""Refusals remembered so that each is logged once; beyond this number, all are forgotten."""
 
 
 class HeaderGuard:
-    """An ASGI application around another, which answers for that what is not allowed.
+    """ASGI middleware that refuses requests with a host or an origin that is not allowed.
 
     Parameters
     ----------
     application : callable
-        The other.
+        The inner ASGI application.
     config : Config
         Has the allowed hosts and origins.
     """
@@ -46,12 +46,12 @@ class HeaderGuard:
         self._told: set[str] = set()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answer, as ASGI 3 has it."""
+        """Handle a request (ASGI 3)."""
         sent = scope["headers"]
         headers = dict(sent)
-        # The usual case takes as long as it takes to see that it is usual.
-        known = len(headers) == len(sent) and headers.get(b"host") in self._hosts.checked
-        if not known or not is_own(headers):
+        # Fast path: most requests have a host that was checked before.
+        checked = len(headers) == len(sent) and headers.get(b"host") in self._hosts.checked
+        if not checked or not is_own(headers):
             try:
                 granted = self._check(scope, headers)
             except ButterflyError as error:
@@ -62,7 +62,7 @@ class HeaderGuard:
         return self._application(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Headers:
-        """Return what the answer's headers need, as `Origins.check`; errors as both checks."""
+        """Check host and origin; return CORS headers as `Origins.check`, errors as both checks."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         self._hosts.check(hosts, scope["http_version"])
         host = hosts[0].decode("latin-1") if hosts else ""
@@ -88,11 +88,11 @@ def _writes(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _granting(granted: Headers, send: Send) -> Send:
-    """Return a `send` that adds headers to the answer."""
+    """Return a `send` that adds headers to the response."""
 
     async def sending(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            # A page that may read an answer may also show it as a picture.
+            # A page that may read a response may also show it as an image.
             headers = [h for h in message["headers"] if h[0] != b"cross-origin-resource-policy"]
             message = {**message, "headers": [*headers, *granted]}
         await send(message)
@@ -106,6 +106,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: ButterflyEr
         await receive()
         await refuse_handshake(scope, send, status, str(error))
     else:
-        # What is refused for one page is not so for another.
+        # Another page may be allowed, so caches must not store the refusal.
         extra = [(b"cache-control", b"no-store")]
         await send_text(send, status, str(error), scope["method"], extra)

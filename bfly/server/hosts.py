@@ -1,7 +1,7 @@
-"""The names by which a server may be called: the check of ``Host`` against DNS rebinding.
+"""Check of ``Host`` against DNS rebinding: the names by which a client may address the server.
 
-A page of ``evil.example`` whose name suddenly resolves to this machine is same-origin with the
-server in the eyes of a browser. Only the name that the browser sends in ``Host`` shows it.
+If the name ``evil.example`` suddenly resolves to this machine, a browser regards its page as
+same-origin with the server. Only the name that the browser sends in ``Host`` reveals this.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["Hosts", "hostname"]
 
 _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{0,5})?")
-"""A host as browsers send it: an IPv6 address in brackets, or a name or IPv4 address; a port."""
+"""A host as browsers send it: [IPv6 address], IPv4 address or name, with an optional port."""
 
 MOST_KEPT = 1000
-"""Values of ``Host`` that are remembered as checked; all are forgotten when there are more."""
+"""Values of ``Host`` remembered as checked; all are forgotten when there are more."""
 
 
 class Hosts:
-    """Decides whether a request is for this server.
+    """Decides whether a request is meant for this server.
 
-    Allowed are all IP addresses (a page cannot be served from one that it does not own),
-    ``localhost`` and names below it, the names of the machine, the configured host, and
+    It allows all IP addresses, since an attacker cannot make one resolve elsewhere. It also
+    allows ``localhost`` and names below it, the machine's names, the configured host, and
     `allowed`.
 
     Parameters
     ----------
     listening : str
         The address that the server listens on. The full name of the machine is looked up only
-        where it can be reached from other machines.
+        if other machines can reach that address.
     allowed : sequence of str
-        Names as of ``allowed-hosts``, in lower case: ``.lab.org`` allows ``lab.org`` and all
-        names below it, ``*`` all names.
+        Names from ``allowed-hosts``, in lower case: ``.lab.org`` allows ``lab.org`` and all
+        names below it, ``*`` allows all names.
     """
 
     def __init__(self, listening: str, allowed: Sequence[str] = ()) -> None:
@@ -53,7 +53,7 @@ class Hosts:
         self._names |= {name.removeprefix(".") for name in allowed}
         self.checked: set[bytes | None] = set()
         if not _is_loopback(listening):
-            # DNS may take half a minute, for which no request waits.
+            # DNS may take half a minute; no request waits for it.
             threading.Thread(target=self._learn_full_name, daemon=True).start()
 
     def check(self, sent: Sequence[bytes], http_version: str) -> None:
@@ -64,15 +64,16 @@ class Hosts:
         sent : sequence of bytes
             Each ``Host`` header of the request.
         http_version : str
-            HTTP/1.0 has requests without one. Browsers never send such, probes of load
-            balancers do, so these are allowed.
+            Requests of HTTP/1.0 may lack the header, as those of load balancers' health checks
+            do; browsers never send such requests.
 
         Raises
         ------
         BadRequest
-            There is none, more than one, or it is no host.
+            The header is missing, appears more than once, or is not a host.
         NotAllowed
-            The server is not known by this name; the message has the line to add.
+            The name is not one of the server's; the message has the line to add to the
+            configuration.
         """
         if len(sent) == 1 and sent[0] in self.checked:
             return
@@ -107,24 +108,24 @@ class Hosts:
 
 
 def hostname(host: str) -> str | None:
-    """Return the host without its port, in lower case and without the dot of the root.
+    """Return the host without its port, in lower case and without a trailing dot.
 
     Parameters
     ----------
     host : str
-        As in the header ``Host``.
+        Value of the header ``Host``.
 
     Returns
     -------
     str or None
-        An IPv6 address without its brackets; None if the text is no host.
+        The host, an IPv6 address without its brackets; None if the text is not a host.
     """
-    found = _HOST.fullmatch(host.lower())
-    return found[1].strip("[]").removesuffix(".") or None if found else None
+    match = _HOST.fullmatch(host.lower())
+    return match[1].strip("[]").removesuffix(".") or None if match else None
 
 
 def _is_address(name: str) -> bool:
-    # Other spellings, such as 127.1 or 2130706433, are written out by browsers before they ask.
+    # Browsers normalise other spellings, such as 127.1 or 2130706433, before they send them.
     try:
         ipaddress.ip_address(name)
     except ValueError:

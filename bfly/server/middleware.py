@@ -1,6 +1,6 @@
-"""Middleware: an ASGI application around another, which sees every request and every answer.
+"""Middleware: an ASGI application around another, which sees every request and response.
 
-Authentication belongs here as well.
+Authentication would belong here as well.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["Measured"]
 
 
 class Measured:
-    """An ASGI application around another, which counts what that answers.
+    """ASGI middleware that counts and times responses, for ``/metrics``.
 
     Parameters
     ----------
     application : callable
-        The other.
+        The inner ASGI application.
     prefixes : collection of str
-        The first parts of paths that are told apart; all else counts as ``other``.
+        First parts of paths that are counted separately; others count as ``other``.
     """
 
     def __init__(self, application: ASGIApplication, prefixes: Collection[str]) -> None:
@@ -37,7 +37,7 @@ class Measured:
         self._prefixes = frozenset(prefixes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, as ASGI 3 has it."""
+        """Handle a request (ASGI 3)."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return

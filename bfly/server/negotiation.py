@@ -1,4 +1,4 @@
-"""What a client takes: content codings and media types (RFC 9110, 12)."""
+"""Content negotiation: content codings and media types that a client accepts (RFC 9110, 12)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import lru_cache
 __all__ = ["CODINGS", "accepted", "preferred"]
 
 CODINGS = ("zstd", "deflate", "gzip")
-"""The content codings (RFC 9110, 8.4.1; RFC 8878, 7.2) that an answer may have. Only gzip is made
-here; the others are those in which chunks are stored."""
+"""The content codings (RFC 9110, 8.4.1; RFC 8878, 7.2) of responses. Butterfly compresses only with
+gzip; the others are pass-through of stored chunks."""
 
 FAIL_ON_DEFLATE = (b"python-requests/",)
-"""How agents name themselves that say ``deflate`` and may then fail on it: CloudVolume does, whose
-reader is ``requests`` with its decoding switched off."""
+"""Prefixes of the ``User-Agent`` of clients that accept ``deflate`` but may fail on it: CloudVolume
+reads with ``requests``, its decoding switched off."""
 
 
 LONGEST_KEPT = 512
-"""Bytes of a header up to which what it means is kept; what browsers send has fewer than 200."""
+"""Bytes of the longest header whose parsed value is cached; those of browsers have under 200."""
 
 
 def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def accepted(accept: bytes, agent: bytes) -> tuple[str, ...]:
     Parameters
     ----------
     accept, agent : bytes
-        The request's ``Accept-Encoding`` and ``User-Agent``.
+        ``Accept-Encoding`` and ``User-Agent`` of the request.
     """
     read = _accepted if len(accept) <= LONGEST_KEPT else _accepted.__wrapped__
     return read(accept, agent.startswith(FAIL_ON_DEFLATE))

@@ -1,8 +1,8 @@
-"""Which pages may use the server: the check of ``Origin``, and the headers of CORS.
+"""Check of ``Origin``, and the headers of CORS: which web pages may use the server.
 
-A browser says from which page a request comes, by ``Origin`` or, to addresses that it trusts
-(HTTPS and loopback), by ``Sec-Fetch-Site``. Programs that are no browser send neither and are
-not concerned.
+A browser states which page sent a request in ``Origin`` or, to addresses that it trusts (HTTPS
+and loopback), in ``Sec-Fetch-Site``. Programs other than browsers send neither, and are not
+restricted.
 """
 
 from __future__ import annotations
@@ -20,45 +20,44 @@ if TYPE_CHECKING:
 __all__ = ["NEUROGLANCERS", "Origins", "is_own"]
 
 NEUROGLANCERS = (
-    "https://neuroglancer-demo.appspot.com",  # Google, who make Neuroglancer
+    "https://neuroglancer-demo.appspot.com",  # Google, the authors of Neuroglancer
     "https://spelunker.cave-explorer.org",  # Allen Institute and Princeton, for CAVE
     "https://ngl.cave-explorer.org",  # Allen Institute and Princeton, for CAVE
     "https://neuromancer-seung-import.appspot.com",  # Seung lab, Princeton
     "https://clio-ng.janelia.org",  # FlyEM, HHMI Janelia
     "https://neuroglancer.bossdb.io",  # BossDB, Johns Hopkins APL
 )
-"""Public deployments of Neuroglancer that may read unless the configuration says otherwise: each
-serves the one program, and none serves pages that its users write."""
+"""Public deployments of Neuroglancer that may always read: each serves only Neuroglancer, no pages
+that its users write."""
 
 _LOOPBACK = re.compile(
     r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
 )
-"""A page that the visitor's own machine serves, such as a notebook or a Neuroglancer that Python
-started. A program there can read without a browser just as well."""
+"""Origin of a page that the user's own machine serves, such as a notebook, or a Neuroglancer that
+Python started. A program on that machine could read without a browser anyway."""
 
 _ORIGIN = re.compile(r"https?://[a-z0-9._\[\]:-]{1,260}")
 
 _OWN = frozenset({b"same-origin", b"none"})
-"""What ``Sec-Fetch-Site`` says of own pages, and of what a person typed. No page can set it."""
+"""Values of ``Sec-Fetch-Site`` for own pages and for typed addresses. No page can set it."""
 
 _PORTS = {"http": ":80", "https": ":443"}
 
 EXPOSED = (b"access-control-expose-headers", b"accept-ranges, content-range, etag, retry-after")
-"""The headers of answers that scripts of other origins may read."""
+"""The response headers that scripts of other origins may read."""
 
 MOST_KEPT = 100
-"""Origins whose headers are kept; all are forgotten when there are more."""
+"""Origins for which CORS headers are cached; the cache is cleared when there are more."""
 
 
 class Origins:
-    """Decides which requests of pages are answered.
+    """Decides which requests of web pages are answered.
 
     Parameters
     ----------
     allowed : sequence of str
-        Origins as of ``allowed-origins``: pages of these may read and write, ``*`` lets all
-        pages read. No page may write unless its origin is named, since ``*`` would let any page
-        of the web edit.
+        Origins from ``allowed-origins``: their pages may read and write. ``*`` lets all pages
+        read, but not write: otherwise any page of the web could edit.
     """
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
@@ -69,27 +68,28 @@ class Origins:
         self._kept: dict[str, Headers] = {}
 
     def check(self, headers: Mapping[bytes, bytes], host: str, writes: bool) -> Headers:
-        """Check from which page a request comes.
+        """Check which page sent a request.
 
         Parameters
         ----------
         headers : mapping
-            Of the request, names in lower case.
+            Headers of the request, names in lower case.
         host : str
-            Its ``Host``, which has been checked.
+            Its ``Host``, checked before.
         writes : bool
-            Whether it may change something.
+            Whether the request may change something.
 
         Returns
         -------
         sequence of (bytes, bytes)
-            What the answer's headers need so that the page may read it; none for own pages and
-            for programs.
+            CORS headers with which the page may read the response; none for own pages and for
+            programs.
 
         Raises
         ------
         NotAllowed
-            A page of this origin may not do that; the message has the line to add.
+            A page of this origin may not do that; the message has the line to add to the
+            configuration.
         """
         if is_own(headers):
             return ()
@@ -97,7 +97,7 @@ class Origins:
         if sent is None:
             if not writes and _is_visit(headers):
                 return ()
-            # Pages may hide where they are, but not pretend to be elsewhere.
+            # A page can suppress the Referer, but cannot set another origin in it.
             sent = headers.get(b"referer", b"")[:300]
             sent = b"/".join(sent.split(b"/", 3)[:3])
         origin = sent.decode("latin-1").lower()
@@ -136,21 +136,21 @@ class Origins:
 
 
 def is_own(headers: Mapping[bytes, bytes]) -> bool:
-    """Return whether a request is that of a program, or of an own page as the browser says."""
+    """Return whether a request comes from a program, or from an own page."""
     site = headers.get(b"sec-fetch-site")
     return site in _OWN or (site is None and b"origin" not in headers)
 
 
 def _is_visit(headers: Mapping[bytes, bytes]) -> bool:
-    """Return whether a browser opens the address itself, as after a click on a link."""
+    """Return whether a browser navigates to the address, for example after a click on a link."""
     mode, place = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest", b"document")
     return mode == b"navigate" and place == b"document"
 
 
 def _is_at(origin: str, host: str) -> bool:
-    """Compare an origin with the host that was asked.
+    """Return whether an origin is that of the requested host.
 
-    The scheme is not compared: behind a proxy that ends TLS it is another.
+    The scheme is not compared: it differs behind a proxy that terminates TLS.
     """
     scheme, _, place = origin.partition("://")
     port = _PORTS.get(scheme)

@@ -1,4 +1,4 @@
-"""An HTTP request, as ASGI 3 gives it."""
+"""HTTP requests, from ASGI 3."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _LENGTH = re.compile(rb"\d{1,19}")
 
 
 class Request:
-    """What was asked, and how the answer is to be sent.
+    """An HTTP request.
 
     Parameters
     ----------
     scope : mapping
-        ASGI's.
+        Scope of ASGI.
     receive : callable
-        ASGI's.
+        Receives ASGI messages.
 
     Attributes
     ----------
     method, path, query_string : str
-        As they stand in the request, the path decoded.
+        Parts of the request; the path is decoded.
     headers : dict
-        Names in lower case.
+        Headers, names in lower case.
     codings : tuple of str
-        The content codings that the answer may have.
+        The content codings that the response may have.
     """
 
     __slots__ = ("_receive", "_scope", "codings", "headers", "method", "path", "query_string")
@@ -46,32 +46,32 @@ class Request:
         self.query_string: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         agent = self.headers.get(b"user-agent", b"")
-        # A range counts the bytes of the voxels, so they are not packed for it.
+        # A range counts bytes of the voxels, so the response is not compressed.
         ranged = b"range" in self.headers
         accept = self.headers.get(b"accept-encoding", b"")
         self.codings = () if ranged else accepted(accept, agent)
 
     @property
     def target(self) -> str:
-        """The path as it was sent, and what stands behind it."""
+        """The path as it was sent, and the query string."""
         return f"{self._scope['raw_path'].decode('latin-1')}?{self.query_string}"
 
     @property
     def address(self) -> str:
-        """The server's, as the client calls it: scheme, host and port."""
+        """Address of the server as the client used it: scheme, host and port."""
         host = self.headers.get(b"host", b"").decode("latin-1")
-        # A client that does not call it by a name speaks HTTP/1.0, and knows an IPv4 address.
+        # Only requests of HTTP/1.0 have no Host; those use an IPv4 address.
         return f"{self._scope['scheme']}://{host or '{}:{}'.format(*self._scope['server'])}"
 
     async def body(self, largest: int) -> bytes:
-        """Read what is posted.
+        """Read the body.
 
         Raises
         ------
         TooLarge
-            It is, or says that it is, more than `largest` bytes; no more are kept.
+            The body, or its stated length, exceeds `largest` bytes; the rest is not read.
         BadRequest
-            The client went away before its end, or says no number as its length.
+            The client disconnected before its end, or its stated length is not a number.
         """
         stated = _LENGTH.fullmatch(self.headers.get(b"content-length", b"0"))
         if stated is None:
@@ -88,6 +88,6 @@ class Request:
         return bytes(body)
 
     async def gone(self) -> None:
-        """Wait until the client is no longer there, or has all of its answer."""
+        """Wait until the client has disconnected, or the response is complete."""
         while (await self._receive())["type"] != "http.disconnect":
             pass

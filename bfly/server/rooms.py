@@ -1,4 +1,4 @@
-"""Who is connected to which channel, and what each is still to be sent."""
+"""Websocket clients by channel, and the messages that wait for each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Client", "Rooms"]
 log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
-"""Seconds for a client to take a message."""
+"""Seconds for a client to receive a message."""
 
 MOST_WAITING = 64
-"""Answers to its own messages that a client may leave waiting."""
+"""Error messages that may wait for a client."""
 
 
 class Client:
-    """Somebody who is connected.
+    """A connected websocket client.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Client:
     Attributes
     ----------
     position : int
-        The last operation of the latest state that it was, or is about to be, sent; -1 before.
+        The last operation of the newest state that was sent or is queued; -1 if there is none.
     """
 
     def __init__(self, send: Send) -> None:
@@ -50,22 +50,22 @@ class Client:
         self._wake = asyncio.Event()
 
     def tell(self, position: int, text: str) -> None:
-        """Let it have a state, unless it has that or a later one; an older one is not sent."""
+        """Queue a state, in place of an older one; ignore it if it is not newer."""
         if position > self.position:
             self.position, self._state = position, text
             self._wake.set()
 
     def answer(self, position: int, text: str, known: int, wrong: bool) -> None:
-        """Answer a message of its own.
+        """Queue the answer to a message of this client.
 
         Parameters
         ----------
         position, text
-            The state after it.
+            The state after the message.
         known : int
-            The `position` when it came: what was told since is an answer too.
+            The client's `position` when the message came: a newer state is an answer too.
         wrong : bool
-            Whether the text says what was wrong.
+            Whether `text` is an error message.
         """
         if wrong:
             if len(self._errors) >= MOST_WAITING:
@@ -76,12 +76,12 @@ class Client:
         self._wake.set()
 
     async def send_all(self) -> None:
-        """Send what there is to be sent, as it comes.
+        """Send queued messages until cancelled.
 
         Raises
         ------
         ConnectionError
-            It does not take it.
+            The client did not receive a message in time.
         """
         while True:
             await self._wake.wait()
@@ -98,13 +98,13 @@ class Client:
                     raise ConnectionError(f"it takes nothing for {PATIENCE} s") from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection; a client that takes nothing is not waited for."""
+        """Close the connection, waiting at most 0.1 s for the client."""
         message = {"type": "websocket.close", "code": code, "reason": reason[:100]}
         await asyncio.wait_for(self._send(message), 0.1)
 
 
 class _Room:
-    """The clients of one channel, who are told of each change."""
+    """The clients of one channel, which are sent each change."""
 
     def __init__(self, rooms: Rooms, words: Mapping[str, Any]) -> None:
         self.clients: set[Client] = set()
@@ -116,12 +116,12 @@ class _Room:
         self._telling = asyncio.ensure_future(self._tell())
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Stop sending changes."""
         self._deafen()
         self._telling.cancel()
 
     def change(self) -> None:
-        """Let everybody be told who does not have the latest state."""
+        """Send the latest state to each client that does not have it."""
         self._changed.set()
 
     async def _tell(self) -> None:
@@ -132,7 +132,7 @@ class _Room:
             try:
                 text = await self._rooms.ask(query)
             except ButterflyError as error:
-                log.warning("Nobody is told of edits of %s: %s", query.path, error)
+                log.warning("Edits of %s are not sent to clients: %s", query.path, error)
                 continue
             assert query.state
             for client in list(self.clients):
@@ -140,12 +140,12 @@ class _Room:
 
 
 class Rooms:
-    """A room for each channel that somebody is connected to.
+    """A room for each channel that has connected clients.
 
     Parameters
     ----------
     core : Core
-        Knows the edits.
+        Has the edits.
     """
 
     def __init__(self, core: Core) -> None:
@@ -153,21 +153,21 @@ class Rooms:
         self._rooms: dict[str, _Room] = {}
 
     async def ask(self, query: InfoQuery, message: Mapping[str, Any] | None = None) -> str:
-        """Ask the core about edits, in its pool."""
-        # Never done twice: it may be an edit.
+        """Return the core's answer to a query or an edit, computed in its pool."""
+        # Not suspendable: an edit must not be repeated.
         ticket = Ticket(query.path, suspendable=False)
         return await self.core.in_pool.run(ticket, self.core.get_edits, query, message or {})
 
     @contextmanager
     def joined(self, client: Client, words: Mapping[str, Any]) -> Iterator[None]:
-        """Tell a client of a channel's state, now and after each change.
+        """Send a channel's state to a client, now and after each change, while the body runs.
 
         Parameters
         ----------
         client : Client
-            Who.
+            The client.
         words : mapping
-            Of queries about the channel, which has been asked about before.
+            Parameters of queries for the channel, which was queried before.
         """
         room = self._rooms.get(words["path"])
         if room is None:

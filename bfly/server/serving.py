@@ -20,25 +20,25 @@ __all__ = ["LimitedServer"]
 log = logging.getLogger(__name__)
 
 HEAD_TIME = 10.0
-"""Seconds from the first byte of a head to its last, which is answered 408 if it comes late. A
-connection of which the first byte does not come in as many seconds is closed."""
+"""Seconds for a request's line and headers (its head); a late one is answered 408. A connection
+that sends no byte of it in this time is closed."""
 
 BODY_TIME = 60.0
-"""Seconds for the body of a request: 1 MiB, the largest that is taken, in 18 KB/s."""
+"""Seconds for the body of a request: at 18 KB/s, the largest body of 1 MiB takes as long."""
 
 SEND_TIME = 60.0
-"""Seconds in which a client has to take `LEAST_TAKEN` of what waits for it: longer than a laptop
-needs to change networks, and shorter than memory may be held for a client that is gone."""
+"""Seconds in which a client has to read `LEAST_TAKEN` of its response: longer than a laptop needs
+to change networks, and short enough for memory held for a client that is gone."""
 
 LEAST_TAKEN = 64 << 10
-"""Bytes. A client that takes less in `SEND_TIME` is cut off: it holds the answer for nothing."""
+"""Bytes. A client that reads less in `SEND_TIME` is disconnected, to free its response's memory."""
 
 LARGEST_MESSAGE = 16 << 20
-"""Bytes of a websocket's message from which on it is not read, but the connection closed; a shorter
-one that is too long still is answered."""
+"""Bytes of a websocket message above which it is not read and the connection is closed. Shorter
+messages that are too long are answered with an error."""
 
 TICKS = 5
-"""Ticks of uvicorn, a tenth of a second each, from one look at the connections to the next."""
+"""Ticks of uvicorn, 0.1 s each, between two checks of the connections."""
 
 
 class LimitedServer(uvicorn.Server):
@@ -65,7 +65,7 @@ class LimitedServer(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=5,
                 limit_concurrency=most,
-                # What is accepted at one go needs open files before any connection is closed.
+                # All connections accepted at once need file descriptors before any is closed.
                 backlog=min(2048, most),
                 ws_max_size=LARGEST_MESSAGE,
             )
@@ -88,7 +88,7 @@ class LimitedServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if not isinstance(connection, Connection) or not (what := connection.awaited()):
                 continue
-            # A scope is one request's; the next begins a new one.
+            # Each request has a new scope.
             scope = connection.scope
             *seen, since = before.get(connection, (what, scope, now))
             if seen[0] != what or seen[1] is not scope:
@@ -110,7 +110,7 @@ class LimitedServer(uvicorn.Server):
             if size == 0:
                 continue
             since, was = before.get(connection, (now, size))
-            # More than before was written, which is only done to a client that takes some.
+            # A larger buffer means more was written, which happens only if the client reads.
             if not was - LEAST_TAKEN < size <= was:
                 since, was = now, size
             if now - since < SEND_TIME:

@@ -1,4 +1,4 @@
-"""The web server: the application on a port."""
+"""The web server, which runs the application on a port."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ log = logging.getLogger(__name__)
 
 
 class Webserver:
-    """Serves a database's channels.
+    """Serves the channels of a configuration.
 
     Parameters
     ----------
     db : Database
         Loaded from the same configuration.
     config : Config or dict
-        What to serve; a dictionary is what stands in the YAML file, ``bfly`` included.
+        The configuration; a dictionary is the content of the YAML file, ``bfly`` included.
 
     Attributes
     ----------
     port : int
-        Which one is served.
+        The port that is served.
     shared : bool
-        Whether other processes serve it as well; set before `start`.
+        Whether other processes serve the same port; set before `start`.
     """
 
     def __init__(self, db: Database, config: Config | Mapping[str, Any]) -> None:
@@ -57,17 +57,17 @@ class Webserver:
         self.shared = False
 
     def start(self, port: int | None = None) -> None:
-        """Serve until `stop` is called or the process is told to end.
+        """Serve until `stop` is called or the process receives a signal to end.
 
         Parameters
         ----------
         port : int, optional
-            Instead of the configured one; 0 takes a free one, which `port` then holds.
+            Overrides the configured one; 0 selects a free port, which is stored in `port`.
 
         Raises
         ------
         ButterflyError
-            The port cannot be had.
+            The port is not available.
         """
         wanted = self._config.port if port is None else port
         host = self._config.host
@@ -77,7 +77,7 @@ class Webserver:
         level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:
-            log.warning("Edits are forgotten when this ends: this database is in memory alone")
+            log.warning("Edits are lost when the server ends: this database is in memory only")
         self._listening.set()
         try:
             self._server.run(sockets=[listener])
@@ -91,7 +91,7 @@ class Webserver:
         return self._listening.wait(seconds)
 
     def stop(self) -> None:
-        """End `start`, from any thread; answers under way are still sent."""
+        """End `start`, from any thread; responses in progress are still sent."""
         if self._server is not None:
             self._server.should_exit = True
             self._stopped.wait(10)
@@ -103,14 +103,14 @@ def listen(host: str, port: int, shared: bool = False) -> socket.socket:
     Parameters
     ----------
     host, port
-        Where; port 0 is a free one.
+        The address; port 0 selects a free port.
     shared : bool
-        Whether other processes listen there as well.
+        Whether other processes listen on the same port.
 
     Raises
     ------
     ButterflyError
-        The port cannot be had.
+        The port is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

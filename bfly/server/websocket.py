@@ -1,7 +1,7 @@
-"""Edits over websockets: ``/ws/{experiment::sample::dataset}/{channel}``, as ASGI 3 has them.
+"""Edits over websockets: ``/ws/{experiment::sample::dataset}/{channel}`` (ASGI 3).
 
-Each client of a channel is sent the state on connecting and after each change, whoever made it.
-One that does not keep up is sent the latest state alone, and dropped if it takes none for a while.
+Each client of a channel is sent the state on connecting and after each change by any client. A
+slow client is sent only the latest state, and is disconnected if it reads nothing for a while.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ MOST = 1 << 20
 ACTIONS = ("restore", "save")
 
 GOING_WRONG = 1011
-"""The code of a close because the server cannot go on (RFC 6455, 7.4.1)."""
+"""Close code for an internal error of the server (RFC 6455, 7.4.1)."""
 
 
 class WebsocketEndpoint:
-    """Speaks with all clients that are connected.
+    """ASGI endpoint of all websocket clients.
 
     Parameters
     ----------
     core : Core
-        Knows the edits.
+        Has the edits.
     config : Config
-        What is served.
+        Lists the channels.
     """
 
     def __init__(self, core: Core, config: Config) -> None:
@@ -58,7 +58,7 @@ class WebsocketEndpoint:
         self._connected = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Speak with a client until it, or the server, is done."""
+        """Handle a client until it disconnects or the server ends."""
         await receive()
         self._connected += 1
         try:
@@ -91,18 +91,18 @@ class WebsocketEndpoint:
         finally:
             sending.cancel()
             listening.cancel()
-            # What is cancelled while it sends may end with the error that the client is gone.
+            # A task cancelled while it sends may raise that the client has disconnected.
             await asyncio.gather(sending, listening, return_exceptions=True)
 
     def _words(self, scope: Scope) -> dict[str, Any]:
-        """Give the words of queries about the channel.
+        """Return the parameters of queries for the channel.
 
         Raises
         ------
         Absent, BadRequest
             There is no such channel.
         Busy
-            Half of all connections that there may be are websockets.
+            Websockets already take half of the allowed connections.
         """
         if self._connected > self._most:
             raise Busy(f"There are {self._most} websockets, as many as there may be.")
@@ -115,20 +115,20 @@ class WebsocketEndpoint:
         return {"name": channel.name, **channel_words(channel), "who": (scope["client"] or [""])[0]}
 
     async def _listen(self, client: Client, words: Mapping[str, Any], receive: Receive) -> None:
-        """Do what a client says until it is gone."""
+        """Handle messages of a client until it disconnects."""
         while (message := await receive())["type"] == "websocket.receive":
-            known = client.position
-            action, said, wrong = _read(message)
+            position = client.position
+            action, content, wrong = _read(message)
             query = InfoQuery(
-                method=f"websocket:{action}", error=wrong, base=max(known, 0), **words
+                method=f"websocket:{action}", error=wrong, base=max(position, 0), **words
             )
-            text = await self._rooms.ask(query, said)
+            text = await self._rooms.ask(query, content)
             assert query.state
-            client.answer(query.state.position, text, known, bool(query.error))
+            client.answer(query.state.position, text, position, bool(query.error))
 
 
 def _read(message: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-    """Give the action, the whole message, and what is wrong with it; then nothing is done."""
+    """Return action, message and error text; if there is an error, the message is ignored."""
     text = message.get("text") or message.get("bytes") or ""
     if len(text) > MOST:
         return "restore", {}, f"The message is longer than {MOST} bytes."

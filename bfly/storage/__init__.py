@@ -1,1 +1,1 @@
-"""What is kept, in memory and on disk, and the one way to files."""
+"""Caches in memory and on disk, viewer states, and the one module that opens files."""

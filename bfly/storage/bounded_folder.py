@@ -1,4 +1,4 @@
-"""A folder that does not outgrow a number of bytes, whoever else writes to it."""
+"""A folder bounded in bytes, which several processes may write to."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ __all__ = ["Bound"]
 log = logging.getLogger(__name__)
 
 LEFT = 0.9
-"""The part of the size that is left after a removal, so that the next one is not soon."""
+"""Share of the size to which a removal shrinks the folder, so that removals are rare."""
 
 LOOKS = 16
-"""How often the folder is looked at while as many bytes are written as it may hold."""
+"""Scans of the folder while as many bytes are written as it may hold."""
 
 
 class Bound:
-    """Removes what was not used for longest once there is too much.
+    """Removes the least recently used files once the folder is larger than its size.
 
-    Each process looks only now and then, so the folder may exceed its size by a sixteenth for
-    each process that writes.
+    Each process scans the folder only after it wrote a sixteenth of the size. The folder may
+    therefore exceed its size by a sixteenth per process.
 
     Parameters
     ----------
     folder : str
-        May not exist yet.
+        It need not exist yet.
     size : int
         Bytes.
     below : str, optional
-        Only files below folders of this name may go; all unless given.
+        Remove only files below folders of this name; by default, any file.
     """
 
     def __init__(self, folder: str, size: int, below: str = "") -> None:
         self._folder = folder
         self._size = size
         self._below = below
-        self._written = size  # The first write looks.
+        self._written = size  # so that the first write scans the folder
         self._lock = threading.Lock()
 
     def add(self, written: int) -> None:
-        """Take note of bytes that are being written, and look if they were many."""
+        """Count bytes that are being written, and trim the folder after many of them."""
         with self._lock:
             self._written += written
             if self._written < self._size // LOOKS:
@@ -55,7 +55,7 @@ class Bound:
         self.trim()
 
     def trim(self) -> None:
-        """Look now, and remove what is too much, unless another process is at it."""
+        """Scan the folder now and remove the excess, unless another process is doing so."""
         try:
             folder = os.open(self._folder, os.O_RDONLY)
         except OSError as error:
@@ -86,7 +86,7 @@ class Bound:
         log.info("%s holds %d bytes after removing what was not used", self._folder, total)
 
     def _files(self) -> Iterator[tuple[float, int, str]]:
-        """List what may go: when each was last used, its bytes, its path."""
+        """Yield the files that may be removed: time of last use, bytes, path."""
         for path, _, names in os.walk(self._folder):
             folders = os.path.relpath(path, self._folder).split(os.sep)
             if self._below and self._below not in folders:
@@ -97,6 +97,6 @@ class Bound:
                     status = os.stat(file)
                 except OSError:
                     continue
-                # Many disks note a use only once a day, which is enough.
+                # Many file systems update atime only once a day (relatime), which is enough.
                 used = max(status.st_atime, status.st_mtime)
                 yield used, status.st_size, file

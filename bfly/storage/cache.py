@@ -1,4 +1,4 @@
-"""The cache: tiles, answers and what is known of the channels, the least recently used go."""
+"""LRU cache of tiles, answers and metadata of channels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["Cache"]
 
 OVERHEAD = 400
-"""Bytes of an entry besides its voxels: its place in the dictionary, its key, its objects."""
+"""Bytes of an entry besides its value and key: its place in the dictionary, and its objects."""
 
 
 class Cache:
-    """Keeps what was used last, in a bounded number of bytes; safe to use from any thread.
+    """LRU cache bounded in bytes; thread-safe.
 
     Parameters
     ----------
     _runtime : RUNTIME
-        ``_runtime.CACHE.MAX.VALUE`` is the bound in bytes.
+        ``_runtime.CACHE.MAX.VALUE`` is the limit in bytes.
 
     Attributes
     ----------
     _max_memory : int
         The most bytes to use.
     _cache_meta : str
-        The key under which a dictionary of keywords states its own size in bytes.
+        The key under which a dictionary of keywords holds its own size in bytes.
     _cache : collections.OrderedDict
         The entries, the least recently used first.
     _now_memory : int
@@ -49,12 +49,12 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Any:
-        """Get a value and make it the most recently used.
+        """Return a value and make it the most recently used.
 
         Parameters
         ----------
         key : str
-            As given to `set`.
+            The key passed to `set`.
 
         Returns
         -------
@@ -71,31 +71,31 @@ class Cache:
             return entry[0]
 
     def get_many(self, keys: Collection[str]) -> list[Any]:
-        """Get several values at one go, each as `get` gives it.
+        """Return several values at once, each as `get` does.
 
         Parameters
         ----------
         keys : collection of str
-            As given to `set`.
+            Keys passed to `set`.
         """
         with self._lock:
-            found = [self._cache.get(key) for key in keys]
-            for key, entry in zip(keys, found, strict=True):
+            entries = [self._cache.get(key) for key in keys]
+            for key, entry in zip(keys, entries, strict=True):
                 if entry is not None:
                     self._cache.move_to_end(key)
-        values = [[] if entry is None else entry[0] for entry in found]
-        misses = found.count(None)
+        values = [[] if entry is None else entry[0] for entry in entries]
+        misses = entries.count(None)
         CACHE_MISSES.inc(misses)
-        CACHE_HITS.inc(len(found) - misses)
+        CACHE_HITS.inc(len(entries) - misses)
         return values
 
     def set(self, key: str, value: Any) -> int:
-        """Keep a value, in place of an older one of that key, and let go of old entries.
+        """Store a value, replacing one with the same key, and evict old entries.
 
         Parameters
         ----------
         key : str
-            Its name.
+            Name of the entry.
         value : object
             A numpy array or anything with ``nbytes``, a dictionary with its size under
             `_cache_meta`, or a small object.
@@ -103,7 +103,7 @@ class Cache:
         Returns
         -------
         int
-            0, or -1 if the value is larger than the whole cache; then nothing is kept.
+            0, or -1 if the value is larger than the whole cache and was not stored.
         """
         size = self._size_of(key, value)
         with self._lock:

@@ -1,9 +1,9 @@
-"""Bytes from far away, kept in a folder that processes share.
+"""Disk cache of bytes from remote storage, in a folder that processes share.
 
-An entry is a file, written under another name and then renamed, with a checksum before its bytes:
-a crash while it is written leaves nothing that would be taken for an entry, and of two writers
-the last one stays. Reading an entry sets its time; where the folder has grown too large, the
-entries that were read longest ago are deleted, by one process at a time.
+An entry is a file: a checksum and the bytes. It is written under another name and then renamed,
+so a crash leaves no partial entry, and the last of two writers wins. Reading an entry updates
+its time. If the folder is too large, one process at a time deletes the least recently read
+entries.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class DiskCache:
     Parameters
     ----------
     folder : str
-        Made where it is missing. Nothing else may lie in it.
+        Created if missing. It must contain nothing else.
     size : int
-        Bytes, which the files may pass by a sixteenth for each process.
+        Bytes. The files may exceed it by a sixteenth for each process.
     """
 
     def __init__(self, folder: str, size: int) -> None:
@@ -37,7 +37,7 @@ class DiskCache:
         self._bound = Bound(folder, size)
 
     def get(self, name: str) -> bytes | None:
-        """Give what is kept under a name, None where nothing whole is."""
+        """Return the bytes stored under a name; None if there are none, or they are damaged."""
         path = self._path(name)
         try:
             with open(path, "rb") as file:
@@ -48,7 +48,7 @@ class DiskCache:
         return data if xxhash.xxh3_128_digest(data) == digest else None
 
     def set(self, name: str, data: bytes) -> None:
-        """Keep bytes under a name; a full or missing disk is told in the log, no more."""
+        """Store bytes under a name; if the disk is full or missing, only log a warning."""
         path = self._path(name)
         draft = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
         try:

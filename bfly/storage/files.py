@@ -1,4 +1,4 @@
-"""The one way to a file: checked against ``allowed-paths``, opened once, bounded in number."""
+"""Opening of files: paths checked against ``allowed-paths``, a bounded number kept open."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ __all__ = [
 ]
 
 SCHEMES = ("http", "https", "s3", "gs")
-"""Of the URLs that a path can be."""
+"""Schemes of URLs that a path can be."""
 
 HANDLES = 256
-"""Files that stay open while no thread reads from them; more gain little."""
+"""Idle files, which no thread reads from, kept open; more improve speed little."""
 
 
 def is_url(path: str) -> bool:
-    """Tell whether a path is a URL of a kind that can be read."""
-    scheme, found, _ = path.partition("://")
-    return bool(found) and scheme in SCHEMES
+    """Return whether a path is a URL with a supported scheme."""
+    scheme, separator, _ = path.partition("://")
+    return bool(separator) and scheme in SCHEMES
 
 
 def _check_url(url: str) -> None:
-    """Refuse what makes a URL lead elsewhere than it begins."""
+    """Raise `NotAllowed` for parts that make a URL lead outside its prefix."""
     _, _, rest = url.partition("://")
     steps = unquote(rest).replace("\\", "/").split("/")
     if not steps[0] or "@" in steps[0] or {"?", "#"} & set(rest) or {".", ".."} & set(steps):
@@ -79,22 +79,21 @@ class Files:
     Parameters
     ----------
     allowed : iterable of str
-        The folders and the beginnings of URLs that may be read from, as in ``allowed-paths``.
+        The folders and URL prefixes that may be read from, as in ``allowed-paths``.
     limit : int, optional
-        How many files stay open while no thread reads from them. By default `HANDLES`, or a
-        quarter of the descriptors that the process may have, if those are fewer.
+        Number of idle files kept open. By default `HANDLES`, or a quarter of the file
+        descriptors that the process may have, if those are fewer.
     disk_cache : DiskCache, optional
-        Keeps what is read from URLs.
+        Cache of bytes read from URLs.
     max_chunk : int
-        Bytes that a file, or what is stored in one piece, may take in memory
-        (``max-chunk-size``).
+        Bytes that a file, or a chunk, may take in memory (``max-chunk-size``).
 
     Attributes
     ----------
     all_allowed : bool
-        Whether every file may be read, so that it does not matter where a path leads.
+        Whether every file may be read, so that real paths need no check.
     room : Room
-        Where large chunks are unpacked: together they take no more than one may.
+        Memory for decompressing large chunks: together they take at most `max_chunk`.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Files:
         self.room = Room(max_chunk)
         self.disk_cache = disk_cache
         self.allowed = [
-            each if is_url(each) else os.path.realpath(os.path.expanduser(each)) for each in allowed
+            path if is_url(path) else os.path.realpath(os.path.expanduser(path)) for path in allowed
         ]
         self.all_allowed = "/" in self.allowed
         self.limit = _handles() if limit is None else limit
@@ -117,12 +116,12 @@ class Files:
         weakref.finalize(self, _close_idle, self._handles).atexit = False
 
     def resolve(self, path: str) -> str:
-        """Give the real path of a file, its links resolved; a URL as it is.
+        """Return the real path of a file, with links resolved; return a URL unchanged.
 
         Raises
         ------
         NotAllowed
-            The real path lies outside every allowed folder, or no allowed URL begins the URL.
+            The real path is outside every allowed folder, or the URL has no allowed prefix.
         """
         if is_url(path):
             _check_url(path)
@@ -141,22 +140,22 @@ class Files:
             raise NotAllowed(f"The path {path} is not in allowed-paths {self.allowed}.")
 
     def _folder_of(self, real: str) -> str | None:
-        """Return the entry of ``allowed-paths`` that a real path, or a URL, lies below."""
+        """Return the entry of ``allowed-paths`` that contains a real path or a URL."""
         for folder in self.allowed:
             if real == folder or real.startswith(folder.rstrip("/") + "/"):
                 return folder
         return None
 
     def trail(self, path: str) -> tuple[str, list[str]]:
-        """Resolve a path, and find the folders that decide where it leads.
+        """Resolve a path, and list the folders it was looked up in.
 
         Returns
         -------
         real : str
             As `resolve`.
         folders : list of str
-            While none of them changes, the path leads to `real`. Those above an allowed folder
-            are left out.
+            While none of them changes, the path still resolves to `real`. Folders above an
+            allowed folder are left out.
 
         Raises
         ------
@@ -180,13 +179,13 @@ class Files:
         NotAllowed, SourceError, FileNotFoundError
             As `read_bytes`.
         Busy
-            No file descriptor is left.
+            No file descriptor is free.
         """
         return named(self._opened(path, open_regular), path)
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
-        """Open a folder for a short while, for `os.scandir`; errors as `file`."""
+        """Open a folder while the body runs, for `os.scandir`; errors as `file`."""
         fd = self._opened(path, open_folder)
         try:
             yield fd
@@ -201,20 +200,20 @@ class Files:
         path : str
             The file.
         limit : int, optional
-            The most bytes that it may have; `max_chunk` unless given.
+            The largest allowed size in bytes; `max_chunk` unless given.
 
         Raises
         ------
         NotAllowed
             As `resolve`.
         SourceError
-            The file cannot be read; the message holds the system's reason.
+            The file cannot be read; the message has the system's reason.
         Oversized
-            It is longer than the limit; nothing was read.
+            The file is larger than the limit; nothing was read.
         FileNotFoundError
-            There is no such file: whether that is an error is the caller's to say.
+            There is no such file; the caller decides whether that is an error.
         Busy
-            No file descriptor is left.
+            No file descriptor is free.
         """
         fd = self._opened(path, open_regular)
         try:
@@ -224,12 +223,12 @@ class Files:
             os.close(fd)
 
     def spared(self, work: Callable[[], T]) -> T:
-        """Do work that opens files; if it lacks descriptors, close idle files and do it again.
+        """Call `work`, which opens files; if descriptors run out, close idle files and retry.
 
         Raises
         ------
         Busy
-            No file descriptor is left, not even then.
+            No file descriptor is free, even after the retry.
         """
         try:
             return work()
@@ -246,7 +245,7 @@ class Files:
                 self.close()
                 return opened(path, check)
         except OSError as error:
-            # Whether there is a file outside the allowed folders is not told either.
+            # Do not reveal whether a file outside the allowed folders exists.
             if check is not None:
                 self.resolve(path)
             if isinstance(error, FileNotFoundError):
@@ -255,14 +254,14 @@ class Files:
 
     @contextmanager
     def open(self, path: str) -> Iterator[tuple[int, Stamp]]:
-        """Lend an open file for positioned reads, from any number of threads at once.
+        """Yield an open file for positioned reads, shared by any number of threads.
 
         Yields
         ------
         fd : int
             A file descriptor for `read_exactly` or `os.preadv`; never seek in it.
         stamp : Stamp
-            The state that the file was in when it was opened.
+            The state of the file when it was opened.
 
         Raises
         ------
@@ -276,8 +275,8 @@ class Files:
             self._release(handle)
 
     def _acquire(self, path: str) -> _Handle:
-        # Also a link that leads elsewhere by now shows in the stamp, so a path is checked only
-        # when its file is opened.
+        # A link that leads elsewhere by now has another stamp too, so a path is checked only when
+        # its file is opened.
         stamp = stamp_of(path)
         with self._lock:
             handle = self._handles.get(path)
@@ -285,7 +284,7 @@ class Files:
                 self._handles.move_to_end(path)
                 handle.users += 1
                 return handle
-        # Outside the lock: a disk that hangs holds up only the threads that read from it.
+        # Outside the lock: a disk that hangs blocks only the threads that read from it.
         try:
             handle = _Handle(path, self._opened(path, open_regular))
         except FileNotFoundError as error:
@@ -310,7 +309,7 @@ class Files:
             self._close(self._handles.popitem(last=False)[1])
 
     def _close(self, handle: _Handle) -> None:
-        """Close a file that is no longer listed, now or when its last reader is done."""
+        """Close a file that is no longer listed; if it is in use, `_release` does so later."""
         if handle.users == 0:
             os.close(handle.fd)
 
@@ -321,7 +320,7 @@ class Files:
 
 
 def _close_idle(handles: OrderedDict[str, _Handle]) -> None:
-    """Forget open files, and close those that no thread is reading from."""
+    """Clear the table of open files, and close those that no thread is reading from."""
     while handles:
         _, handle = handles.popitem()
         if handle.users == 0:
@@ -329,11 +328,11 @@ def _close_idle(handles: OrderedDict[str, _Handle]) -> None:
 
 
 def _ends(path: str) -> Iterator[int]:
-    """Yield the place of each slash of a path."""
+    """Return the index of each slash in a path."""
     return (place for place, letter in enumerate(path) if letter == "/")
 
 
 def _handles() -> int:
-    """Return how many files may stay open, by the limit of the process (``ulimit -n``)."""
+    """Return how many idle files may stay open, from the process's limit (``ulimit -n``)."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return HANDLES if limit == resource.RLIM_INFINITY else min(HANDLES, max(1, limit // 4))

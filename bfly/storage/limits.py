@@ -1,4 +1,4 @@
-"""Limits on what a file may say or unpack to, checked before memory is taken."""
+"""Limits on the sizes a file may state or decompress to, checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ CHUNK = 1 << 30
 """Bytes: the default of ``max-chunk-size``, several times the largest chunk in common use."""
 
 METADATA = 64 << 20
-"""Bytes of a document of metadata; the largest known, tile lists of a whole section, take less."""
+"""Bytes of a metadata document: more than the tile list of a whole section, the largest known."""
 
 LEVELS = 256
-"""Levels of a pyramid that a file may list; no more than 32 of them are mips."""
+"""Levels of a pyramid that a file may list; at most 32 of them are mips."""
 
 PAGES = 1 << 20
 """Pages of a TIFF, or images of a stack: more than any microscope writes into one volume."""
 
 FILES = 10_000_000
-"""Files that a pattern in a list may stand for: so many are looked at within half a minute."""
+"""Files that a pattern in a list may match: 10 million are checked within half a minute."""
 
 
 def check_chunk(path: str, what: str, shape: Sequence[int], itemsize: int, limit: int) -> None:
@@ -51,9 +51,9 @@ def check_chunk(path: str, what: str, shape: Sequence[int], itemsize: int, limit
     path : str
         Names the file in the message.
     what : str
-        What is unpacked at once, such as ``a chunk``.
+        Name of the array in the message, such as ``a chunk``.
     shape : sequence of int
-        Its sides in voxels.
+        Shape in voxels.
     itemsize : int
         Bytes of a voxel.
     limit : int
@@ -68,7 +68,7 @@ def check_chunk(path: str, what: str, shape: Sequence[int], itemsize: int, limit
 
 
 def check_whole(path: str, size: int, limit: int) -> None:
-    """Raise `Oversized` if a file of which no part can be read alone unpacks to too many bytes."""
+    """Raise `Oversized` if a file compressed as a whole decompresses to too many bytes."""
     if size > limit:
         raise Oversized(
             f"{path} is compressed from end to end and unpacks to {size} bytes; max-chunk-size is "
@@ -77,24 +77,24 @@ def check_whole(path: str, size: int, limit: int) -> None:
 
 
 def check_length(path: str, size: int, limit: int) -> None:
-    """Raise `Oversized` if a file, or a part of one, is longer than what is read at once."""
+    """Raise `Oversized` if a file, or a part of it, is longer than may be read at once."""
     if size > limit:
         raise Oversized(f"{path} is {size} bytes long; at most {limit} are read at once.")
 
 
 def check_number(path: str, number: int, limit: int, what: str) -> None:
-    """Raise `Oversized` if a file lists more things than a limit; `what` names them."""
+    """Raise `Oversized` if a file lists more items than a limit; `what` names them."""
     if number > limit:
         raise Oversized(f"{path} has {number} {what}; allowed are {limit}.")
 
 
 def sides(values: Any, what: str, path: str) -> tuple[int, ...]:
-    """Return the sides of a chunk, as metadata state them.
+    """Return the shape of a chunk, as the metadata state it.
 
     Raises
     ------
     SourceError
-        They are no list of whole numbers from 1 to 2^62; the message has `what` and the value.
+        It is not a list of whole numbers from 1 to 2^62; the message has `what` and the value.
     """
     listed = values if isinstance(values, list) else []
     if listed and all(type(value) is int and 0 < value <= 1 << 62 for value in listed):
@@ -103,12 +103,12 @@ def sides(values: Any, what: str, path: str) -> tuple[int, ...]:
 
 
 def parsed_json(data: bytes, name: str) -> Any:
-    """Return what a JSON document holds.
+    """Return the value of a JSON document.
 
     Raises
     ------
     SourceError
-        It is not JSON, or nested too deeply.
+        The document is not JSON, or it is nested too deeply.
     """
     try:
         return json.loads(data)
@@ -119,12 +119,12 @@ def parsed_json(data: bytes, name: str) -> Any:
 
 
 def in_pieces(file: IO[bytes], path: str) -> IO[bytes]:
-    """Return an open file as `_Pieces`, which are read like any other file."""
+    """Wrap an open file so that one read cannot exceed a limit (see `_Pieces`)."""
     return cast("IO[bytes]", _Pieces(file, path))
 
 
 class _Pieces(io.RawIOBase):
-    """A file of which no more than a limit can be read at once, for libraries that read headers.
+    """A file with a limit on the size of each read, for libraries that read headers.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class _Pieces(io.RawIOBase):
         self._limit = limit
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read up to `size` bytes; raise `Oversized` where that is more than the limit."""
+        """Read up to `size` bytes; raise `Oversized` if that exceeds the limit."""
         if size is None or size < 0:
             data = self._file.read(self._limit + 1)
             check_length(self.name, len(data), self._limit)
@@ -151,7 +151,7 @@ class _Pieces(io.RawIOBase):
         return self._file.read(size)
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into memory that the caller has taken; as `read`."""
+        """Read into a buffer of the caller; errors as `read`."""
         target = memoryview(buffer).cast("B")
         data = self.read(len(target))
         target[: len(data)] = data
@@ -166,9 +166,9 @@ class _Pieces(io.RawIOBase):
         return self._file.tell()
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return that it can be moved in."""
+        """Return True, since `seek` works."""
         return True

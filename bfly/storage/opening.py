@@ -1,8 +1,8 @@
-"""Opening a file so that what is read is what was checked.
+"""Opening of files so that the file that is read is the one that was checked.
 
-A path that is checked and then opened may lead elsewhere by the time it is opened. Here a file is
-found first (``O_PATH``, which reads nothing), then the system says where that file is, then that
-very file is opened for reading.
+A path that is checked and then opened may lead elsewhere by the time it is opened. Therefore the
+file is looked up first (``O_PATH``, which reads nothing). Then its real path is checked, and that
+same file is opened for reading.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ __all__ = [
 ]
 
 SCARCE = (errno.EMFILE, errno.ENFILE)
-"""What the system says where the process, or the machine, has no file descriptor left."""
+"""Error numbers: the process, or the machine, has no free file descriptor."""
 
 HAS_PROC = os.path.exists("/proc/self/fd") and hasattr(os, "O_PATH")
-"""Whether the system says where an open file is; elsewhere a path is walked step by step."""
+"""Whether the path of an open file can be read; elsewhere paths are walked step by step."""
 
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""Neither a FIFO without a writer nor a terminal holds up the thread that opens it."""
+"""Flags with which neither a FIFO without a writer nor a terminal blocks the opening thread."""
 
 FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
 GONE = " (deleted)"
-"""What Linux writes behind the path of an open file that has this path no more."""
+"""Suffix that Linux adds to the path of an open file that was deleted or replaced."""
 
 TRIES = 8
-"""How often a file is looked up that is replaced each time before it is open."""
+"""Look-ups of a file that is replaced each time before it is open."""
 
 LINKS = 40
-"""How many links one path may lead through, as on Linux."""
+"""Links that one path may lead through, as on Linux."""
 
 KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -65,20 +65,20 @@ def open_regular(path: str, check: Check | None = None) -> int:
     path : str
         The file; links in it are followed.
     check : callable, optional
-        Is called with the real path of the file before the file can be read.
+        Called with the real path of the file before the file can be read.
 
     Raises
     ------
     OSError
         There is no such file, it is not a regular one, or it cannot be opened.
     Busy
-        The process or the machine has no file descriptor left.
+        The process or the machine has no free file descriptor.
     """
     return _opened(path, READ, check)
 
 
 def open_folder(path: str, check: Check | None = None) -> int:
-    """Open a folder, to list it; otherwise as `open_regular`."""
+    """Open a folder for listing; otherwise as `open_regular`."""
     return _opened(path, FOLDER, check)
 
 
@@ -89,15 +89,15 @@ def _opened(path: str, flags: int, check: Check | None) -> int:
         if not HAS_PROC:
             return _open_step_by_step(path, flags, check)
         for _ in range(TRIES):
-            found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
-                real = _place_of(found)
+                real = _place_of(handle)
                 if real is not None:
                     check(real)
-                    check_kind(os.fstat(found).st_mode, flags)
-                    return os.open(fd_path(found), flags)
+                    check_kind(os.fstat(handle).st_mode, flags)
+                    return os.open(fd_path(handle), flags)
             finally:
-                os.close(found)
+                os.close(handle)
     except OSError as error:
         if error.errno in SCARCE:
             raise as_error(error, path) from error
@@ -108,7 +108,7 @@ def _opened(path: str, flags: int, check: Check | None) -> int:
 
 
 def _open_anywhere(path: str, flags: int) -> int:
-    """Open a file that may be anywhere: in fewer calls."""
+    """Open a file without a check of its real path, in fewer system calls."""
     try:
         fd = os.open(path, flags)
     except OSError:
@@ -124,15 +124,15 @@ def _open_anywhere(path: str, flags: int) -> int:
 
 
 def fd_path(fd: int) -> str:
-    """Return the path at which a library may open a file that is open here."""
+    """Return a path by which a library can open a file that is already open."""
     return f"/proc/self/fd/{fd}" if HAS_PROC else f"/dev/fd/{fd}"
 
 
 def _place_of(fd: int) -> str | None:
-    """Return the real path of an open file, None if the file has no path any more."""
+    """Return the real path of an open file; None if it was deleted or replaced."""
     place = os.readlink(fd_path(fd))
     if place.endswith(GONE):
-        # That may be the end of a file's name.
+        # A file's own name may end like this.
         try:
             there = os.lstat(place)
         except OSError:
@@ -142,7 +142,7 @@ def _place_of(fd: int) -> str | None:
 
 
 def check_kind(mode: int, flags: int) -> None:
-    """Raise `OSError` unless a mode is that of a folder, if `flags` ask for one, or of a file."""
+    """Raise `OSError` unless a mode is a regular file's, or a folder's if `flags` ask for one."""
     if flags & os.O_DIRECTORY:
         if not stat.S_ISDIR(mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -154,10 +154,10 @@ def check_kind(mode: int, flags: int) -> None:
 
 
 def _open_step_by_step(path: str, flags: int, check: Check) -> int:
-    """Open a file where the system does not say where an open one is.
+    """Open a file on systems where the path of an open file cannot be read.
 
-    The links are resolved first. On the way along the real path no link is followed, so that a
-    link that takes the place of a folder meanwhile is an error.
+    Links are resolved first. Along the real path no link is followed, so a link that replaced
+    a folder meanwhile is an error.
     """
     real, _ = trail_of(path)
     check(real)
@@ -175,15 +175,15 @@ def _open_step_by_step(path: str, flags: int, check: Check) -> int:
 
 
 def trail_of(path: str) -> tuple[str, list[str]]:
-    """Resolve a path as the system does, each part in one look: links may come and go meanwhile.
+    """Resolve a path as the system does; each part is read once, since links may change meanwhile.
 
     Returns
     -------
     real : str
-        The path without links. Where links lead in a circle, it ends at one of them.
+        The path without links. If links form a cycle, it ends at one of them.
     folders : list of str
         The real path of each folder in which a part of the path was looked up. While none of
-        them changes, the path leads to where it leads now.
+        them changes, the path resolves to the same file.
     """
     rest = os.path.join(os.getcwd(), path).split("/")[::-1]
     real, folders, links = "/", dict[str, None](), 0
@@ -211,7 +211,7 @@ def trail_of(path: str) -> tuple[str, list[str]]:
 
 
 def as_error(error: OSError, path: str) -> ButterflyError:
-    """Return what the system says of a file as an error that names the file."""
+    """Return an error of the system as one of Butterfly that names the file."""
     if error.errno in SCARCE:
         name = errno.errorcode[error.errno]
         return Busy(f"{path} cannot be opened now: {name}, {os.strerror(error.errno)}.")
@@ -219,7 +219,7 @@ def as_error(error: OSError, path: str) -> ButterflyError:
 
 
 def with_reason(message: str) -> ButterflyError:
-    """Return the error for a library's message: `Busy` if it lacked file descriptors."""
+    """Return the error for a library's message: `Busy` if file descriptors ran out."""
     for number in SCARCE:
         if os.strerror(number) in message:
             return Busy(f"{message.rstrip('.')} ({errno.errorcode[number]}).")

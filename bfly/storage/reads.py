@@ -1,4 +1,4 @@
-"""Reading from files that are open, and what the system says when that fails."""
+"""Reading from open files, and the errors when that fails."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["FARTHEST", "named", "read_all", "read_exactly", "read_into", "reading", "regular"]
 
 FARTHEST = (1 << 63) - 1
-"""Bytes: the end of the longest file that the system can address."""
+"""Bytes: the largest offset that the system can address."""
 
 PIECE = 1 << 20
-"""Bytes that are read at once of a file that grows while it is read."""
+"""Bytes per read once a file has grown while it is read."""
 
 
 def read_all(fd: int, path: str, limit: int) -> bytes:
@@ -28,12 +28,12 @@ def read_all(fd: int, path: str, limit: int) -> bytes:
     Raises
     ------
     Oversized
-        It has more bytes than `limit`, which `path` names in the message; none are read, unless
-        it grows meanwhile.
+        The file has more than `limit` bytes; the message names `path`. Nothing is read, unless
+        the file grows meanwhile.
     """
     size = os.fstat(fd).st_size
     check_length(path, size, limit)
-    # As a file object does it, which takes longer to make than a small file to read.
+    # Same as file.read(), but creating a file object takes longer than reading a small file.
     parts = [os.read(fd, size + 1)]
     size = len(parts[0])
     while parts[-1]:
@@ -56,14 +56,14 @@ def read_exactly(fd: int, size: int, offset: int, path: str) -> bytes:
         data = os.pread(fd, size, offset)
     if len(data) == size:
         return data
-    # A signal, or a file system of few bytes at a time, may cut a read short.
-    whole = bytearray(size)
-    read_into(fd, memoryview(whole), offset, path)
-    return bytes(whole)
+    # A signal, or some file systems, may cut a read short.
+    buffer = bytearray(size)
+    read_into(fd, memoryview(buffer), offset, path)
+    return bytes(buffer)
 
 
 def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
-    """Read as `read_exactly`, into memory that is there: flat, of bytes, and filled whole."""
+    """Fill a flat buffer of bytes from a file at `offset`; errors as `read_exactly`."""
     size, done = len(target), 0
     with reading(path):
         _check_place(size, offset, path)
@@ -76,7 +76,7 @@ def read_into(fd: int, target: memoryview, offset: int, path: str) -> None:
 
 
 def _check_place(size: int, offset: int, path: str) -> None:
-    """Refuse what no file can have, which the system calls would take for another error."""
+    """Raise `SourceError` for offsets beyond any file; the system would report another error."""
     if not 0 <= offset <= FARTHEST - size:
         raise SourceError(
             f"{path} is damaged: it says that {size} bytes are at {offset}, which no file has."
@@ -84,28 +84,28 @@ def _check_place(size: int, offset: int, path: str) -> None:
 
 
 def regular(path: str) -> IO[bytes]:
-    """Open a file to see what it is, wherever it is; to read voxels there is `Files`.
+    """Open a file to detect its format, without a check of its path; voxels are read by `Files`.
 
     Raises
     ------
     OSError
         It cannot be opened or is not a regular file.
     Busy
-        No file descriptor is left: that does not say that it is of no known format.
+        No file descriptor is free, so the format remains unknown.
     """
     return named(open_regular(path), path)
 
 
 def named(fd: int, path: str) -> IO[bytes]:
-    """Return the file of a descriptor, which it then owns, with the name by which it is known."""
+    """Return a file object that owns a descriptor and has `path` as its name."""
     return open(path, "rb", opener=lambda *_: fd)
 
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Turn what the system says of a read into an error, but for `FileNotFoundError`.
+    """Convert errors of the system into errors of Butterfly, except `FileNotFoundError`.
 
-    It is `SourceError`, or `Busy` where there is no file descriptor left.
+    They become `SourceError`, or `Busy` if no file descriptor is free.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What tells one state of a file from another."""
+"""Stamps, which differ between any two states of a file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bfly.storage.reads import reading
 __all__ = ["Stamp", "seen_at", "stamp_from", "stamp_of", "stamp_to_read"]
 
 Stamp = tuple[int, int, int, int] | None
-"""Modification time in ns, size, inode and time of change in ns; None for a file that is not there.
+"""Modification time in ns, size, inode and change time (ctime) in ns; None for a missing file.
 
-A program that writes into a file may set its modification time back, but not its time of change.
+A program that writes into a file may set its modification time back, but not its change time.
 """
 
 
 def stamp_of(path: str) -> Stamp:
-    """Give what tells one state of a file from another, or None where there is no file."""
+    """Return the stamp of the file at a path; None if there is none."""
     try:
         return stamp_from(os.stat(path))
     except (OSError, ValueError):
@@ -26,12 +26,12 @@ def stamp_of(path: str) -> Stamp:
 
 
 def stamp_to_read(path: str) -> Stamp:
-    """Give a file's stamp as `stamp_of`, before a library opens the file by its name.
+    """Return a file's stamp as `stamp_of`, before a library opens the file by its name.
 
     Raises
     ------
     SourceError
-        It is no regular file: the library might wait for it for ever.
+        It is not a regular file: the library might block on it.
     """
     try:
         status = os.stat(path)
@@ -44,9 +44,9 @@ def stamp_to_read(path: str) -> Stamp:
 
 
 def seen_at(path: str) -> tuple[Stamp, bool]:
-    """Give what is at a path, as `stamp_of` gives it, and whether it is a link; in one look.
+    """Return the stamp at a path, and whether it is a link, in one system call.
 
-    The stamp of a link is its own, not that of the file where it leads.
+    The stamp of a link is its own, not that of its target.
     """
     try:
         status = os.lstat(path)
@@ -56,5 +56,5 @@ def seen_at(path: str) -> tuple[Stamp, bool]:
 
 
 def stamp_from(status: os.stat_result) -> Stamp:
-    """Return the stamp of a file from what the system says of it."""
+    """Return the stamp of a file from its `os.stat` result."""
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns

@@ -1,4 +1,4 @@
-"""States of viewers, kept as files under names that are made of what they hold."""
+"""Viewer states, stored as files that are named after the hash of their content."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ __all__ = ["LARGEST", "MOST", "MOST_STATES", "States"]
 log = logging.getLogger(__name__)
 
 LARGEST = 1 << 20
-"""Bytes of the largest state."""
+"""Bytes of one state at most."""
 
 MOST = 256 << 20
-"""Bytes of all states together."""
+"""Bytes of all states together at most."""
 
 MOST_STATES = 65_536
-"""The number of states: as many as fill `MOST` on a disk with blocks of 4 KiB."""
+"""Number of states at most: as many as fill `MOST` on a disk with blocks of 4 KiB."""
 
 UNUSED = 30 * 86_400.0
 """Seconds without use after which a state may be removed to make room. It is so long that a flood
-of states cannot push out the links that people use."""
+of states cannot evict links in use."""
 
 RECOUNT = 10.0
-"""Seconds between looks at a full folder."""
+"""Seconds between scans of a full folder."""
 
 TOUCHED = 86_400.0
-"""Seconds after which a use of a state is noted again."""
+"""Seconds after which the use of a state is recorded again."""
 
 SHARE = 16
-"""How often the folder is looked at while it fills, for what other processes wrote."""
+"""Scans of the folder while it fills, since other processes write to it too."""
 
 _NAME = re.compile("[0-9a-f]{16,64}")
 
 
 class States:
-    """Keeps states in a folder, which is made when the first one comes.
+    """Stores states in a folder, which is created for the first one.
 
-    Several processes may share it. Each counts what it adds to what it found, and looks again
-    when it has added a sixteenth of what is allowed.
+    Several processes may share it. Each scans the folder, counts what it adds, and scans again
+    after it added a sixteenth of what is allowed.
 
     Parameters
     ----------
     folder : str
-        Where.
+        The folder of the states.
     most : int
-        How many bytes of states there may be.
+        Bytes of all states together at most.
     most_states : int
-        How many states there may be.
+        Number of states at most.
     """
 
     def __init__(self, folder: str, most: int = MOST, most_states: int = MOST_STATES) -> None:
@@ -68,7 +68,7 @@ class States:
         self._count: _Count | None = None
 
     def keep(self, state: bytes) -> str:
-        """Keep a state and return its name; the same bytes have the same name.
+        """Store a state and return its name; the same bytes have the same name.
 
         Parameters
         ----------
@@ -78,9 +78,9 @@ class States:
         Raises
         ------
         BadRequest
-            It is none.
+            The state is not a JSON object.
         TooLarge
-            It is larger than `LARGEST`, or there is no room for more.
+            The state is larger than `LARGEST`, or there is no room for more.
         DatabaseError
             The folder cannot be written to.
         """
@@ -91,7 +91,7 @@ class States:
         try:
             with self._lock:
                 os.makedirs(self._folder, exist_ok=True)
-                # Two states have the same short name only if somebody searched for such a pair.
+                # Two states have the same short name only if a client searched for such a pair.
                 names = (digest[:16], digest)
                 name = next((n for n in names if self._read(n) in (None, state)), None)
                 if name is None:
@@ -111,7 +111,7 @@ class States:
         Raises
         ------
         Absent
-            There is none.
+            There is no state with this name.
         """
         state = self._read(name) if _NAME.fullmatch(name) else None
         if state is None:
@@ -130,7 +130,7 @@ class States:
             return None
 
     def _touch(self, name: str) -> None:
-        """Note that a state is used; disks that are mounted to do so themselves are rare."""
+        """Record the use of a state, since most disks do not record every access themselves."""
         with suppress(OSError):
             if time.time() - _used(os.stat(self._path(name))) > TOUCHED:
                 os.utime(self._path(name))
@@ -151,12 +151,12 @@ class States:
         self._count.add(len(state))
 
     def _make_room(self, size: int) -> None:
-        """Remove what was not used for longest, if there is no room for so many bytes.
+        """Remove the least recently used states if there is no room for so many bytes.
 
         Raises
         ------
         TooLarge
-            All of it was used lately.
+            All states were used in the last `UNUSED` seconds.
         """
         count = self._count
         if count is None or self._has_grown(count):
@@ -185,13 +185,13 @@ class States:
         return number > self._most_states // SHARE or size > self._most // SHARE
 
     def _remove_oldest(self, count: _Count) -> bool:
-        """Remove a state; return whether there was one that may go."""
+        """Remove the least recently used state; return whether there was one to remove."""
         while count.oldest:
             used, size, name = count.oldest.pop()
             if time.time() - used < UNUSED:
                 count.oldest.clear()
                 break
-            # It may have been used since, and not only here.
+            # This process or another may have used it since.
             with suppress(OSError):
                 if time.time() - _used(os.stat(self._path(name))) >= UNUSED:
                     os.unlink(self._path(name))
@@ -203,16 +203,16 @@ class States:
 
 @dataclass
 class _Count:
-    """What was found in a folder, and what was added since.
+    """States counted in a folder, and those added since.
 
     Attributes
     ----------
     number, size : int
-        The states and their bytes.
+        The number of states, and their bytes.
     oldest : list
-        When each was last used, its bytes and its name, the oldest last.
+        Time of last use, bytes and name of each state, the oldest last.
     added : tuple of int
-        The states and bytes that were added since.
+        The number of states added since, and their bytes.
     """
 
     number: int
@@ -223,7 +223,7 @@ class _Count:
 
     @classmethod
     def of(cls, folder: str) -> _Count:
-        """Count what is in a folder, and remove what was begun there and is not whole."""
+        """Count the states in a folder, and remove abandoned temporary files."""
         states = []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -237,12 +237,12 @@ class _Count:
         return cls(len(states), sum(size for _, size, _ in states), states)
 
     def add(self, size: int) -> None:
-        """Count a state that is added."""
+        """Count a new state."""
         self.number, self.size = self.number + 1, self.size + size
         self.added = self.added[0] + 1, self.added[1] + size
 
     def is_old(self) -> bool:
-        """Return whether others may have removed something since."""
+        """Return whether other processes may have removed states since."""
         return time.monotonic() - self.time > RECOUNT
 
 

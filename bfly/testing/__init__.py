@@ -1,1 +1,1 @@
-"""For tests, here and elsewhere: conformance suites for plug-ins, and synthetic tissue."""
+"""Test support, also for third parties: conformance suites for plug-ins, and synthetic tissue."""

@@ -1,7 +1,7 @@
-"""The contract of a log of edits as a test suite.
+"""Conformance suite of edit logs.
 
-Derive a class named ``Test…`` from `EditLogSuite` and give it a fixture ``open_log`` that opens a
-log in the same place each time it is called.
+Derive a class named ``Test…`` from `EditLogSuite`, with a fixture ``open_log``. The fixture
+returns a function that opens a log in the same place at each call.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHANNEL, OTHER = "/data/seg.h5", "/data/\udcff é/other.h5"
 
 
 def operation(number: int, **words: Any) -> Operation:
-    """Give an operation with something in each of its fields."""
+    """Return an operation with a value in each of its fields."""
     given = {
         "kind": "merge",
         "who": "Ada ☕",
@@ -45,7 +45,7 @@ def operation(number: int, **words: Any) -> Operation:
 
 
 def fields(operation: Operation) -> dict[str, Any]:
-    """Give an operation as what can be compared."""
+    """Return the fields of an operation in a form that can be compared."""
     return {
         name: (value.dtype, value.tolist()) if isinstance(value, np.ndarray) else value
         for name, value in vars(operation).items()
@@ -53,15 +53,15 @@ def fields(operation: Operation) -> dict[str, Any]:
 
 
 class EditLogSuite:
-    """What every log does."""
+    """Tests that every log has to pass."""
 
     @pytest.fixture
     def open_log(self) -> OpenLog:
-        """Give what opens the log."""
+        """Return the function that opens the log."""
         raise NotImplementedError
 
     def test_what_is_appended_comes_back_as_it_was(self, open_log: OpenLog) -> None:
-        """Each field is kept, of each channel apart, also for who opens the log later."""
+        """Each field is kept, separately for each channel, also when the log is opened again."""
         log = open_log()
         assert (log.last(CHANNEL), list(log.read(CHANNEL))) == (0, [])
         given = [operation(1), operation(2, kind="split"), operation(3, splits=(), who="")]
@@ -78,7 +78,7 @@ class EditLogSuite:
             assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (3, 1, 0)
 
     def test_after_an_error_nothing_is_there(self, open_log: OpenLog) -> None:
-        """A transaction is whole or not at all."""
+        """A failed transaction leaves no operation."""
         log = open_log()
 
         def append(*numbers: int, fail: bool = False) -> None:
@@ -94,7 +94,7 @@ class EditLogSuite:
             append(before + 1, before + 2)
 
     def test_many_operations_come_in_their_order(self, open_log: OpenLog) -> None:
-        """More operations than are fetched at once."""
+        """Operations are ordered, also if there are more than one fetch returns."""
         log = open_log()
         with log.writing():
             for number in range(1, 701):
@@ -103,7 +103,7 @@ class EditLogSuite:
         assert [o.id for o in log.read(CHANNEL, 444)] == list(range(445, 701))
 
     def test_writers_follow_each_other(self, open_log: OpenLog) -> None:
-        """Numbers have no gap, whoever writes at the same time."""
+        """Numbers have no gap with concurrent writers."""
         log = open_log()
         logs = [log, *(open_log() for _ in range(2))] if log.durable else [log]
 
@@ -120,7 +120,7 @@ class EditLogSuite:
         assert sorted(o.who for o in kept) == sorted(str(i) for i in range(6) for _ in range(10))
 
     def test_half_a_snapshot_is_none(self, open_log: OpenLog) -> None:
-        """The latest whole snapshot counts."""
+        """The latest complete snapshot is returned."""
         log = open_log()
         if not log.durable:
             pytest.skip("it keeps no snapshots")
@@ -149,10 +149,10 @@ class EditLogSuite:
         assert open_log().snapshot(OTHER, 99)[0] == 0
 
     def test_one_hears_of_another(self, open_log: OpenLog) -> None:
-        """Waiting ends when another process appends."""
+        """Waiting ends when another instance appends."""
         log = open_log()
         if not log.durable:
-            pytest.skip("nobody else can write")
+            pytest.skip("no other instance can write")
         log.wait(0)
         log.wait(0)
         with ThreadPoolExecutor(1) as pool:
@@ -166,7 +166,7 @@ class EditLogSuite:
         log.wait(0)
 
     def test_two_that_share_it_have_the_same_segments(self, open_log: OpenLog) -> None:
-        """Channels built on the log agree."""
+        """Channels that share a log have the same segments."""
         log = open_log()
         first, second = (
             ChannelEdits(CHANNEL, each) for each in (log, open_log() if log.durable else log)

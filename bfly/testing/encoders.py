@@ -1,7 +1,7 @@
-"""The contract of an encoder as a test suite; it needs pytest and hypothesis.
+"""Conformance suite of encoders; it needs pytest and hypothesis.
 
-A format's tests subclass `EncoderSuite`, or `SheetSuite` for a 2-D format, name the class and
-say how another program reads its files::
+The tests of a format subclass `EncoderSuite`, or `SheetSuite` for a 2-D format. They set the
+encoder class, and read its files with another program::
 
     class TestPng(SheetSuite):
         encoder = Png
@@ -51,7 +51,7 @@ Spec = tuple[tuple[int, int, int], str, int]
 cutouts: st.SearchStrategy[Spec] = st.tuples(
     st.one_of(
         st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20)),
-        # One voxel, and shapes that a library could take for colours.
+        # One voxel, and shapes that a library could mistake for colours.
         st.sampled_from([(1, 1, 1), (3, 1, 1), (1, 3, 1), (3, 5, 7), (5, 4, 3), (4, 4, 4)]),
     ),
     st.sampled_from(DTYPES),
@@ -60,10 +60,10 @@ cutouts: st.SearchStrategy[Spec] = st.tuples(
 """Shape (z, y, x), dtype and seed for `EncoderSuite.cutout`."""
 
 LARGE = ((1, 1100, 1000), (1, 1, STRIP + 9), (STRIP + 9, 1, 1), (3, 700, 601))
-"""Shapes of more voxels than an encoder works on at once."""
+"""Shapes with more voxels than an encoder processes at once."""
 
 HEAVY = (1, 2048, 2048)
-"""The shape of cutouts whose memory is measured: large beside what a process takes anyway."""
+"""Shape of the cutouts whose memory is measured: large compared with an idle process."""
 
 MEASURED = (
     ("u1", "colormap"),
@@ -79,41 +79,41 @@ kinds = st.sampled_from(["image", "segmentation"])
 several = settings(
     deadline=None,
     max_examples=60,
-    # Every subclass runs the same test functions, which is what a suite is for.
+    # Every subclass runs the same test functions on purpose.
     suppress_health_check=[HealthCheck.differing_executors],
 )
 
 
 class EncoderSuite:
-    """What every encoder holds to."""
+    """Tests that every encoder has to pass."""
 
     encoder: ClassVar[type[Encoder]]
     """The class under test."""
 
     media_type: ClassVar[str]
-    """What its ``Content-Type`` has to be."""
+    """Expected ``Content-Type``."""
 
     tolerance: ClassVar[int] = 0
-    """By how much a lossy format may miss a level of a cutout that is all one value."""
+    """Levels by which a lossy format may differ in a cutout of one constant value."""
 
     def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Read a file by other means than the encoder's; must be overridden.
+        """Decode a file with another library than the encoder's; must be overridden.
 
         Parameters
         ----------
         data : bytes
             The file.
         shape, dtype : tuple of int, numpy.dtype
-            What `expected` has, for formats that do not record it.
+            Those of `expected`, for formats that do not record them.
         """
         raise NotImplementedError
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Give what `decode` has to find; for formats that carry voxels, the voxels."""
+        """Return what `decode` has to return: the voxels, unless the format stores pixels."""
         return voxels
 
     def cutout(self, spec: Spec) -> NDArray[Any]:
-        """Make voxels over the dtype's whole range; all equal if the format is lossy."""
+        """Return voxels over the dtype's whole range; all equal if the format is lossy."""
         shape, dtype, seed = spec
         rng = np.random.default_rng(seed)
         drawn = (1, 1, 1) if self.tolerance else shape
@@ -127,13 +127,13 @@ class EncoderSuite:
         return np.broadcast_to(voxels, shape).copy()
 
     def test_media_type(self) -> None:
-        """The format is announced as what it is."""
+        """The encoder has the expected media type."""
         assert self.encoder.media_type == self.media_type
 
     @several
     @given(spec=cutouts, view=views, kind=kinds)
     def test_a_file_decodes_to_the_cutout(self, spec: Spec, view: str, kind: str) -> None:
-        """Another program finds every voxel or pixel in its place."""
+        """Another program decodes every voxel or pixel in its place."""
         voxels = self.cutout(spec)
         data = bytes(self.encoder().encode(voxels, view=view, kind=kind))
         self.assert_decodes(data, voxels, view, kind)
@@ -141,27 +141,27 @@ class EncoderSuite:
     def assert_decodes(
         self, data: bytes, voxels: NDArray[Any], view: str = "grayscale", kind: str = "image"
     ) -> None:
-        """Check that another program finds what a file of these voxels has to hold."""
+        """Check that another program decodes a file of these voxels to what is expected."""
         expected = self.expected(voxels, view, kind)
-        found = self.decode(data, expected.shape, expected.dtype)
-        assert found.shape == expected.shape
-        assert found.dtype == expected.dtype
+        decoded = self.decode(data, expected.shape, expected.dtype)
+        assert decoded.shape == expected.shape
+        assert decoded.dtype == expected.dtype
         if self.tolerance:
-            np.testing.assert_allclose(found.astype(int), expected, rtol=0, atol=self.tolerance)
+            np.testing.assert_allclose(decoded.astype(int), expected, rtol=0, atol=self.tolerance)
         else:
-            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(decoded, expected)
 
     @pytest.mark.parametrize("shape", LARGE, ids=str)
     @pytest.mark.parametrize(("dtype", "view"), MEASURED)
     def test_a_large_file_decodes_to_the_cutout(self, shape: Zyx, dtype: str, view: str) -> None:
-        """What is worked on strip by strip is the same."""
+        """Cutouts that are encoded strip by strip are correct."""
         voxels = self.cutout((shape, dtype, 1))
         self.skip_unless_held(voxels.shape, voxels.dtype)
         data = bytes(self.encoder().encode(voxels, view=view))
         self.assert_decodes(data, voxels, view)
 
     def skip_unless_held(self, shape: Zyx, dtype: np.dtype[Any]) -> None:
-        """Skip a test of a cutout that the format does not hold."""
+        """Skip the test if the format cannot store such a cutout."""
         try:
             self.encoder().check(shape, dtype)
         except BadRequest as error:
@@ -173,7 +173,7 @@ class EncoderSuite:
     def test_memory_layout_does_not_matter(
         self, layout: str, spec: Spec, view: str, kind: str
     ) -> None:
-        """Voxels of any strides and byte order, read-only ones too, give the same file."""
+        """Voxels of any strides and byte order, also read-only ones, result in the same file."""
         voxels = self.cutout(spec)
         same = LAYOUTS[layout](voxels)
         same.flags.writeable = False
@@ -185,7 +185,7 @@ class EncoderSuite:
     @several
     @given(spec=cutouts, view=views, kind=kinds)
     def test_same_bytes_again_and_voxels_left_alone(self, spec: Spec, view: str, kind: str) -> None:
-        """A file depends on nothing but the arguments, so that its hash can name it."""
+        """A file depends only on the arguments, so that its hash can be its name."""
         voxels = self.cutout(spec)
         before = voxels.copy()
         first = bytes(self.encoder().encode(voxels, view=view, kind=kind))
@@ -199,7 +199,7 @@ class EncoderSuite:
     def test_parts_decode_to_the_cutout_too(
         self, spec: Spec, sections: int, rows: int, view: str, kind: str
     ) -> None:
-        """A format that streams writes the same voxels from parts whose memory is used again."""
+        """A streaming format writes the same voxels from parts that reuse one buffer."""
         self.skip_unless_it_streams()
         voxels = self.cutout(spec)
         data = self.from_parts(voxels, sections, rows, view, kind)
@@ -209,7 +209,7 @@ class EncoderSuite:
 
     @pytest.mark.parametrize("rows", [1, 40, 1001])
     def test_large_parts_decode_to_the_cutout_too(self, rows: int) -> None:
-        """Parts and strips need not begin at the same rows."""
+        """Parts and strips may start at different rows."""
         self.skip_unless_it_streams()
         voxels = self.cutout(((2, 1001, 1100), "u2", 1))
         self.assert_decodes(self.from_parts(voxels, 1, rows), voxels)
@@ -222,7 +222,7 @@ class EncoderSuite:
         view: str = "grayscale",
         kind: str = "image",
     ) -> bytes:
-        """Write a file from so many sections at once, or where it is fewer, rows of a section."""
+        """Encode from parts of `sections` sections; of `rows` rows if sections have more."""
         depth, height, _ = voxels.shape
         step = sections if rows >= height else 1
         places = [
@@ -243,20 +243,20 @@ class EncoderSuite:
         return b"".join(bytes(piece) for piece in pieces)
 
     def skip_unless_it_streams(self) -> None:
-        """Skip a test of what only some formats do."""
+        """Skip the test if the format cannot be written in parts."""
         if not self.encoder.streams:
             pytest.skip(f"{self.encoder.__name__} is not written in parts.")
 
     def test_what_does_not_fit_is_said_before_there_are_voxels(self) -> None:
-        """A cutout that `encode` writes passes `check`."""
+        """`check` accepts a cutout that `encode` writes."""
         voxels = self.cutout(((2, 3, 4), "u1", 1))
         self.encoder().check(voxels.shape, voxels.dtype)
         assert self.encoder().encode(voxels)
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory")
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports peak memory")
     @pytest.mark.parametrize("part", [None, 4 << 20], ids=["whole", "parts"])
     def test_no_more_memory_than_stated(self, part: int | None) -> None:
-        """A server admits requests by what `memory` says."""
+        """Encoding takes at most what `memory` states, by which a server admits requests."""
         if part is not None:
             self.skip_unless_it_streams()
         encoder = self.encoder()
@@ -268,17 +268,17 @@ class EncoderSuite:
 
 
 class SheetSuite(EncoderSuite):
-    """What an encoder of a 2-D format holds to besides."""
+    """Tests that every encoder of a 2-D format has to pass."""
 
     grey_bits: ClassVar[int] = 8
-    """The most that the format stores of a grey level."""
+    """Bits of a grey level that the format stores at most."""
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Give the pixels of the view, sections stacked downwards."""
+        """Return the pixels of the view, sections stacked along y."""
         pixels = render(voxels, view, kind, self.grey_bits)
         return np.concatenate(list(pixels))
 
     def test_unknown_view_is_a_bad_request(self) -> None:
-        """The views are a closed list, and the message gives it."""
+        """An unknown view is refused with a message that lists the views."""
         with pytest.raises(BadRequest, match="The view heat is not in"):
             self.encoder().encode(np.zeros((1, 2, 2), np.uint8), view="heat")

@@ -1,6 +1,6 @@
-"""The memory that an encoder takes, measured in a process of its own, since libraries allocate too.
+"""Measurement of an encoder's memory, in a child process, since libraries allocate memory too.
 
-Only Linux tells the most memory of a process.
+It works on Linux only, which reports the peak memory of a process.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["SLACK", "Case", "measured"]
 
 SLACK = 16 << 20
-"""Bytes that may be taken beside what an encoder states: the tables of a library, and freed memory
-that the allocator keeps."""
+"""Bytes allowed beyond what an encoder states: for tables of libraries, and for freed memory that
+the allocator keeps."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Case:
     Parameters
     ----------
     shape : tuple of int
-        zyx.
+        Shape (z, y, x).
     dtype, view, kind : str
-        As `Encoder.encode` takes them.
+        As for `Encoder.encode`.
     part : int, optional
         The bytes of the largest part, for `Encoder.encode_parts`.
     smooth : bool
-        Whether the voxels are even runs, which pack well, instead of noise, which does not.
+        Whether the voxels are runs, which compress well, instead of noise, which does not.
     """
 
     shape: Zyx
@@ -61,12 +61,12 @@ class Case:
 
 
 def measured(encoder: type[Encoder], cases: Sequence[Case]) -> list[int]:
-    """Return for each case the most bytes that were allocated at once beside the voxels.
+    """Return for each case the peak of allocated bytes, excluding the voxels.
 
     Parameters
     ----------
     encoder : type
-        It can be imported by its name, and made without arguments.
+        A class that can be imported by name and created without arguments.
     cases : sequence of Case
         Measured one after the other in one child process.
     """
@@ -90,12 +90,12 @@ def _main(name: str) -> None:
 
 
 def _peak(encoder: Encoder, case: Case) -> int:
-    # What is imported at the first use is not the cutout's.
+    # Imports at the first use must not count.
     _encode(encoder, np.zeros((1, 1, 1), case.dtype), case)
     voxels = _voxels(case)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the most memory so far
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = _status("VmRSS")
     _encode(encoder, voxels, case)
     return _status("VmHWM") - before
@@ -112,7 +112,7 @@ def _encode(encoder: Encoder, voxels: NDArray[Any], case: Case) -> None:
 
 
 def _voxels(case: Case) -> NDArray[Any]:
-    """Make voxels block by block, so that they alone take memory."""
+    """Return voxels, made block by block, so that temporaries take little memory."""
     voxels = np.empty(math.prod(case.shape), case.dtype)
     rng = np.random.default_rng(0)
     block = np.arange(1 << 20) // 1000 % 200

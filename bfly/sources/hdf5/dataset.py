@@ -159,6 +159,9 @@ class Hdf5Dataset:
         """Read like `read`, into an existing array (zyx, the box's shape)."""
         if self._chunked:
             for place, chunk in self._chunks_of(box, self._chunk_index()):
+                if place == box:
+                    copy_rows(chunk, voxels)
+                    return
                 part = place & box
                 copy_rows(
                     chunk[part.relative_to(place.start).slices],

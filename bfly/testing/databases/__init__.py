@@ -1,6 +1,6 @@
-"""The contract of a database engine as a test suite.
+"""Conformance suite of database engines.
 
-Derive a class and say how a database is opened; pytest then runs everything below::
+Derive a class with a method that opens a database; pytest then runs all tests of the suite::
 
     class TestMyEngine(DatabaseSuite):
         durable = True
@@ -26,4 +26,4 @@ __all__ = ["NEURON", "PATH", "SYNAPSE", "DatabaseSuite", "random_synapses"]
 
 
 class DatabaseSuite(EntryTests, FileTests, LoadTests, QuestionTests, ThreadTests):
-    """What every engine has to pass; what a derived class may set is that of `DatabaseTests`."""
+    """Tests that every engine has to pass; `DatabaseTests` lists what a derived class may set."""

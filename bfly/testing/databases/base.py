@@ -1,4 +1,4 @@
-"""What all parts of the suite share: rows, and how a database is opened."""
+"""Base class and random rows of all tests of a database engine."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
 
 
 def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int = 4000) -> Columns:
-    """Give synapses in clusters, between neurons with ids over all 64 bits, some with pre = post.
+    """Return clustered synapses between neurons with ids over all 64 bits, some with pre = post.
 
     Parameters
     ----------
     count, neurons : int
-        How many.
+        Number of synapses, and of neurons.
     seed : int
-        The same seed gives the same synapses.
+        The same seed results in the same synapses.
     extent : int
-        Of the volume, in voxels; some coordinates are negative.
+        Extent of the volume, in voxels; some coordinates are negative.
     """
     random = np.random.default_rng(seed)
     names = np.unique(random.integers(0, 2**64, neurons, np.uint64))
@@ -59,19 +59,19 @@ def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int =
 
 
 def neurons_of(columns: Columns) -> set[int]:
-    """Give the neurons that synapses name."""
+    """Return the neurons that synapses refer to."""
     return set(columns["n1"].tolist()) | set(columns["n2"].tolist())
 
 
 class DatabaseTests(ABC):
-    """Base of the parts.
+    """Base of the tests of a database engine.
 
     Attributes
     ----------
     durable : bool
-        Whether a second instance at the same place finds what the first one wrote.
+        Whether a second instance at the same place reads what the first one wrote.
     queries : int
-        How many random questions are asked of 200,000 synapses.
+        Number of random queries on 200,000 synapses.
     """
 
     durable: ClassVar[bool] = True
@@ -79,22 +79,22 @@ class DatabaseTests(ABC):
 
     @pytest.fixture
     def place(self) -> str:
-        """Give an empty place for a database: what the class takes as ``path``."""
+        """Return an empty place for a database: the engine's ``path``."""
         return ""
 
     @abstractmethod
     def open(self, place: str, runtime: RUNTIME) -> Engine:
-        """Open the database at a place, made new if there is none."""
+        """Open the database at a place; create it if there is none."""
 
     @pytest.fixture
     def database(self, place: str) -> Engine:
-        """Give an empty database with the tables of one dataset."""
+        """Return an empty database with the tables of one dataset."""
         database = self.open(place, RUNTIME())
         database.add_path("/data/set/em.h5", PATH)
         database.add_tables(PATH)
         return database
 
     def reopened(self, place: str) -> Iterator[Engine]:
-        """Give a second instance, where there can be one."""
+        """Yield a second instance, if the database is durable."""
         if self.durable:
             yield self.open(place, RUNTIME())

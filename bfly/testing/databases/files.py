@@ -1,4 +1,4 @@
-"""Loading of the files that a configuration names."""
+"""Tests of loading the files that a configuration names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FileTests(DatabaseTests):
             assert opened.all_neurons(NEURON, "/seg.h5") == [1]
 
     def test_files_are_loaded_again_once_they_changed(self, place: str, tmp_path: Path) -> None:
-        """What is loaded already is left alone, with entries added since, unless forced."""
+        """Unchanged files are not loaded again, which keeps later entries, unless forced."""
         _write(tmp_path, [[1, 2, 3, 4, 5]], [])
         path, config, runtime = str(tmp_path), _configuration(tmp_path), RUNTIME()
         database = self.open(place, runtime).load_config(config)

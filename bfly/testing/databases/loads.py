@@ -1,4 +1,4 @@
-"""Loading from batches, and what is kept of them."""
+"""Tests of loading from batches, and of what is stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoadTests(DatabaseTests):
     """A load replaces both tables of a dataset, or changes nothing."""
 
     def test_replace(self, database: Engine, place: str) -> None:
-        """A load takes the place of what was there, neurons without soma get a place."""
+        """A load replaces earlier rows; a neuron without a soma gets a synapse's position."""
         database.add_synapses(PATH, [[1, 2, 3, 4, 5]])
         synapses = random_synapses(1000)
         somas: Columns = {
@@ -63,7 +63,7 @@ class LoadTests(DatabaseTests):
         assert len(database.ids(SYNAPSE, PATH)) == 0
 
     def test_a_load_that_fails_changes_nothing(self, database: Engine) -> None:
-        """An error in the files leaves the old tables."""
+        """An error in the files leaves the old tables unchanged."""
         database.replace(PATH, "one", [], [random_synapses(100)])
 
         def broken() -> Iterator[Columns]:
@@ -76,7 +76,7 @@ class LoadTests(DatabaseTests):
         assert len(database.ids(SYNAPSE, PATH)) == 100
 
     def test_more_columns_are_kept(self, database: Engine) -> None:
-        """Numbers and text beyond the documented columns come back as they were."""
+        """Extra columns of numbers and text are read back unchanged."""
         more: Columns = {
             "score": np.linspace(0, 1, 300),
             "type": np.array([f"t{i % 3} é" for i in range(300)], object),
@@ -98,7 +98,7 @@ class LoadTests(DatabaseTests):
             assert rows["type"][order].tolist() == more["type"].tolist()
 
     def test_every_change_is_another_state(self, database: Engine, place: str) -> None:
-        """Also one that leaves the number of rows, and seen by whoever else looks."""
+        """A change that keeps the number of rows is a new state too, also for other instances."""
         states = [database.state(PATH)]
         for change in (
             lambda: database.replace(PATH, "one", [], [random_synapses(100)]),
@@ -115,7 +115,7 @@ class LoadTests(DatabaseTests):
         assert database.state(PATH) == states[-1]
 
     def test_ranges(self, database: Engine) -> None:
-        """The lowest and highest values of columns with numbers, NaN left out."""
+        """Numeric columns have a lowest and a highest value, NaN ignored."""
         assert database.ranges(PATH) == {}
         rows = random_synapses(50)
         score = np.linspace(-1, 2, 50)

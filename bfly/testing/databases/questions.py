@@ -1,4 +1,4 @@
-"""Random questions, answered as numpy does."""
+"""Tests that random queries have the same results as numpy."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = ["QuestionTests"]
 
 
 class QuestionTests(DatabaseTests):
-    """Answers are those of a look at every row."""
+    """Results equal those of a comparison with every row."""
 
     def test_random_questions_equal_numpy(self, database: Engine) -> None:
-        """Random questions to 200,000 random synapses are answered as numpy does."""
+        """Random queries on 200,000 random synapses equal numpy."""
         synapses = random_synapses(200_000, seed=3, neurons=2000)
         database.replace(PATH, "random", [], [synapses])
         random = np.random.default_rng(4)
         names = np.array(sorted(neurons_of(synapses)), np.uint64)
         assert np.array_equal(database.ids(NEURON, PATH), names)
         for i in range(self.queries):
-            # Around or beside a synapse, so that most answers have something in them.
+            # Around or beside a synapse, so that most results are not empty.
             row, shape = random.integers(200_000), random.integers(0, 800, 3)
             start = [synapses[axis][row] for axis in "zyx"] - random.integers(-50, shape + 50)
             box = BoundingBox.of_shape(tuple(shape.tolist()), tuple(start.tolist()))
@@ -84,7 +84,7 @@ class QuestionTests(DatabaseTests):
         assert sorted(before.tolist()) == sorted(synapses["n1"][synapses["n2"] == key].tolist())
 
     def test_scans_equal_numpy(self, database: Engine) -> None:
-        """A scan of a box, of a neuron, of both and of all gives each of their rows once."""
+        """A scan of a box, of a neuron, of both and of all yields each of their rows once."""
         synapses = random_synapses(200_000, seed=3, neurons=50)
         database.replace(PATH, "random", [], [synapses])
         random = np.random.default_rng(5)
@@ -106,7 +106,7 @@ class QuestionTests(DatabaseTests):
                 assert np.array_equal(found[name][order], column[hit])
 
     def test_tiers(self, database: Engine) -> None:
-        """Each synapse is in one tier, an eighth of the rest in the next; wherever they lie."""
+        """Each synapse is in one tier; an eighth of those left is above each tier, in any box."""
         synapses = random_synapses(30_000, seed=5)
         database.replace(PATH, "tiers", [], [synapses])
         tiers, left = [], 30_000

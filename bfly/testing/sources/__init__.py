@@ -1,6 +1,6 @@
-"""The contract of a source as a test suite.
+"""Conformance suite of sources.
 
-Derive a class and say how the format is written; pytest then runs everything below::
+Derive a class with a method that writes the format; pytest then runs all tests of the suite::
 
     class TestMyFormat(SourceSuite):
         source = MyFormat
@@ -23,4 +23,4 @@ __all__ = ["SourceSuite"]
 
 
 class SourceSuite(StatementTests, ReadingTests, StoringTests, FaultTests):
-    """What every source has to pass; what a derived class may set is that of `SourceTests`."""
+    """Tests that every source has to pass; `SourceTests` lists what a derived class may set."""

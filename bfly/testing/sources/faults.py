@@ -1,4 +1,4 @@
-"""What a source does with files that are bad, changed, or not to be read."""
+"""Tests of sources with files that are damaged, changed, or not allowed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["FaultTests"]
 
 
 class FaultTests(SourceTests):
-    """A fault has a name, and nothing stands in its place."""
+    """A fault is an error that names the file, never fill."""
 
     def test_missing(self, tmp_path: Path, path: Path) -> None:
-        """Name a path that is not there."""
+        """Name a missing path."""
         missing = str(tmp_path / f"missing{path.suffix}")
         with pytest.raises(SourceError, match="missing"):
             self.source.open(missing)
 
     @pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.9])
     def test_truncated(self, path: Path, left: float) -> None:
-        """Name a file that was cut short, and put no zeros in its place."""
+        """Name a truncated file, and return no zeros in its place."""
         file = self.voxel_file(path)
         os.truncate(file, int(left * file.stat().st_size))
         with pytest.raises(SourceError) as caught:
@@ -42,7 +42,7 @@ class FaultTests(SourceTests):
         assert file.name in str(caught.value), "the message does not name the file"
 
     def test_noticed_when_changed(self, path: Path, volume: NDArray[Any]) -> None:
-        """Name a file that was written again since it was read."""
+        """Name a file that was rewritten after it was read."""
         source = self.source.open(str(path))
         self.assert_read(source, volume, BoundingBox.of_shape(self.shape))
         assert source.changed() is None
@@ -54,15 +54,15 @@ class FaultTests(SourceTests):
         assert file.samefile(changed)
 
     def test_opened_again_has_the_new_voxels(self, path: Path, volume: NDArray[Any]) -> None:
-        """Serve what is on the disk at the time of opening."""
-        files, whole = Files(), BoundingBox.of_shape(self.shape)
-        self.assert_read(self.source.open(str(path), files=files), volume, whole)
+        """Read the voxels on disk at the time of opening."""
+        files, box = Files(), BoundingBox.of_shape(self.shape)
+        self.assert_read(self.source.open(str(path), files=files), volume, box)
         folder = next(parent for parent in (path, *path.parents) if parent.name == "allowed")
         shutil.rmtree(folder)
         folder.mkdir()
         other = random_volume(self.shape, self.dtypes[0], seed=1)
         assert self.write(folder, other) == path
-        self.assert_read(self.source.open(str(path), files=files), other, whole)
+        self.assert_read(self.source.open(str(path), files=files), other, box)
 
     def test_outside_allowed_paths(self, tmp_path: Path, path: Path) -> None:
         """Refuse a path outside the allowed folders, and a link to it."""
@@ -76,7 +76,7 @@ class FaultTests(SourceTests):
             self.source.open(str(link), files=Files([str(elsewhere)]))
 
     def test_link_that_leaves_allowed_paths(self, tmp_path: Path, path: Path) -> None:
-        """Refuse a file that is a link out of the allowed folders."""
+        """Refuse a link that leads outside the allowed folders."""
         file = self.voxel_file(path)
         outside = tmp_path / f"outside{file.suffix}"
         file.rename(outside)

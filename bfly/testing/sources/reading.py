@@ -1,4 +1,4 @@
-"""What a source reads."""
+"""Tests of the voxels that a source reads."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = ["ReadingTests"]
 
 
 class ReadingTests(SourceTests):
-    """What is read equals numpy, whatever the volume, the box and the number of callers."""
+    """Voxels equal those of numpy, for any volume, box and number of callers."""
 
     def test_read_equals_numpy(self, tmp_path: Path, dtype: str) -> None:
-        """Read boxes inside, at, across and outside the borders as numpy cuts them."""
+        """Read boxes inside, at, across and outside the borders as numpy does."""
         volume = random_volume(self.shape, dtype)
         source = self.source.open(str(self.write(tmp_path, volume)))
         z, y, x = self.shape
@@ -58,7 +58,7 @@ class ReadingTests(SourceTests):
         check()
 
     def test_any_volume(self) -> None:
-        """Do the same for volumes of any shape, single voxels included."""
+        """Read volumes of any shape, single voxels included."""
         sides = st.integers(1, 24)
 
         @settings(max_examples=20, deadline=None)
@@ -73,7 +73,7 @@ class ReadingTests(SourceTests):
         check()
 
     def test_any_cutout(self) -> None:
-        """Do the same with `Core`, for channels anywhere in their dataset, in tiles of any size."""
+        """Read through `Core`, for channels at any offset, in tiles of any size."""
         core = Core(Nodb("", RUNTIME()))
         sides, place = st.integers(1, 24), st.integers(-30, 30)
         shapes = st.tuples(st.integers(1, 6), sides, sides)
@@ -90,7 +90,7 @@ class ReadingTests(SourceTests):
                 path = str(self.write(Path(folder), volume))
                 query = DataQuery(path=path, offset=offset)
                 opened = Volume(self.source.open(path), query.spec, largest_tile)
-                # Where the core looks first: a source under test need not be registered.
+                # The core looks in its cache first, so the source need not be registered.
                 core._cache.set(query.key, OpenChannel.of(opened))
                 for _ in range(3):
                     box = data.draw(boxes(shape))
@@ -104,14 +104,14 @@ class ReadingTests(SourceTests):
         """Read the same voxels of a mip at once and in boxes."""
         rng = np.random.default_rng(2)
         for mip, scale in opened.scales.items():
-            whole = opened.read(mip, scale.box)
-            assert whole.any(), f"mip {mip} is empty"
+            volume = opened.read(mip, scale.box)
+            assert volume.any(), f"mip {mip} is empty"
             for _ in range(10):
                 box = random_box(rng, scale.shape)
-                np.testing.assert_array_equal(opened.read(mip, box), padded_slice(whole, box))
+                np.testing.assert_array_equal(opened.read(mip, box), padded_slice(volume, box))
 
     def test_voxels_are_read_to_where_they_are_wanted(self, opened: Datasource) -> None:
-        """Fill a part of a larger array, and nothing around it."""
+        """Fill a part of a larger array, and leave the rest unchanged."""
         rng = np.random.default_rng(3)
         for mip, scale in opened.scales.items():
             for _ in range(10):
@@ -124,7 +124,7 @@ class ReadingTests(SourceTests):
                 np.testing.assert_array_equal(around, expected, err_msg=f"mip {mip}, {box}")
 
     def test_result_is_the_callers(self, opened: Datasource, volume: NDArray[Any]) -> None:
-        """Read right after a caller has overwritten a result."""
+        """Read correctly after a caller has overwritten an earlier result."""
         box = BoundingBox.of_shape(self.shape)
         first = opened.read(0, box)
         if first.flags.writeable:
@@ -132,7 +132,7 @@ class ReadingTests(SourceTests):
         self.assert_read(opened, volume, box)
 
     def test_many_threads(self, opened: Datasource, volume: NDArray[Any]) -> None:
-        """Serve eight threads at once."""
+        """Read correctly in eight threads at once."""
         rng = np.random.default_rng(3)
         random = [random_box(rng, self.shape) for _ in range(200)]
         with ThreadPoolExecutor(8) as pool:

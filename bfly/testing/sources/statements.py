@@ -1,4 +1,4 @@
-"""What a source recognises, and what it says of a channel."""
+"""Tests of format detection, and of a source's metadata."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["StatementTests"]
 
 
 class StatementTests(SourceTests):
-    """A source knows its own, and says truly what it is."""
+    """A source detects its own format, and states correct metadata."""
 
     def test_guess_takes_its_own(self, path: Path) -> None:
-        """Recognise what the format's own library wrote."""
+        """Detect files that the format's own library wrote."""
         assert self.source.guess_can_open(str(path)) is True
         if path.is_dir() and self.source.marks is not None:
-            assert {each.name for each in path.iterdir()} & {*self.source.marks}, "its marks"
+            assert {entry.name for entry in path.iterdir()} & {*self.source.marks}, "its marks"
 
     def test_guess_leaves_others(self, tmp_path: Path, path: Path) -> None:
-        """Leave other files and folders alone, whatever their names, without raising."""
+        """Reject other files and folders, with any name, without raising."""
         others = {
             "empty": b"",
             "random": np.random.default_rng(1).bytes(5000),
@@ -35,7 +35,7 @@ class StatementTests(SourceTests):
             "json": b'{"some": ["other", "file"]}',
         }
         for name, content in others.items():
-            # its own ending too: the content decides
+            # also with the format's extension: the content decides
             for other in (tmp_path / name, tmp_path / f"{name}{path.suffix}"):
                 other.write_bytes(content)
                 assert self.source.guess_can_open(str(other)) is False, f"{name}: {other.name}"
@@ -48,7 +48,7 @@ class StatementTests(SourceTests):
         assert self.source.guess_can_open(str(tmp_path / f"missing{path.suffix}")) is False
 
     def test_description(self, tmp_path: Path, dtype: str) -> None:
-        """State shape, dtype, kind and the halving of the mips."""
+        """State shape, dtype, kind, voxel size and the factors of the mips."""
         source = self.source.open(str(self.write(tmp_path, random_volume(self.shape, dtype))))
         assert source.dtype == np.dtype(dtype).newbyteorder("<")
         assert source.kind == kind_of(source.dtype)
@@ -62,12 +62,12 @@ class StatementTests(SourceTests):
         for mip, scale in source.scales.items():
             assert scale.factor[1:] == (2**mip, 2**mip), f"mip {mip}"
             for fine, coarse, by in zip(self.shape, scale.shape, scale.factor, strict=True):
-                # Sizes that are no multiple may be rounded either way.
+                # Sizes that are not a multiple may be rounded up or down.
                 assert max(1, fine // by) <= coarse <= ceil_div(fine, by) + 1, f"mip {mip}"
             assert min(scale.chunk) >= 1, f"mip {mip}"
 
     def test_user_overrides(self, path: Path) -> None:
-        """Take kind and voxel size from the user where given."""
+        """Use kind and voxel size from the configuration if given."""
         for kind in ("image", "segmentation"):
             source = self.source.open(str(path), kind=kind, voxel_size=(30.0, 6.0, 6.5))
             assert source.kind == kind

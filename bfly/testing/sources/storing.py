@@ -1,4 +1,4 @@
-"""What a source gives as it is stored."""
+"""Tests of pass-through: chunks that a source returns as they are stored."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["StoringTests"]
 
 
 class StoringTests(SourceTests):
-    """What is given as it is stored is what is read, under the same conditions."""
+    """A stored chunk decodes to the voxels that `read` returns, and is checked like them."""
 
     def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
-        """Give no chunk as it is stored but what unpacks to the voxels that are read."""
+        """Return stored chunks only if they decode to the voxels that `read` returns."""
         given = set()
         for way, mip, box, data in _given(opened):
             got = unpacked(data, way, box.shape, opened.dtype)
@@ -43,7 +43,7 @@ class StoringTests(SourceTests):
     def test_nothing_cut_short_is_given(
         self, path: Path, volume: NDArray[Any], left: float
     ) -> None:
-        """Give of a file that was cut short none of what is not all there."""
+        """Return no incomplete chunk of a truncated file."""
         file = self.voxel_file(path)
         os.truncate(file, int(left * file.stat().st_size))
         with suppress(SourceError):
@@ -53,7 +53,7 @@ class StoringTests(SourceTests):
                     self.assert_equal(unpacked(data, way, box.shape, opened.dtype), volume, box)
 
     def test_a_chunk_that_was_given_is_watched(self, path: Path) -> None:
-        """Name a file that was written again since it was given."""
+        """Name a file that was rewritten after its chunks were returned."""
         file = self.voxel_file(path)
         source = self.source.open(str(path))
         given = sum(1 for _ in _given(source))
@@ -66,7 +66,7 @@ class StoringTests(SourceTests):
             assert file.samefile(changed)
 
     def test_nothing_outside_allowed_paths_is_given(self, tmp_path: Path, path: Path) -> None:
-        """Refuse a file that is a link out of the allowed folders."""
+        """Refuse a link that leads outside the allowed folders."""
         file = self.voxel_file(path)
         outside = tmp_path / f"outside{file.suffix}"
         file.rename(outside)
@@ -77,7 +77,7 @@ class StoringTests(SourceTests):
 
 
 def _given(source: Datasource) -> Iterator[tuple[StoredAs, int, BoundingBox, bytes]]:
-    """Give all chunks that a source gives as they are stored, with their mips and places."""
+    """Yield all chunks that a source returns as stored, with their forms, mips and boxes."""
     for mip, scale in source.scales.items():
         for index in indexes(scale.box.in_tiles(scale.chunk)):
             box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box

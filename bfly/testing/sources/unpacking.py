@@ -1,4 +1,4 @@
-"""The voxels in a chunk that is given as it is stored, by other decoders than Butterfly's own."""
+"""Decoding of stored chunks with other decoders than Butterfly's own."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def unpacked(data: bytes, way: StoredAs, shape: Zyx, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Unpack a chunk and decode it.
+    """Decompress and decode a chunk.
 
     Parameters
     ----------
     data : bytes
-        As `Datasource.read_encoded` gives it.
+        The result of `Datasource.read_encoded`.
     way : StoredAs
-        How it is stored.
+        The form in which it is stored.
     shape : tuple of int
-        The voxels that it has to have (z, y, x).
+        The expected shape (z, y, x).
     dtype : numpy.dtype
-        That of the source.
+        The dtype of the source.
 
     Returns
     -------
     numpy.ndarray
-        Of that shape and dtype.
+        Voxels of that shape and dtype.
 
     Raises
     ------
     Exception
-        It is not a chunk of that kind, or has another number of voxels.
+        It is not a chunk of that form, or it has another number of voxels.
     """
     data = CODINGS[way.coding](data)
     match way.format:
