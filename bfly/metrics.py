@@ -7,6 +7,7 @@ environment names that folder before this module is imported. Any worker then an
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -20,10 +21,9 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 __all__ = [
-    "CACHE_BYTES",
-    "CACHE_HITS",
-    "CACHE_MISSES",
+    "CACHE",
     "CONTENT_TYPE_LATEST",
+    "CacheMetrics",
     "FOLDER",
     "REQUESTS",
     "SECONDS",
@@ -33,6 +33,23 @@ __all__ = [
     "page",
 ]
 
+
+class CacheMetrics(NamedTuple):
+    """What a cache counts.
+
+    Parameters
+    ----------
+    hits, misses : Counter
+        Look-ups.
+    nbytes : Gauge
+        Bytes in use.
+    """
+
+    hits: Counter
+    misses: Counter
+    nbytes: Gauge
+
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the folder that workers share."""
 
@@ -40,8 +57,8 @@ REQUESTS = Counter("bfly_requests", "Requests answered.", ["protocol", "status"]
 SECONDS = Histogram("bfly_request_seconds", "Until the last byte was handed over.", ["protocol"])
 SENT = Counter("bfly_sent_bytes", "Bytes of bodies handed over.", ["protocol"])
 _LOOKUPS = Counter("bfly_cache_lookups", "Look-ups in the cache.", ["result"])
-CACHE_HITS, CACHE_MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
-CACHE_BYTES = Gauge("bfly_cache_bytes", "Memory that the cache takes.", multiprocess_mode="livesum")
+_BYTES = Gauge("bfly_cache_bytes", "Memory that the cache takes.", multiprocess_mode="livesum")
+CACHE = CacheMetrics(_LOOKUPS.labels("hit"), _LOOKUPS.labels("miss"), _BYTES)
 TILES_READ = Counter("bfly_tiles_read", "Boxes read from sources, most of them a tile.")
 
 

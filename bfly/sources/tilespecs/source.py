@@ -15,15 +15,14 @@ from bfly.concurrency.workers import SingleFlight
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
-from bfly.keywords import RUNTIME
 from bfly.sources.shared.images import decode, header
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.source import Datasource
 from bfly.sources.tilespecs.affine import at_mip, paint
 from bfly.sources.tilespecs.tile import Tile
-from bfly.storage.cache import Cache
 from bfly.storage.files import regular
 from bfly.storage.limits import METADATA, parsed_json
+from bfly.storage.lru_cache import LruCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,9 +87,7 @@ class TileSpecs(Datasource):
         self.scales = {0: _scale(volume, 0)}
         while max(self.scales[len(self.scales) - 1].shape[1:]) > SMALLEST:
             self.scales[len(self.scales)] = _scale(volume, len(self.scales))
-        runtime = RUNTIME()
-        runtime.CACHE.MAX.VALUE = KEPT
-        self._kept = Cache(runtime)
+        self._kept = LruCache(KEPT)
         self._reading: SingleFlight[NDArray[Any]] = SingleFlight()
 
     @override
