@@ -81,7 +81,9 @@ class Application:
             elif method == "POST" and protocol.largest_body:
                 answer = await self._taken(protocol, path, request)
             else:
-                allowed = ["GET", "HEAD", "OPTIONS", *["POST"] * bool(protocol.largest_body)]
+                allowed = ["GET", "HEAD", "OPTIONS"]
+                if protocol.largest_body:
+                    allowed.append("POST")
                 message = f"The method {method} is not in {allowed}."
                 allow = [(b"allow", ", ".join(allowed).encode())]
                 await send_text(send, 405, message, method, allow)

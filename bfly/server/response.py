@@ -129,7 +129,11 @@ class Response:
         headers = [(b"content-type", media_type.encode()), *EVERY]
         packable = is_packable(media_type)
         # Who is not sent deflate may be sent what any other agent is, but not the reverse.
-        vary = [*vary, *["accept-encoding"] * packable, *["user-agent"] * (coding == "deflate")]
+        vary = list(vary)
+        if packable:
+            vary.append("accept-encoding")
+        if coding == "deflate":
+            vary.append("user-agent")
         headers.append((b"vary", ", ".join([*vary, "origin"]).encode()))
         sized = WORTH_PACKING <= len(body) <= MOST_PACKED
         if packable and not coding and "gzip" in codings and sized:
