@@ -114,7 +114,7 @@ class Connectome:
             No neuron or synapse has the id, or the dataset has none at all.
         """
         engine = self.edited(query, query.table)
-        ask = getattr(engine, query.feature)
+        ask = _feature_of(engine, query.feature)
         arguments: list[Any] = [query.table, query.path]
         if query.id is not None:
             arguments.append(query.id)
@@ -161,7 +161,13 @@ class Connectome:
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
             if number is not None:
                 self._check_neuron(engine, path, number)
-        batches = getattr(self, f"_{query.rows}")(engine, path, query)
+        rows = {
+            "neurons": self._neurons,
+            "synapses": self._synapses,
+            "partners": self._partners,
+            "connectivity": self._connectivity,
+        }
+        batches = rows[query.rows](engine, path, query)
         return write_rows(query.format, batches, query.ids)
 
     def _neurons(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
@@ -208,3 +214,17 @@ class Connectome:
 
 def _nothing(path: str, table: str) -> Absent:
     return Absent(f"The dataset of {path} has no {table}s.")
+
+
+def _feature_of(engine: Features, feature: str) -> Callable[..., Any]:
+    """Return the method of an engine that finds a feature."""
+    return {
+        "is_neuron": engine.is_neuron,
+        "is_synapse": engine.is_synapse,
+        "neuron_keypoint": engine.neuron_keypoint,
+        "synapse_keypoint": engine.synapse_keypoint,
+        "synapse_parent": engine.synapse_parent,
+        "synapse_ids": engine.synapse_ids,
+        "neuron_children": engine.neuron_children,
+        "all_neurons": engine.all_neurons,
+    }[feature]
