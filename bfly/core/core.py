@@ -127,6 +127,11 @@ class Core:
         self.prefetcher = Prefetcher(self._cutouts.loader, self.background, most)
         self._edited = EditAnswers(self.edits, self._cutouts, limit)
 
+    def close(self) -> None:
+        """Stop listening for edits of other processes, and close idle files."""
+        self.edits.close()
+        self._files.close()
+
     def recall(self, key: str) -> Any:
         """Give a finished answer that is kept, or an empty list."""
         return self._cache.get(key)

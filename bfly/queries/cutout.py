@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,13 @@ MOST_HALVINGS = 31
 
 FAR = 2**53
 """The highest coordinate: as far as the numbers of JSON are exact."""
+
+
+@cache
+def _encoder(name: str) -> Encoder:
+    """Return the encoder of a format; it has no state, so one is enough."""
+    encoder: Encoder = registry.load("encoders", name)()
+    return encoder
 
 
 class CutoutQuery(Query):
@@ -219,8 +226,7 @@ class CutoutQuery(Query):
     @property
     def encoder(self) -> Encoder:
         """What writes the voxels in the format."""
-        encoder: Encoder = registry.load("encoders", self.format)()
-        return encoder
+        return _encoder(self.format)
 
     @property
     def mime_type(self) -> str:

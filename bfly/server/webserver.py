@@ -83,7 +83,7 @@ class Webserver:
             self._server.run(sockets=[listener])
         finally:
             listener.close()
-            self._core.edits.close()
+            self._core.close()
             self._stopped.set()
 
     def wait(self, seconds: float = 30) -> bool:
