@@ -14,7 +14,7 @@ from bfly.errors import Absent, BadRequest
 from bfly.tables.writing import write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from bfly.databases.database import Database
