@@ -17,6 +17,8 @@ from bfly.config.config import Config
 from bfly.discovery import scan
 from bfly.discovery.report import report
 from bfly.errors import ConfigError, NotAllowed
+from bfly.sources.boss import BossGrid
+from bfly.sources.hdf5 import HDF5
 from bfly.storage.files import Files
 
 
@@ -25,8 +27,9 @@ class ByMark:
 
     marks = None
 
-    def __init__(self, mark, *, folder=None):
+    def __init__(self, mark, *, folder=None, endings=()):
         self.mark, self.folder, self.asked = mark, folder, []
+        self.endings = dict(endings)
 
     def guess_can_open(self, path):
         self.asked.append(path)
@@ -42,8 +45,8 @@ class ByMark:
 @pytest.fixture
 def sources(monkeypatch):
     found = {
-        "boss": ByMark("boss"),
-        "hdf5": ByMark("hdf5"),
+        "boss": ByMark("boss", endings=BossGrid.endings),
+        "hdf5": ByMark("hdf5", endings=HDF5.endings),
         "mojo": ByMark("mojo", folder="tiledVolumeDescription.xml"),
         "stack": ByMark("image", folder=".png"),
     }
@@ -166,7 +169,7 @@ def test_what_looks_like_a_channel_and_is_none_has_a_reason(make):
     assert skipped(found, data) == {
         "a/bad.h5": "not an HDF5 file",
         "a/bad.hdf": "not an HDF5 file",
-        "a/bad.json": "neither a pointer to HDF5 files nor a BOSS tile grid nor TileSpecs",
+        "a/bad.json": "neither a BOSS tile grid nor a pointer to HDF5 files",
         "broken": "images that cannot be read as a stack",
         "m": "not a whole Mojo volume: tiledVolumeDescription.xml is missing or damaged",
         "n/tiles": "not a whole Mojo volume: tiledVolumeDescription.xml is missing or damaged",
@@ -413,3 +416,11 @@ def test_folders_and_archives_of_arrays_are_one_channel_each(tmp_path):
         "volumes": ["labels", "raw"],
     }
     assert [os.path.basename(path) for path, _ in found.skipped] == ["other.zip"]
+
+
+def test_files_of_a_plug_in_are_found_by_their_ending(make, sources):
+    sources["meta"] = ByMark("meta", endings={"mhd": "a MetaImage"})
+    data = make("a/em.mhd=meta", "a/bad.mhd=other")
+    found = look(data)
+    assert shown(found) == {"a": ["em.mhd"]}
+    assert skipped(found, data) == {"a/bad.mhd": "not a MetaImage"}

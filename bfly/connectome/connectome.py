@@ -218,7 +218,7 @@ def _nothing(path: str, table: str) -> Absent:
 
 def _feature_of(engine: Features, feature: str) -> Callable[..., Any]:
     """Return the method of an engine that finds a feature."""
-    return {
+    methods: dict[str, Callable[..., Any]] = {
         "is_neuron": engine.is_neuron,
         "is_synapse": engine.is_synapse,
         "neuron_keypoint": engine.neuron_keypoint,
@@ -227,4 +227,5 @@ def _feature_of(engine: Features, feature: str) -> Callable[..., Any]:
         "synapse_ids": engine.synapse_ids,
         "neuron_children": engine.neuron_children,
         "all_neurons": engine.all_neurons,
-    }[feature]
+    }
+    return methods[feature]

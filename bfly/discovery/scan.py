@@ -22,30 +22,11 @@ from bfly.sources.shared.net import can_open
 from bfly.sources.tiff.source import has_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from bfly.storage.files import Files
 
 __all__ = ["Found", "scan"]
-
-REASONS = {
-    "h5": "not an HDF5 file",
-    "hdf": "not an HDF5 file",
-    "hdf5": "not an HDF5 file",
-    "json": "neither a pointer to HDF5 files nor a BOSS tile grid nor TileSpecs",
-    "map": "not an MRC file",
-    "mrc": "not an MRC file",
-    "mrc.gz": "not an MRC file",
-    "nhdr": "not an NRRD file",
-    "nii": "not a NIfTI file",
-    "nii.gz": "not a NIfTI file",
-    "npy": "not a file of NumPy",
-    "nrrd": "not an NRRD file",
-    "rec": "not an MRC file",
-    "st": "not an MRC file",
-    "zip": "an archive of neither zarr, N5 nor precomputed",
-}
-"""File extensions that channels may have, and the reason to report for a file that is none."""
 
 METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
 """Metadata files of a dataset, or of a group of arrays, which are not channels."""
@@ -137,6 +118,10 @@ class _Walk:
         sources = dict(registry.find("sources"))
         self.stacks = [source for name, source in sources.items() if name == "stack"]
         self.formats = [source for name, source in sources.items() if name != "stack"]
+        self.endings: dict[str, list[str]] = defaultdict(list)
+        for source in self.formats:
+            for ending, phrase in source.endings.items():
+                self.endings[ending].append(phrase)
         self.channels: dict[str, list[Channel]] = defaultdict(list)
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
@@ -177,7 +162,7 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            extension = _extension(entry.name)
+            extension = _extension(entry.name, self.endings)
             target = self.follow(entry, real)
             is_folder, is_file = bool(target) and _is_folder(entry), _is_file(entry)
             if extension in EXTENSIONS and not is_folder:
@@ -186,8 +171,8 @@ class _Walk:
                 continue
             elif is_folder:
                 folders.append((entry.path, target))
-            elif extension in REASONS and is_file and entry.name not in METADATA:
-                found |= self.file(entry.path, path, REASONS[extension])
+            elif extension in self.endings and is_file and entry.name not in METADATA:
+                found |= self.file(entry.path, path, _reason(self.endings[extension]))
             else:
                 self.others += entry.name not in METADATA
         for inner, target in folders:
@@ -249,11 +234,16 @@ class _Walk:
         return False
 
 
-def _extension(name: str) -> str:
+def _extension(name: str, endings: Collection[str]) -> str:
     """Return the extension in lower case, without the dot; both parts of ``nii.gz``."""
     rest, end = os.path.splitext(name.lower())
     both = os.path.splitext(rest)[1] + end
-    return both[1:] if both[1:] in REASONS else end[1:]
+    return both[1:] if both[1:] in endings else end[1:]
+
+
+def _reason(phrases: Sequence[str]) -> str:
+    """Return the reason to report for a file that is none of what its extension may mean."""
+    return f"not {phrases[0]}" if len(phrases) == 1 else f"neither {' nor '.join(phrases)}"
 
 
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import from_json
 from typing_extensions import override
@@ -21,7 +21,7 @@ from bfly.storage.files import regular
 from bfly.storage.limits import FILES, check_number, parsed_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
 
@@ -51,6 +51,7 @@ class BossGrid(TileGrid):
 
     name = "boss"
     marks = ()
+    endings: ClassVar[Mapping[str, str]] = {"json": "a BOSS tile grid"}
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

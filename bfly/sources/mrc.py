@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 __all__ = ["Mrc"]
@@ -34,6 +35,9 @@ class Mrc(FlatFile):
     """
 
     name = "mrc"
+    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("map", "mrc", "mrc.gz", "rec", "st"), "an MRC file"
+    )
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

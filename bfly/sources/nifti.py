@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from bfly import registry
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
 from bfly.sources.shared.units import nanometres, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Nifti"]
 
@@ -24,6 +27,7 @@ class Nifti(FlatFile):
     """
 
     name = "nifti"
+    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(("nii", "nii.gz"), "a NIfTI file")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

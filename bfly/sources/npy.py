@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Npy"]
 
@@ -22,6 +25,7 @@ class Npy(FlatFile):
     """A ``.npy`` file of any version, in C or in Fortran order."""
 
     name = "npy"
+    endings: ClassVar[Mapping[str, str]] = {"npy": "a file of NumPy"}
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

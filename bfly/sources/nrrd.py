@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bfly.sources.shared.single_file import FlatFile, Header, head_of, singleton
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 __all__ = ["Nrrd"]
@@ -56,6 +57,7 @@ class Nrrd(FlatFile):
     """
 
     name = "nrrd"
+    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(("nhdr", "nrrd"), "an NRRD file")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

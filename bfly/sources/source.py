@@ -91,6 +91,10 @@ class Datasource(Watched, ABC):
     """Names, at least one of which is in a folder of the format; empty if the format is never a
     folder. None means that every scanned folder is probed."""
 
+    endings: ClassVar[Mapping[str, str]] = {}
+    """From an ending of a file name, in lower case and without its first dot, to what such a file
+    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format."""
+
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -17,7 +17,7 @@ from bfly.storage.files import regular
 from bfly.storage.limits import METADATA, check_number, parsed_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
@@ -45,6 +45,10 @@ class HDF5(Datasource):
 
     name = "hdf5"
     marks = ()
+    endings: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("h5", "hdf", "hdf5"), "an HDF5 file"),
+        "json": "a pointer to HDF5 files",
+    }
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

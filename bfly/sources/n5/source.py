@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, sides
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bfly.sources.mips import VoxelSize
 
 __all__ = ["N5"]
@@ -43,6 +45,7 @@ class N5(TensorSource):
     """
 
     name = "n5"
+    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of N5"}
     marks = (DOCUMENT, "s0")
 
     @classmethod

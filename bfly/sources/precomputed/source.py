@@ -11,7 +11,7 @@ import math
 import os
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
@@ -24,7 +24,7 @@ from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from bfly.geometry import BoundingBox, Zyx
     from bfly.sources.shared.arrays import Names
@@ -44,6 +44,7 @@ class Precomputed(TensorSource):
     """
 
     name = "precomputed"
+    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of precomputed"}
     marks = ("info",)
 
     @classmethod

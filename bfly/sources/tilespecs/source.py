@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic_core import from_json
@@ -25,7 +25,7 @@ from bfly.storage.limits import METADATA, parsed_json
 from bfly.storage.lru_cache import LruCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ class TileSpecs(Datasource):
 
     name = "tilespecs"
     marks = ()
+    endings: ClassVar[Mapping[str, str]] = {"json": "a list of TileSpecs"}
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
@@ -24,6 +24,8 @@ from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bfly.geometry import Zyx
 
 __all__ = ["Zarr"]
@@ -40,6 +42,7 @@ class Zarr(TensorSource):
     """
 
     name = "zarr"
+    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of zarr"}
     marks = ("zarr.json", ".zarray", ".zgroup")
 
     @classmethod
