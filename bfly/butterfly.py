@@ -107,6 +107,7 @@ def runtime_of(config: Config) -> RUNTIME:
     runtime.IMAGE.CHUNK.VALUE = config.max_chunk_size * MIB
     runtime.PYRAMID.FOLDER.VALUE = config.pyramid.where
     runtime.PYRAMID.SIZE.VALUE = config.pyramid.size * MIB
+    runtime.STATES.FOLDER.VALUE = config.states_folder
     runtime.FILES.ALLOWED.VALUE = list(config.allowed_paths)
     if config.disk_cache is not None:
         cache = config.disk_cache

@@ -171,6 +171,7 @@ class RUNTIME(_Words):
         MAX_BLOCK=Field("max-block-size", VALUE=1 * MIB),
     )
     PYRAMID = Field("pyramid", FOLDER=Field("folder"), SIZE=Field("size", VALUE=0))
+    STATES = Field("states", FOLDER=Field("folder", VALUE="bfly-states"))
     FEATURES = Field(
         "features",
         LINKS=Field(

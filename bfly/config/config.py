@@ -231,6 +231,12 @@ class Config(Model):
         """
         rh_config.write(path, self.dump())
 
+    @property
+    def states_folder(self) -> str:
+        """Folder of the viewers' states, next to the database's file or in the working folder."""
+        beside = self.db_path if self.db_type in (None, "Sqlite") else None
+        return os.path.join(os.path.dirname(beside or ""), "bfly-states")
+
     @cached_property
     def channels(self) -> Mapping[tuple[str, str, str, str], Channel]:
         """All channels, by the names of experiment, sample, dataset and channel."""

@@ -14,17 +14,23 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bfly.core.core import Core
+    from bfly.protocols.ready import Headers
     from bfly.queries.query import Query
 
 __all__ = ["Answer", "answer", "group_of"]
 
 DATABASE, DATASETS = "the database", "all channels of a dataset"
 """Groups of work (see `Admission`) besides the channels, which are named by their paths."""
+
+
+IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
+"""The state of a name never changes: browsers may keep it for a year."""
 
 
 class Answer(NamedTuple):
@@ -36,10 +42,13 @@ class Answer(NamedTuple):
         Flat, of bytes.
     coding : str
         "" if there is none.
+    headers : sequence of (bytes, bytes)
+        Headers of this answer; one of a same name as one of every answer counts instead.
     """
 
     body: bytes | memoryview
     coding: str = ""
+    headers: Headers = ()
 
 
 class Kind(NamedTuple):
@@ -107,7 +116,15 @@ def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
 
 
 def _ready(_core: Core, query: FinishedQuery, _codings: Sequence[str]) -> Answer:
-    return Answer(query.body)
+    return Answer(query.body, headers=query.headers)
+
+
+def _state(core: Core, query: StateQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.states.get(query.state_name), headers=[IMMUTABLE])
+
+
+def _keep_state(core: Core, query: KeepStateQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(query.answer_text(core.states.keep(query.body)).encode())
 
 
 def _labels(core: Core, query: LabelQuery, _codings: Sequence[str]) -> Answer:
@@ -149,5 +166,7 @@ KINDS: dict[type[Query], Kind] = {
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),
+    StateQuery: Kind(_state, ""),
+    KeepStateQuery: Kind(_keep_state, ""),
 }
 """From a kind of query to its answer; the nearest class counts. A new kind is one entry."""

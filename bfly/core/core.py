@@ -35,6 +35,7 @@ from bfly.queries.data import DataQuery
 from bfly.queries.tile import TileQuery
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
+from bfly.storage.viewer_states import States
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,6 +94,8 @@ class Core:
         Streams large cutouts.
     prefetcher : Prefetcher
         Reads tiles that viewers are likely to request next.
+    states : States
+        Keeps the states of viewers.
     background : Workers
         For work that no client waits for at once: streams, facts about labels, and prefetching.
     in_pool, in_background : Admission
@@ -125,6 +128,7 @@ class Core:
         self.streams = CutoutStreams(self._cutouts, streams, limit, is_current)
         most = self._cache.max_bytes
         self.prefetcher = Prefetcher(self._cutouts.loader, self.background, most)
+        self.states = States(db.RUNTIME.STATES.FOLDER.VALUE)
         self._edited = EditAnswers(self.edits, self._cutouts, limit)
 
     def close(self) -> None:

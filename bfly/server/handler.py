@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 from bfly.concurrency.admission import current
 from bfly.core.answers import answer, group_of
 from bfly.cutouts.streamed import Stream
-from bfly.protocols.ready import FinishedQuery
 from bfly.queries.query import LABELS
 from bfly.server.response import Response
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from bfly.core.core import Core
     from bfly.edits.state import EditState
     from bfly.protocols.protocol import Protocol
-    from bfly.protocols.ready import Headers
     from bfly.queries.query import Query
     from bfly.volumes.volume import Volume
 
@@ -87,7 +85,7 @@ class Handler:
             query.mime_type,
             codings=codings,
             vary=["accept"] if protocol.offers else (),
-            extra=_headers_of(query),
+            extra=made.headers,
             coding=made.coding,
             edited=state is not None and state.position > 0,
             basis=(volume, state),
@@ -103,7 +101,7 @@ class Handler:
         query = protocol.post(path, body, address)
         made = answer(self._core, query)
         assert not isinstance(made, Stream)
-        headers = [*_headers_of(query), (b"cache-control", b"no-store")]
+        headers = [*made.headers, (b"cache-control", b"no-store")]
         return Response.make(made.body, query.mime_type, codings=codings, extra=headers)
 
     def _keep(self, key: str, response: Response, query: Query) -> None:
@@ -112,10 +110,6 @@ class Handler:
         if ticket is not None and ticket.grant is not None:
             ticket.grant.shrink(0 if is_kept else response.nbytes)
             response.grant = ticket.grant
-
-
-def _headers_of(query: Query) -> Headers:
-    return query.headers if isinstance(query, FinishedQuery) else ()
 
 
 def _is_fresh(volume: Volume | None, state: EditState | None) -> bool:
