@@ -62,8 +62,8 @@ def test_the_index_tells_what_there_is(tab: Page, demo_site: Site) -> None:
     em = section.get_by_role("listitem").filter(has_text="em.h5")
     expect(em).to_contain_text("Synthetic tissue")
     expect(em).to_contain_text("image · uint8 · hdf5")
-    expect(em).to_contain_text("224 × 224 × 56")
-    expect(em).to_contain_text("8 × 8 × 8 nm each")
+    expect(em).to_contain_text("224 × 224 × 56 voxels (x, y, z)")
+    expect(em).to_contain_text("voxel 8 × 8 × 8 nm")
     expect(em).to_contain_text("1.79 × 1.79 × 0.448 µm")
     lost = section.get_by_role("listitem").filter(has_text="lost.h5")
     expect(lost).to_contain_text("lost.h5 does not exist.")
@@ -80,7 +80,7 @@ def test_the_index_shows_real_em_and_its_bodies(tab: Page, fib25_site: Site) -> 
     expect(cards.nth(1)).to_contain_text("segmentation · uint32 · hdf5")
     for card, coloured in ((cards.nth(0), False), (cards.nth(1), True)):
         expect(card).to_contain_text("250 × 250 × 250")
-        expect(card).to_contain_text("10 × 10 × 10 nm each")
+        expect(card).to_contain_text("voxel 10 × 10 × 10 nm")
         assert_thumbnail(card, coloured)
     tab.get_by_role("searchbox").fill("gray")
     expect(tab.locator("#found")).to_have_text("1 of 2 channels")
@@ -177,11 +177,11 @@ def test_sections_show_em_under_labels(tab: Page, site: Site) -> None:
     middle = site.segments.shape[0] // 2
     picture = tab.locator("#picture")
     expect(picture).to_have_attribute("data-shown", str(middle))
-    expect(tab.get_by_label("Over it").locator("option")).not_to_have_count(1)
+    expect(tab.get_by_label("Overlay").locator("option")).not_to_have_count(1)
     grey = pixels(picture)[4:-4]
     assert np.ptp(grey, axis=2).max() == 0
     assert grey[:, grey.shape[1] // 2].std() > 15
-    tab.get_by_label("Over it").select_option(label=site.labels)
+    tab.get_by_label("Overlay").select_option(label=site.labels)
     tab.wait_for_url(f"**over={quote(site.token, safe='')}*")
     expect(picture).to_have_attribute("data-shown", str(middle))
     tab.wait_for_timeout(300)
@@ -193,7 +193,7 @@ def test_sections_are_scrolled_and_tell_what_is_under_the_cursor(tab: Page, site
     picture = tab.locator("#picture")
     z = site.segments.shape[0] // 2
     expect(picture).to_have_attribute("data-shown", str(z))
-    expect(tab.get_by_label("Over it")).to_have_value(f"{site.token}/{site.labels}")
+    expect(tab.get_by_label("Overlay")).to_have_value(f"{site.token}/{site.labels}")
     box = picture.bounding_box()
     assert box is not None
     tab.mouse.move(box["x"] + box["width"] / 2 + 40, box["y"] + box["height"] / 2 + 30)

@@ -11,7 +11,7 @@ export const sections = ({ token, name }: ChannelName): string => {
   return address.href;
 };
 
-/** Give a channel's size, where its voxels have one. */
+/** Return a channel's size, where its voxels have one. */
 export function physical({ size, voxel_size }: Channel): string | undefined {
   return voxel_size ? lengths(size.map((n, i) => n * (voxel_size[i] ?? 1))) : undefined;
 }
@@ -69,9 +69,9 @@ export class Card {
     this.facts.replaceChildren(
       `${channel.kind} · ${channel.dtype} · ${channel.format}`,
       el("br"),
-      voxels(channel.size),
+      `${voxels(channel.size)} voxels (x, y, z)`,
       el("br"),
-      channel.voxel_size ? `${lengths(channel.voxel_size)} each` : "voxel size unknown",
+      channel.voxel_size ? `voxel ${lengths(channel.voxel_size)}` : "voxel size unknown",
       ...(size ? [el("br"), size] : []),
     );
     const { name } = this.channel;

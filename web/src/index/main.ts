@@ -60,7 +60,7 @@ class Section {
     return shown;
   }
 
-  /** Tell of the neurons, once somebody looks. */
+  /** Show the counts of neurons and synapses, once the dataset is in view. */
   async fill(): Promise<void> {
     const { neurons, synapses } = await countsOf(this.token);
     if (!neurons && !synapses) return;

@@ -77,15 +77,15 @@ function facts(channel: Channel): HTMLElement {
     ["Format", format],
     ["Type", dtype],
     ["Voxels (x, y, z)", voxels(size)],
-    ["Voxel size", voxel_size ? lengths(voxel_size) : "unknown"],
-    ["Extent", physical(channel)],
-    ["First voxel", offset.some(Boolean) ? offset.join(", ") : undefined],
+    ["Voxel size (x, y, z)", voxel_size ? lengths(voxel_size) : "unknown"],
+    ["Extent (x, y, z)", physical(channel)],
+    ["First voxel (x, y, z)", offset.some(Boolean) ? offset.join(", ") : undefined],
     ["Mips", String(mips.length)],
   ];
   return el("dl", {}, ...rows.flatMap(([term, fact]) => (fact ? [el("dt", {}, term), el("dd", {}, fact)] : [])));
 }
 
-/** Give the tabs of the ways to use a channel, of which arrow keys choose one. */
+/** Return the tabs of the ways to use a channel, of which arrow keys choose one. */
 function use(name: ChannelName, channel: Channel): HTMLElement {
   const all = snippets(name, channel);
   const code = el("code");

@@ -98,7 +98,7 @@ async function showNeuron(id: string, main: HTMLElement): Promise<void> {
   main.append(
     head(
       `Neuron ${id}`,
-      `at ${neuron.x}, ${neuron.y}, ${neuron.z}`,
+      `at x, y, z: ${neuron.x}, ${neuron.y}, ${neuron.z}`,
       el("a", { className: "button primary", href: neuroglancer({ dataset: token }, [id], place) }, "Open in Neuroglancer"),
       el("a", { className: "button", href: neuroglancer({ dataset: token }, selected, place) }, "With its partners"),
     ),

@@ -150,7 +150,7 @@ class Sections {
     }
     const voxel = [x + offset[0], y + offset[1], this.z];
     const place = voxel_size && voxel.map((n, i) => Math.round((n + 0.5) * (voxel_size[i] ?? 1))).join(", ");
-    const said = `${voxel.join(", ")}${place ? `  ·  ${place} nm` : ""}`;
+    const said = `x, y, z: ${voxel.join(", ")}${place ? `  ·  ${place} nm` : ""}`;
     byId("place").textContent = said;
     this.asking = new AbortController();
     void this.value(voxel, this.asking.signal).then((value) => {

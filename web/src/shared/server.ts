@@ -49,13 +49,13 @@ export function parseKey(key: string): ChannelName {
   return { token: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** Give an address below the server, such as `url("pre", channel, "info")`. */
+/** Return an address below the server, such as `url("pre", channel, "info")`. */
 export function url(prefix: string, channel?: ChannelName, ...rest: (string | number)[]): string {
   const parts = channel ? [quote(channel.token), quote(channel.name)] : [];
   return new URL([prefix, ...parts, ...rest].join("/"), root).href;
 }
 
-/** Give the parameters of `/api` that name a channel, or a dataset. */
+/** Return the parameters of `/api` that name a channel, or a dataset. */
 export function names({ token, name }: { token: string; name?: string }): URLSearchParams {
   const [experiment = "", sample = "", dataset = ""] = token.split("::");
   const words = new URLSearchParams({ experiment, sample, dataset });

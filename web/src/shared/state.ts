@@ -41,7 +41,7 @@ async function partOf(name: ChannelName): Promise<Part> {
   return { name, channel, range };
 }
 
-/** Give the state that shows channels; those that cannot be opened are left out. */
+/** Return the state that shows channels; those that cannot be opened are left out. */
 export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promise<object> {
   const tried = await Promise.allSettled(chosen.map(partOf));
   const parts = tried.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
@@ -110,7 +110,7 @@ async function synapseLayers(parts: Part[], { segments }: Wishes): Promise<Recor
   return layers;
 }
 
-/** Give the address of Neuroglancer with channels; it arranges them itself. */
+/** Return the address of Neuroglancer with channels; it arranges them itself. */
 export function neuroglancer(chosen: { dataset: string } | ChannelName[], segments: string[] = [], position: number[] = []): string {
   const address = new URL(url("ng/"));
   if (Array.isArray(chosen)) {

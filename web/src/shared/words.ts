@@ -15,7 +15,7 @@ const UNITS: [number, string][] = [
   [1, "nm"],
 ];
 
-/** Give lengths in nanometres in the unit that suits the longest. */
+/** Return lengths in nanometres in the unit that suits the longest. */
 export function lengths(nanometres: readonly number[]): string {
   const [size, unit] = UNITS.find(([size]) => Math.max(...nanometres) >= size) ?? [1, "nm"];
   return `${nanometres.map((length) => short.format(length / size)).join(" × ")} ${unit}`;
