@@ -33,10 +33,10 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
     Returns
     -------
     Passed or None
-        None unless all of these hold: the mip is stored, and the request counts its sections;
-        the chunks have the requested format, compressed with a coding that the client accepts;
-        an image is requested in its own grey values, not in colours; no edit applies; the box
-        is one chunk, clipped at most by the volume; and the source returns the chunk.
+        None unless all of these hold. The mip is stored, and the request counts its sections.
+        The chunks have the requested format, compressed with a coding that the client accepts.
+        An image is requested in its own grey values, not in colours. No edit applies. The box
+        is one chunk, clipped at most by the volume. The source can return it as stored.
 
     Raises
     ------

@@ -22,12 +22,12 @@ __all__ = ["Part", "check_size", "parts_of", "shares", "tiles_of"]
 Slices = tuple[slice, slice, slice]
 
 Part = tuple[Zyx, Slices, Slices]
-"""Part of a tile that a request needs: the tile's position (z, y, x), counted in tiles; the voxels,
-from the tile's first; and their target, from the first voxel of the request's box. A plain tuple,
-since a large cutout makes thousands of them."""
+"""Part of a tile that a request needs. The items are the tile's position (z, y, x), in tiles; the
+voxels, from the tile's first; and their target, from the first voxel of the request's box. A plain
+tuple, since a large cutout makes thousands of them."""
 
 TOGETHER = 64
-"""Cached tiles per share: copying fewer takes less time than waking a thread for them."""
+"""Cached tiles per share: copying them takes less time than waking another thread."""
 
 
 def tiles_of(region: Region) -> BoundingBox:

@@ -1,4 +1,4 @@
-"""Streaming of large cutouts: slabs are read while others are sent, in bounded memory."""
+"""Streaming of large cutouts, slab by slab, in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SLAB", "WHOLE", "CutoutStreams", "slabs"]
 
 WHOLE = 32 << 20
-"""Bytes of voxels up to which a cutout is assembled as a whole; its answer can be cached."""
+"""Bytes of voxels up to which a cutout is assembled as a whole; its answer may be cached."""
 
 SLAB = 128 << 20
 """Most bytes of voxels in memory for a cutout that is sent in parts. Chunks that are deeper than a

@@ -169,7 +169,7 @@ class TileLoader:
         if all(map(len, cached)):
             return dict(zip(positions, cached, strict=True))
         level, whole = region.level, region.level.unit_box(unit)
-        # A computed mip takes memory for its stored chunks itself, in other threads too.
+        # A computed mip takes none here: reads of its stored chunks do, in other threads too.
         size = whole.size * region.dtype.itemsize if level.is_stored else 0
         with region.volume.room.taking(size):
             voxels = self._read(region, whole)

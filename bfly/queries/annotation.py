@@ -23,9 +23,10 @@ class AnnotationQuery(InfoQuery):
     Parameters
     ----------
     **keywords
-        Those of `InfoQuery`, and ``part``, one of `PARTS`: a description of the annotations; the
-        one with ``id``; those whose presynaptic or postsynaptic neuron is ``id``; those in the
-        ``cell`` (zyx) of a ``level``; or the properties of neurons.
+        Those of `InfoQuery`, and ``part``, one of `PARTS`. ``info`` describes the annotations,
+        and ``by_id`` is the one with ``id``. ``pre`` and ``post`` are those with ``id`` as
+        presynaptic or postsynaptic neuron. ``spatial`` is a ``cell`` (zyx) of a ``level``.
+        ``segment_properties`` has the properties of neurons.
     """
 
     WORDS: ClassVar[dict[str, str]] = {

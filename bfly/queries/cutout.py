@@ -138,7 +138,7 @@ class CutoutQuery(Query):
 
     @property
     def chunk(self) -> Zyx:
-        """Shape of what is read at once, in the units of ``depth`` to ``width``."""
+        """Shape of the voxels that are read at once, in the units of ``depth`` to ``width``."""
         level, sections = self.volume.level(self.resolution), self.sections
         z, y, x = (n * t for n, t in zip(level.per_unit, level.tile, strict=True))
         return z * sections, y, x

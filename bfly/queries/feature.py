@@ -44,9 +44,9 @@ class _Entities(InfoQuery):
     Parameters
     ----------
     **keywords
-        Those of `InfoQuery`, and ``z``, ``y``, ``x``, ``depth``, ``height``, ``width`` (a box:
-        all of them, or none), ``resolution`` (y, x, height and width count voxels of that
-        mip) and ``ids`` (``number``, or ``string`` for programs without 64-bit integers).
+        Those of `InfoQuery`, and for a box ``z``, ``y``, ``x``, ``depth``, ``height``, ``width``:
+        all of them, or none. ``y``, ``x``, ``height`` and ``width`` count voxels of the mip
+        ``resolution``. ``ids`` is ``number``, or ``string`` for programs without 64-bit integers.
     """
 
     WORDS: ClassVar[dict[str, str]] = {

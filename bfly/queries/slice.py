@@ -25,7 +25,7 @@ class SliceQuery(DataQuery):
     Parameters
     ----------
     plane : {"xy", "xz", "yz"}
-        In xz, a section has a row for each z; in yz, a row for each z and a column for each y.
+        A section in xz has a row for each z. One in yz also has a column for each y.
     **keywords
         Those of `DataQuery`.
     """
