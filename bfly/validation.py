@@ -65,7 +65,7 @@ class Whole(Allowed):
 
 @dataclass(frozen=True)
 class OneOf(Allowed):
-    """One of a list of words; `words` returns the list, and is called when it is needed."""
+    """One of a list of words; `words` returns the list, and is called when needed."""
 
     words: Callable[[], Iterable[str]]
     meaning: str = ""

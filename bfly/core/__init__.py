@@ -1,4 +1,4 @@
-"""The documented facade, and what answers each kind of query."""
+"""The documented facade, and the answer to each kind of query."""
 
 from bfly.core.core import Core
 

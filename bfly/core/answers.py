@@ -1,4 +1,4 @@
-"""The one dispatcher: which kind of query is answered how, by one table."""
+"""Dispatch: one table from kinds of queries to the functions that answer them."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "answer", "group_of"]
 
 DATABASE, DATASETS = "the database", "all channels of a dataset"
-"""Groups of work (see `Admission`) besides the channels, which are named by their paths."""
+"""Groups of work (see `Admission`), besides one group per channel, named by its path."""
 
 
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
-"""The state of a name never changes: browsers may keep it for a year."""
+"""Header for states: the state of a name never changes, so browsers may keep it for a year."""
 
 
 class Answer(NamedTuple):
-    """Bytes, and the content coding that they have already.
+    """Bytes, their content coding and their headers.
 
     Parameters
     ----------
     body : bytes or memoryview
         Flat, of bytes.
     coding : str
-        "" if there is none.
+        Content coding that the body already has, or "".
     headers : sequence of (bytes, bytes)
-        Headers of this answer; one of a same name as one of every answer counts instead.
+        Headers of this answer; they replace those of every answer by name.
     """
 
     body: bytes | memoryview
@@ -59,7 +59,7 @@ class Kind(NamedTuple):
     answer : callable
         Takes the core, the query, and the content codings that the client accepts.
     group : str or None
-        What the work is counted to; the query's path unless given.
+        Group of the work; the query's path unless given.
     """
 
     answer: Callable[[Core, Any, Sequence[str]], Answer | Stream]
@@ -72,9 +72,9 @@ def answer(core: Core, query: Query, codings: Sequence[str] = ()) -> Answer | St
     Parameters
     ----------
     core : Core
-        Has the channels and the database.
+        Holds the channels and the database.
     query : Query
-        What is asked.
+        The request.
     codings : sequence of str
         The content codings that the client accepts.
 
@@ -87,7 +87,7 @@ def answer(core: Core, query: Query, codings: Sequence[str] = ()) -> Answer | St
 
 
 def group_of(query: Query) -> str:
-    """Return what the work on a query is counted to; "" if it never has to wait."""
+    """Return the group of the work on a query; "" if it never has to wait."""
     group = _kind_of(query).group
     return query.path if group is None else group
 
@@ -100,7 +100,7 @@ def _voxels(core: Core, query: DataQuery, codings: Sequence[str]) -> Answer | St
     stored = core.get_stored(query, codings)
     query.volume.check_mip(query.resolution)
     if stored is not None:
-        # A client that takes chunks as they are stored gains nothing from decoded tiles.
+        # A client that accepts stored chunks gains nothing from prefetched tiles.
         return Answer(*stored)
     if (stream := core.streams.streamed(query)) is not None:
         return stream
@@ -169,4 +169,4 @@ KINDS: dict[type[Query], Kind] = {
     StateQuery: Kind(_state, ""),
     KeepStateQuery: Kind(_keep_state, ""),
 }
-"""From a kind of query to its answer; the nearest class counts. A new kind is one entry."""
+"""Kind of each class of queries; the nearest base class counts. A new kind is one entry."""

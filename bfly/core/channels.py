@@ -1,4 +1,4 @@
-"""Open channels: each is opened once, and anew when its files change."""
+"""Open channels: each is opened once, and again when its files change."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OpenChannel:
-    """An open channel as the cache keeps it.
+    """An open channel, as the cache holds it.
 
     Parameters
     ----------
     volume : Volume
         The channel.
     keywords : dict
-        What it is like, in the documented words (see `Query.update_source`).
+        Its metadata, under the documented names (see `Query.update_source`).
     nbytes : int
-        The memory that it is counted with.
+        The memory that the cache counts for it.
     """
 
     volume: Volume
@@ -56,18 +56,18 @@ class OpenChannel:
 
 
 class Channels:
-    """Finds the channels that queries are about.
+    """Opens the channels of queries.
 
     Parameters
     ----------
     runtime : RUNTIME
-        Sets the largest tile, and where computed mips are kept.
+        Sets the largest tile, and the folder of computed mips.
     cache : Cache
         Keeps the open channels.
     files : Files
-        The way to every file.
+        Opens all files.
     edits : Edits
-        What was done to the segments of channels.
+        Edits of all channels.
     """
 
     def __init__(self, runtime: RUNTIME, cache: Cache, files: Files, edits: Edits) -> None:
@@ -79,18 +79,18 @@ class Channels:
         self._opening: SingleFlight[OpenChannel] = SingleFlight()
 
     def keywords(self, query: Query) -> dict[str, Any]:
-        """Return what a query has to know of its source; see `Core.update_query`."""
+        """Return the metadata of a query's source; see `Core.update_query`."""
         channel = self._find(query.spec)
         state = self._state(query, channel.volume)
         return {**channel.keywords, "state": state} if state else channel.keywords
 
     def basis(self, query: Query) -> tuple[Volume, EditState | None]:
-        """Return what the answer to a query is made from now; it may be an older query."""
+        """Return the volume and the state of edits that a query would be answered from now."""
         volume = self._find(query.spec).volume
         return volume, self._state(query, volume)
 
     def on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
-        """Do work on a query that knows its source; once more if a file changes meanwhile."""
+        """Set the source of a query and call `work`; repeat once if a file changes meanwhile."""
         d_query.update_source(self.keywords(d_query))
         try:
             return work(d_query)
@@ -101,7 +101,7 @@ class Channels:
         return work(d_query)
 
     def is_current(self, region: Region) -> bool:
-        """Return whether the files of a region are as they were when its volume was opened."""
+        """Return whether the files of a region are unchanged since its volume was opened."""
         return self._find(region.volume.spec).volume is region.volume
 
     def _state(self, query: Query, volume: Volume) -> EditState | None:
@@ -117,12 +117,12 @@ class Channels:
         return channel
 
     def _open(self, spec: ChannelSpec, key: str) -> OpenChannel:
-        known: OpenChannel = self._cache.get(key)
-        if known and known.volume.current:
-            changed = known.volume.look()
+        cached: OpenChannel = self._cache.get(key)
+        if cached and cached.volume.current:
+            changed = cached.volume.look()
             if changed is None:
-                return known
-            log.info("%s changed on disk; %s is opened anew", changed, spec.path)
+                return cached
+            log.info("%s changed on disk; opening %s again", changed, spec.path)
         sizes = self._runtime.CACHE
         volume = Volume.open(spec, self._files, sizes.MAX_BLOCK.VALUE, self._pyramids)
         channel = OpenChannel.of(volume, sizes.META.VALUE)

@@ -1,8 +1,8 @@
-"""The core: from a query to voxels or words.
+"""The core: from a query to voxels or text.
 
-The way of a cutout: the query learns what its source is like (`Core.update_query`), the
-tiles that it touches are found, each comes from the cache or is read once (`Core.load_tile`),
-and they are put together (`Core.find_tiles`) and encoded (`Core.get_data`).
+Steps of a cutout: `Core.update_query` finds the metadata of the source. `Core.find_tiles` plans the
+tiles, gets each from the cache or from disk as `Core.load_tile` does, and assembles them.
+`Core.get_data` encodes the result.
 """
 
 from __future__ import annotations
@@ -56,20 +56,19 @@ __all__ = ["Core"]
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 2048
-"""Characters of a key under which an answer is kept: the longest address of a tile has some 300."""
+"""Characters of the longest key of a cached answer: addresses of tiles have some 300 at most."""
 
 NICENESS = 5
-"""By how much threads in the background stand back: they get a third of what others do of a core
-that all want."""
+"""Niceness of background threads: on a busy core, they get a third of the time of other threads."""
 
 
 LEAST = 128 << 20
-"""Bytes of memory that answers may take together, however small the largest of them may be: with
-less, the tiles of a few viewers would wait for each other."""
+"""Bytes: memory of all answers together, even if ``max-cutout-size`` is smaller. Below this,
+tiles of a few viewers would wait for each other."""
 
 
 class Core:
-    """Answers queries; works with a server around it or without.
+    """Answers queries, within a server or without one.
 
     Parameters
     ----------
@@ -79,11 +78,11 @@ class Core:
     Attributes
     ----------
     _db : Database
-        From the argument.
+        The argument.
     _cache : Cache
-        Of tiles, of keywords of channels, and of finished answers.
+        Cache of tiles, of open channels, and of finished answers.
     edits : Edits
-        What was done to the segments of channels.
+        Edits of all channels.
     connectome : Connectome
         Answers requests about neurons and synapses.
     annotations : Annotations
@@ -93,15 +92,15 @@ class Core:
     streams : CutoutStreams
         Streams large cutouts.
     prefetcher : Prefetcher
-        Reads tiles that viewers are likely to request next.
+        Prefetches tiles that viewers are likely to request next.
     states : States
-        Keeps the states of viewers.
+        Stores viewer states.
     background : Workers
-        For work that no client waits for at once: streams, facts about labels, and prefetching.
+        Threads for streams, facts about labels, and prefetching.
     in_pool, in_background : Admission
-        Run the work of requests in threads: of most, and of those in the background.
+        Run requests in threads: most of them, and those in the background.
     budget : Budget
-        The memory of the answers under way, streams aside.
+        Memory of the answers under way, without streams.
     """
 
     def __init__(self, db: Database) -> None:
@@ -137,16 +136,16 @@ class Core:
         self._files.close()
 
     def recall(self, key: str) -> Any:
-        """Give a finished answer that is kept, or an empty list."""
+        """Return a finished answer from the cache, or an empty list."""
         return self._cache.get(key)
 
     def remember(self, key: str, answer: Any) -> bool:
-        """Keep a finished answer, which states its size in bytes as ``nbytes``, if it is small.
+        """Cache a finished answer with ``nbytes``, its size in bytes, if it is small.
 
         Returns
         -------
         bool
-            Whether it is kept; neither large answers are, nor those with long keys.
+            Whether it is cached; large answers and those with long keys are not.
         """
         small = answer.nbytes <= WHOLE and len(key) <= LONGEST_KEY
         return small and self._cache.set(key, answer) == 0
@@ -157,7 +156,7 @@ class Core:
         Parameters
         ----------
         d_query : DataQuery
-            Its source is known.
+            Its source is set.
 
         Raises
         ------
@@ -175,7 +174,7 @@ class Core:
         Parameters
         ----------
         d_query : DataQuery
-            It need not know its source yet.
+            Its source need not be set.
 
         Returns
         -------
@@ -191,14 +190,14 @@ class Core:
         return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
 
     def get_stored(self, d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
-        """Answer a request for voxels with what is stored, where that is the answer.
+        """Answer a request for voxels with a stored chunk, if that equals the answer.
 
         Parameters
         ----------
         d_query : DataQuery
-            It need not know its source yet.
+            Its source need not be set.
         codings : sequence of str
-            The content codings that the client takes.
+            The content codings that the client accepts.
 
         Returns
         -------
@@ -213,7 +212,7 @@ class Core:
         return self._channels.on_current_files(d_query, partial(passed, codings=codings))
 
     def get_info(self, i_query: InfoQuery) -> str:
-        """Answer a request for information on a channel, as JSON or YAML text."""
+        """Return information on a channel, as JSON or YAML text."""
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
             i_query.has_neurons = self.connectome.counts(i_query)["neurons"] > 0
@@ -221,19 +220,19 @@ class Core:
         return i_query.dump
 
     def get_edits(self, i_query: InfoQuery, msg: Mapping[str, Any] = MappingProxyType({})) -> str:
-        """Answer a request about the edits of a channel, as documented JSON.
+        """Return the edits of a channel as the documented JSON, after new ones if any are sent.
 
         Parameters
         ----------
         i_query : InfoQuery
             Its method is ``websocket:restore``, or ``websocket:save`` to edit first.
         msg : dict
-            What to save: ``merge``, lists of ids that become one segment each, and ``split``.
+            Edits to save: ``merge``, lists of ids that become one segment each, and ``split``.
 
         Returns
         -------
         str
-            The state after it, which is durable. What cannot be done says so as ``error``.
+            The new state, stored durably. ``error`` has the reason if an edit was refused.
 
         Raises
         ------
@@ -246,42 +245,42 @@ class Core:
         return self._edited.answer(i_query, msg)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
-        """Answer a request for information on a dataset, as JSON or YAML text."""
+        """Return information on a dataset, as JSON or YAML text."""
         return i_query.dump_dataset(self._usable(i_query))
 
     def _usable(self, i_query: InfoQuery) -> list[InfoQuery]:
-        """Give a request for each of the query's channels, its source known.
+        """Return a request, its source set, for each of the query's channels.
 
-        A channel that cannot be used does not hide the others: it is left out, and logged.
+        A channel that cannot be opened does not hide the others: it is left out, and logged.
         """
-        known = []
+        usable = []
         for channel in map(i_query.set_channel, i_query.channels):
             try:
                 channel.update_source(self.update_query(channel))
             except (SourceError, NotAllowed) as error:
                 log.warning("%s is left out of its dataset: %s", channel.name, error)
             else:
-                known.append(channel)
-        return known
+                usable.append(channel)
+        return usable
 
     @staticmethod
     def get_groups(i_query: InfoQuery) -> str:
-        """Answer a request for a list of names, as JSON or YAML text."""
+        """Return a list of names, as JSON or YAML text."""
         return i_query.dump
 
     @staticmethod
     def make_data_query(i_query: InfoQuery) -> DataQuery:
-        """Give a request for one voxel of a channel; it takes only the path."""
+        """Return a request for one voxel of a channel; only the path is copied."""
         return DataQuery(path=i_query.OUTPUT.INFO.PATH.VALUE)
 
     @staticmethod
     def make_tile_query(d_query: DataQuery, t_index: ArrayLike = (0, 0, 0)) -> TileQuery:
-        """Give the request for one tile that is part of a request.
+        """Return the request for one tile of a request.
 
         Parameters
         ----------
         d_query : DataQuery
-            Its source is known.
+            Its source is set.
         t_index : array_like of int
             The tile's position zyx, counted in tiles from the channel's first voxel.
         """
@@ -289,7 +288,7 @@ class Core:
         return TileQuery(d_query, index, d_query.part_of_tile(index))
 
     def update_query(self, query: Query) -> dict[str, Any]:
-        """Find what a query has to know of its source, in the cache or by opening it.
+        """Return the metadata of a query's source, from the cache or by opening it.
 
         Parameters
         ----------
@@ -311,7 +310,7 @@ class Core:
         return self._channels.keywords(query)
 
     def basis(self, query: Query) -> tuple[Volume, EditState | None]:
-        """Return the open volume, and the state of its edits if they count, for a query."""
+        """Return the open volume of a query, and the state of its edits if they apply."""
         return self._channels.basis(query)
 
     def find_tiles(self, d_query: DataQuery) -> Voxels:
@@ -320,13 +319,13 @@ class Core:
         Parameters
         ----------
         d_query : DataQuery
-            It need not know its source yet.
+            Its source need not be set.
 
         Returns
         -------
         numpy.ndarray
-            zyx, the query's shape; zeros outside the volume. Read-only where it is the
-            cached tile itself.
+            zyx, the query's shape; zeros outside the volume. Read-only if it is the cached
+            tile itself.
 
         Raises
         ------
@@ -335,7 +334,7 @@ class Core:
         SourceError
             A file cannot be read.
         NotAllowed
-            A path lies outside ``allowed-paths``.
+            A path is outside ``allowed-paths``.
         """
         return d_query.spread(self._channels.on_current_files(d_query, self._gather))
 
@@ -347,22 +346,22 @@ class Core:
         check_size(d_query.shape, d_query.resolution, d_query.nbytes, self._limit)
 
     def find_unique(self, d_query: DataQuery) -> set[Any]:
-        """Find the values that occur among the requested voxels, tile by tile.
+        """Return the values that occur in the requested voxels, read tile by tile.
 
         Parameters
         ----------
         d_query : DataQuery
-            It need not know its source yet; it may be larger than ``max-cutout-size``.
+            Its source need not be set. It may be larger than ``max-cutout-size``.
 
         Returns
         -------
         set
-            Of Python numbers, exact to the last bit; 0 if a part lies outside the volume.
+            Exact Python numbers, with 0 if a part is outside the volume.
         """
         return self.labels.unique(d_query)
 
     def load_tile(self, t_query: TileQuery) -> Voxels:
-        """Load the wanted part of a tile from the cache or from disk.
+        """Load the requested part of a tile, from the cache or from disk.
 
         Parameters
         ----------
@@ -372,7 +371,7 @@ class Core:
         Returns
         -------
         numpy.ndarray
-            zyx, read-only; cut off at the volume's end.
+            zyx, read-only, clipped to the volume.
         """
         region = t_query.data.region
         return self._cutouts.loader(region).load(region, t_query.index, t_query.crop.slices)

@@ -1,4 +1,4 @@
-"""Answers about the edits of a channel: the state, and what a client wants to be saved."""
+"""Answers about the edits of a channel: its state, after saving new edits of a client."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class EditAnswers:
     Parameters
     ----------
     edits : Edits
-        Of all channels.
+        Edits of all channels.
     cutouts : Cutouts
-        Read volumes.
+        Reads volumes.
     limit : int
-        Bytes of the largest volume that is read through to see which labels it has. Of a larger
-        one any id is taken that its voxels can hold.
+        Bytes of the largest volume that is read to find its labels. In a larger one, every id
+        that fits its voxels is accepted.
     """
 
     def __init__(self, edits: Edits, cutouts: Cutouts, limit: int) -> None:
@@ -49,14 +49,14 @@ class EditAnswers:
         self._reading = threading.Lock()
 
     def answer(self, i_query: InfoQuery, message: Mapping[str, Any]) -> str:
-        """Answer a request that knows its source; see `Core.get_edits`.
+        """Answer a request whose source is set; see `Core.get_edits`.
 
         Raises
         ------
         BadRequest
             The channel is an image.
         DatabaseError
-            Its edits cannot be opened.
+            The channel's edits cannot be opened.
         """
         if i_query.volume.kind != "segmentation":
             raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
@@ -77,29 +77,29 @@ class EditAnswers:
         return i_query.dump
 
     def _check(self, wanted: set[int], query: InfoQuery) -> None:
-        """Raise an error for an id that is neither a segment's nor a supervoxel's."""
+        """Raise `BadRequest` for an id that is neither a segment nor a supervoxel."""
         assert query.state
         ids = np.array(sorted(wanted), np.uint64)
-        named, known = query.state.named(ids)[1], query.state.knows(ids)
-        ids = ids[~known & ~np.isin(ids, named)]
+        names, edited = query.state.named(ids)[1], query.state.knows(ids)
+        ids = ids[~edited & ~np.isin(ids, names)]
         if not len(ids):
             return
         most = np.iinfo(query.volume.dtype).max
-        there = ids <= most
+        exists = ids <= most
         labels = self._labels_of(query)
         if labels is not None:
-            there &= np.isin(ids, labels)
-        if not there.all():
-            raise BadRequest(f"There is no segment or supervoxel {ids[~there][0]}.")
+            exists &= np.isin(ids, labels)
+        if not exists.all():
+            raise BadRequest(f"There is no segment or supervoxel {ids[~exists][0]}.")
 
     def _labels_of(self, query: InfoQuery) -> Ids | None:
-        """Give all labels of a volume, read once; None if it is too large for that."""
+        """Return all labels of a volume, read once; None if it is too large."""
         volume = query.volume
         whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:
             return None
         with self._reading:
             if volume not in self._labels:
-                found = unique(self._cutouts, Region.of(volume, 0, whole))
-                self._labels[volume] = found.astype(np.uint64)
+                labels = unique(self._cutouts, Region.of(volume, 0, whole))
+                self._labels[volume] = labels.astype(np.uint64)
             return self._labels[volume]

@@ -1,4 +1,4 @@
-"""Answers about the labels in a box: which there are, the highest, the box around one."""
+"""Answers about the labels in a box: all of them, the highest, or the box around one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["LabelAnswers"]
 
 
 class LabelAnswers:
-    """Finds facts for requests that need not know their source, nor fit ``max-cutout-size``.
+    """Finds facts about labels; the box may exceed ``max-cutout-size``.
 
     Parameters
     ----------
     channels : Channels
-        Find the channels of requests.
+        Opens the channels of requests, and sets their sources.
     cutouts : Cutouts
-        Read their voxels.
+        Reads their voxels.
     """
 
     def __init__(self, channels: Channels, cutouts: Cutouts) -> None:
@@ -43,8 +43,8 @@ class LabelAnswers:
         Absent
             The label is not in the box.
         TooLarge
-            More voxels would have to be read than `check_work` allows, or there are more than
-            `MOST_VALUES` labels to be listed.
+            More voxels would have to be read than `check_work` allows, or more than
+            `MOST_VALUES` labels listed.
         """
         return l_query.answer_text(self._channels.on_current_files(l_query, self._find))
 

@@ -1,1 +1,1 @@
-"""From a query to voxels: planned, read, put together, streamed."""
+"""From a query to voxels: plan, read, assemble, stream."""

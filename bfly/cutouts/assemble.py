@@ -1,4 +1,4 @@
-"""Tiles put together; what is not to be kept is read to where it is wanted."""
+"""Assembly of regions from tiles; uncached reads go straight into the target array."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 __all__ = ["Assembler"]
 
 LISTED = 1 << 10
-"""How many tiles are listed at once where all voxels of a volume, however large, are looked at."""
+"""Tiles that are listed at once where a volume of any size is read: bounds the memory of lists."""
 
 
 class Assembler:
-    """Puts the tiles of regions together.
+    """Assembles regions from their tiles.
 
     Parameters
     ----------
     loader : TileLoader
         Loads the tiles.
     workers, background : Workers
-        Share the tiles of one region; those of one that is streamed.
+        Share the tiles of one region, and those of a streamed region.
     buffers : BufferPool
         Memory for large cutouts.
     most_cached : int
         Bytes of the largest cutout whose tiles are kept in the cache. Larger ones bypass it, so
-        that bulk copies do not evict interactive tiles; memory that is used again needs no new
+        that bulk copies do not evict interactive tiles, and reuse buffers instead of new
         pages.
     """
 
@@ -78,27 +78,27 @@ class Assembler:
         return voxels
 
     def fill(self, region: Region, voxels: Voxels) -> None:
-        """Put the voxels of a region into an array of its shape, past the cache.
+        """Write the voxels of a region to an array of its shape, bypassing the cache.
 
         Parameters
         ----------
         region : Region
             What to read.
         voxels : numpy.ndarray
-            Whatever it holds is written over.
+            The target; all of it is overwritten.
         """
         self._fill(region, self._found(region, tiles_of(region)), voxels, streamed=True)
 
     def show(self, region: Region, look: Callable[[Voxels, Slices], None]) -> None:
-        """Show the voxels of a region of any size, part by part, without what is outside.
+        """Pass the voxels of a region of any size to a callback, part by part, none from outside.
 
         Parameters
         ----------
         region : Region
             What to read.
         look : callable
-            Called, from several threads at once, with voxels that it may not write to and
-            with their place in the region's box.
+            Called from several threads at once, with read-only voxels and their position in
+            the region's box.
         """
         tiles = tiles_of(region)
         step = list(region.level.per_unit)
@@ -110,7 +110,7 @@ class Assembler:
             self._show(region, self._found(region, some), look)
 
     def _found(self, region: Region, tiles: BoundingBox) -> list[Found]:
-        """List the parts of a region, each with its tile if that is cached as it is wanted."""
+        """List the parts of a region, each with its tile if that is cached with its edits."""
         parts = parts_of(region, tiles)
         cached = self.loader.cached(region, [index for index, _, _ in parts])
         return list(zip(parts, cached, strict=True))
@@ -134,7 +134,7 @@ class Assembler:
         target: Voxels | None = None,
         streamed: bool = False,
     ) -> None:
-        """Show parts of a region; what is not to be kept may be read right into a target."""
+        """Pass parts of a region to a callback; uncached reads may go straight into a target."""
         past_cache = streamed or region.nbytes > self._most_cached
         local, tiles = region.local, tiles_of(region)
 
@@ -161,7 +161,7 @@ class Assembler:
         look: Callable[[Voxels, Slices], None],
         target: Voxels | None,
     ) -> None:
-        """Show a box of the volume without keeping it; read it right into a target if possible."""
+        """Read a box past the cache: straight into a target if possible, else for a callback."""
         if target is not None and region.level.is_stored and region.edits is None:
             TILES_READ.inc()
             region.volume.source.read_into(region.level.mip, box, target[place.slices])
@@ -172,7 +172,7 @@ class Assembler:
 def _unit_of(
     level: Level, share: list[Found], wanted: BoundingBox, tiles: BoundingBox, partly: bool
 ) -> BoundingBox | None:
-    """Return the wanted voxels of a unit that is read past the cache; None if it is not.
+    """Return the requested voxels of a unit that bypasses the cache; None if it does not.
 
     Parameters
     ----------
@@ -185,12 +185,12 @@ def _unit_of(
     tiles : BoundingBox
         All tiles of the region.
     partly : bool
-        Whether a unit may be read of which not all voxels are wanted.
+        Whether a unit may be read even if only some of its voxels are requested.
     """
     (index, _, _), tile = share[0]
     unit = level.unit(index)
     if len(tile) or len(share) < (unit & tiles).size:
-        # Some of it is cached.
+        # Some of the unit is cached, so the other tiles go through the cache too.
         return None
     whole = level.unit_box(unit)
     box = whole & wanted
@@ -198,9 +198,9 @@ def _unit_of(
 
 
 def _is_read_at_once(region: Region) -> bool:
-    """Return whether a region of several tiles is best read past the cache, in one go.
+    """Return whether a region of several tiles is best read past the cache, at once.
 
-    That is so where the source says so, unless edits or a mip have to be worked out tile by tile.
+    The source decides, unless edits or a mip have to be computed tile by tile.
     """
     if not region.level.is_stored or region.edits is not None:
         return False

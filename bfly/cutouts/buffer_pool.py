@@ -1,7 +1,7 @@
-"""Memory for large cutouts that is used again.
+"""Reusable memory for large cutouts.
 
-A new page costs the system as much time as the copy of voxels into it: it has to be found and
-cleared. So the memory of a cutout that nobody looks at any more is kept for the next one.
+A new page costs the system as much time as the copy of voxels into it, since it has to be allocated
+and cleared. So the memory of a released cutout is kept for the next one.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["BufferPool"]
 
 SMALLEST = 4 << 20
-"""Bytes: the allocator keeps smaller pieces itself."""
+"""Bytes: the allocator reuses smaller blocks itself."""
 
 KEPT = 128 << 20
-"""Bytes: 256³ labels of 64 bits. What is free beyond them goes back to the system."""
+"""Bytes: 256³ labels of 64 bits. Free memory above this is returned to the system."""
 
 
 class BufferPool:
-    """Lends memory to arrays; it comes back by itself when the last view of the array is gone."""
+    """Lends memory to arrays, and takes it back when the last view of the array is gone."""
 
     def __init__(self) -> None:
-        # The collector may give a block back in the midst of anything, also of taking another.
+        # Garbage collection may return a block at any time, even while this thread takes one.
         self._lock = threading.RLock()
         self._free: list[Voxels] = []
 
     def empty(self, shape: Zyx, dtype: np.dtype[Any]) -> Voxels:
-        """Give an array (zyx) whose values are left over from anything."""
+        """Return an array (zyx) with arbitrary values."""
         size = math.prod(shape) * dtype.itemsize
         if size < SMALLEST:
             return np.empty(shape, dtype)
         block = self._take(size)
-        # The base of every view is the array that is made of a foreign buffer, so it lives as
-        # long as any of them.
+        # An array over a foreign buffer is the base of all its views, and lives as long as they.
         array = np.frombuffer(block.data, dtype, math.prod(shape))
         weakref.finalize(array, self._give_back, block).atexit = False
         return array.reshape(shape)

@@ -1,4 +1,4 @@
-"""Voxels of regions, of stored mips or computed ones: the door of this folder."""
+"""Voxels of regions, at stored or computed mips: the entry point of this folder."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Cutouts:
     cache : Cache
         Keeps the tiles.
     workers, background : Workers
-        Share the tiles of one region; those of one that is streamed.
+        Share the tiles of one region, and those of a streamed region.
     limit : int
-        The most bytes to put together at once.
+        Bytes of the largest part to assemble at once.
 
     Attributes
     ----------
@@ -59,20 +59,20 @@ class Cutouts:
         Raises
         ------
         TooLarge
-            A part that a coarse mip would be computed from takes more memory than is allowed.
+            The stored voxels that a coarse mip is computed from exceed the limit.
         """
         return self._assembler(region).gather(region)
 
     def fill(self, region: Region, voxels: Voxels) -> None:
-        """Write the voxels of a region into an array of its shape, past the cache."""
+        """Write the voxels of a region to an array of its shape, bypassing the cache."""
         self._assembler(region).fill(region, voxels)
 
     def show(self, region: Region, look: Callable[[Voxels, Slices], None]) -> None:
-        """Show the voxels of a region part by part; see `Assembler.show`."""
+        """Pass the voxels of a region to a callback, part by part; see `Assembler.show`."""
         self._assembler(region).show(region, look)
 
     def loader(self, region: Region) -> TileLoader:
-        """Return what loads the tiles of a region."""
+        """Return the loader of a region's tiles."""
         return self._assembler(region).loader
 
     def _assembler(self, region: Region) -> Assembler:

@@ -1,4 +1,4 @@
-"""Facts about the labels in a region of any size, which is read part by part."""
+"""Facts about the labels in a region of any size, read part by part."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["MOST_VALUES", "box_of", "check_work", "highest", "unique"]
 
 
 MOST_VALUES = 1 << 20
-"""Values that are listed in one answer. They take some 200 bytes each until they are text."""
+"""Most values of one answer. Each takes some 200 bytes until it is text."""
 
 SOME = 1 << 20
-"""Values of tiles that are gathered before they are merged with those that are known."""
+"""Values of tiles that are collected before they are merged with the earlier ones."""
 
 MOST = 16 << 30
-"""Bytes of stored voxels that one request may have read: a minute's work for a core or two."""
+"""Most bytes of stored voxels that one request may read: a minute's work for a core or two."""
 
 
 def check_work(region: Region) -> None:
@@ -43,14 +43,14 @@ def check_work(region: Region) -> None:
 
 
 def unique(cutouts: Cutouts, region: Region) -> Values:
-    """Return the values that occur in a region; 0 is one if a part is outside the volume.
+    """Return the values that occur in a region, with 0 if a part is outside the volume.
 
     Returns
     -------
     numpy.ndarray
-        One axis, ascending, of the dtype of the voxels.
+        One axis, ascending, with the dtype of the voxels.
     """
-    found = [np.empty(0, region.dtype)]
+    batches = [np.empty(0, region.dtype)]
     inside = fresh = 0
     lock = threading.Lock()
 
@@ -58,52 +58,52 @@ def unique(cutouts: Cutouts, region: Region) -> Values:
         nonlocal inside, fresh
         values = _values(voxels)
         with lock:
-            found.append(values)
+            batches.append(values)
             inside, fresh = inside + voxels.size, fresh + len(values)
-            if fresh > max(SOME, len(found[0])):
-                found[:], fresh = [np.unique(np.concatenate(found))], 0
+            if fresh > max(SOME, len(batches[0])):
+                batches[:], fresh = [np.unique(np.concatenate(batches))], 0
 
     cutouts.show(region, look)
     if inside < region.box.size:
-        found.append(np.zeros(1, region.dtype))
-    return np.unique(np.concatenate(found))
+        batches.append(np.zeros(1, region.dtype))
+    return np.unique(np.concatenate(batches))
 
 
 def highest(cutouts: Cutouts, region: Region) -> int:
     """Return the highest label in a region; 0 if all of it is outside the volume."""
-    found = 0
+    maximum = 0
     lock = threading.Lock()
 
     def look(voxels: Voxels, _place: Slices) -> None:
-        nonlocal found
+        nonlocal maximum
         value = int(voxels.max())
         with lock:
-            found = max(found, value)
+            maximum = max(maximum, value)
 
     cutouts.show(region, look)
-    return found
+    return maximum
 
 
 def box_of(cutouts: Cutouts, region: Region, label: int) -> BoundingBox | None:
     """Return the smallest box around a label in a region; None where it does not occur."""
-    found: BoundingBox | None = None
+    bounds: BoundingBox | None = None
     lock = threading.Lock()
 
     def look(voxels: Voxels, place: Slices) -> None:
-        nonlocal found
+        nonlocal bounds
         part = _box_around(voxels == label)
         if part is None:
             return
         part = part.shift(zyx(along.start for along in place)).shift(region.box.start)
         with lock:
-            found = part if found is None else found.joined(part)
+            bounds = part if bounds is None else bounds.joined(part)
 
     cutouts.show(region, look)
-    return found
+    return bounds
 
 
 def _values(voxels: Voxels) -> Values:
-    """Return the values that occur; labels come in runs, of which one voxel each is enough."""
+    """Return the values that occur. Labels come in runs, so one voxel of each run is enough."""
     flat = voxels.ravel()
     starts = np.empty(flat.size, bool)
     starts[0] = True
@@ -112,7 +112,7 @@ def _values(voxels: Voxels) -> Values:
 
 
 def _box_around(hit: np.ndarray[Any, np.dtype[np.bool_]]) -> BoundingBox | None:
-    """Return the smallest box around what is true."""
+    """Return the smallest box around the true values; None if there are none."""
     if not hit.any():
         return None
     sections = hit.any(axis=(1, 2))

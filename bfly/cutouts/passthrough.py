@@ -1,4 +1,4 @@
-"""Pass-through: a stored chunk that is the answer, byte for byte, is sent as it is on disk."""
+"""Pass-through: a stored chunk that equals the answer is sent byte for byte."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 __all__ = ["Passed", "passed"]
 
 Passed = tuple[bytes, str]
-"""The stored bytes, and their content coding or ""."""
+"""Stored bytes, and their content coding or ""."""
 
 
 def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
-    """Return the answer to a request as it is stored: this is the one rule for that.
+    """Return the answer to a request as it is stored. This is the only rule for pass-through.
 
     Parameters
     ----------
     request : CutoutRequest
-        What is asked.
+        The request.
     codings : sequence of str
-        The content codings that the client takes.
+        The content codings that the client accepts.
 
     Returns
     -------
     Passed or None
-        None unless all of this is so: the mip is stored, and its sections are those asked for;
-        the chunks are in the format that is asked for, compressed with a coding that the client
-        accepts; a picture is asked for as it is, not in colours; no edit counts; the box is
-        one chunk, cut off at most by the volume's end; and the source vouches for the chunk.
+        None unless all of these hold. The mip is stored, and the request counts its sections.
+        The chunks have the requested format, compressed with a coding that the client accepts.
+        An image is requested in its own grey values, not in colours. No edit applies. The box
+        is one chunk, clipped at most by the volume. The source can return it as stored.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
 
 
 def _is_wanted(way: StoredAs, request: CutoutRequest, codings: Sequence[str]) -> bool:
-    """Return whether chunks are stored in the wanted format and a coding the client accepts."""
+    """Return whether chunks have the requested format and a coding the client accepts."""
     encoder = request.encoder
     if way.coding not in ("", *codings):
         return False

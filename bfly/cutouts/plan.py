@@ -1,4 +1,4 @@
-"""Planning: which tiles a region needs, where their voxels go, and whether there is room."""
+"""Planning: the tiles of a region, the positions of their voxels, and the size limit."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["Part", "check_size", "parts_of", "shares", "tiles_of"]
 Slices = tuple[slice, slice, slice]
 
 Part = tuple[Zyx, Slices, Slices]
-"""What a request wants of a tile: the tile's position (z, y, x), counted in tiles; the voxels, from
-the tile's first; and where they go, from the first voxel of the request's box. A plain tuple, since
-thousands of them are made for a large cutout."""
+"""Part of a tile that a request needs. The items are the tile's position (z, y, x), in tiles; the
+voxels, from the tile's first; and their target, from the first voxel of the request's box. A plain
+tuple, since a large cutout makes thousands of them."""
 
 TOGETHER = 64
-"""So many tiles that are cached are copied in less time than it takes to wake a thread for them."""
+"""Cached tiles per share: copying them takes less time than waking another thread."""
 
 
 def tiles_of(region: Region) -> BoundingBox:
@@ -38,15 +38,15 @@ def tiles_of(region: Region) -> BoundingBox:
 
 
 def parts_of(region: Region, tiles: BoundingBox) -> list[Part]:
-    """List what a region needs of some of its tiles, in C order of the tiles.
+    """List the parts that a region needs of some of its tiles, in C order of the tiles.
 
-    What is alike for a whole row of tiles is worked out once, axis by axis.
+    Slices are computed once per axis, and shared by all tiles in a row.
     """
     if not tiles.size:
         return []
     box, tile = region.local, region.level.tile
     inside = box & region.level.whole
-    # Positions, wanted voxels and their places along each of the three axes.
+    # Positions, requested voxels and their targets along each of the three axes.
     along = [
         _along(*axis)
         for axis in zip(
@@ -59,7 +59,7 @@ def parts_of(region: Region, tiles: BoundingBox) -> list[Part]:
 def _along(
     start: int, stop: int, tile: int, first: int, last: int, origin: int
 ) -> tuple[list[int], list[slice], list[slice]]:
-    """Return the tiles along one axis: positions, what is wanted of each, and where it goes."""
+    """Return the tiles along one axis: positions, requested slices and target slices."""
     positions = list(range(first, last))
     begins = [index * tile for index in positions]
     ends = [(max(start, begin), min(stop, begin + tile)) for begin in begins]
@@ -68,27 +68,27 @@ def _along(
 
 
 def shares(level: Level, parts: list[Found]) -> list[list[Found]]:
-    """Divide the work on parts of a request into what one thread does without a break.
+    """Divide the parts of a request into shares, each of them work for one thread.
 
     Parameters
     ----------
     level : Level
         The mip.
     parts : list of (Part, array)
-        Each with its tile, which is empty unless it is cached.
+        Each part with its tile, which is empty unless cached.
 
     Returns
     -------
     list of list
-        Tiles that are cached, a good many of them; or some that are not and are read at once.
+        Up to `TOGETHER` cached tiles, or the uncached tiles of one unit, which are read at once.
     """
-    cached = [each for each in parts if len(each[1])]
+    cached = [part for part in parts if len(part[1])]
     units: dict[Zyx, list[Found]] = {}
     if len(cached) < len(parts):
-        for each in parts:
-            (position, _, _), tile = each
+        for part in parts:
+            (position, _, _), tile = part
             if not len(tile):
-                units.setdefault(level.unit(position).start, []).append(each)
+                units.setdefault(level.unit(position).start, []).append(part)
     batches = [cached[i : i + TOGETHER] for i in range(0, len(cached), TOGETHER)]
     return batches + list(units.values())
 
@@ -99,11 +99,11 @@ def check_size(shape: Zyx, mip: int, nbytes: int, limit: int) -> None:
     Parameters
     ----------
     shape : tuple of int
-        Their extent (z, y, x), for the message.
+        Shape of the voxels (z, y, x), for the message.
     mip : int
-        Theirs, for the message.
+        Their mip, for the message.
     nbytes, limit : int
-        What they take, and what they may take.
+        Bytes that they take, and may take.
     """
     if nbytes > limit:
         raise TooLarge(

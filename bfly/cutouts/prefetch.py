@@ -31,31 +31,31 @@ LARGEST = 4 << 20
 """Bytes of voxels. A larger request is a bulk copy, not a viewer's."""
 
 PART = 1 / 8
-"""Part of the cache that the tiles of one guess may take: more would evict what is looked at."""
+"""Part of the cache that one guess may fill: more would evict the tiles on display."""
 
 GUESSES = 32
-"""How many are kept until there is time for them; then the oldest is forgotten."""
+"""Most guesses that wait for an idle server; the oldest are dropped."""
 
 FOLLOWED = 4096
-"""How many requests are remembered, to see where the next one goes, and how many guesses."""
+"""Requests that are remembered to detect the direction of the next one; also past guesses."""
 
 
 class Prefetcher:
-    """Guesses from the regions that were sent which tiles are requested next.
+    """Guesses the next requested tiles from the regions that were sent.
 
     Parameters
     ----------
     loader : callable
-        Returns what loads the tiles of a region into the cache.
+        Returns the loader of a region's tiles.
     workers : Workers
-        Those of the background.
+        The background workers.
     memory : int
-        Bytes of the cache.
+        Size of the cache, in bytes.
 
     Attributes
     ----------
     job : Future or None
-        The work on the guesses, once there was any.
+        The latest run over the guesses; None before the first.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Prefetcher:
         self.job: Future[None] | None = None
 
     def note(self, region: Region) -> None:
-        """Take notice of a region that was sent to a client, and guess the next ones."""
+        """Record a region that was sent to a client, and guess the next ones."""
         level, box = region.level, region.box
         if region.nbytes > LARGEST or not level.is_stored:
             return
@@ -90,14 +90,14 @@ class Prefetcher:
         self._held = True
 
     def go_on(self) -> None:
-        """Prefetch what is guessed: no request is under way."""
+        """Start to prefetch the guesses: no request is under way."""
         self._held = False
         with self._lock:
             if self._guesses and (self.job is None or self.job.done()):
                 self.job = self._workers.executor.submit(self._read)
 
     def _step(self, name: str, box: BoundingBox, axis: int) -> int:
-        """Return how far a box is from the last one that differs along the axis alone."""
+        """Return the distance from the last box that differs only along the axis; 0 if none."""
         others = tuple(start for i, start in enumerate(box.start) if i != axis)
         start = box.start[axis]
         last = _kept(self._seen, (name, axis, others, box.shape), start)
@@ -113,7 +113,7 @@ class Prefetcher:
         guess = (name, tiles.start, tiles.stop)
         if guess not in self._guessed:
             _kept(self._guessed, guess, None)
-            # The tiles are kept as they are stored, whatever was edited.
+            # Only stored tiles are prefetched; edits are applied on request.
             place = region.at(level.mip, inside.shift(level.origin))
             self._guesses = [*self._guesses[1 - GUESSES :], place]
 
@@ -126,7 +126,7 @@ class Prefetcher:
             try:
                 is_done = self._loader(region).load_all(region, lambda: not self._held)
             except ButterflyError as error:
-                # A client that asks for it will get the error.
+                # A client that requests these tiles gets the error itself.
                 log.debug("Prefetching: %s", error)
                 continue
             if not is_done:
@@ -134,10 +134,10 @@ class Prefetcher:
                     self._guesses.append(region)
 
 
-def _kept(known: OrderedDict[Any, Any], key: Any, value: Any) -> Any:
-    """Keep a value as the latest; return the one before, None if there was none."""
-    last = known.pop(key, None)
-    known[key] = value
-    if len(known) > FOLLOWED:
-        known.popitem(last=False)
+def _kept(entries: OrderedDict[Any, Any], key: Any, value: Any) -> Any:
+    """Store a value as the latest; return the previous one of its key, or None."""
+    last = entries.pop(key, None)
+    entries[key] = value
+    if len(entries) > FOLLOWED:
+        entries.popitem(last=False)
     return last

@@ -1,4 +1,4 @@
-"""Reading voxels past the cache: as a source stores them, or computed from those."""
+"""Reads that bypass the cache: of stored voxels, or of mips computed from them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["ComputedMips", "read_stored"]
 
 
 def read_stored(region: Region, box: BoundingBox) -> Voxels:
-    """Read a box of a stored mip, counted from the channel's first voxel, from the source."""
+    """Read a box of a stored mip from the source; it counts from the channel's first voxel."""
     TILES_READ.inc()
     return region.volume.source.read(region.level.mip, box)
 
 
 class ComputedMips:
-    """Computes voxels of mips that are not stored, or reads them from where they are kept.
+    """Computes voxels of mips that are not stored, or reads them from the pyramid cache on disk.
 
     Parameters
     ----------
     stored : Assembler
-        Puts together the stored voxels that a mip is computed from.
+        Assembles the stored voxels that a mip is computed from.
     limit : int
-        The most bytes of stored voxels to put together at once; at least `LARGEST_STEP`.
+        Bytes of stored voxels to assemble at once; `LARGEST_STEP` or more is used.
     """
 
     def __init__(self, stored: Assembler, limit: int) -> None:
@@ -43,19 +43,19 @@ class ComputedMips:
         self._limit = max(limit, LARGEST_STEP)
 
     def read(self, region: Region, box: BoundingBox) -> Voxels:
-        """Read a box inside the volume; keep it on disk if mips of the channel are kept.
+        """Read a box inside the volume; store it on disk if the channel's mips are kept there.
 
         Parameters
         ----------
         region : Region
             The channel and the mip.
         box : BoundingBox
-            What to read, counted from the channel's first voxel.
+            The box, counted from the channel's first voxel.
 
         Raises
         ------
         TooLarge
-            The stored voxels that one step takes are more than the limit.
+            The stored voxels of one step exceed the limit.
         """
         volume, level = region.volume, region.level
         kept = volume.kept(level.mip)
@@ -67,7 +67,7 @@ class ComputedMips:
         return voxels
 
     def _finer(self, region: Region, box: BoundingBox) -> Voxels:
-        """Put together a box of the stored mip, counted from the channel's first voxel."""
+        """Assemble a box of the stored mip, counted from the channel's first voxel."""
         mip = region.level.stored
         finer = region.at(mip, box.shift(region.volume.level(mip).origin))
         check_size(finer.box.shape, mip, finer.nbytes, self._limit)

@@ -1,4 +1,4 @@
-"""What a cutout has to know of the request that it answers, beside the region."""
+"""The interface of a request for voxels, as cutouts use it."""
 
 # ruff: noqa: D102 - `CutoutQuery` explains the members
 
@@ -23,7 +23,7 @@ __all__ = ["CutoutRequest"]
 
 
 class CutoutRequest(Protocol):
-    """A request for voxels in a format, its channel known; `CutoutQuery` explains the members."""
+    """A request for voxels in a format, its channel open; see `CutoutQuery` for the members."""
 
     path: str
     state: EditState | None

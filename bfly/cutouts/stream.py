@@ -1,4 +1,4 @@
-"""Large cutouts, read slab by slab while they are sent, in bounded memory."""
+"""Streaming of large cutouts, slab by slab, in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 __all__ = ["SLAB", "WHOLE", "CutoutStreams", "slabs"]
 
 WHOLE = 32 << 20
-"""Bytes of voxels up to which a cutout is put together as a whole, and then kept as an answer."""
+"""Bytes of voxels up to which a cutout is assembled as a whole; its answer may be cached."""
 
 SLAB = 128 << 20
-"""The most bytes of voxels that are held of a cutout that is sent in parts. Chunks that are deeper
-than a slab are decoded for each slab anew: the larger it is, the less often."""
+"""Most bytes of voxels in memory for a cutout that is sent in parts. Chunks that are deeper than a
+slab are decoded again for each slab: larger slabs do so less often."""
 
 FULL = 4
-"""So many cutouts at once are sent in slabs of this size, as many more in slabs of half of it. All
-others are sent in the smallest: clients that are slow, or that take nothing, must hold little."""
+"""Cutouts at once that get slabs of `SLAB`; as many more get half of it. All others get the
+smallest slabs, so that slow or stalled clients hold little memory."""
 
 HALVINGS = 5
-"""How often a slab is halved at most: less than 4 MiB of it are not worth their reads."""
+"""Most halvings of a slab: slabs below 4 MiB are not worth their reads."""
 
 STREAMS = 8
-"""So many of the largest slabs fit into the memory for streams."""
+"""Number of the largest slabs that fit into the memory for streams."""
 
 
 class CutoutStreams:
@@ -51,13 +51,13 @@ class CutoutStreams:
     Parameters
     ----------
     cutouts : Cutouts
-        Read the voxels.
+        Reads the voxels.
     budget : Budget
         The memory of all streams together.
     limit : int
         Bytes of the largest cutout.
     is_current : callable
-        Returns whether the files of a region are as they were when its volume was opened.
+        Returns whether the files of a region are unchanged since its volume was opened.
     """
 
     def __init__(
@@ -76,19 +76,19 @@ class CutoutStreams:
         Parameters
         ----------
         request : CutoutRequest
-            What is asked.
+            The request.
 
         Returns
         -------
         Stream or None
-            None where the cutout is small, or its format is not written in parts.
+            None if the cutout is small, or its format is not written in parts.
 
         Raises
         ------
         TooLarge
             The voxels take more than ``max-cutout-size``.
         BadRequest
-            The cutout is large, and its format does not hold it.
+            The cutout is too large for its format.
         """
         size, encoder = request.nbytes, request.encoder
         if size <= WHOLE:
@@ -104,15 +104,15 @@ class CutoutStreams:
         return Stream(parts=parts, media_type=request.mime_type, size=whole, group=request.path)
 
     def _parts(self, request: CutoutRequest, start: int) -> Iterator[Part]:
-        """Write the answer from a byte on."""
-        # Before anything is begun: here the work may still be put off.
+        """Encode the answer from a byte offset on."""
+        # Take the memory first: only here can the work still be put off.
         take(self._budget, request.memory_in_parts(self._most()))
         voxels, shape = self._voxels(request, start), request.arranged_shape
         view, kind = request.view, request.shown_kind
         return request.encoder.encode_parts(voxels, shape, view=view, kind=kind)
 
     def _voxels(self, request: CutoutRequest, start: int) -> Iterator[Voxels]:
-        """Read slabs, each into the memory of the one before, and cut off bytes at the start."""
+        """Yield slabs, all in the same memory, and skip bytes at the start."""
         dtype = request.region.dtype
         memory: Voxels = np.empty(0, dtype)
         with self._room() as most:
@@ -136,7 +136,7 @@ class CutoutStreams:
 
     @contextmanager
     def _room(self) -> Iterator[int]:
-        """Return how large the slabs of one more cutout may be, which is under way meanwhile."""
+        """Count one more cutout as under way, and yield the size of its slabs in bytes."""
         with self._lock:
             most = self._most()
             self._under_way += 1
@@ -152,17 +152,17 @@ class CutoutStreams:
 
 
 def slabs(request: CutoutRequest, most: int) -> Iterator[CutoutRequest]:
-    """Divide a request into parts that follow one another in the answer.
+    """Divide a request into parts, in the order of the answer.
 
-    They are sections, or rows of one section if that is too large, as many as there is memory
-    for, and divided where chunks are where that is possible.
+    A part has as many sections as fit into memory, or rows of a section that does not fit. Parts
+    end at chunk borders where possible.
 
     Parameters
     ----------
     request : CutoutRequest
-        What is asked.
+        The request.
     most : int
-        Bytes of the largest part; only one row may be larger.
+        Bytes of the largest part; only a single row may be larger.
     """
     yield from _divided(request, request.axes, most)
 
@@ -178,14 +178,14 @@ def _divided(request: CutoutRequest, axes: Sequence[int], most: int) -> Iterator
     step = _step(request.chunk[axis], max(1, room))
     place = 0
     while place < count:
-        # Up to the next chunk at first, and then from chunk to chunk.
+        # The first part ends at a chunk border, so that the others start at one.
         stop = min(count, place + step - (request.start[axis] + place) % step)
         yield request.slab(axis, place, stop - place)
         place = stop
 
 
 def _step(chunk: int, room: int) -> int:
-    """Choose how many sections to take at once: whole chunks, or an even part of one."""
+    """Return how many sections to take at once: whole chunks, or an even part of one."""
     if room >= chunk:
         return room // chunk * chunk
     while chunk > room:

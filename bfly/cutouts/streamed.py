@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent, since they may be larger than the memory."""
+"""Answers that are made while they are sent, since they may not fit into memory."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Stream"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """What is to be sent, which is made anew for every request.
+    """An answer that is made again for every request.
 
-    It has no ETag: that would take all of it.
+    It has no ETag, since that needs the whole answer.
 
     Parameters
     ----------
     parts : callable
-        Begins to make it from a byte on, and returns it part by part. A part may be written over
-        when the next one is made.
+        Takes a byte offset, and returns the answer from there, part by part. A part may be
+        overwritten when the next one is made.
     media_type : str
         For ``Content-Type``.
     size : int, optional
-        The bytes of all of it, where that is known before; only then can a range be had.
+        Bytes of the whole answer, if known in advance; only then are ranges supported.
     group : str
-        What it is counted to among all work (see `Admission`): its channel, as a rule.
+        Group of work that it counts to (see `Admission`): its channel, as a rule.
     """
 
     parts: Callable[[int], Iterator[Part]]

@@ -1,4 +1,4 @@
-"""Tiles, one by one: from the cache, or read once for all requests that wait for them."""
+"""Single tiles: from the cache, or read once for all requests that wait (single flight)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["TileLoader"]
 
 SEGMENTS = "/segments"
-"""What follows the key of a tile in that of its voxels as segments."""
+"""Suffix of a tile's key for its voxels as segments."""
 
 
 class TileLoader:
@@ -36,8 +36,8 @@ class TileLoader:
     cache : Cache
         Keeps the tiles.
     read : callable
-        Reads past the cache, without edits: takes a region for the channel and the mip, and a box
-        inside the volume, counted from the channel's first voxel.
+        Reads past the cache, without edits. Takes a region for the channel and the mip, and a
+        box inside the volume, counted from the channel's first voxel.
     """
 
     def __init__(self, cache: Cache, read: Callable[[Region, BoundingBox], Voxels]) -> None:
@@ -52,19 +52,19 @@ class TileLoader:
         wanted: Slices,
         held: dict[Zyx, Voxels] | None = None,
     ) -> Voxels:
-        """Return a part of a tile, read-only, cut off at the volume's end.
+        """Return a part of a tile, read-only and clipped to the volume.
 
         Parameters
         ----------
         region : Region
-            The channel, the mip and the edits; its box does not matter.
+            The channel, the mip and the edits; its box is not used.
         index : tuple of int
             Position of the tile (z, y, x), in tiles.
         wanted : tuple of slice
             The voxels, from the tile's first.
         held : dict, optional
-            Takes the stored tiles that were read together with this one, by their positions, and
-            has those of earlier calls: a unit larger than the cache is read once for all of them.
+            Stored tiles by position: those of earlier calls, to which the tiles read together
+            with this one are added. So a unit larger than the cache is read only once.
         """
         held = {} if held is None else held
         try:
@@ -75,7 +75,7 @@ class TileLoader:
         except SourceChanged:
             raise
         except (SourceError, NotAllowed):
-            # One chunk that is damaged or refused must not hide the others of its tile.
+            # A damaged or refused chunk must not hide the other chunks of its tile.
             whole = region.level.tile_box(index)
             crop = BoundingBox(
                 zyx(along.start for along in wanted), zyx(along.stop for along in wanted)
@@ -89,9 +89,9 @@ class TileLoader:
         Parameters
         ----------
         region : Region
-            What to load.
+            The region.
         may_go_on : callable
-            Asked before each tile.
+            Called before each tile; False stops.
 
         Returns
         -------
@@ -107,17 +107,17 @@ class TileLoader:
     def cached(self, region: Region, tiles: Iterable[Zyx]) -> list[Any]:
         """Return tiles (arrays) with the region's edits, in the order of their positions.
 
-        Those that are not cached so are empty lists.
+        A tile that is not cached with these edits is an empty list.
         """
         keys = region.volume.tile_keys(region.level.mip, tiles)
         stored: list[Any] = self._cache.get_many(keys)
         state = region.edits
         if state is None:
             return stored
-        known: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
+        edited: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
         return [
-            (tile if each.voxels is None else each.voxels) if each and each.is_of(state) else []
-            for each, tile in zip(known, stored, strict=True)
+            (tile if new.voxels is None else new.voxels) if new and new.is_of(state) else []
+            for new, tile in zip(edited, stored, strict=True)
         ]
 
     def read(self, region: Region, box: BoundingBox) -> Voxels:
@@ -137,7 +137,7 @@ class TileLoader:
         return voxels if edited is None else edited
 
     def _stored(self, region: Region, index: Zyx, held: dict[Zyx, Voxels]) -> Voxels:
-        """Return a tile without edits: one that is held or cached, or read with its unit."""
+        """Return a tile without edits: held, cached, or read together with its unit."""
         if index in held:
             return held[index]
         unit = region.level.unit(index)
@@ -153,23 +153,23 @@ class TileLoader:
     def _segments(
         self, region: Region, state: EditState, index: Zyx, held: dict[Zyx, Voxels]
     ) -> Voxels:
-        """Return a tile as the segments of a state, which are kept beside the tile as stored."""
+        """Return a tile as the segments of a state; they are cached beside the stored tile."""
         key = region.volume.tile_key(region.level.mip, index) + SEGMENTS
-        known: Relabelled = self._cache.get(key)
-        if not known or not known.is_of(state):
-            known = Relabelled(self._stored(region, index, held), state)
-            self._cache.set(key, known)
-        return self._stored(region, index, held) if known.voxels is None else known.voxels
+        edited: Relabelled = self._cache.get(key)
+        if not edited or not edited.is_of(state):
+            edited = Relabelled(self._stored(region, index, held), state)
+            self._cache.set(key, edited)
+        return self._stored(region, index, held) if edited.voxels is None else edited.voxels
 
     def _unit(
         self, region: Region, unit: BoundingBox, positions: list[Zyx], keys: list[str]
     ) -> dict[Zyx, Voxels]:
-        """Return the tiles of a unit from the cache, or read all of them and keep each there."""
+        """Return the tiles of a unit from the cache, or read and cache all of them."""
         cached = self._cache.get_many(keys)
         if all(map(len, cached)):
             return dict(zip(positions, cached, strict=True))
         level, whole = region.level, region.level.unit_box(unit)
-        # A computed mip takes room for the stored chunks that it is from, in other threads too.
+        # A computed mip takes none here: reads of its stored chunks do, in other threads too.
         size = whole.size * region.dtype.itemsize if level.is_stored else 0
         with region.volume.room.taking(size):
             voxels = self._read(region, whole)
@@ -184,7 +184,7 @@ class TileLoader:
 
 
 def _own(voxels: Voxels) -> Voxels:
-    """Return read-only voxels that keep nothing else in memory."""
+    """Return read-only voxels that keep no larger array in memory."""
     owner = voxels.base
     if not voxels.flags.c_contiguous or getattr(owner, "nbytes", 0) > voxels.nbytes:
         voxels = voxels.copy()

@@ -1,1 +1,1 @@
-"""What is asked: typed and checked, without a word of HTTP or of file formats."""
+"""Typed and validated requests, independent of HTTP and of file formats."""

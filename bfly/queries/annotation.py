@@ -1,4 +1,4 @@
-"""Requests for synapses as annotations, and for what is known of segments."""
+"""Requests for synapses as annotations, and for the properties of segments."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class AnnotationQuery(InfoQuery):
     Parameters
     ----------
     **keywords
-        The words of `InfoQuery`; ``part``, one of `PARTS`: what describes the annotations, one
-        by its ``id``, those before or after the neuron ``id``, those in the ``cell`` (zyx) of a
-        ``level``, or the properties of neurons.
+        Those of `InfoQuery`, and ``part``, one of `PARTS`. ``info`` describes the annotations,
+        and ``by_id`` is the one with ``id``. ``pre`` and ``post`` are those with ``id`` as
+        presynaptic or postsynaptic neuron. ``spatial`` is a ``cell`` (zyx) of a ``level``.
+        ``segment_properties`` has the properties of neurons.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -45,6 +46,6 @@ class AnnotationQuery(InfoQuery):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the answer."""
+        """Media type of the answer."""
         words = self.part in ("info", "segment_properties")
         return "application/json" if words else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""What is asked for of a channel's voxels: which box, at which mip, in which format."""
+"""The base of requests for voxels: the box, the mip and the format."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["MOST_HALVINGS", "CutoutQuery"]
 
 MOST_HALVINGS = 31
-"""The highest mip that a request may name; what a volume has is checked once it is known."""
+"""Highest mip that a request may name. The volume's own limit is checked once it is open."""
 
 FAR = 2**53
-"""The highest coordinate: as far as the numbers of JSON are exact."""
+"""Highest coordinate, in voxels: JSON numbers are exact up to it."""
 
 
 @cache
 def _encoder(name: str) -> Encoder:
-    """Return the encoder of a format; it has no state, so one is enough."""
+    """Return the encoder of a format. Encoders hold no state, so one instance is enough."""
     encoder: Encoder = registry.load("encoders", name)()
     return encoder
 
 
 class CutoutQuery(Query):
-    """The base of `DataQuery`, where the words are explained: the box, and how it is answered."""
+    """Base of `DataQuery`, which explains the keywords: the box, and the format of the answer."""
 
     WORDS: ClassVar[dict[str, str]] = {
         **Query.WORDS,
@@ -78,10 +78,10 @@ class CutoutQuery(Query):
     }
 
     axes: Zyx = (0, 1, 2)
-    """The axes (of z, y, x) that the answer's sections, rows and columns count."""
+    """Axes of the voxels (0 to 2: z, y, x) that become sections, rows and columns of the answer."""
 
     plain = True
-    """Whether the answer is the voxels of `box` in their order, and nothing else."""
+    """Whether the answer is exactly the voxels of `box`, in their order."""
 
     method = "data"
     z = y = x = 0
@@ -92,21 +92,21 @@ class CutoutQuery(Query):
 
     @property
     def shape(self) -> Zyx:
-        """The extent of the answer: depth, height, width."""
+        """Shape of the answer: depth, height, width."""
         return self.depth, self.height, self.width
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the voxels that are asked for; known after `update_source`."""
+        """Size of the requested voxels, in bytes; available after `update_source`."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def memory(self) -> int:
-        """The most bytes that it takes to make the answer; known after `update_source`."""
+        """Most memory that the answer needs, in bytes; available after `update_source`."""
         return self._memory(self.box.size * self.dtype.itemsize, self.nbytes)
 
     def memory_in_parts(self, most: int) -> int:
-        """Return as `memory`, for an answer that is written in parts of so many bytes at most."""
+        """Return `memory` for an answer that is written in parts of at most this many bytes."""
         return self._memory(most, most, most)
 
     def _memory(self, voxels: int, copied: int, part: int | None = None) -> int:
@@ -117,12 +117,12 @@ class CutoutQuery(Query):
 
     @property
     def arranged_shape(self) -> Zyx:
-        """The extent of the answer as it is encoded: sections, rows and columns of the plane."""
+        """Shape of the answer as it is encoded: sections, rows and columns of the plane."""
         return zyx(self.shape[axis] for axis in self.axes)
 
     @property
     def chunk_bytes(self) -> int:
-        """The bytes of what is read at once, which may be far more than is asked for."""
+        """Bytes that are read at once, which may be far more than are requested."""
         level = self.volume.level(self.resolution)
         shape = (
             min(count * side, most)
@@ -132,30 +132,30 @@ class CutoutQuery(Query):
 
     @property
     def start(self) -> Zyx:
-        """The first voxel that is asked for, from the channel's first, as ``z`` to ``x`` count."""
+        """First requested voxel, from the channel's first, in the units of ``z`` to ``x``."""
         (k, j, i), sections = self.off_zyx, self.sections
         return self.z - k * sections, self.y - j, self.x - i
 
     @property
     def chunk(self) -> Zyx:
-        """What is read at once of the mip, as ``depth`` to ``width`` count."""
+        """Shape of the voxels that are read at once, in the units of ``depth`` to ``width``."""
         level, sections = self.volume.level(self.resolution), self.sections
         z, y, x = (n * t for n, t in zip(level.per_unit, level.tile, strict=True))
         return z * sections, y, x
 
     def slab(self, axis: int, start: int, count: int) -> Self:
-        """Give the same request for a part of its voxels along an axis.
+        """Return the same request for a part of its voxels along an axis.
 
         Parameters
         ----------
         axis : int
-            Of z, y, x.
+            0, 1 or 2: z, y or x.
         start, count : int
-            The part, counted from the request's first voxel.
+            First index of the part, from the request's first voxel, and its length.
         """
         part = copy(self)
         for name in ("INPUT", "RUNTIME", "OUTPUT"):
-            # They are windows onto the request that was copied.
+            # These fields would still read and set the original request.
             part.__dict__.pop(name, None)
         setattr(part, "zyx"[axis], (self.z, self.y, self.x)[axis] + start)
         setattr(part, ("depth", "height", "width")[axis], count)
@@ -163,28 +163,28 @@ class CutoutQuery(Query):
 
     @property
     def sections(self) -> int:
-        """How many of the sections that ``z`` and ``depth`` count make one of the mip."""
+        """Sections, as ``z`` and ``depth`` count them, per section of the mip."""
         return self.factor[0]
 
     @property
     def box(self) -> BoundingBox:
-        """The voxels of the mip that the request touches."""
+        """Voxels of the mip that the request touches."""
         sections = self.sections
         stop = ceil_div(self.z + self.depth, sections), self.y + self.height, self.x + self.width
         return BoundingBox((self.z // sections, self.y, self.x), stop)
 
     @property
     def region(self) -> Region:
-        """The voxels that are asked for; known after `update_source`."""
+        """Requested voxels with the edits that apply; available after `update_source`."""
         return Region.of(self.volume, self.resolution, self.box, self.state)
 
     @property
     def whole(self) -> BoundingBox:
-        """All voxels of the channel at the mip, as ``z`` to ``width`` count them."""
+        """All voxels of the channel at the mip, in the units of ``z`` to ``width``."""
         return self.volume.level(self.resolution).place.refined((self.sections, 1, 1))
 
     def spread(self, voxels: Voxels) -> Voxels:
-        """Give the sections that were asked for, from the voxels of `box`."""
+        """Return the requested sections: the voxels of `box`, repeated along z."""
         sections = self.sections
         if sections == 1:
             return voxels
@@ -195,40 +195,40 @@ class CutoutQuery(Query):
 
     @property
     def tile_zyx(self) -> Zyx:
-        """The shape of a tile at the mip; beyond the stored mips it is that of the last."""
+        """Shape of a tile at the mip; beyond the stored mips, that of the last one."""
         if not self.block_size:
             return self.volume.level(self.resolution).tile
         return zyx(self.block_size[min(self.resolution, len(self.block_size) - 1)])
 
     @property
     def off_zyx(self) -> Zyx:
-        """Where the channel's first voxel lies at the mip, rounded down."""
+        """Position of the channel's first voxel at the mip, rounded down."""
         if self.known_volume is not None:
             return self.known_volume.level(self.resolution).origin
         return zyx(a // f for a, f in zip(self.offset, self.factor, strict=True))
 
     @property
     def factor(self) -> Zyx:
-        """Voxels of mip 0 to a voxel; until the source is known (1, 2^resolution, 2^resolution)."""
+        """Voxels of mip 0 per voxel; (1, 2^resolution, 2^resolution) before `update_source`."""
         if self.known_volume is not None:
             return self.known_volume.level(self.resolution).factor
         return 1, 1 << self.resolution, 1 << self.resolution
 
     def arranged(self, voxels: Voxels) -> Voxels:
-        """Give the voxels as they are to be encoded: sections of rows of columns."""
+        """Return the voxels in the order of encoding: sections, rows, columns."""
         return voxels
 
     @property
     def shown_kind(self) -> str:
-        """What the voxels are taken for when they become pixels."""
+        """Kind of volume as which the voxels are rendered: image or segmentation."""
         return self.volume.kind
 
     @property
     def encoder(self) -> Encoder:
-        """What writes the voxels in the format."""
+        """Encoder of the format."""
         return _encoder(self.format)
 
     @property
     def mime_type(self) -> str:
-        """The media type of the answer."""
+        """Media type of the answer."""
         return self.encoder.media_type

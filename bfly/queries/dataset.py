@@ -1,4 +1,4 @@
-"""A request for what the channels of a dataset are together."""
+"""A request for the properties of a dataset as a whole."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["DatasetQuery"]
 
 
 class DatasetQuery(InfoQuery):
-    """A request that all channels of a dataset have to be open for."""
+    """A request that needs all channels of a dataset to be open."""
 
     method = "project_info"
     lasting = False
 
     def dump_dataset(self, all_channels: Iterable[InfoQuery]) -> str:
-        """Give the answer in the requested format.
+        """Return the answer in the requested format.
 
         Raises
         ------
         Absent
             The dataset has no channels.
         SourceError
-            None of them can be used.
+            None of its channels can be used.
         """
         self.known = list(all_channels)
         if not self.channels:
@@ -41,16 +41,16 @@ class DatasetQuery(InfoQuery):
 
     @property
     def levels(self) -> int:
-        """How many mips the channel with the most has."""
+        """Number of mips of the channel that has the most."""
         return max(channel.volume.levels for channel in self.known)
 
     @property
     def grid(self) -> tuple[float, float, float]:
-        """The size of a voxel of mip 0 in nanometres, zyx; all channels share one grid."""
+        """Voxel size of mip 0 in nanometres, zyx; all channels share one grid."""
         stated = (channel.volume.source.voxel_size for channel in self.known)
         return next(filter(None, stated), DEFAULT_VOXEL_SIZE)
 
     def extent(self, mip: int) -> BoundingBox:
-        """Give the smallest box around all channels, in voxels of the mip."""
+        """Return the smallest box around all channels, in voxels of the mip."""
         levels = [channel.volume.level(mip) for channel in self.known]
         return reduce(BoundingBox.joined, (level.place for level in levels))

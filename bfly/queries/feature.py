@@ -23,30 +23,30 @@ __all__ = ["FeatureQuery", "MatrixQuery", "RowsQuery"]
 
 BOX = ("z", "y", "x", "depth", "height", "width")
 MOST_WANTED = 2500
-"""The most neurons of one connectivity matrix: so many ids, with commas that are quoted, fit the
-64 KiB that an address may have."""
+"""Most neurons of one connectivity matrix: that many ids, with percent-encoded commas, fit into an
+address of at most 64 KiB."""
 
 ROW_FORMATS = {
     "jsonl": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.stream",
 }
-"""How rows are written: a JSON object a line, CSV with a header, or an Arrow IPC stream."""
+"""Formats of rows: a JSON object per line, CSV with a header, or an Arrow IPC stream."""
 
 
 ENTITY = Whole(0, 2**64 - 1)
-"""The id of a neuron or a synapse."""
+"""Id of a neuron or a synapse: an unsigned integer of 64 bits."""
 
 
 class _Entities(InfoQuery):
-    """What both requests share: a dataset, and perhaps a box.
+    """Base of these requests: a dataset, and optionally a box.
 
     Parameters
     ----------
     **keywords
-        The words of `InfoQuery`, and ``z``, ``y``, ``x``, ``depth``, ``height``, ``width`` (a
-        box: all of them, or none), ``resolution`` (y, x, height and width count voxels of
-        that mip) and ``ids`` (``number``, or ``string`` for programs without 64-bit numbers).
+        Those of `InfoQuery`, and for a box ``z``, ``y``, ``x``, ``depth``, ``height``, ``width``:
+        all of them, or none. ``y``, ``x``, ``height`` and ``width`` count voxels of the mip
+        ``resolution``. ``ids`` is ``number``, or ``string`` for programs without 64-bit integers.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -73,7 +73,7 @@ class _Entities(InfoQuery):
         self.box = self._box(keywords)
 
     def _box(self, keywords: dict[str, Any]) -> BoundingBox | None:
-        """Give the box in voxels of mip 0."""
+        """Return the box in voxels of mip 0; None if no box was sent."""
         missing = [name for name in BOX if name not in keywords]
         if missing == list(BOX):
             return None
@@ -91,7 +91,7 @@ class FeatureQuery(_Entities):
     Attributes
     ----------
     table : {"neuron", "synapse"}
-        Which table knows it.
+        Table that holds the fact.
     """
 
     ALLOWED: ClassVar[dict[str, Allowed]] = {
@@ -114,7 +114,7 @@ class FeatureQuery(_Entities):
         self.table = "neuron" if self.feature in of_neurons else "synapse"
 
     def answer_text(self, answer: Any) -> str:
-        """Return a fact in the requested format, with its ids as they are wanted."""
+        """Return a fact in the requested format, its ids as numbers or strings."""
         return self._text(self._with_ids(answer))
 
     def _with_ids(self, answer: Any) -> Any:
@@ -130,7 +130,7 @@ class FeatureQuery(_Entities):
     def _text(self, answer: Any) -> str:
         if self.format == "yaml":
             return super()._text(answer)
-        # Thousands of ids: `json` takes as long for them as the database does.
+        # For thousands of ids, `json` takes as long as the database.
         return orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
@@ -140,14 +140,14 @@ class RowsQuery(_Entities):
     Parameters
     ----------
     **keywords
-        Those of `FeatureQuery`, and ``rows`` (which of the four), ``neuron``, ``pre`` and
-        ``post`` (only synapses of, before or after a neuron); ``format`` is one of
-        `ROW_FORMATS`.
+        Those of `InfoQuery` and of the box, and ``rows`` (one of the four). ``neuron``, ``pre``
+        and ``post`` select the synapses of a neuron, or those where it is presynaptic or
+        postsynaptic. ``format`` is one of `ROW_FORMATS`.
 
     Attributes
     ----------
     wanted : list of int
-        The neurons of a matrix.
+        Neurons of a connectivity matrix.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -159,8 +159,8 @@ class RowsQuery(_Entities):
         "format": OneOf(lambda: ROW_FORMATS, "how the rows are written"),
         "id": Whole(0, ENTITY.highest, "of which neuron"),
         "neuron": Whole(0, ENTITY.highest, "only synapses of this neuron"),
-        "pre": Whole(0, ENTITY.highest, "only synapses that this neuron is before"),
-        "post": Whole(0, ENTITY.highest, "only synapses that this neuron is after"),
+        "pre": Whole(0, ENTITY.highest, "only synapses with this presynaptic neuron"),
+        "post": Whole(0, ENTITY.highest, "only synapses with this postsynaptic neuron"),
     }
     rows = "synapses"
     format = "jsonl"
@@ -176,12 +176,12 @@ class RowsQuery(_Entities):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the rows."""
+        """Media type of the rows."""
         return ROW_FORMATS[self.format]
 
 
 class MatrixQuery(RowsQuery):
-    """A request for ``connectivity``, whose ``ids`` are those of its neurons."""
+    """A request for ``connectivity``; its ``ids`` are the neurons of the matrix."""
 
     WORDS: ClassVar[dict[str, str]] = {**RowsQuery.WORDS, "ids": "wanted"}
     ALLOWED: ClassVar[dict[str, Allowed]] = {

@@ -1,4 +1,4 @@
-"""A request for words about channels: lists of names, metadata, the infos of protocols."""
+"""Requests for text about channels: lists of names, metadata, the infos of protocols."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ class InfoQuery(Query):
     Parameters
     ----------
     **keywords
-        The words of `Query`, and ``name`` (the channel), ``list`` (names to list),
-        ``channels`` (of a dataset: a list of dictionaries of keywords), ``dataset``,
-        ``id``, ``feature``, ``format``; about neurons and synapses ``labelled``, the paths of
-        channels, of which one may have edits that count. About edits also ``merge``, ``split``
-        and ``error``, which are answered, ``who`` asks, and ``base``, the operation whose state
-        they have seen.
+        Those of `Query`, and ``name`` (the channel), ``list`` (names to list), ``channels``
+        (of a dataset: a list of dictionaries of keywords), ``dataset``, ``id``, ``feature``,
+        ``format``. For neurons and synapses, ``labelled`` has the paths of channels, of which
+        one may have edits that apply. For edits, ``merge``, ``split`` and ``error`` are parts of
+        the answer, ``who`` is the user, and ``base`` the last operation that the user has seen.
 
     Raises
     ------
     BadRequest
-        A word is unknown or has a value that is not allowed.
+        A keyword is unknown, or its value is not allowed.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -84,10 +83,10 @@ class InfoQuery(Query):
     feature = ""
     format = "json"
     wants_neurons = False
-    """Whether the answer depends on `has_neurons`, so that the database is asked."""
+    """Whether the answer depends on `has_neurons`, so that the database is queried."""
     has_neurons = False
     known: list[InfoQuery] = []  # noqa: RUF012
-    """A request for each of `channels` that can be used, its source known; set by the core."""
+    """Requests, sources set, for those of `channels` that can be used; set by the core."""
     labelled: tuple[str, ...] = ()
     merge: list[list[str]] = []  # noqa: RUF012
     split: list[str] = []  # noqa: RUF012
@@ -96,18 +95,18 @@ class InfoQuery(Query):
     base: int | None = None
 
     def set_channel(self, channel: dict[str, Any]) -> InfoQuery:
-        """Give the same request for one channel of the dataset.
+        """Return the same request for one channel of the dataset.
 
         Parameters
         ----------
         channel : dict
-            The keywords of the channel: ``name``, ``path``, and what else is set.
+            The keywords of the channel: ``name``, ``path`` and its other settings.
         """
         return InfoQuery(**{"method": self.method, "format": self.format, **channel})
 
     @property
     def result(self) -> Any:
-        """The answer, ready to be dumped; for a channel, known after `update_source`."""
+        """The answer as a value to dump; for a channel, available after `update_source`."""
         if self.method in INPUT.METHODS.GROUP_LIST:
             return list(self.names)
         if self.method in INPUT.METHODS.EDIT_LIST:
@@ -129,12 +128,12 @@ class InfoQuery(Query):
         return self._text(self.result)
 
     def dump_dataset(self, all_channels: Iterable[InfoQuery]) -> str:
-        """Give the answer for a dataset in the requested format.
+        """Return the answer for a dataset in the requested format.
 
         Parameters
         ----------
         all_channels : iterable of InfoQuery
-            A request for each channel, its source known.
+            A request for each channel, after `update_source`.
         """
         channels = {channel.name: channel.result for channel in all_channels}
         return self._text({"name": self.dataset, "channels": channels})
@@ -146,12 +145,12 @@ class InfoQuery(Query):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the answer."""
+        """Media type of the answer."""
         return f"application/{self.format}"
 
 
 class WordsQuery(InfoQuery):
-    """A request whose answer is in the configuration.
+    """A request that the configuration answers.
 
     Parameters
     ----------

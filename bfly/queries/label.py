@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FACTS", "LabelQuery"]
 
 FACTS = ("unique", "highest", "box")
-"""Which labels there are, the highest of them, or the box around one."""
+"""The labels that occur, the highest of them, or the box around one."""
 
 
 class LabelQuery(BoxQuery):
@@ -26,11 +26,11 @@ class LabelQuery(BoxQuery):
     Parameters
     ----------
     fact : {"unique", "highest", "box"}
-        What is asked.
+        The requested fact.
     label : int
-        For ``box``: the label.
+        The label, for ``box``.
     whole : bool
-        Whether all of the mip is meant, instead of the box.
+        Whether the box is the whole mip.
     **keywords
         Those of `BoxQuery`.
 
@@ -46,14 +46,14 @@ class LabelQuery(BoxQuery):
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like.
+        """Set the metadata of the source.
 
         Raises
         ------
         BadRequest
-            It is an image.
+            The channel is an image.
         Absent
-            There is no such mip.
+            The channel has no such mip.
         """
         super().update_source(keywords)
         self.volume.check_mip(self.resolution)
@@ -64,12 +64,12 @@ class LabelQuery(BoxQuery):
             (self.depth, self.height, self.width) = self.whole.shape
 
     def answer(self, found: Any) -> Any:
-        """Return what is found as an answer that JSON can hold.
+        """Return the fact as a value that JSON can hold.
 
         Parameters
         ----------
         found : set of int, int or BoundingBox
-            As the fact is; a box is in voxels of the mip.
+            The fact; a box is in voxels of the mip.
         """
         raise NotImplementedError
 
@@ -79,5 +79,5 @@ class LabelQuery(BoxQuery):
 
     @property
     def mime_type(self) -> str:
-        """The media type of the answer."""
+        """Media type of the answer."""
         return "application/json"

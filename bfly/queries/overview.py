@@ -1,4 +1,4 @@
-"""What people are shown of a channel before they open it: what it is, a picture, its contrast."""
+"""Requests for the preview of a channel: its properties, a thumbnail, its contrast."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["ChannelQuery", "ContrastQuery", "CountsQuery", "ThumbnailQuery"]
 
 WINDOW = 2048
-"""Voxels: no more than the square of this is read of a section, however large it is."""
+"""Voxels: side of the largest square that is read of a section, however large it is."""
 
 SIDE = 512
-"""Pixels: the longer side of a thumbnail is at most this."""
+"""Pixels: upper limit for the longer side of a thumbnail."""
 
 
 class ChannelQuery(InfoQuery):
-    """A request for all that is known of a channel without reading voxels, in x, y, z."""
+    """A request for the properties of a channel that need no voxels, in x, y, z."""
 
     @property
     @override
@@ -51,7 +51,7 @@ class ChannelQuery(InfoQuery):
 
 
 class CountsQuery(InfoQuery):
-    """A request for how many neurons and synapses a dataset has, by its path."""
+    """A request for the numbers of neurons and synapses of a dataset, by its path."""
 
     lasting = False
 
@@ -61,17 +61,17 @@ class CountsQuery(InfoQuery):
 
 
 class _SectionQuery(BoxQuery):
-    """A request for the section through a channel's middle, or for the middle of that.
+    """A request for the middle section of a channel, or for the middle of a large one.
 
-    It is read from the coarsest stored mip that is large enough, so that it costs little
-    whether or not there is a pyramid.
+    It is read from the coarsest stored mip that is large enough, so that it is cheap with or
+    without a pyramid.
     """
 
     plain = False
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like, and so which box is its middle."""
+        """Set the metadata of the source, and the box in its middle."""
         super().update_source(keywords)
         stored = [
             level
@@ -91,7 +91,7 @@ class _SectionQuery(BoxQuery):
 
 
 class ThumbnailQuery(_SectionQuery):
-    """A request for a small picture: an image in its own contrast, labels in colours."""
+    """A request for a thumbnail: an image in its own contrast, labels in colours."""
 
     format = "webp"
 
@@ -107,10 +107,10 @@ class ThumbnailQuery(_SectionQuery):
 
 
 class ContrastQuery(_SectionQuery):
-    """A request for the levels that are best shown as black and as white."""
+    """A request for the values that are best shown as black and as white."""
 
     @property
     @override
     def encoder(self) -> Encoder:
-        """What writes the levels."""
+        """Encoder of these values."""
         return Contrast()

@@ -1,4 +1,4 @@
-"""What all queries share: the wire's words as keyword arguments, kept as named fields."""
+"""The base of all queries: parameters of the wire as keyword arguments and named fields."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ __all__ = ["LABELS", "Query"]
 LABELS = OneOf(
     lambda: ("segments", "supervoxels"), "labels with the edits of the channel, or as stored"
 )
-"""What the labels of a segmentation may be."""
+"""Choices for the labels of a segmentation."""
 
 
 class Query:
-    """A question about one path; the base of `InfoQuery`, `DataQuery` and `TileQuery`.
+    """A request about one path; the base of `InfoQuery`, `DataQuery` and `TileQuery`.
 
     Parameters
     ----------
     **keywords
-        The wire's words; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
-        by how much it is moved (voxels of mip 0, zyx), ``kind`` and ``voxel_size`` what the
-        configuration says of it, if it says; ``unmoved`` counts rows and columns from its
-        first voxel, wherever that lies; ``labels`` (see `LABELS`).
+        Parameters of the wire; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
+        its translation (voxels of mip 0, zyx). ``kind`` and ``voxel_size`` are set if the
+        configuration has them. ``unmoved`` counts rows and columns from the channel's first
+        voxel, whatever its position. For ``labels`` see `LABELS`.
 
     Attributes
     ----------
     INPUT, RUNTIME, OUTPUT
-        The documented fields, as windows onto this query: to read or to set.
+        The documented fields, which read and set attributes of this query.
 
     Raises
     ------
     BadRequest
-        A word is unknown or has a value that is not allowed.
+        A keyword is unknown, or its value is not allowed.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -67,10 +67,10 @@ class Query:
         "labels": "labels",
         "state": "state",
     }
-    """From a word on the wire to the attribute that keeps it."""
+    """Attribute that each keyword sets."""
 
     ALLOWED: ClassVar[dict[str, Allowed]] = {"labels": LABELS}
-    """What those words may be that come from the wire as they are."""
+    """Allowed values of the keywords that come from the wire as they are."""
 
     _INPUT: ClassVar[dict[str, str]] = {"METHODS": "method", "IMAGE.OFFSET": "offset"}
     _RUNTIME: ClassVar[dict[str, str]] = {
@@ -85,7 +85,7 @@ class Query:
     }
 
     lasting = True
-    """Whether the answer holds as long as the channel's files do not change."""
+    """Whether the answer stays valid as long as the channel's files do not change."""
 
     method: str = ""
     path: str = ""
@@ -119,17 +119,17 @@ class Query:
 
     @cached_property
     def INPUT(self) -> INPUT:  # noqa: N802 - documented name
-        """What was asked, as named fields."""
+        """The request, as named fields."""
         return INPUT().bind(self, self._INPUT)
 
     @cached_property
     def RUNTIME(self) -> RUNTIME:  # noqa: N802
-        """What the source is like, as named fields."""
+        """Metadata of the source, as named fields."""
         return RUNTIME().bind(self, self._RUNTIME)
 
     @cached_property
     def OUTPUT(self) -> OUTPUT:  # noqa: N802
-        """What is answered, as named fields."""
+        """The answer, as named fields."""
         return OUTPUT().bind(self, self._OUTPUT)
 
     @property
@@ -139,7 +139,7 @@ class Query:
 
     @property
     def key(self) -> str:
-        """The name of the channel, with its place and kind, among all channels."""
+        """Key of the channel with its offset and kind, unique among all channels."""
         return self.spec.key
 
     @property
@@ -149,7 +149,7 @@ class Query:
         Raises
         ------
         RuntimeError
-            The query does not know it: nobody called `update_source`.
+            `update_source` was not called.
         """
         if self.known_volume is None:
             raise RuntimeError(f"The query about {self.path} was not given its source.")
@@ -157,7 +157,7 @@ class Query:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the voxels as they are served; known after `update_source`."""
+        """Data type of the voxels as served; available after `update_source`."""
         return np.dtype(self.data_type)
 
     @property
@@ -166,7 +166,7 @@ class Query:
         return self.method in INPUT.METHODS.IMAGE_LIST
 
     def update_source(self, keywords: Mapping[str, Any]) -> None:
-        """Learn what the source is like.
+        """Set the metadata of the source.
 
         Parameters
         ----------
@@ -174,8 +174,8 @@ class Query:
             As `Core.update_query` returns: ``source-type``, ``block-size`` (the tile shape
             at each mip up to the last stored one, zyx), ``data-type``, ``dimensions`` (voxels
             of mip 0 as a mapping of x, y and z), ``voxel-size`` (nanometres, likewise),
-            ``voxel-size-source``, ``volume``, the open channel, and ``state``, that of its edits
-            if the answer depends on them.
+            ``voxel-size-source``, ``volume`` (the open channel) and ``state`` (that of its edits,
+            if the answer depends on them).
         """
         self._take({word: keywords[word] for word in keywords if word in self.WORDS})
 

@@ -1,4 +1,4 @@
-"""Requests for pictures of sections in any of the three planes."""
+"""Requests for sections in any of the three planes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PLANES", "SliceQuery"]
 
 PLANES = {"xy": (0, 1, 2), "xz": (1, 0, 2), "yz": (2, 0, 1)}
-"""From a plane to the axes (of z, y, x) that a picture of it counts: section, row, column."""
+"""Axes of the voxels (0 to 2: z, y, x) that become sections, rows and columns in a plane."""
 
 
 class SliceQuery(DataQuery):
@@ -25,8 +25,7 @@ class SliceQuery(DataQuery):
     Parameters
     ----------
     plane : {"xy", "xz", "yz"}
-        A section in xz has a row for each z, one in yz a row for each z and a column for
-        each y.
+        A section in xz has a row for each z. One in yz also has a column for each y.
     **keywords
         Those of `DataQuery`.
     """
@@ -39,5 +38,5 @@ class SliceQuery(DataQuery):
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:
-        """Give the voxels (z, y, x) as sections, rows and columns of the plane."""
+        """Return the voxels (z, y, x) as sections, rows and columns of the plane."""
         return voxels.transpose(self.axes)

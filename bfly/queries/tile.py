@@ -21,18 +21,18 @@ __all__ = ["TileQuery"]
 
 
 class TileQuery(Query):
-    """One tile of a `DataQuery`, and the voxels that are wanted of it.
+    """One tile of a `DataQuery`, and the requested voxels in it.
 
-    Target and source coordinates are those of the data query.
+    Target and source coordinates are defined as in `DataQuery`.
 
     Parameters
     ----------
     d_query : DataQuery
-        What the tile is for; its source is known (see `Query.update_source`).
+        The request that needs the tile; `Query.update_source` was called.
     t_index : array_like of int
         The tile's position zyx, counted in tiles from the channel's first voxel.
     crop : array_like of int or BoundingBox
-        The wanted voxels, 2 × 3, from the tile's first voxel.
+        The requested voxels, 2 × 3, from the tile's first voxel.
     """
 
     def __init__(
@@ -52,75 +52,75 @@ class TileQuery(Query):
 
     @property
     def key(self) -> str:
-        """What names the tile among all tiles of all channels."""
+        """Key of the tile, unique among all tiles of all channels."""
         return self.volume.tile_key(self.mip, self.index)
 
     @property
     def level(self) -> Level:
-        """The mip that the tile is of."""
+        """Mip of the tile."""
         return self.volume.level(self.mip)
 
     @property
     def my_source(self) -> Datasource:
-        """The source that reads the tile."""
+        """Source that reads the tile."""
         return self.volume.source
 
     @property
     def preload_source(self) -> dict[str, Any]:
-        """What the source is like, as `Query.update_source` takes it."""
+        """Metadata of the source, as `Query.update_source` takes it."""
         return self.volume.keywords
 
     @property
     def valid_source(self) -> bool:
-        """Whether a source was found that reads the path."""
+        """Whether the path was opened by a source."""
         return self.data.known_volume is not None
 
     @property
     def tile(self) -> np.ndarray[Any, np.dtype[Any]]:
-        """The whole tile, cut off at the volume's end, read from the source at this moment."""
+        """The whole tile, clipped to the volume, read from the source on each access."""
         level, source = self.level, self.volume.source
         read = partial(source.read, level.stored)
         return level.read(level.tile_box(self.index), source.kind, read)
 
     @property
     def index_zyx(self) -> Numbers:
-        """The tile's position, counted in tiles."""
+        """Position of the tile, counted in tiles."""
         return np.array(self.index)
 
     @property
     def all_scales(self) -> Numbers:
-        """Voxels of mip 0 to a voxel of the tile."""
+        """Voxels of mip 0 per voxel of the tile."""
         return self.data.scales
 
     @property
     def pixels_kji(self) -> Numbers:
-        """The wanted voxels, 2 × 3, from the tile's first voxel."""
+        """Requested voxels, 2 × 3, from the tile's first voxel."""
         return np.array([self.crop.start, self.crop.stop])
 
     @property
     def target_origin(self) -> Numbers:
-        """The first wanted voxel, at the mip."""
+        """First requested voxel, at the mip."""
         origin: Numbers = self.target_bounds[0]
         return origin
 
     @property
     def target_bounds(self) -> Numbers:
-        """The wanted voxels, at the mip."""
+        """Box of the requested voxels, at the mip."""
         bounds: Numbers = self.pixels_kji + np.array(self.data.tile_origin(self.index))
         return bounds
 
     @property
     def target_tile_bounds(self) -> Numbers:
-        """The whole tile, at the mip."""
+        """Box of the whole tile, at the mip."""
         origin = np.array(self.data.tile_origin(self.index))
         return np.array([origin, origin + self.data.tile_shape])
 
     @property
     def source_bounds(self) -> Numbers:
-        """The wanted voxels, at mip 0."""
+        """Box of the requested voxels, at mip 0."""
         return np.multiply(self.target_bounds, self.all_scales)
 
     @property
     def source_tile_bounds(self) -> Numbers:
-        """The whole tile, at mip 0."""
+        """Box of the whole tile, at mip 0."""
         return np.multiply(self.target_tile_bounds, self.all_scales)

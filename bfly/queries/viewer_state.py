@@ -1,4 +1,4 @@
-"""Requests for the states of viewers that are kept at short addresses."""
+"""Requests for viewer states, which are stored under short addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StateQuery(InfoQuery):
     Parameters
     ----------
     state_name : str
-        As it was given when the state was kept.
+        The name that the state was stored under.
     """
 
     def __init__(self, state_name: str) -> None:
@@ -24,14 +24,14 @@ class StateQuery(InfoQuery):
 
 
 class KeepStateQuery(InfoQuery):
-    """A request to keep a state.
+    """A request to store a state.
 
     Parameters
     ----------
     body : bytes
         The state, as JSON.
     address : str
-        What the name of the state is appended to in the answer.
+        The answer is this, followed by the name of the state.
     """
 
     def __init__(self, body: bytes, address: str) -> None:

@@ -1,4 +1,4 @@
-"""The ASGI application: protocols in front of the core."""
+"""The ASGI application: dispatches requests to protocols and queries to the core."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ __all__ = ["STATUSES", "Application"]
 log = logging.getLogger(__name__)
 
 PROMPT = 0.05
-"""Seconds after which the server watches whether the client of an answer is still there."""
+"""Seconds of work on an answer after which the server starts to watch for a disconnect."""
 
 POSTED = "what is posted"
-"""The group of the work on all requests with a body (see `Admission`)."""
+"""Group of work of all requests with a body (see `Admission`)."""
 
 MOST_POSTS = 64
-"""Requests with a body at once: each may hold one of 1 MiB."""
+"""Requests with a body at once: each body may take 1 MiB."""
 
 
 class Application:
-    """Answers HTTP, a finished answer from the cache at once and all else from the pool.
+    """Answers HTTP: finished answers at once from the cache, all others from the pool.
 
     Parameters
     ----------
     core : Core
         Answers the queries.
     config : Config
-        What is served.
+        The channels and settings.
     """
 
     def __init__(self, core: Core, config: Config) -> None:
@@ -65,7 +65,7 @@ class Application:
         self._under_way: dict[str, _Flight] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI 3 has it."""
+        """Answer a request, as ASGI 3 defines."""
         if scope["type"] == "websocket":
             await self._sockets(scope, receive, send)
             return
@@ -109,11 +109,11 @@ class Application:
 
     @property
     def prefixes(self) -> Collection[str]:
-        """The first parts of the paths that are answered."""
+        """First segments of the paths that are answered."""
         return self._protocols.keys()
 
     def _protocol(self, path: str) -> tuple[Protocol, str]:
-        """Give the protocol that answers a path, and the path without its prefix."""
+        """Return the protocol that answers a path, and the path without its prefix."""
         prefix, _, rest = path.lstrip("/").partition("/")
         protocol = self._protocols.get(prefix)
         if protocol is None:
@@ -123,7 +123,7 @@ class Application:
     async def _found(
         self, protocol: Protocol, path: str, request: Request
     ) -> Response | StartedStream:
-        """Answer GET or HEAD: from the cache at once, or else by the pool."""
+        """Answer GET or HEAD: at once from the cache, or else from the pool."""
         if protocol.immediate:
             query = protocol.query(path, {})
             assert isinstance(query, FinishedQuery)
@@ -141,7 +141,7 @@ class Application:
             if isinstance(made, Stream):
                 return await start_stream(made, request, self._core.in_background)
             response = made
-        # Not so for streams: who copies a volume in large cutouts would stand in their own way.
+        # Streams do not reach this: a bulk copy in large cutouts must not slow itself down.
         self._core.background.make_room()
         return response
 
@@ -153,21 +153,21 @@ class Application:
         try:
             body = await request.body(protocol.largest_body)
             posted = protocol, path, body, request.address, request.codings
-            # Never done twice: something is kept of it.
+            # Not suspendable, hence never repeated: the work stores something.
             ticket = Ticket(POSTED, suspendable=False)
             return await self._core.in_pool.run(ticket, self._handler.post, *posted)
         finally:
             self._posts -= 1
 
     async def _made(self, request: Request, key: str, *asked: Any) -> Response | Stream:
-        """Make an answer in the pool; requests for the same meanwhile share it.
+        """Make an answer in the pool; concurrent requests for the same share it (single flight).
 
         Raises
         ------
         Abandoned
             The client is gone.
         """
-        # Unless something was edited since: a client that has just done that must see it.
+        # Edits change the name: a client that has just edited must see the result.
         name = f"{self._core.edits.changes} {key}"
         flight = self._under_way.get(name)
         if flight is None:
@@ -184,12 +184,12 @@ class Application:
         if not self._under_way:
             self._core.prefetcher.go_on()
         if not done.cancelled():
-            # All clients may be gone; then nothing else takes notice of an error.
+            # Mark an error as retrieved, even if all clients are gone.
             done.exception()
 
 
 class _Flight:
-    """An answer that is being made, for all clients that wait for it."""
+    """Work on one answer, shared by all clients that wait for it."""
 
     def __init__(self) -> None:
         self.ticket = Ticket()

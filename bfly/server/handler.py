@@ -1,4 +1,4 @@
-"""From a protocol's query of any kind to a response, kept where it lasts."""
+"""From a protocol's query to a response, which is cached if it stays valid."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Handler"]
 
 
 class Handler:
-    """Makes responses, in a thread: it may wait for a disk or take long.
+    """Makes responses, in a thread, since work may block on a disk or take long.
 
     Parameters
     ----------
     core : Core
-        Has the answers.
+        Answers the queries.
     """
 
     def __init__(self, core: Core) -> None:
@@ -51,15 +51,15 @@ class Handler:
         Parameters
         ----------
         key : str
-            Under which the response is kept.
+            Key under which the response is cached.
         kept : Response, optional
-            One that was kept, and may be of older files.
+            The cached response, which may be from older files.
         protocol : Protocol
-            Reads the address.
+            Parses the address.
         path, query_string : str
-            As `Protocol.query` takes the path, and what follows it.
+            The path, as `Protocol.query` takes it, and the query string after it.
         accept : str
-            The media type that is preferred among those the protocol offers, or "".
+            The client's preferred media type among those of the protocol, or "".
         codings : sequence of str
             The content codings that the client accepts.
 
@@ -97,7 +97,7 @@ class Handler:
     def post(
         self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
     ) -> Response:
-        """Answer a POST; the arguments are those of `get` and of `Protocol.post`."""
+        """Answer a POST; for the arguments see `get` and `Protocol.post`."""
         query = protocol.post(path, body, address)
         made = answer(self._core, query)
         assert not isinstance(made, Stream)
@@ -105,7 +105,7 @@ class Handler:
         return Response.make(made.body, query.mime_type, codings=codings, extra=headers)
 
     def _keep(self, key: str, response: Response, query: Query) -> None:
-        """Keep a response if it lasts; else its memory is counted until it is sent."""
+        """Cache a response if it stays valid; otherwise count its memory until it is sent."""
         ticket, is_kept = current(), query.lasting and self._core.remember(key, response)
         if ticket is not None and ticket.grant is not None:
             ticket.grant.shrink(0 if is_kept else response.nbytes)
@@ -113,7 +113,7 @@ class Handler:
 
 
 def _is_fresh(volume: Volume | None, state: EditState | None) -> bool:
-    """Return, without a look at the disk, whether what an answer was made from is current."""
+    """Return whether the volume and the state of an answer are current, without disk access."""
     return (state is None or state.current) and (volume is None or volume.is_fresh())
 
 

@@ -1,4 +1,4 @@
-"""Finished answers: bytes with their headers, packed where that is of use."""
+"""Finished answers: bytes with their headers, compressed where that is useful."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EVERY: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-"""The headers of every answer: nothing is taken for a page or a script that does not say so, and
-no page of another origin shows it without being allowed to (see `bfly.server.guard`)."""
+"""Headers of every answer. Browsers do not sniff its type as a page or a script. Pages of other
+origins cannot embed it unless they are allowed to (see `bfly.server.guard`)."""
 
 PACKABLE = {
     "application/json",
@@ -29,50 +29,50 @@ PACKABLE = {
     "application/wasm",
     "image/svg+xml",
 }
-"""What gzip may make smaller, besides all that is text."""
+"""Media types that gzip may make smaller, besides all of ``text/``."""
 
 WORTH_PACKING = 1000
-"""Bytes: less than this is one packet anyway."""
+"""Bytes: a smaller body is one packet anyway."""
 
 MOST_PACKED = 32 << 20
-"""Bytes: a larger body is sent as it is, since packing needs up to as much memory again."""
+"""Bytes: a larger body is sent as it is, since compression may need as much memory again."""
 
 WORTH = 0.9
-"""What packing has to leave at most of a body to be worth the time of both sides."""
+"""Ratio of compressed to plain size above which compression is not worth its time."""
 
 AGE = 5
-"""Seconds for which browsers and proxies may use an answer without asking: files change, but a
-viewer that moves to and fro within seconds should not ask for the same chunks again."""
+"""Seconds for which browsers and proxies may reuse an answer without revalidation. Files change,
+but a viewer that moves back and forth should not request the same chunks again."""
 
 
 def always() -> bool:
-    """Return that an answer holds for as long as the program runs."""
+    """Return True: the answer is valid as long as the program runs."""
     return True
 
 
 @dataclass(slots=True)
 class Response:
-    """Finished bytes with their headers, and what they were made from.
+    """Finished bytes with their headers, and the objects they were made from.
 
     Parameters
     ----------
     body : bytes or memoryview
         Flat, of bytes.
     headers : sequence of (bytes, bytes)
-        All but the length.
+        All headers but the length.
     etag : bytes
-        The one among them.
+        The ETag among the headers.
     basis : tuple
-        What it was made from; the answer holds as long as these very objects are current.
+        The objects it was made from; it is valid as long as these same objects are current.
     is_fresh : callable
-        Returns, without a look at the disk, whether it may be given again.
+        Returns whether the response may be sent again, without disk access.
 
     Attributes
     ----------
     grant : Grant or None
-        The memory that the body is counted with until it is sent, unless the cache counts it.
+        Memory counted for the body until it is sent, unless the cache counts it.
     start, whole : dict
-        The ASGI messages that send all of it.
+        The ASGI messages that send the whole response.
     """
 
     body: bytes | memoryview
@@ -104,7 +104,7 @@ class Response:
         basis: tuple[object, ...] = (),
         is_fresh: Callable[[], bool] = always,
     ) -> Response:
-        """Make an answer.
+        """Make a response.
 
         Parameters
         ----------
@@ -113,22 +113,22 @@ class Response:
         media_type : str
             For ``Content-Type``.
         codings : sequence of str
-            The content codings that the client takes (see `accepted`), for where one is of use.
+            The content codings that the client accepts (see `accepted`).
         vary : sequence of str
-            The request's headers that the answer depends on, besides ``Origin``.
+            Request headers that the answer depends on, besides ``Origin``.
         extra : sequence of (bytes, bytes)
-            Headers besides those of every answer; one of a same name counts instead.
+            Further headers; they replace those of every answer by name.
         coding : str
-            The content coding that the body has already, if any.
+            Content coding that the body already has, if any.
         edited : bool
-            Whether edits changed it. Then a browser asks each time, since it should show what was
-            just merged.
+            Whether edits changed it. Then browsers revalidate each time, so that a merge shows
+            at once.
         basis, is_fresh
-            As above.
+            As for the class.
         """
         headers = [(b"content-type", media_type.encode()), *EVERY]
         packable = is_packable(media_type)
-        # Who is not sent deflate may be sent what any other agent is, but not the reverse.
+        # Only a deflate answer depends on the agent; caches may serve any other to every agent.
         vary = list(vary)
         if packable:
             vary.append("accept-encoding")
@@ -137,9 +137,9 @@ class Response:
         headers.append((b"vary", ", ".join([*vary, "origin"]).encode()))
         sized = WORTH_PACKING <= len(body) <= MOST_PACKED
         if packable and not coding and "gzip" in codings and sized:
-            packed = _packed(body)
-            if len(packed) < WORTH * len(body):
-                body, coding = packed, "gzip"
+            compressed = _packed(body)
+            if len(compressed) < WORTH * len(body):
+                body, coding = compressed, "gzip"
         if coding:
             headers.append((b"content-encoding", coding.encode()))
         etag = b'"%s"' % xxhash.xxh3_128_hexdigest(body).encode()
@@ -154,20 +154,20 @@ class Response:
 
     @property
     def nbytes(self) -> int:
-        """The memory it takes."""
+        """Memory that the response takes, in bytes."""
         return len(self.body) + 1000
 
 
 def is_packable(media_type: str) -> bool:
-    """Tell whether gzip may make bodies of a media type smaller."""
+    """Return whether gzip may make bodies of a media type smaller."""
     return media_type.startswith("text/") or media_type in PACKABLE
 
 
 def worth_packing(sample: bytes | memoryview) -> bool:
-    """Tell by the beginning of a body whether gzip makes it enough smaller."""
+    """Return whether gzip is worth its time for a body, judged by its beginning."""
     return len(_packed(sample)) < WORTH * len(sample)
 
 
 def _packed(body: bytes | memoryview) -> bytes:
-    # With the time in its header the same body would have another ETag each second.
+    # A time in the gzip header would change the ETag of the same body each second.
     return bytes(igzip.compress(body, 1, mtime=0))

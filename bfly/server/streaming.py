@@ -1,4 +1,4 @@
-"""Sending answers that are made meanwhile, part by part."""
+"""Sending of streamed answers, part by part, while they are made."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ __all__ = ["StartedStream", "start_stream"]
 log = logging.getLogger(__name__)
 
 PIECE = 256 << 10
-"""Bytes that are handed over at once. It is a copy, so that what it is from can be written over
-while it is on its way, and so small that the answers of others need not wait for it."""
+"""Bytes per ASGI message. Each is a copy, so that the part can be overwritten while it is sent. The
+size is small, so that other answers need not wait for it."""
 
 
 async def start_stream(stream: Stream, request: Request, pool: Admission) -> StartedStream:
-    """Make the first part: what is wrong shows there, while there is still a status to send.
+    """Make the first part of an answer, so that an error can still set the status.
 
     Parameters
     ----------
     stream : Stream
-        What is to be sent.
+        The answer.
     request : Request
-        What is answered.
+        The request.
     pool : Admission
-        Makes the parts.
+        Runs the work on the parts.
     """
-    # A part is never made twice: the one before it is gone by then.
+    # Not suspendable: a part cannot be repeated, since the one before it is gone by then.
     ticket = Ticket(stream.group, suspendable=False)
     pooled = partial(pool.run, ticket)
     size = stream.size
@@ -73,7 +73,7 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
 
 
 class StartedStream:
-    """An answer of which the first part is made; see `start_stream`."""
+    """An answer with its first part made; see `start_stream`."""
 
     def __init__(
         self,
@@ -95,9 +95,9 @@ class StartedStream:
         self._left = left
 
     async def send(self, send: Send) -> None:
-        """Send the parts, each made once the one before is sent, until the client goes away.
+        """Send the parts, each made after the one before is sent, until the client disconnects.
 
-        After an error in the middle the body stays without its end, which clients notice.
+        After an error in the middle the body is incomplete, which clients detect.
         """
         await send(self._start)
         if self._request.method != "HEAD":
@@ -108,7 +108,7 @@ class StartedStream:
             except Abandoned:
                 return
             except ButterflyError as error:
-                # The server ends the connection of an answer that is not whole.
+                # The server closes the connection of an incomplete answer.
                 log.warning("%s was broken off: %s", self._request.path, error)
                 return
             finally:
@@ -126,7 +126,7 @@ class StartedStream:
                     return
                 piece = bytes(part[start : start + PIECE])
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                # A client that is fast never lets `send` wait; others have to have their turn.
+                # For a fast client, `send` never waits; let other tasks run.
                 await asyncio.sleep(0)
             if self._left is not None:
                 self._left -= len(part)
