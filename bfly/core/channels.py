@@ -29,6 +29,7 @@ __all__ = ["Channels", "OpenChannel"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Q = TypeVar("Q", bound="DataQuery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Channels:
         volume = self._find(query.spec).volume
         return volume, self._state(query, volume)
 
-    def on_current_files(self, d_query: DataQuery, work: Callable[[DataQuery], T]) -> T:
+    def on_current_files(self, d_query: Q, work: Callable[[Q], T]) -> T:
         """Set the source of a query and call `work`; repeat once if a file changes meanwhile."""
         d_query.update_source(self.keywords(d_query))
         try:

@@ -56,8 +56,7 @@ class LabelAnswers:
 
         return self._channels.on_current_files(d_query, find)
 
-    def _find(self, d_query: DataQuery) -> set[Any] | int | BoundingBox:
-        l_query: LabelQuery = d_query  # type: ignore[assignment]  # as it was given
+    def _find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
         region = l_query.region
         check_work(region)
         if l_query.fact == "unique":
