@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
     from collections.abc import Callable, Iterator
 
-    from conftest import Channel
     from playwright.sync_api import Page
+
+    from tests.fixtures.channels import Channel
 
 VALUES = """(offsets) => {
   const {names, scales} = viewer.coordinateSpace.value;
