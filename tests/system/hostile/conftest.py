@@ -99,7 +99,7 @@ class Child:
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with samples of all formats."""
     folder = tmp_path_factory.mktemp("samples")
-    real = Path(os.environ.get("BFLY_TEST_DATA", HERE.parents[2] / "shared" / "data"))
+    real = Path(os.environ.get("BFLY_TEST_DATA", HERE.parents[3] / "shared" / "data"))
     write_samples(folder, real if real.is_dir() else None)
     return folder
 

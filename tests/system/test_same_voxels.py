@@ -16,7 +16,7 @@ from bfly.encoders.views import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Channel
+    from tests.fixtures.channels import Channel
 
     Read = Callable[[np.ndarray], int]
     Look = Callable[[np.ndarray], list[int]]

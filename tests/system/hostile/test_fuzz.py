@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Child
+    from tests.system.hostile.conftest import Child
 
 FILES = int(os.environ.get("BFLY_TEST_FUZZ", "300"))
 """How many damaged files are read."""

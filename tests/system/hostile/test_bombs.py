@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Child
+    from tests.system.hostile.conftest import Child
 
 LONGEST = 30.0
 """Seconds for one file, on a machine that has other things to do."""
@@ -20,7 +20,7 @@ LONGEST = 30.0
 @pytest.fixture(scope="module")
 def one(samples: Path) -> Iterator[Child]:
     """Give a process that looks at one file after the other, as a server does."""
-    from conftest import Child
+    from tests.system.hostile.conftest import Child
 
     child = Child(samples)
     yield child
