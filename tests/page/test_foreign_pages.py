@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from bfly.butterfly import runtime_of
 from bfly.databases.nodb import Nodb
 from bfly.server.webserver import Webserver
-from tests.conftest import CHROMIUM, FLAGS
+from tests.fixtures.browser import CHROMIUM, FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
