@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
-    from conftest import Channel
     from intern.resource.boss.resource import ChannelResource
+
+    from tests.fixtures.channels import Channel
 
 AT = "exp/sam::dat"
 CUBOID = [16, 512, 512]

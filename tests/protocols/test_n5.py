@@ -10,7 +10,7 @@ import pytest
 import tensorstore as ts
 
 if TYPE_CHECKING:
-    from conftest import Channel
+    from tests.fixtures.channels import Channel
 
 ROOT = "/n5/exp::sam::dat/seg"
 

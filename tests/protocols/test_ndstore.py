@@ -25,7 +25,7 @@ from bfly.encoders.views import render
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Channel
+    from tests.fixtures.channels import Channel
 
 TOKEN = "exp::sam::dat"
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-    from conftest import Channel
+
+    from tests.fixtures.channels import Channel
 
 OFFSET = (4, 10, 7)
 ROOT = "/pre/exp::sam::dat/seg"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-    from conftest import Channel
+
+    from tests.fixtures.channels import Channel
 
 VERSIONS = {"zarr": ("0.4", 2), "zarr3": ("0.5", 3)}
 
