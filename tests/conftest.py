@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bfly.databases.database import Database
 
+pytest.register_assert_rewrite("tests.fixtures")
 pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.channels"]
 
 # A busy machine is no mistake in what is tested.

@@ -23,4 +23,4 @@ def test_every_documented_client_is_tested_and_the_other_way_round(
     if files <= {item.path for item in items}:
         assert set(rows) <= tested
     else:
-        pytest.skip("only a part of the tests of protocols was collected")
+        pytest.skip("only a part of the tests of clients was collected")
