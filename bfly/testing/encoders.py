@@ -1,7 +1,7 @@
 """The contract of an encoder as a test suite; it needs pytest and hypothesis.
 
-A format's tests subclass `EncoderSuite`, or `SheetSuite` for a 2-D format, name the class and
-say how another program reads its files::
+The tests of a format derive from `EncoderSuite`, or from `SheetSuite` for a 2-D format. They name
+the class and define how another program reads its files::
 
     class TestPng(SheetSuite):
         encoder = Png
@@ -9,6 +9,9 @@ say how another program reads its files::
 
         def decode(self, data, shape, dtype):
             return imagecodecs.png_decode(data)
+
+Tests of parts are collected only for an encoder that `streams`, and tests of large cutouts only
+for the shapes that its `check` accepts.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from hypothesis import strategies as st
 from bfly.encoders.strips import STRIP
 from bfly.encoders.views import VIEWS, render
 from bfly.errors import BadRequest
+from bfly.testing.collection import collect_if
 from bfly.testing.memory import SLACK, Case, measured
 
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ LARGE = ((1, 1100, 1000), (1, 1, STRIP + 9), (STRIP + 9, 1, 1), (3, 700, 601))
 """Shapes of more voxels than an encoder works on at once."""
 
 HEAVY = (1, 2048, 2048)
-"""The shape of cutouts whose memory is measured: large beside what a process takes anyway."""
+"""Shape of cutouts whose memory is measured: large beside what an idle process has allocated."""
 
 MEASURED = (
     ("u1", "colormap"),
@@ -85,16 +89,50 @@ several = settings(
 
 
 class EncoderSuite:
-    """What every encoder holds to."""
+    """Tests that every encoder passes."""
 
     encoder: ClassVar[type[Encoder]]
     """The class under test."""
 
     media_type: ClassVar[str]
-    """What its ``Content-Type`` has to be."""
+    """The expected ``Content-Type``."""
 
     tolerance: ClassVar[int] = 0
-    """By how much a lossy format may miss a level of a cutout that is all one value."""
+    """Largest error of a lossy format, in levels, for a cutout of one value."""
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        encoder = getattr(cls, "encoder", None)
+        collect_if(
+            encoder is None or encoder.streams,
+            cls,
+            "test_parts_decode_to_the_cutout_too",
+            "test_large_parts_decode_to_the_cutout_too",
+        )
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize tests with the cutouts that the format holds, whole and in parts."""
+        if metafunc.function.__name__ == "test_a_large_file_decodes_to_the_cutout":
+            cases = [
+                pytest.param(shape, dtype, view, id=f"{dtype}-{view}-{shape}")
+                for dtype, view in MEASURED
+                for shape in LARGE
+                if self.holds(shape, dtype)
+            ]
+            metafunc.parametrize(("shape", "dtype", "view"), cases)
+        elif metafunc.function.__name__ == "test_no_more_memory_than_stated":
+            parts = {"whole": None, "parts": 4 << 20}
+            if not self.encoder.streams:
+                del parts["parts"]
+            metafunc.parametrize("part", parts.values(), ids=parts)
+
+    def holds(self, shape: Zyx, dtype: str) -> bool:
+        """Return whether a file of the format can hold a cutout."""
+        try:
+            self.encoder().check(shape, np.dtype(dtype))
+        except BadRequest:
+            return False
+        return True
 
     def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Read a file by other means than the encoder's; must be overridden.
@@ -109,11 +147,11 @@ class EncoderSuite:
         raise NotImplementedError
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Give what `decode` has to find; for formats that carry voxels, the voxels."""
+        """Return what `decode` has to find: the voxels, for a format that stores voxels."""
         return voxels
 
     def cutout(self, spec: Spec) -> NDArray[Any]:
-        """Make voxels over the dtype's whole range; all equal if the format is lossy."""
+        """Create voxels over the whole range of a dtype; all equal if the format is lossy."""
         shape, dtype, seed = spec
         rng = np.random.default_rng(seed)
         drawn = (1, 1, 1) if self.tolerance else shape
@@ -133,7 +171,7 @@ class EncoderSuite:
     @several
     @given(spec=cutouts, view=views, kind=kinds)
     def test_a_file_decodes_to_the_cutout(self, spec: Spec, view: str, kind: str) -> None:
-        """Another program finds every voxel or pixel in its place."""
+        """Another program reads every voxel or pixel in its place."""
         voxels = self.cutout(spec)
         data = bytes(self.encoder().encode(voxels, view=view, kind=kind))
         self.assert_decodes(data, voxels, view, kind)
@@ -151,21 +189,11 @@ class EncoderSuite:
         else:
             np.testing.assert_array_equal(found, expected)
 
-    @pytest.mark.parametrize("shape", LARGE, ids=str)
-    @pytest.mark.parametrize(("dtype", "view"), MEASURED)
     def test_a_large_file_decodes_to_the_cutout(self, shape: Zyx, dtype: str, view: str) -> None:
-        """What is worked on strip by strip is the same."""
+        """Encoding strip by strip changes no voxel."""
         voxels = self.cutout((shape, dtype, 1))
-        self.skip_unless_held(voxels.shape, voxels.dtype)
         data = bytes(self.encoder().encode(voxels, view=view))
         self.assert_decodes(data, voxels, view)
-
-    def skip_unless_held(self, shape: Zyx, dtype: np.dtype[Any]) -> None:
-        """Skip a test of a cutout that the format does not hold."""
-        try:
-            self.encoder().check(shape, dtype)
-        except BadRequest as error:
-            pytest.skip(str(error))
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     @several
@@ -200,7 +228,6 @@ class EncoderSuite:
         self, spec: Spec, sections: int, rows: int, view: str, kind: str
     ) -> None:
         """A format that streams writes the same voxels from parts whose memory is used again."""
-        self.skip_unless_it_streams()
         voxels = self.cutout(spec)
         data = self.from_parts(voxels, sections, rows, view, kind)
         self.assert_decodes(data, voxels, view, kind)
@@ -210,7 +237,6 @@ class EncoderSuite:
     @pytest.mark.parametrize("rows", [1, 40, 1001])
     def test_large_parts_decode_to_the_cutout_too(self, rows: int) -> None:
         """Parts and strips need not begin at the same rows."""
-        self.skip_unless_it_streams()
         voxels = self.cutout(((2, 1001, 1100), "u2", 1))
         self.assert_decodes(self.from_parts(voxels, 1, rows), voxels)
 
@@ -222,7 +248,7 @@ class EncoderSuite:
         view: str = "grayscale",
         kind: str = "image",
     ) -> bytes:
-        """Write a file from so many sections at once, or where it is fewer, rows of a section."""
+        """Write a file from parts: some sections each, or some rows of one section."""
         depth, height, _ = voxels.shape
         step = sections if rows >= height else 1
         places = [
@@ -242,23 +268,15 @@ class EncoderSuite:
         pieces = self.encoder().encode_parts(parts(), voxels.shape, view=view, kind=kind)
         return b"".join(bytes(piece) for piece in pieces)
 
-    def skip_unless_it_streams(self) -> None:
-        """Skip a test of what only some formats do."""
-        if not self.encoder.streams:
-            pytest.skip(f"{self.encoder.__name__} is not written in parts.")
-
     def test_what_does_not_fit_is_said_before_there_are_voxels(self) -> None:
         """A cutout that `encode` writes passes `check`."""
         voxels = self.cutout(((2, 3, 4), "u1", 1))
         self.encoder().check(voxels.shape, voxels.dtype)
         assert self.encoder().encode(voxels)
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory")
-    @pytest.mark.parametrize("part", [None, 4 << 20], ids=["whole", "parts"])
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports peak memory")
     def test_no_more_memory_than_stated(self, part: int | None) -> None:
-        """A server admits requests by what `memory` says."""
-        if part is not None:
-            self.skip_unless_it_streams()
+        """Peak memory stays within `memory`, by which a server admits requests."""
         encoder = self.encoder()
         cases = [Case(HEAVY, dtype, view, "image", part) for dtype, view in MEASURED]
         for case, peak in zip(cases, measured(self.encoder, cases), strict=True):
@@ -268,13 +286,13 @@ class EncoderSuite:
 
 
 class SheetSuite(EncoderSuite):
-    """What an encoder of a 2-D format holds to besides."""
+    """Tests that an encoder of a 2-D format passes as well."""
 
     grey_bits: ClassVar[int] = 8
-    """The most that the format stores of a grey level."""
+    """Bits that the format stores of a grey level."""
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Give the pixels of the view, sections stacked downwards."""
+        """Return the pixels of the view, sections stacked downwards."""
         pixels = render(voxels, view, kind, self.grey_bits)
         return np.concatenate(list(pixels))
 

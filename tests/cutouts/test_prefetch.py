@@ -14,6 +14,7 @@ from bfly.cutouts.tile_loader import TileLoader
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.queries.data import DataQuery
+from bfly.sources.hdf5.source import HDF5
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,20 +109,20 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 
 
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
-    stored, read = TileLoader._stored, []
+    read, starts = HDF5.read, []
 
-    def interrupted(self, t_query, held):
-        read.append(t_query.index)
+    def interrupted(self, mip, box):
+        starts.append(box.start)
         core.prefetcher.hold()
-        return stored(self, t_query, held)
+        return read(self, mip, box)
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query)
-    monkeypatch.setattr(TileLoader, "_stored", interrupted)
+    monkeypatch.setattr(HDF5, "read", interrupted)
     core.prefetcher.go_on()
     core.prefetcher.job.result(30)
-    assert read == [(1, 0, 0)]
+    assert starts == [(TILE, 0, 0)]
     monkeypatch.undo()
     core.prefetcher.go_on()
     core.prefetcher.job.result(30)
@@ -135,7 +136,7 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query)
-    monkeypatch.setattr(TileLoader, "_stored", fail)
+    monkeypatch.setattr(HDF5, "read", fail)
     core.prefetcher.go_on()
     assert core.prefetcher.job.result(30) is None
 

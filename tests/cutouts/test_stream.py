@@ -28,6 +28,7 @@ from bfly.concurrency.workers import Workers
 from bfly.cutouts import stream as module
 from bfly.cutouts.assemble import Assembler
 from bfly.cutouts.stream import slabs
+from bfly.encoders.raw import Raw
 from bfly.encoders.views import VIEWS
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
@@ -344,15 +345,15 @@ def test_nothing_is_read_for_a_client_that_is_gone(serve, make_tree, tmp_path, m
 
     monkeypatch.setattr(Assembler, "fill", counted)
     ended = threading.Event()
-    voxels_of = module.CutoutStreams._voxels
+    encode_parts = Raw.encode_parts
 
-    def watched(self, d_query, start):
+    def watched(self, parts, shape, **words):
         try:
-            yield from voxels_of(self, d_query, start)
+            yield from encode_parts(self, parts, shape, **words)
         finally:
             ended.set()
 
-    monkeypatch.setattr(module.CutoutStreams, "_voxels", watched)
+    monkeypatch.setattr(Raw, "encode_parts", watched)
     with serve(make_tree({"name": "v", "path": str(path)})) as client:
         address = url("v", BoundingBox((0, 0, 0), (depth, 500, 500)))
         with socket.create_connection((client.base_url.host, client.base_url.port)) as sock:

@@ -10,7 +10,7 @@ from bfly.databases.nodb import Nodb
 from bfly.databases.postgres import Postgres
 from bfly.databases.sqlite import Sqlite
 from bfly.keywords import RUNTIME
-from bfly.testing.edits import EditLogSuite
+from bfly.testing.edits import DurableEditLogSuite, EditLogSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,13 @@ class TestMemory(EditLogSuite):
         return Nodb("", RUNTIME()).edit_log
 
 
-class TestSqlite(EditLogSuite):
+class TestSqlite(DurableEditLogSuite):
     @pytest.fixture
     def open_log(self, tmp_path: Path) -> Callable[[], EditLog]:
         return lambda: Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
 
 
-class TestPostgres(EditLogSuite):
+class TestPostgres(DurableEditLogSuite):
     @pytest.fixture
     def open_log(self, new_database: str) -> Callable[[], EditLog]:
         return lambda: Postgres(new_database, RUNTIME()).edit_log()

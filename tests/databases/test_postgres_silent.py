@@ -16,6 +16,7 @@ import pytest
 
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
+from bfly.databases import postgres
 from bfly.databases import postgres_server as server_module
 from bfly.databases.postgres import Postgres
 from bfly.databases.postgres_server import EDITS, Limits, PostgresServer, Use
@@ -96,7 +97,11 @@ def test_a_server_that_is_halted_is_an_error_in_seconds_and_found_again(own_serv
 
 def test_sessions_that_hang_while_the_server_lives_are_given_up(own_server, monkeypatch) -> None:
     short = Use(16, 4, Limits(1, 1, 1), Limits(1, 1, 1), b"bfly")
-    monkeypatch.setattr(PostgresServer.__init__, "__defaults__", (short,))
+
+    def impatient(path: str, port: int | None, use: Use = short) -> PostgresServer:
+        return PostgresServer(path, port, use)
+
+    monkeypatch.setattr(postgres, "PostgresServer", impatient)
     database = opened(own_server.url())
     database.add_entry(SYNAPSE, PATH, ROW)
     with own_server.silent(accepting=True), soon():

@@ -29,13 +29,13 @@ def files(tmp_path):
 def made(monkeypatch):
     """The paths that were unpacked, in order."""
     paths = []
-    fill = unpacked._Temporary._fill
+    unpacking = unpacked.unpacking
 
-    def noted(self, file, path, *rest):
-        paths.append(os.path.basename(path))
-        return fill(self, file, path, *rest)
+    def noted(file, packing):
+        paths.append(os.path.basename(os.path.realpath(file.name)))
+        return unpacking(file, packing)
 
-    monkeypatch.setattr(unpacked._Temporary, "_fill", noted)
+    monkeypatch.setattr(unpacked, "unpacking", noted)
     return paths
 
 
@@ -99,14 +99,14 @@ def test_one_that_is_too_large(files, made):
 
 def test_several_are_unpacked_at_once_as_far_as_they_fit(files, monkeypatch):
     temporary, both = Unpacked(limit=2 * SIZE), threading.Barrier(3, timeout=20)
-    fill = unpacked._Temporary._fill
+    unpacking = unpacked.unpacking
 
-    def slow(self, *rest):
+    def slow(file, packing):
         both.wait()
         both.wait()
-        return fill(self, *rest)
+        return unpacking(file, packing)
 
-    monkeypatch.setattr(unpacked._Temporary, "_fill", slow)
+    monkeypatch.setattr(unpacked, "unpacking", slow)
     with ThreadPoolExecutor(2) as pool:
         found = [pool.submit(read, temporary, files / name) for name in "ab"]
         both.wait()
