@@ -40,7 +40,7 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep nothing in the cache folder of whoever runs the tests."""
+    """Keep nothing in the cache folder of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -119,7 +119,7 @@ def make_core() -> Callable[..., Core]:
 
 @contextmanager
 def running(config: Config, database: Database | None = None) -> Iterator[httpx.Client]:
-    """Serve a configuration; gives a client whose ``base_url`` is the server.
+    """Serve a configuration; yields a client of the server, its ``base_url``.
 
     The database is one in memory unless given.
     """
@@ -159,7 +159,7 @@ def run_command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
             break
     else:
         raise AssertionError("".join(lines))
-    # Unless somebody listens, a program that says much comes to a halt.
+    # Without a reader of its stderr, a program that logs much blocks.
     listener = threading.Thread(target=process.stderr.read)
     listener.start()
     try:
@@ -197,7 +197,7 @@ def process(
 
 
 def tree(*channels: dict[str, object], **settings: object) -> Config:
-    """Give the configuration of one dataset, ``exp::sam::dat``."""
+    """Return the configuration of one dataset, ``exp::sam::dat``."""
     dataset = {"name": "dat", "path": "/nowhere", "channels": list(channels)}
     experiments = [{"name": "exp", "samples": [{"name": "sam", "datasets": [dataset]}]}]
     return Config.parse({"bfly": {"experiments": experiments, **settings}}, "test.yaml")
@@ -205,5 +205,5 @@ def tree(*channels: dict[str, object], **settings: object) -> Config:
 
 @pytest.fixture(scope="session")
 def make_tree() -> Callable[..., Config]:
-    """Give the configuration of one dataset, ``exp::sam::dat``, from its channels."""
+    """Return the configuration of one dataset, ``exp::sam::dat``, from its channels."""
     return tree

@@ -17,7 +17,7 @@ CHUNK = "/pre/exp::sam::dat/em/raw/0/0-32_0-32_0-32"
 
 
 def counts(client: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Give all samples by their name and the values of their labels."""
+    """Return all samples by their name and the values of their labels."""
     got = client.get("/metrics")
     assert got.headers["content-type"].startswith("text/plain; version=")
     assert got.headers["cache-control"] == "no-store"

@@ -36,20 +36,20 @@ class Noise:
         self.coarse = rng.standard_normal(size, np.float32)
 
     def sections(self, z: slice) -> Floats:
-        """Give the values of some sections, shape (sections, y, x)."""
+        """Return the values of some sections, shape (sections, y, x)."""
         along_z, along_y, along_x = self.weights
         return np.asarray(
             along_y @ np.tensordot(along_z[z], self.coarse, 1) @ along_x.T, np.float32
         )
 
     def at(self, voxel: NDArray[Any]) -> float:
-        """Give the value of one voxel (z, y, x), or of the nearest inside the volume."""
+        """Return the value of one voxel (z, y, x), or of the nearest inside the volume."""
         rows = [w[np.clip(int(i), 0, len(w) - 1)] for w, i in zip(self.weights, voxel, strict=True)]
         return float(self.coarse @ rows[2] @ rows[1] @ rows[0])
 
 
 def _spline(n: int, wavelength: float) -> Floats:
-    """Give the weights of uniform cubic B-splines, shape (n voxels, coarse points)."""
+    """Return the weights of uniform cubic B-splines, shape (n voxels, coarse points)."""
     base, t = np.divmod(np.arange(n) / wavelength, 1)
     weights = np.zeros((n, int(base[-1]) + 4), np.float32)
     parts = (1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * t * (1 + t - t**2) + 1, t**3
@@ -78,7 +78,7 @@ class Organelle:
     neurite: int
 
     def box(self, z: slice, shape: Zyx) -> tuple[slice, ...]:
-        """Give the part of the sections `z` of a volume that holds all of it."""
+        """Return the part of the sections `z` of a volume that holds all of it."""
         reach = np.abs(self.axis) + self.radius + 2
         limits = (z.start, z.stop), (0, shape[1]), (0, shape[2])
         corners = zip(self.centre - reach, self.centre + reach + 1, limits, strict=True)
@@ -87,7 +87,7 @@ class Organelle:
         )
 
     def distance(self, box: tuple[slice, ...]) -> tuple[Floats, Floats]:
-        """Give the voxels' distance from the axis, and where along it they are (-1 to 1)."""
+        """Return the voxels' distance from the axis, and where along it they are (-1 to 1)."""
         offset = [
             grid.astype(np.float32) - np.float32(c)
             for grid, c in zip(np.ogrid[box], self.centre, strict=True)
@@ -126,9 +126,9 @@ class Anatomy:
         self.mitochondria, self.vesicles, self.densities = self._organelles(rng)
 
     def cells(self, z: slice) -> NDArray[np.intp]:
-        """Give the cell that each voxel of some sections belongs to, shape (sections, y, x).
+        """Return the cell that each voxel of some sections belongs to, shape (sections, y, x).
 
-        This is a power diagram (a Voronoi diagram whose seeds have weights) of the warped
+        This is a power diagram (a Voronoi diagram of weighted seeds) of the warped
         voxels, but only among the eight seeds around: that leaves no gaps either.
         """
         at = [
@@ -157,7 +157,7 @@ class Anatomy:
         return result
 
     def _voxel(self, place: NDArray[Any]) -> NDArray[Any]:
-        """Give the voxel (z, y, x) that the warp takes to a place among the seeds."""
+        """Return the voxel (z, y, x) that the warp takes to a place among the seeds."""
         straight = voxel = (place - MARGIN) * CELL
         for _ in range(3):
             voxel = straight - [sum(s * noise.at(voxel) for noise, s in w) for w in self.warps]
@@ -189,7 +189,7 @@ class Anatomy:
 
 
 def _neurites(rng: np.random.Generator, grid: list[int]) -> NDArray[np.intp]:
-    """Give the neurite of each cell: walks in a steady direction until all cells are taken."""
+    """Return the neurite of each cell: walks in a steady direction until all cells are taken."""
     owner = np.full(grid, -1)
     count = 0
     for start in rng.permutation(np.argwhere(owner < 0)):

@@ -67,7 +67,7 @@ LARGE = ((1, 1100, 1000), (1, 1, STRIP + 9), (STRIP + 9, 1, 1), (3, 700, 601))
 """Shapes of more voxels than an encoder works on at once."""
 
 HEAVY = (1, 2048, 2048)
-"""Shape of cutouts whose memory is measured: large beside what an idle process has allocated."""
+"""Shape of cutouts for measuring memory: large beside what an idle process has allocated."""
 
 MEASURED = (
     ("u1", "colormap"),
@@ -227,7 +227,7 @@ class EncoderSuite:
     def test_parts_decode_to_the_cutout_too(
         self, spec: Spec, sections: int, rows: int, view: str, kind: str
     ) -> None:
-        """A format that streams writes the same voxels from parts whose memory is used again."""
+        """A format that streams writes the same voxels from parts that share their memory."""
         voxels = self.cutout(spec)
         data = self.from_parts(voxels, sections, rows, view, kind)
         self.assert_decodes(data, voxels, view, kind)

@@ -62,7 +62,7 @@ def _blur(values: Floats, axis: int) -> Floats:
 
 
 def _membranes(neurites: NDArray[np.intp]) -> Floats:
-    """Give how much of a membrane is at each voxel, 0 to 1, from where neurites meet."""
+    """Return how much of a membrane is at each voxel, 0 to 1, from where neurites meet."""
     wall = np.zeros(neurites.shape, np.float32)
     for axis in range(3):
         sections, walls = np.moveaxis(neurites, axis, 0), np.moveaxis(wall, axis, 0)
@@ -78,7 +78,7 @@ def _membranes(neurites: NDArray[np.intp]) -> Floats:
 def _parts(
     organelles: list[Organelle], z: slice, shape: Zyx
 ) -> Iterator[tuple[tuple[slice, ...], Organelle, Floats, Floats]]:
-    """Go through what lies in the sections `z`: where in them, and as `Organelle.distance`."""
+    """Yield each organelle in the sections `z`: its place, and `Organelle.distance` there."""
     for organelle in organelles:
         box = organelle.box(z, shape)
         if all(side.start < side.stop for side in box):
@@ -215,7 +215,7 @@ def _write(path: str, values: NDArray[Any], table: NDArray[Any] | None, seed: in
 
 
 def _is_made(path: str, shape: Zyx, seed: int) -> bool:
-    """Tell whether a file is what `_write` would write."""
+    """Return whether a file is what `_write` would write."""
     try:
         with h5py.File(path) as file:
             main = file["main"]

@@ -34,7 +34,7 @@ def padded_slice(volume: NDArray[Any], box: BoundingBox) -> NDArray[Any]:
 
 
 def boxes(shape: Zyx) -> st.SearchStrategy[BoundingBox]:
-    """Give boxes inside, across the borders of, and outside a volume; never empty."""
+    """Return boxes inside, across the borders of, and outside a volume; never empty."""
     starts = st.tuples(*(st.integers(-size - 2, size + 2) for size in shape))
     shapes = st.tuples(*(st.integers(1, 2 * size + 2) for size in shape))
     return st.builds(BoundingBox.of_shape, shapes, starts)

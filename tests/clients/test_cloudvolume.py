@@ -40,7 +40,7 @@ def test_n5_is_the_same(channel: Channel) -> None:
         remote = CloudVolume(f"n5://{channel.url('n5')}", mip=mip, progress=False)
         np.testing.assert_allclose(remote.resolution, channel.scale(mip)[::-1], rtol=1e-6)
         found = np.asarray(remote[:, :, :])[..., 0].T
-        # CloudVolume 12 takes big-endian voxels for little-endian ones, whoever wrote them.
+        # CloudVolume 12 takes big-endian voxels for little-endian ones, of any writer.
         found = found.byteswap()
         assert np.array_equal(found, channel.as_cloudvolume_counts(mip))
 

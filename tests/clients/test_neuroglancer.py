@@ -52,7 +52,7 @@ def may_be_absent() -> tuple[str, ...]:
 
 @contextmanager
 def https(port: int) -> Iterator[str]:
-    """Give the address of a proxy that speaks TLS in front of a port of this machine."""
+    """Yield the address of a proxy that speaks TLS in front of a port of this machine."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -97,7 +97,7 @@ def https(port: int) -> Iterator[str]:
 
 
 def shown(channel: Channel, source: str) -> str:
-    """Give the address of Neuroglancer with one layer, about one pixel a voxel."""
+    """Return the address of Neuroglancer with one layer, about one pixel a voxel."""
     words: dict[str, Any] = {
         "layers": [
             {

@@ -134,7 +134,7 @@ def doctor(folder: Path, *words: str) -> tuple[int, str]:
 
 
 def found_in(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Give the findings by channel, but for those on voxel sizes that a format cannot state."""
+    """Return the findings by channel, but for those on voxel sizes that a format cannot state."""
     _, said = doctor(folder, "-e", ".", "--json")
     return {
         each["name"]: [

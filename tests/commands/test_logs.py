@@ -33,7 +33,7 @@ def as_before():
 
 @pytest.fixture
 def stderr(capsys):
-    """Give what was written to stderr since it was last asked for."""
+    """Return the text on stderr since the last call."""
     return lambda: capsys.readouterr().err
 
 

@@ -76,7 +76,7 @@ def test_workers_share_a_port_and_their_counts(folder: Path) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Give the workers of a command: those of its processes that serve, or are about to."""
+    """Return the workers of a command: those of its processes that serve, or are about to."""
     found = []
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with suppress(OSError):  # It may end just now.
@@ -86,7 +86,7 @@ def children(pid: int) -> list[int]:
 
 
 def served(url: str, count: int) -> int:
-    """Give how many of so many new connections are answered."""
+    """Return the number of answered connections, of `count` new ones."""
     done = 0
     for _ in range(count):
         with suppress(httpx.TransportError):

@@ -1,4 +1,4 @@
-"""BriefLock: short pieces of work one after the other, and nobody waits for a long one."""
+"""BriefLock: short pieces of work one after the other, and no thread waits for a long one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_long_piece_holds_nobody_up() -> None:
             assert not done.done()
         end.set()
         done.result()
-    # Whoever did not wait took no turn away: there is one to be had.
+    # A thread that did not wait took no turn: one is left.
     with turns.turn():
         pass
 

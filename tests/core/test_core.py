@@ -38,7 +38,7 @@ def write(path: Path, volume: np.ndarray, **options: Any) -> str:
 
 
 def padded(volume: np.ndarray, box: BoundingBox) -> np.ndarray:
-    """Give a box of an array, zeros where it leaves it: the plain way."""
+    """Return a box of an array, zeros where it leaves it: the plain way."""
     result = np.zeros(box.shape, volume.dtype)
     for place in np.ndindex(box.shape[:1]):
         z = box.start[0] + place[0]
@@ -224,13 +224,13 @@ def test_a_thousand_requests_from_32_threads_stay_within_bounds(
 
 
 def pattern(box: BoundingBox) -> np.ndarray:
-    """Give voxels that tell where they are."""
+    """Return voxels that tell where they are."""
     z, y, x = (axis.astype("u1") for axis in np.ogrid[box.slices])
     return z * 89 + y * 37 + x
 
 
 def resident() -> int:
-    """Give the memory of this process that is in RAM, in bytes."""
+    """Return the memory of this process that is in RAM, in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,4 +1,4 @@
-"""Memory that is lent again: never while anybody can see it, and not without bound."""
+"""Memory that is lent again: never while an array refers to it, and within a bound."""
 
 from __future__ import annotations
 

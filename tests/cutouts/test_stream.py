@@ -77,7 +77,7 @@ def url(channel: str, box: BoundingBox, file: str = "raw", mip: int = 0) -> str:
 
 
 def cut(voxels: np.ndarray, box: BoundingBox) -> np.ndarray:
-    """Give a box of a volume with zeros around it."""
+    """Return a box of a volume with zeros around it."""
     around = [(100, 100)] * 3
     return np.pad(voxels, around)[box.shift((100, 100, 100)).slices]
 
@@ -256,7 +256,7 @@ def test_head_and_ranges(client, volume) -> None:
         assert got.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(body)}"
     beyond = client.get(address, headers={"range": "bytes=999999999-"})
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(body)}")
-    # Nobody can have the ETag of what has none.
+    # A response without an ETag cannot match.
     part = {"range": "bytes=0-9", "if-range": '"some"'}
     assert client.get(address, headers=part).content == body
     assert client.get(address, headers={"if-match": '"some"'}).status_code == 412
@@ -416,7 +416,7 @@ def _memory(pid: int, name: str) -> int:
 
 
 def _listener(port: int) -> int:
-    """Give the process that listens on a port."""
+    """Return the process that listens on a port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inode = next(row[9] for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "0A")
     for link in Path("/proc").glob("[0-9]*/fd/*"):

@@ -6,7 +6,7 @@ from bfly.databases.lod import TOP, mixed, tiers_of
 
 
 def plain(number: int) -> int:
-    """Give the tier of an id, with Python's numbers."""
+    """Return the tier of an id, with Python's numbers."""
     mask = 2**64 - 1
     bits = (number + 0x9E3779B97F4A7C15) & mask
     bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & mask

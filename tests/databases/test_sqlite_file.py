@@ -31,7 +31,7 @@ ROW = {"__id": 7, "n1": 1, "n2": 2, "z": 0, "y": 0, "x": 0}
 
 
 class Opened:
-    """A database with an edit, of whose file something becomes."""
+    """A database with an edit; tests change its file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

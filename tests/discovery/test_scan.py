@@ -21,7 +21,7 @@ from bfly.storage.files import Files
 
 
 class ByMark:
-    """A format whose files, or the first of whose files in a folder, begin with a mark."""
+    """A format of files that begin with a mark; of a folder, its first file does."""
 
     marks = None
 
@@ -71,7 +71,7 @@ def look(folder, files=None):
 
 
 def shown(found):
-    """Give {dataset: [channels]} of what was found."""
+    """Return {dataset: [channels]} of what was found."""
     if not found.experiments:
         return {}
     ((sample,),) = [experiment.samples for experiment in found.experiments]

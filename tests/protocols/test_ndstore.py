@@ -31,12 +31,12 @@ def get(channel: Channel, path: str, service: str = "nd/sd") -> Any:
 
 
 def spans(first: Any, shape: Any) -> str:
-    """Give a box (zyx) as x,x/y,y/z,z."""
+    """Return a box (zyx) as x,x/y,y/z,z."""
     return "/".join(f"{a},{a + n}" for a, n in zip(first[::-1], shape[::-1], strict=True))
 
 
 def rendered(channel: Channel, voxels: np.ndarray) -> np.ndarray:
-    """Give the pixels of sections, stacked downwards."""
+    """Return the pixels of sections, stacked downwards."""
     return np.concatenate(list(render(voxels, "grayscale", channel.kind)))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def group_attributes(channel: Channel, prefix: str) -> dict[str, Any]:
-    """Give the OME metadata of either version."""
+    """Return the OME metadata of either version."""
     if prefix == "zarr":
         return channel.client.get(f"{channel.url(prefix)}/.zattrs").json()
     return channel.client.get(f"{channel.url(prefix)}/zarr.json").json()["attributes"]["ome"]

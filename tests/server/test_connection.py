@@ -45,7 +45,7 @@ def connected(client: httpx.Client) -> socket.socket:
 
 
 def heard(one: socket.socket) -> bytes:
-    """Return what comes until the server closes the connection."""
+    """Return the bytes until the server closes the connection."""
     said = b""
     with suppress(ConnectionResetError):
         while data := one.recv(1 << 16):
@@ -395,7 +395,7 @@ def launched(code: str, folder: Path) -> Iterator[httpx.Client]:
     )
     assert process.stderr
     line = next(line for line in process.stderr if "http://" in line)
-    # Unless somebody listens, a program that says much comes to a halt.
+    # Without a reader of its stderr, a program that logs much blocks.
     reader = threading.Thread(target=process.stderr.read)
     reader.start()
     try:

@@ -21,7 +21,7 @@ def zstd(data: bytes = VOXELS, **options) -> bytes:
 
 
 def windowed(log: int, data: bytes = VOXELS) -> bytes:
-    """Pack as a stream, whose frame states its window."""
+    """Compress as a stream: the frame states its window."""
     parameters = zstandard.ZstdCompressionParameters(window_log=log, write_content_size=True)
     packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj(len(data))
     return packer.compress(data) + packer.flush()

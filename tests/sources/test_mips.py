@@ -118,7 +118,7 @@ def coarser(voxels: np.ndarray, place: Zyx, by: Zyx, kind: str) -> tuple[np.ndar
 
 @st.composite
 def sources(draw: st.DrawFn) -> Stored:
-    """Give a source with a random sparse ladder, each mip of random voxels and place."""
+    """Return a source with a random sparse ladder, each mip of random voxels and place."""
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40)))
     mips = sorted({0, *draw(st.sets(st.integers(1, 3), max_size=2))})
     source = Stored(

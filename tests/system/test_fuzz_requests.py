@@ -143,7 +143,7 @@ class Fuzzer:
         self.random = random.Random(seed)
 
     def request(self) -> tuple[bytes, list[bytes]]:
-        """Give the bytes of a request, and of what follows if it becomes a websocket."""
+        """Return the bytes of a request, and of what follows if it becomes a websocket."""
         choice = self.random.random()
         if choice < 0.15:
             return self.handshake(), [self.frame() for _ in range(self.random.randint(1, 4))]
@@ -241,7 +241,7 @@ class Fuzzer:
         return b"GET " + target + b" HTTP/1.1\r\n" + head
 
     def frame(self) -> bytes:
-        """Give a frame of a websocket (RFC 6455, 5.2), most of them masked as they should be."""
+        """Return a frame of a websocket (RFC 6455, 5.2), most of them masked as they should be."""
         text = self.message()
         first = (
             self.random.randrange(256) if self.chance(0.2) else self.pick(0x81, 0x82, 0x89, 0x88)
@@ -340,7 +340,7 @@ def answers(client: httpx.Client, request: bytes, frames: list[bytes]) -> list[i
 
 
 def state(client: httpx.Client) -> tuple[int, int]:
-    """Give the resident memory and the open files of the process that serves."""
+    """Return the resident memory and the open files of the process that serves."""
     lines = client.get("/metrics").text.splitlines()
     found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("process_"))
     return int(float(found["process_resident_memory_bytes"])), int(float(found["process_open_fds"]))

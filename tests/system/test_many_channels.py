@@ -50,7 +50,7 @@ def test_every_channel_answers_and_open_files_are_bounded(
 
 
 def listeners(port: int) -> set[int]:
-    """Give the processes that listen on a port."""
+    """Return the processes that listen on a port."""
     with open("/proc/net/tcp") as file:
         lines = [line.split() for line in file.readlines()[1:]]
     listening = "0A"

@@ -55,7 +55,7 @@ while os.getppid() != 1:
 
 @contextmanager
 def swapped(place: Path, secret: Path) -> Iterator[None]:
-    """Have a process put a link in a place and take it away, all the time."""
+    """Run a process that puts a link in a place and takes it away, all the time."""
     words = [sys.executable, "-c", SWAP, str(place), f"{place}.aside", str(secret)]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout

@@ -44,7 +44,7 @@ def halve(volume: np.ndarray, mip: int, image: bool) -> np.ndarray:
 
 
 def mode_of(blocks: np.ndarray) -> np.ndarray:
-    """Give the smallest most frequent value along the last axis, of those that are there."""
+    """Return the smallest most frequent value along the last axis, of those that are there."""
     full = ~np.isnan(blocks).any(axis=-1)
     result = np.zeros(blocks.shape[:-1])
     result[full] = stats.mode(blocks[full], axis=-1).mode

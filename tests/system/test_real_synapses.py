@@ -124,7 +124,7 @@ def test_features(client: httpx.Client, synapses: Rows) -> None:
         }
 
 
-# In a browser, whose numbers have 53 bits
+# In a browser, where numbers have 53 bits
 
 SCRIPT = """
 const rows = text.trim().split("\\n").map(line => JSON.parse(line))

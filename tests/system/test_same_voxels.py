@@ -61,7 +61,7 @@ def precomputed(channel: Channel, mip: int, encoding: str = "") -> Read:
 
 
 def placed(store: Any, scale: Any, translation: Any, swapped: bool = False) -> Read:
-    """Read an array whose metadata give the centre of its first voxel."""
+    """Read an array by the centre of its first voxel, from its metadata."""
 
     def read(point: np.ndarray) -> int:
         corner = np.array(translation) - np.array(scale) / 2
@@ -103,7 +103,7 @@ def ndstore(channel: Channel, mip: int) -> Read:
 
 
 def nd_slice(channel: Channel, mip: int, plane: str) -> Look:
-    """Give the pixel of a picture of one voxel."""
+    """Return the pixel of a picture of one voxel."""
 
     def look(point: np.ndarray) -> list[int]:
         z, y, x = channel.section_of(point, mip)
@@ -139,7 +139,7 @@ def boss(channel: Channel, mip: int, packed: str) -> Read:
 
 
 def tile(channel: Channel, mip: int, plane: str) -> Look:
-    """Give a pixel of a tile: rows and columns count from the first voxel of the mip."""
+    """Return a pixel of a tile: rows and columns count from the first voxel of the mip."""
     origin = channel.origin(mip) * (channel.sections[mip], 1, 1)
 
     def look(point: np.ndarray) -> list[int]:
@@ -159,17 +159,17 @@ def pixel(picture: np.ndarray, row: int, column: int) -> list[int]:
 
 
 def as_seen(channel: Channel, truth: int, view: str) -> list[int]:
-    """Give the pixel that shows a voxel."""
+    """Return the pixel that shows a voxel."""
     voxels = np.full((1, 1, 1), truth, channel.voxels.dtype)
     (picture,) = render(voxels, view, channel.kind)
     return pixel(picture, 0, 0)
 
 
 def points(channel: Channel, mip: int, shape: tuple[int, ...]) -> Iterator[tuple[Any, np.ndarray]]:
-    """Give voxels of a mip, corners and others, and a point in each (nanometres).
+    """Yield voxels of a mip, corners and others, and a point in each (nanometres).
 
     The outermost ones may cover sections of mip 0 that the volume does not have. They are there all
-    the same for those who count sections of mip 0.
+    the same for protocols that count sections of mip 0.
     """
     random = np.random.default_rng(11)
     corners = [np.zeros(3, int), np.array(shape) - 1]

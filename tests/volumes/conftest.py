@@ -1,4 +1,4 @@
-"""Channels whose mips have to be computed, and those computed by other means."""
+"""Channels of which mips have to be computed, and mips computed by other means."""
 
 from tests.fixtures.pyramids import independent, make_core, store_folder, write_channel
 

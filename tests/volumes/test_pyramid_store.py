@@ -43,7 +43,7 @@ def opened(core: Core, path: str, **words: Any) -> BoxQuery:
 
 
 def whole(core: Core, path: str, mip: int, **words: Any) -> np.ndarray:
-    """Give a whole mip, and wait until what was computed for it is on disk."""
+    """Return a whole mip, and wait until what was computed for it is on disk."""
     query = opened(core, path, **words)
     voxels = core.find_tiles(query.part(mip, query.volume.level(mip).place))
     kept = query.volume.kept(mip)
@@ -53,13 +53,13 @@ def whole(core: Core, path: str, mip: int, **words: Any) -> np.ndarray:
 
 
 def chunks(folder: Path) -> list[Path]:
-    """Give the shards of a store."""
+    """Return the shards of a store."""
     return [path for path in folder.rglob("*") if path.is_file() and path.name != "zarr.json"]
 
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let whoever computes a tile from now on fail."""
+    """Let every computation of a tile fail from now on."""
 
     def forbid() -> None:
         def fail(*_: Any) -> None:

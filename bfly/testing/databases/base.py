@@ -35,7 +35,7 @@ EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
 
 
 def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int = 4000) -> Columns:
-    """Give synapses in clusters, between neurons with ids over all 64 bits, some with pre = post.
+    """Return synapses in clusters, between neurons with ids over all 64 bits, some with pre = post.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int =
 
 
 def neurons_of(columns: Columns) -> set[int]:
-    """Give the neurons that synapses name."""
+    """Return the neurons that synapses name."""
     return set(columns["n1"].tolist()) | set(columns["n2"].tolist())
 
 
@@ -79,7 +79,7 @@ class DatabaseTests(ABC):
 
     @pytest.fixture
     def place(self) -> str:
-        """Give an empty place for a database: what the class takes as ``path``."""
+        """Return an empty place for a database: what the class takes as ``path``."""
         return ""
 
     @abstractmethod
@@ -88,13 +88,13 @@ class DatabaseTests(ABC):
 
     @pytest.fixture
     def database(self, place: str) -> Engine:
-        """Give an empty database with the tables of one dataset."""
+        """Return an empty database with the tables of one dataset."""
         database = self.open(place, RUNTIME())
         database.add_path("/data/set/em.h5", PATH)
         database.add_tables(PATH)
         return database
 
     def reopened(self, place: str) -> Iterator[Engine]:
-        """Give a second instance, where there can be one."""
+        """Yield a second instance, where there can be one."""
         if self.durable:
             yield self.open(place, RUNTIME())

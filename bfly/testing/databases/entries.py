@@ -31,14 +31,14 @@ class EntryTests(DatabaseTests):
             assert again.get_path("/data/set/em.h5") == "/elsewhere"
 
     def test_tables(self, database: Engine) -> None:
-        """Tables can be added twice; a table that nobody added is none."""
+        """Tables can be added twice; a table that was not added is none."""
         for table in RUNTIME.DB.TABLE.LIST:
             assert database.add_table(table, PATH)
             assert database.get_table(table, PATH) is not None
             assert database.get_table(table, "/unknown") is None
 
     def test_empty(self, database: Engine) -> None:
-        """Empty tables, and datasets that nobody knows, have nothing."""
+        """Empty tables, and unknown datasets, have no rows."""
         for path in (PATH, "/unknown"):
             assert database.all_neurons(NEURON, path) == []
             assert database.synapse_ids(SYNAPSE, path, [0, 0, 0], [9, 9, 9]) == []

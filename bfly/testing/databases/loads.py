@@ -98,7 +98,7 @@ class LoadTests(DatabaseTests):
             assert rows["type"][order].tolist() == more["type"].tolist()
 
     def test_every_change_is_another_state(self, database: Engine, place: str) -> None:
-        """Also one that leaves the number of rows, and seen by whoever else looks."""
+        """A change is noticed also with the same number of rows, and by another instance."""
         states = [database.state(PATH)]
         for change in (
             lambda: database.replace(PATH, "one", [], [random_synapses(100)]),

@@ -1,4 +1,4 @@
-"""Many who write, and many who read meanwhile."""
+"""Many threads that write, and many that read meanwhile."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ThreadTests(DatabaseTests):
     def test_many_threads_and_instances_change_parts_of_one_entry(
         self, database: Engine, place: str
     ) -> None:
-        """Who changes one value of an entry does not undo what others do to the rest of it."""
+        """A change of one value of an entry does not undo changes of its other values."""
         databases = [database, *self.reopened(place)]
         wrong: list[Any] = []
 

@@ -55,7 +55,7 @@ class SourceTests(ABC):
         """Store a volume (z, y, x) in an empty folder and give the channel's ``path``."""
 
     def voxel_file(self, path: Path) -> Path:
-        """Give a file with voxels of a channel; by default the path, or the largest in it."""
+        """Return a file with voxels of a channel; by default the path, or the largest in it."""
         if path.is_file():
             return path
         return max(
@@ -69,19 +69,19 @@ class SourceTests(ABC):
 
     @pytest.fixture
     def volume(self) -> NDArray[Any]:
-        """Give the voxels that are in `path`."""
+        """Return the voxels that are in `path`."""
         return random_volume(self.shape, self.dtypes[0])
 
     @pytest.fixture
     def path(self, tmp_path: Path, volume: NDArray[Any]) -> Path:
-        """Give the path of a channel that was written."""
+        """Return the path of a channel that was written."""
         folder = tmp_path / "allowed"
         folder.mkdir()
         return self.write(folder, volume)
 
     @pytest.fixture
     def opened(self, path: Path) -> Datasource:
-        """Give the channel at `path`, open."""
+        """Return the channel at `path`, open."""
         return self.source.open(str(path))
 
     def assert_read(self, source: Datasource, volume: NDArray[Any], box: BoundingBox) -> None:
@@ -110,7 +110,7 @@ class SourceTests(ABC):
 
 
 def random_box(rng: np.random.Generator, shape: Zyx) -> BoundingBox:
-    """Give a box that touches a volume or lies beside it."""
+    """Return a box that touches a volume or lies beside it."""
     ends = [sorted(rng.choice(np.arange(-3, size + 4), 2, replace=False)) for size in shape]
     return BoundingBox(zyx(a for a, _ in ends), zyx(b for _, b in ends))
 

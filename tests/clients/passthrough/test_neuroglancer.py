@@ -43,7 +43,7 @@ def test_neuroglancer_has_the_voxels(
     scheme = SCHEMES[url[len(origin) + 1 :].partition("/")[0]]
     kind = "image" if case.volume.itemsize == 1 else "segmentation"
     layer = {"name": "v", "type": kind, "source": f"{scheme}://{url}"}
-    # The middle of the chunk whose file is known.
+    # The middle of the chunk in `case.file`.
     z, y, x = 32, 32, 96
     state = {
         "layers": [layer],

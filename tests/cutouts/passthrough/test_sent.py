@@ -24,7 +24,7 @@ CODED += ["n5 gzip, voxels", "n5 zlib, voxels", "n5 zstd, voxels"]
 
 def test_a_chunk_is_sent_as_it_lies_in_its_file(client, folder: Path, ask, case) -> None:
     stored = (folder / case.name / case.file).read_bytes()[case.header :]
-    # What is not packed is packed for who takes gzip, as voxels that are made are.
+    # A chunk stored without compression is compressed for clients that accept gzip.
     accept = EVERYTHING if case.coding else "deflate, zstd"
     for path in case.paths:
         got, body = ask(client, case, path, accept)

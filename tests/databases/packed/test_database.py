@@ -203,7 +203,7 @@ def small(monkeypatch):
 
 
 def some_rows(random, count, ids=60, neurons=6, extent=40):
-    """Give synapses with few ids, neurons and places, so that they meet."""
+    """Return synapses with few ids, neurons and places, so that they meet."""
     rows: Columns = {"__id": random.integers(0, ids, count).astype(np.uint64) << np.uint64(58)}
     for name in ("n1", "n2"):
         rows[name] = random.integers(2**64 - neurons, 2**64, count, np.uint64)

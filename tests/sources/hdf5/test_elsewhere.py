@@ -1,4 +1,4 @@
-"""HDF5 datasets whose voxels are in other files than the one that was named."""
+"""HDF5 datasets with voxels in other files than the one that was named."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class TestJpeg(StoringTests):
 
 @pytest.mark.parametrize("count", [1, 2, 4, 16, 200, 100_000])
 class TestLabels(StoringTests):
-    """Blocks of any number of ids, whose indexes have 0, 1, 2, 4, 8 or 16 bits."""
+    """Blocks of any number of ids: indexes have 0, 1, 2, 4, 8 or 16 bits."""
 
     source = Precomputed
     dtypes = ("uint32", "uint64")

@@ -1,4 +1,4 @@
-"""A chunk whose Blosc header states more bytes than its shape allows is refused."""
+"""A chunk is refused if its Blosc header states more bytes than its shape allows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def write(path: Path, spec: dict[str, Any], voxels: np.ndarray = VOLUME) -> None
 
 
 def damage(path: Path, number: int = -1) -> None:
-    """Have a chunk state 2 GiB: the last of those with a Blosc header of this volume."""
+    """State 2 GiB in a chunk: by default the last one with a Blosc header."""
     usual = struct.pack("<II", *2 * (2 * 8 * 16 * 2,))
     found = []
     for file in sorted(path.rglob("*")):

@@ -63,7 +63,7 @@ class Server(BaseHTTPRequestHandler):
                 pass
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -34,13 +34,13 @@ PIECE = 1 << 24
 
 @cache
 def zeros(size: int) -> bytes:
-    """Give so many zeros as a stream of zlib."""
+    """Return so many zeros as a stream of zlib."""
     packer = zlib.compressobj()
     return b"".join(packer.compress(bytes(PIECE)) for _ in range(size >> 24)) + packer.flush()
 
 
 def endless(start: bytes, end: bytes) -> bytes:
-    """Give 4 GiB of zeros in Deflate: after a full flush a piece may be repeated."""
+    """Return 4 GiB of zeros in Deflate: after a full flush a piece may be repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     piece = packer.compress(bytes(PIECE)) + packer.flush(zlib.Z_FULL_FLUSH)
     return start + piece * (4 * GIB // PIECE) + b"\x03\0" + end
@@ -78,7 +78,7 @@ def jpeg(width: int, height: int, frame: int = 0xC0) -> bytes:
 
 
 def tiff(**tags: int) -> bytes:
-    """Give a TIFF whose tags, by tifffile's names, are of 32 bits and say something else."""
+    """Return a TIFF with other values in tags of 32 bits, by tifffile's names."""
     file = io.BytesIO()
     tifffile.imwrite(file, samples.VOLUME[0], compression="zlib", rowsperstrip=16)
     data = bytearray(file.getvalue())
@@ -218,7 +218,7 @@ def sharding(packed: str = "gzip", **bits: int) -> dict[str, Any]:
 
 
 def shard_of(index: bytes, data: bytes = b"") -> bytes:
-    """Give a shard with one minishard: its index lies behind the data."""
+    """Return a shard with one minishard: its index is behind the data."""
     return struct.pack("<QQ", len(data), len(data) + len(index)) + data + index
 
 
@@ -235,7 +235,7 @@ def hdf5(how: dict[str, Any] | None = None, **options: Any) -> Callable[[Path], 
 
 
 def packed_hdf5(data: bytes, block: int = 0, **options: Any) -> Callable[[Path], Path]:
-    """Write a dataset whose first chunk is stored as it is given."""
+    """Write a dataset; its first chunk is stored as given."""
 
     def write(folder: Path) -> Path:
         path = folder / "v.h5"
@@ -383,7 +383,7 @@ def nifti(*sides: int) -> bytes:
 
 
 def zipped(data: bytes, zeros_behind: int) -> bytes:
-    """Give gzip of a header and zeros."""
+    """Return gzip of a header and zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     pieces = [GZIPPED[:10], packer.compress(data), packer.flush(zlib.Z_FULL_FLUSH)]
     piece = packer.compress(bytes(PIECE)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -643,7 +643,7 @@ def _described(path: Path, text: str) -> Path:
 
 
 def _contiguous(path: Path) -> Path:
-    """Say that a dataset without chunks has 2^60 voxels, in a file of a few kilobytes."""
+    """State that a dataset without chunks has 2^60 voxels, in a file of a few kilobytes."""
     with h5py.File(path, "w") as file:
         space = h5py.h5s.create_simple((1 << 20, 1 << 20, 1 << 20))
         h5py.h5d.create(file.id, b"main", h5py.h5t.STD_U8LE, space)

@@ -44,7 +44,7 @@ class Child:
         self.deaths: list[str] = []
 
     def look(self, task: str, patience: float = PATIENCE) -> dict[str, Any]:
-        """Have a file looked at; what became of it, ``died`` if it ended the process."""
+        """Let the process read a file; the result has ``died`` if that ended the process."""
         if self._process is None:
             self._start()
         assert self._process is not None
@@ -79,7 +79,7 @@ class Child:
         assert "ready" in self._line(PATIENCE)
 
     def _line(self, patience: float) -> dict[str, Any]:
-        """Give the next line; nothing if none comes, or the process has ended."""
+        """Return the next line; nothing if none comes, or the process has ended."""
         assert self._process is not None
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
@@ -97,7 +97,7 @@ class Child:
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with samples of all formats."""
+    """Return a folder with samples of all formats."""
     folder = tmp_path_factory.mktemp("samples")
     real = Path(os.environ.get("BFLY_TEST_DATA", HERE.parents[3] / "shared" / "data"))
     write_samples(folder, real if real.is_dir() else None)
@@ -106,7 +106,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def child(samples: Path) -> Iterator[Child]:
-    """Give a process that looks at files."""
+    """Yield a process that looks at files."""
     child = Child(samples)
     yield child
     child.close()

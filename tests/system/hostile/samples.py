@@ -48,7 +48,7 @@ def write_samples(folder: Path, data: Path | None = None) -> list[Path]:
 
 
 def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
-    """Go through the names of samples and what writes each."""
+    """Yield the names of samples and the functions that write them."""
     hdf5: dict[str, dict[str, Any]] = {
         "contiguous": {},
         "gzip": {"chunks": (2, 16, 16), "compression": "gzip"},

@@ -19,7 +19,7 @@ LONGEST = 30.0
 
 @pytest.fixture(scope="module")
 def one(samples: Path) -> Iterator[Child]:
-    """Give a process that looks at one file after the other, as a server does."""
+    """Yield a process that looks at one file after the other, as a server does."""
     from tests.system.hostile.conftest import Child
 
     child = Child(samples)
