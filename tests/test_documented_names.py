@@ -113,7 +113,11 @@ SIGNATURES = {
 }
 
 
-@pytest.mark.parametrize(("owner", "name"), SIGNATURES, ids=lambda part: str(part))
+def name_of(part: type | str) -> str:
+    return part if isinstance(part, str) else part.__name__
+
+
+@pytest.mark.parametrize(("owner", "name"), SIGNATURES, ids=name_of)
 def test_signatures(owner: type, name: str) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == SIGNATURES[owner, name]
 

@@ -139,8 +139,8 @@ def test_intern_finds_ids_of_whole_volumes(
 
 
 @pytest.mark.reads("intern: bounding box", "boss")
-@every_segmentation
 @pytest.mark.parametrize("mip", [0, 2])
+@every_segmentation
 def test_intern_finds_the_bounding_box(
     remote: BossRemote, resource: ChannelResource, channel: Channel, mip: int
 ) -> None:

@@ -67,9 +67,11 @@ def line(shape: tuple[int, int, int], dtype: str) -> tuple[int, int, int]:
 
 
 LINES = [
-    (name, line(shape, dtype), dtype)
+    pytest.param(name, line(shape, dtype), dtype, id=f"{name}-shape{number}-{dtype}")
     for dtype in ("u1", "u8")
-    for shape in ((1, 1, LIMIT), (LIMIT, 1, 1), (1, LIMIT, 1), (4, 1, LIMIT // 4))
+    for number, shape in enumerate(
+        [(1, 1, LIMIT), (LIMIT, 1, 1), (1, LIMIT, 1), (4, 1, LIMIT // 4)]
+    )
     for name in (*NAMES, "blosc array")
     if holds(encoder_of(name), line(shape, dtype), dtype, "colormap")
 ]
