@@ -20,6 +20,7 @@ from bfly.queries.data import BoxQuery
 from bfly.testing.volumes import random_volume
 from bfly.volumes.level import Level
 from bfly.volumes.pause import Pause
+from tests.fixtures.disk import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,12 +238,8 @@ class Disk:
 
 @pytest.fixture
 def disk(store_folder: Path) -> Iterator[Disk]:
-    store_folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(store_folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a file system")
-    yield Disk(store_folder)
-    subprocess.run(["umount", "-l", str(store_folder)], check=True)
+    with small_disk(store_folder, 2) as folder:
+        yield Disk(folder)
 
 
 @pytest.fixture

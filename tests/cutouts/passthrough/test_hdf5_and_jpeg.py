@@ -10,19 +10,15 @@ import imagecodecs
 import numpy as np
 import pytest
 import simplejpeg
-import tensorstore as ts
 
-from bfly.queries.data import DataQuery
-from bfly.queries.info import InfoQuery
 from bfly.sources.hdf5.source import HDF5
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     import httpx
 
-    from bfly.core.core import Core
 
 SHAPE = (40, 100, 128)
 CHUNK = (32, 64, 64)
@@ -128,13 +124,6 @@ def test_a_moved_channel_has_its_chunks_elsewhere(client: httpx.Client) -> None:
     assert got.content == voxels("<u4")[:32, :64, 64:].tobytes()
 
 
-def test_ranges_count_the_bytes_of_voxels(client: httpx.Client) -> None:
-    headers = {**ACCEPT, "range": "bytes=40-79"}
-    got = client.get(WHOLE.format("gzip.h5"), headers=headers)
-    assert (got.status_code, got.headers.get("content-encoding")) == (206, None)
-    assert got.content == voxels("<u4")[:32, :64, 64:].tobytes()[40:80]
-
-
 def test_a_jpeg_is_sent_as_it_lies_on_the_disk(client: httpx.Client, folder: Path) -> None:
     data = (folder / "stack" / "1.jpg").read_bytes()
     base = "experiment=exp&sample=sam&dataset=dat&x=0&y=0&z=1&width=90&height=64"
@@ -155,21 +144,6 @@ def test_a_jpeg_is_sent_as_it_lies_on_the_disk(client: httpx.Client, folder: Pat
         got = client.get(path)
         assert got.status_code == 200
         assert got.content != data
-
-
-def test_labels_that_were_edited_are_made(folder: Path, make_core: Callable[..., Core]) -> None:
-    core, path = make_core(), str(folder / "gzip.h5")
-
-    def passed(**words: str) -> bool:
-        box = {"depth": 32, "height": 64, "width": 64}
-        query = DataQuery(path=path, format="raw", **box, **words)
-        return core.get_stored(query, ["deflate"]) is not None
-
-    assert passed()
-    info = InfoQuery(method="websocket:save", path=path)
-    core.get_edits(info, {"merge": [["1", "2"]], "split": []})
-    assert not passed()
-    assert passed(labels="supervoxels")
 
 
 @pytest.mark.parametrize("left", [2, 0.5, 0.99])
@@ -207,15 +181,3 @@ def test_hdf5_never_gives_what_is_no_stream(folder: Path, tmp_path: Path) -> Non
     source = HDF5.open(str(path))
     for index in ((0, 0, 0), (1, 0, 0)):  # the first was never written
         assert source.read_encoded(0, index, way) is None
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_cloudvolume_and_tensorstore_read_the_same(client: httpx.Client) -> None:
-    from cloudvolume import CloudVolume
-
-    address = f"{client.base_url}/pre/exp::sam::dat/gzip.h5/raw"
-    remote = CloudVolume(f"precomputed://{address}", progress=False)
-    np.testing.assert_array_equal(np.asarray(remote[:, :, :])[..., 0].T, voxels("<u4"))
-    spec = {"driver": "neuroglancer_precomputed", "kvstore": f"{address}/"}
-    store = ts.open(spec).result()
-    np.testing.assert_array_equal(store.read().result()[..., 0].T, voxels("<u4"))
