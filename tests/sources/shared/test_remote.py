@@ -126,8 +126,9 @@ class Bucket:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch):
-    moto = pytest.importorskip("moto.server", reason="moto is not installed")
-    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
+    import boto3
+    from moto import server as moto
+
     s3 = Bucket(moto, lambda: boto3.client("s3"))
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
