@@ -1,4 +1,4 @@
-"""The command, run as people run it."""
+"""The command, run in a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented names: where they are found, how they are called, what they are."""
+"""The documented names: modules, signatures and types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The build hook: the page is built when its sources changed, with the Node that is there."""
+"""The build hook: it builds the page if its sources changed, with an installed Node."""
 
 from __future__ import annotations
 

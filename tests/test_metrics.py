@@ -1,4 +1,4 @@
-"""``/metrics``: what was done is counted, in a format that Prometheus reads."""
+"""``/metrics`` counts requests and reads, in the format of Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation needs is what ``pyproject.toml`` asks for."""
+"""The imports of an installation are the dependencies in ``pyproject.toml``."""
 
 from __future__ import annotations
 

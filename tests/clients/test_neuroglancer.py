@@ -1,4 +1,4 @@
-"""Neuroglancer shows every protocol that it speaks, and each voxel where it belongs."""
+"""Neuroglancer shows every protocol that it reads, with each voxel in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bfly doctor`` as people run it: each defect is found, and health is not mistaken for one."""
+"""``bfly doctor`` as a command: each defect is found, and sound channels have no findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several workers on one port, as people start them."""
+"""Several worker processes on one port, started with the command."""
 
 from __future__ import annotations
 

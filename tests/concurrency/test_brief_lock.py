@@ -1,4 +1,4 @@
-"""BriefLock: short pieces of work one after the other, and no thread waits for a long one."""
+"""BriefLock: short tasks run in turn, and none waits for a long one."""
 
 from __future__ import annotations
 

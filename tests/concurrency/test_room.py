@@ -1,4 +1,4 @@
-"""Room for large chunks: together no more than one may take, and threads wait for it."""
+"""Room for large chunks: a total that is not exceeded, and threads that wait for it."""
 
 from __future__ import annotations
 

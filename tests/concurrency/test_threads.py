@@ -1,4 +1,4 @@
-"""Where the system has no thread left, the answer is one to try again later."""
+"""Without a free thread in the system, the answer is to try again later."""
 
 from __future__ import annotations
 

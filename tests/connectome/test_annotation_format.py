@@ -1,4 +1,4 @@
-"""What an annotation consists of; whole answers are in ``tests/protocols/test_annotations.py``."""
+"""Parts of an annotation; whole answers are in ``tests/protocols/test_annotations.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Core: a cutout equals the numpy slice, whatever the source, the box and the mip."""
+"""Core: a cutout equals the numpy slice, for any source, box and mip."""
 
 from __future__ import annotations
 

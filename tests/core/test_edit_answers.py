@@ -1,4 +1,4 @@
-"""Edits through the core: the documented messages, and voxels after them."""
+"""Edits through the core: the documented messages, and the voxels after them."""
 
 from __future__ import annotations
 

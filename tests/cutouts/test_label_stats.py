@@ -1,4 +1,4 @@
-"""What is found among voxels, against numpy on the whole volume."""
+"""Facts about labels, against numpy on the whole volume."""
 
 from __future__ import annotations
 

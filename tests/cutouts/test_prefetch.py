@@ -1,4 +1,4 @@
-"""Reading ahead: where a viewer goes, and when it is left be."""
+"""Prefetch: the tiles that follow the requests of a viewer, and when it pauses."""
 
 from __future__ import annotations
 

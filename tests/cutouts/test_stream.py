@@ -1,4 +1,4 @@
-"""Large cutouts: streamed slab by slab, in bounded memory, without what could not be read."""
+"""Large cutouts: streamed slab by slab in bounded memory, without unreadable parts."""
 
 from __future__ import annotations
 

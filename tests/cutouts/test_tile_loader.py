@@ -1,4 +1,4 @@
-"""Sources that read several chunks in one go are asked so, past the tile cache."""
+"""Sources that read several chunks at once are read so, past the tile cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logs of edits, each against the same suite."""
+"""The edit logs of all databases, each against the same suite."""
 
 from __future__ import annotations
 

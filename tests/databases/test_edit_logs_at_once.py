@@ -1,4 +1,4 @@
-"""Many at once, and killed at any moment: what was acknowledged is there, and nothing by halves.
+"""Concurrent edits, and processes killed at any moment: acknowledged edits are kept whole.
 
 Seconds in the suite; ``BFLY_TEST_LONG=1`` makes it a minute and thirty kills.
 """

@@ -1,4 +1,4 @@
-"""Two Butterflies on one PostgreSQL: what is written through one, the other answers."""
+"""Two servers on one PostgreSQL: edits written through one are served by the other."""
 
 from __future__ import annotations
 

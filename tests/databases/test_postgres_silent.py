@@ -1,4 +1,4 @@
-"""A PostgreSQL server that says nothing: its processes are halted, its connections stay."""
+"""A PostgreSQL server that does not answer: its processes are stopped, connections stay open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database file that is deleted, replaced or cut while it is open: nothing is acknowledged."""
+"""A database file that is deleted, replaced or cut while it is open: no edit is acknowledged."""
 
 from __future__ import annotations
 

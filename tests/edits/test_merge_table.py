@@ -1,4 +1,4 @@
-"""Merge tables: what they say is merged, from and to each format, by the command; FIB-25 whole."""
+"""Merge tables: imported and exported in each format by the command; all of FIB-25."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of other sites in a browser: what they can do to a server on the visitor's machine."""
+"""Pages of other sites in a browser: what they can do to a local server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manners of the pages: hostile names, many channels, keyboards, readers of screens, phones."""
+"""Pages with hostile names and many channels; keyboard, screen readers, phones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neuroglancer as it comes with Butterfly shows what Butterfly serves."""
+"""The bundled Neuroglancer shows what Butterfly serves."""
 
 from __future__ import annotations
 

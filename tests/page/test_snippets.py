@@ -1,4 +1,4 @@
-"""What the sheet of a channel says to copy runs as it is copied."""
+"""The code snippets of a channel run as they are copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that BossDB's filter lets through, against numpy."""
+"""The labels that the filter of BossDB keeps, against numpy."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""HTTP's manners: conditions, ranges, HEAD, CORS, packing."""
+"""HTTP: conditions, ranges, HEAD, CORS, compression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients may send, and for how long they may take it: limits of connections."""
+"""Limits of connections: sizes of requests, and the time that clients may take."""
 
 from __future__ import annotations
 

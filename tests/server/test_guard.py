@@ -1,4 +1,4 @@
-"""A real server before which pages and names are checked."""
+"""Checks of host names and origins on a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of ``Host``: which names a server answers to."""
+"""The check of ``Host``: the names to which a server answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of ``Origin``: which pages may read, and which may write."""
+"""The check of ``Origin``: the pages that may read, and those that may write."""
 
 from __future__ import annotations
 

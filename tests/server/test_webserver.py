@@ -1,4 +1,4 @@
-"""The server as an object: documented calls, ports, changed files, faults of its own."""
+"""The server as an object: documented calls, ports, changed files, internal errors."""
 
 from __future__ import annotations
 

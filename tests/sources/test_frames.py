@@ -1,4 +1,4 @@
-"""What is taken for whole without being unpacked, and what is not."""
+"""Compressed chunks that are complete by their frames, without decompression."""
 
 from __future__ import annotations
 

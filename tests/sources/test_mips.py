@@ -1,4 +1,4 @@
-"""Mips of any ladder: which are halved along z, and that their voxels are where they should be."""
+"""Mips of any ladder: which are halved along z, and the places of their voxels."""
 
 from __future__ import annotations
 

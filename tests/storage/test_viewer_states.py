@@ -1,4 +1,4 @@
-"""States of viewers: kept, bounded, named by what they hold."""
+"""States of viewers: stored, bounded, named by their content."""
 
 from __future__ import annotations
 

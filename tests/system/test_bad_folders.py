@@ -1,4 +1,4 @@
-"""One bad file keeps neither a folder from being served, nor a configuration from being read."""
+"""A bad file neither stops a folder from being served, nor a configuration from being read."""
 
 from __future__ import annotations
 

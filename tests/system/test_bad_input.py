@@ -1,4 +1,4 @@
-"""What goes wrong at people's places: each says what is wrong, and the other channels go on."""
+"""Common faults of files: each has a clear error, and other channels are served."""
 
 from __future__ import annotations
 

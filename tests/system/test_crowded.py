@@ -1,4 +1,4 @@
-"""What one channel, or one client, does to others: nothing that they would notice."""
+"""Load on one channel, or from one client, does not slow down others."""
 
 from __future__ import annotations
 

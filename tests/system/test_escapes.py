@@ -1,4 +1,4 @@
-"""Ways out of the allowed folders, each of them as a channel of a running server."""
+"""Ways out of the allowed folders, each as a channel of a running server."""
 
 from __future__ import annotations
 

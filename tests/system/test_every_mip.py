@@ -1,4 +1,4 @@
-"""Each mip that can be written in an address is answered, in every protocol, whatever is there."""
+"""Every mip that an address can have is answered, in every protocol, for any stored mips."""
 
 from __future__ import annotations
 

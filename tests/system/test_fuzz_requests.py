@@ -1,4 +1,4 @@
-"""Malformed requests over every prefix, header and the websocket: none is 500, none leaves a trace.
+"""Malformed requests for every prefix, header and the websocket: no 500, no lasting effect.
 
 ``BFLY_TEST_FUZZ=20000`` says how many there are, and ``BFLY_TEST_SEED`` which.
 """

@@ -1,4 +1,4 @@
-"""A folder of more channels than files may stay open."""
+"""A folder of more channels than files may be open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A caching proxy in front: nginx keeps chunks, and notices when a file changed."""
+"""A caching proxy: nginx caches chunks, and notices that a file changed."""
 
 from __future__ import annotations
 

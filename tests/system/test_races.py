@@ -1,4 +1,4 @@
-"""A file that becomes a link out of the allowed folders, and back, while it is read.
+"""A file that is replaced by a link out of the allowed folders, and back, while it is read.
 
 `BFLY_TEST_RACES` is how many reads there are of each kind, 1,000 unless it says more.
 """

@@ -1,4 +1,4 @@
-"""What real clients make of chunks that are sent as they are stored."""
+"""CloudVolume, TensorStore and zarr-python read chunks that are sent as stored."""
 
 from __future__ import annotations
 

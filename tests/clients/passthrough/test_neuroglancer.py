@@ -1,4 +1,4 @@
-"""What Neuroglancer makes of chunks that are sent as they are stored."""
+"""Neuroglancer reads chunks that are sent as stored."""
 
 from __future__ import annotations
 

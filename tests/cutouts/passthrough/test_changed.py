@@ -1,4 +1,4 @@
-"""Chunks that are no longer as they were written."""
+"""Stored chunks that changed since they were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored chunks that are answers: sent as stored where all fits, and nowhere else."""
+"""Chunks of HDF5 and JPEG files are sent as stored where all fits, and nowhere else."""
 
 from __future__ import annotations
 

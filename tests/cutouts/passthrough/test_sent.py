@@ -1,4 +1,4 @@
-"""A chunk is sent as it is stored where that is the answer, and nowhere else."""
+"""A chunk is sent as stored where that is the answer, and nowhere else."""
 
 from __future__ import annotations
 

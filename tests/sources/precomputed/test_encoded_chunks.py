@@ -1,4 +1,4 @@
-"""Chunks of precomputed volumes that are given as they are stored, and those that are not."""
+"""Chunks of precomputed volumes that are returned as stored, and those that are not."""
 
 from __future__ import annotations
 

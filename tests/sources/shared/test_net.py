@@ -1,4 +1,4 @@
-"""The net around sources: whatever one raises is an error of Butterfly's with the file's name."""
+"""The net around sources: any exception becomes an error of Butterfly with the file name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes on servers: nginx over http, and an S3 that moto plays."""
+"""Volumes on servers: nginx over http, and S3 emulated by moto."""
 
 from __future__ import annotations
 

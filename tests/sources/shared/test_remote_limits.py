@@ -1,4 +1,4 @@
-"""Servers that send more than metadata may be: reading stops, whatever they say of the length."""
+"""Servers that send more than metadata may have: reading stops, whatever length they state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small files that say something enormous: an error with the file's name, or voxels."""
+"""Small files that state enormous sizes: an error with the name of the file, or voxels."""
 
 from __future__ import annotations
 

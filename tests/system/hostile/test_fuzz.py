@@ -1,4 +1,4 @@
-"""Damaged files of all formats end nothing: the answer is voxels or an error of Butterfly's."""
+"""Damaged files of all formats: the answer is voxels or an error, and the process lives on."""
 
 from __future__ import annotations
 
