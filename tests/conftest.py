@@ -1,4 +1,4 @@
-"""What many tests need: real data where it lies beside the checkout, and a running server."""
+"""Fixtures of most tests: real data, configurations, cores, and running servers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def fib25(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FIB-25 as a laboratory would have it: a folder with sections and HDF5 labels."""
+    """FIB-25 as laboratories store it: a folder with sections and HDF5 labels."""
     folder = tmp_path_factory.mktemp("real") / "fib25"
     shutil.copytree(data / "fib25" / "grayscale", folder / "grayscale", copy_function=shutil.copy)
     for name in ("groundtruth.h5", "oversegmented_stack_labels.h5"):
@@ -119,7 +119,7 @@ def make_core() -> Callable[..., Core]:
 
 @contextmanager
 def running(config: Config, database: Database | None = None) -> Iterator[httpx.Client]:
-    """Serve a configuration; yields a client of the server, its ``base_url``.
+    """Serve a configuration, and yield a client of the server.
 
     The database is one in memory unless given.
     """
@@ -143,7 +143,7 @@ def serve() -> Callable[..., Iterator[httpx.Client]]:
 
 @contextmanager
 def run_command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
-    """Run the command; gives its address once it serves."""
+    """Run the command, and yield its address once it serves."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bfly", *words],
         cwd=cwd,
@@ -181,7 +181,7 @@ def command() -> Callable[..., AbstractContextManager[str]]:
 def process(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Config], AbstractContextManager[httpx.Client]]:
-    """Serve a configuration as people do, in a process of its own: ``with process(config)``."""
+    """Serve a configuration in a process of its own: ``with process(config)``."""
 
     @contextmanager
     def run(config: Config) -> Iterator[httpx.Client]:

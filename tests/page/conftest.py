@@ -1,4 +1,4 @@
-"""A server with what the pages are shown: the demo, FIB-25 where it is, and a broken channel."""
+"""A server for the pages: the demo, FIB-25 if it is available, and a broken channel."""
 
 from __future__ import annotations
 

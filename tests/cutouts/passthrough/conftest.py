@@ -1,4 +1,4 @@
-"""Chunks of zarr, N5 and precomputed volumes that are answers, each stored in another way."""
+"""Volumes of zarr, N5 and precomputed with chunks that can be sent as stored."""
 
 from tests.fixtures.stored_chunks import ask, case, client, folder, sent, url
 
