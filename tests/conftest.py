@@ -1,4 +1,4 @@
-"""What many tests need: real data where it lies beside the checkout, and a running server."""
+"""Fixtures of most tests: real data, configurations, cores, and running servers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import imagecodecs
 import pytest
 from hypothesis import settings
-from playwright.sync_api import expect, sync_playwright
 
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
@@ -30,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    import numpy as np
-    from playwright.sync_api import Browser, ConsoleMessage, Page
-
     from bfly.databases.database import Database
+
+pytest.register_assert_rewrite("tests.fixtures")
+pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.channels"]
 
 # A busy machine is no mistake in what is tested.
 settings.register_profile("untimed", deadline=None)
@@ -42,7 +40,7 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep nothing in the cache folder of whoever runs the tests."""
+    """Keep nothing in the cache folder of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -90,7 +88,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def fib25(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FIB-25 as a laboratory would have it: a folder with sections and HDF5 labels."""
+    """FIB-25 as laboratories store it: a folder with sections and HDF5 labels."""
     folder = tmp_path_factory.mktemp("real") / "fib25"
     shutil.copytree(data / "fib25" / "grayscale", folder / "grayscale", copy_function=shutil.copy)
     for name in ("groundtruth.h5", "oversegmented_stack_labels.h5"):
@@ -121,7 +119,7 @@ def make_core() -> Callable[..., Core]:
 
 @contextmanager
 def running(config: Config, database: Database | None = None) -> Iterator[httpx.Client]:
-    """Serve a configuration; gives a client whose ``base_url`` is the server.
+    """Serve a configuration, and yield a client of the server.
 
     The database is one in memory unless given.
     """
@@ -145,7 +143,7 @@ def serve() -> Callable[..., Iterator[httpx.Client]]:
 
 @contextmanager
 def run_command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
-    """Run the command; gives its address once it serves."""
+    """Run the command, and yield its address once it serves."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bfly", *words],
         cwd=cwd,
@@ -161,7 +159,7 @@ def run_command(*words: str, cwd: Path, **environment: str) -> Iterator[str]:
             break
     else:
         raise AssertionError("".join(lines))
-    # Unless somebody listens, a program that says much comes to a halt.
+    # Without a reader of its stderr, a program that logs much blocks.
     listener = threading.Thread(target=process.stderr.read)
     listener.start()
     try:
@@ -183,7 +181,7 @@ def command() -> Callable[..., AbstractContextManager[str]]:
 def process(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Config], AbstractContextManager[httpx.Client]]:
-    """Serve a configuration as people do, in a process of its own: ``with process(config)``."""
+    """Serve a configuration in a process of its own: ``with process(config)``."""
 
     @contextmanager
     def run(config: Config) -> Iterator[httpx.Client]:
@@ -199,7 +197,7 @@ def process(
 
 
 def tree(*channels: dict[str, object], **settings: object) -> Config:
-    """Give the configuration of one dataset, ``exp::sam::dat``."""
+    """Return the configuration of one dataset, ``exp::sam::dat``."""
     dataset = {"name": "dat", "path": "/nowhere", "channels": list(channels)}
     experiments = [{"name": "exp", "samples": [{"name": "sam", "datasets": [dataset]}]}]
     return Config.parse({"bfly": {"experiments": experiments, **settings}}, "test.yaml")
@@ -207,85 +205,5 @@ def tree(*channels: dict[str, object], **settings: object) -> Config:
 
 @pytest.fixture(scope="session")
 def make_tree() -> Callable[..., Config]:
-    """Give the configuration of one dataset, ``exp::sam::dat``, from its channels."""
+    """Return the configuration of one dataset, ``exp::sam::dat``, from its channels."""
     return tree
-
-
-# The pages in a browser
-
-CHROMIUM = shutil.which("chromium")
-
-# As root there is no sandbox, in a container little shared memory, and here no GPU: WebGL is
-# computed.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A headless browser with WebGL."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (on Debian: apt-get install chromium)")
-    # On a busy machine pages take their time.
-    expect.set_options(timeout=60_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def may_be_absent() -> tuple[str, ...]:
-    """Ends of addresses that the page of `tab` may look for in vain; some tests state theirs."""
-    return ()
-
-
-@pytest.fixture
-def tab(chromium: Browser, may_be_absent: tuple[str, ...]) -> Iterator[Page]:
-    """An empty page, on which no script may fail and no policy be violated."""
-    window = {"width": 1280, "height": 800}
-    # Nobody whom a browser knows has signed what a test makes for itself.
-    with chromium.new_context(viewport=window, ignore_https_errors=True) as context:
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-
-        def hear(said: ConsoleMessage) -> None:
-            # What a page may look for in vain is its test's to say; what is refused or broken
-            # is the page's to tell.
-            absent = "404 (Not Found)" in said.text
-            told = absent and said.location["url"].endswith(may_be_absent)
-            told |= "400 (Bad Request)" in said.text or "503 (Service Un" in said.text
-            if said.type == "error" and not told:
-                complaints.append(f"{said.text} {said.location}")
-
-        page.on("console", hear)
-        yield page
-        assert complaints == []
-
-
-READY = "window.viewer && viewer.isReady() && viewer.layerManager.managedLayers.length > 0"
-LOAD_ERRORS = """viewer.layerManager.managedLayers.flatMap(({name, layer}) =>
-  (layer?.dataSources ?? []).map(({loadState}) => loadState?.error)
-    .filter(Boolean).map((error) => `${name}: ${error}`))"""
-
-
-@pytest.fixture
-def in_neuroglancer(tab: Page) -> Callable[..., np.ndarray]:
-    """Open an address below ``/ng/``; gives its pixels, (height, width, 3), all layers drawn."""
-
-    def opened(address: str) -> np.ndarray:
-        tab.goto(address)
-        tab.wait_for_function(READY, timeout=180_000)
-        assert tab.evaluate(LOAD_ERRORS) == []
-        # What is ready is drawn in the next frame.
-        tab.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 500)))")
-        return imagecodecs.png_decode(tab.screenshot())[..., :3]
-
-    return opened

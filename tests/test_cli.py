@@ -1,4 +1,4 @@
-"""The command, run as people run it."""
+"""The command, run in a process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give the documented example: two datasets, one below the other."""
+    """Return the documented example: two datasets, one below the other."""
     data = tmp_path / "data"
     (data / "dense" / "excellent").mkdir(parents=True)
     for name in ("dense/excellent/neuron.h5", "dense/raw-image.h5"):

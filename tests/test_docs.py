@@ -33,7 +33,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")
 
 
 def section(page: Path, heading: str) -> str:
-    """Give what stands below a heading, up to the next one of its level or above."""
+    """Return the text below a heading, up to the next one of its level or above."""
     found = re.search(rf"^(#+) {re.escape(heading)}\n", page.read_text(), re.M)
     assert found, f"{page.name} has no heading {heading}"
     rest = page.read_text()[found.end() :]
@@ -41,7 +41,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Give the cells of the first table, its head left out."""
+    """Return the cells of the first table, its head left out."""
     table = re.search(r"(?:^\|.*\n)+", text, re.M)
     assert table, "there is no table"
     lines = table[0].splitlines()[2:]
@@ -53,7 +53,7 @@ def words(cell: str) -> list[str]:
 
 
 def first_words(page: Path, heading: str) -> list[str]:
-    """Give all the words in backticks of a table's first column."""
+    """Return all the words in backticks of a table's first column."""
     return [word for row in rows(section(page, heading)) for word in words(row[0])]
 
 
@@ -261,7 +261,7 @@ def test_python_page_runs(tmp_path: Path) -> None:
     run(tmp_path, "-W", "error", "-c", code)
 
 
-# What CONTRIBUTING.md says to those who write plug-ins
+# CONTRIBUTING.md for authors of plug-ins
 
 
 def example(kind: str) -> list[str]:

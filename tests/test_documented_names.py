@@ -1,4 +1,4 @@
-"""The documented names: where they are found, how they are called, what they are."""
+"""The documented names: modules, signatures and types."""
 
 from __future__ import annotations
 
@@ -113,7 +113,11 @@ SIGNATURES = {
 }
 
 
-@pytest.mark.parametrize(("owner", "name"), SIGNATURES, ids=lambda part: str(part))
+def name_of(part: type | str) -> str:
+    return part if isinstance(part, str) else part.__name__
+
+
+@pytest.mark.parametrize(("owner", "name"), SIGNATURES, ids=name_of)
 def test_signatures(owner: type, name: str) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == SIGNATURES[owner, name]
 

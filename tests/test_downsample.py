@@ -8,7 +8,7 @@ from bfly.downsample import downsample
 
 
 def blocks(voxels: np.ndarray, origin: tuple[int, int, int], factor: tuple[int, int, int]):
-    """Give each block's voxels with the place of its reduced voxel: the slow, plain way."""
+    """Yield each block's voxels with the place of its reduced voxel: the slow, plain way."""
     firsts = [o // f for o, f in zip(origin, factor, strict=True)]
     lasts = [(o + n - 1) // f for o, n, f in zip(origin, voxels.shape, factor, strict=True)]
     shape = tuple(b - a + 1 for a, b in zip(firsts, lasts, strict=True))

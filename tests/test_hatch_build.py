@@ -1,4 +1,4 @@
-"""The build hook: the page is built when its sources changed, with the Node that is there."""
+"""The build hook: it builds the page if its sources changed, with an installed Node."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hook_class() -> Any:
 
 
 class Project:
-    """A project with a page, on a machine whose node and npm are scripts."""
+    """A project with a page, on a machine where node and npm are scripts."""
 
     def __init__(self, folder: Path, make: Callable[..., Any]) -> None:
         self._folder, self._make = folder, make

@@ -1,4 +1,4 @@
-"""``/metrics``: what was done is counted, in a format that Prometheus reads."""
+"""``/metrics`` counts requests and reads, in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK = "/pre/exp::sam::dat/em/raw/0/0-32_0-32_0-32"
 
 
 def counts(client: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Give all samples by their name and the values of their labels."""
+    """Return all samples by their name and the values of their labels."""
     got = client.get("/metrics")
     assert got.headers["content-type"].startswith("text/plain; version=")
     assert got.headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""What an installation needs is what ``pyproject.toml`` asks for."""
+"""The imports of an installation are the dependencies in ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plain(name: str) -> str:
 
 
 def imported(folder: Path) -> set[str]:
-    """Give the names of the packages that the modules of a folder import."""
+    """Return the names of the packages that the modules of a folder import."""
     names = set()
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -59,7 +59,7 @@ def locked() -> list[Requirement]:
 
 
 def asked_for() -> list[Requirement]:
-    """Give all that is asked for anywhere, but for the project itself and its own groups."""
+    """Return all that is asked for anywhere, but for the project itself and its own groups."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
     lists = [PROJECT["project"]["dependencies"], *extras.values(), *groups.values()]
     texts = [text for texts in lists for text in texts if isinstance(text, str)]

@@ -1,4 +1,4 @@
-"""Layout of synthetic tissue: cells, neurites and organelles, chosen before voxels are drawn."""
+"""What lies where in synthetic tissue, decided before a voxel is drawn."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["Anatomy", "Floats", "Organelle"]
 Floats = NDArray[np.float32]
 
 CELL = 23.0
-"""Voxels: the average distance between the seeds of neighbouring supervoxels."""
+"""Voxels between the seeds of neighbouring supervoxels."""
 
 MARGIN = 2
-"""Cells of the seed grid added on each side of the volume, for voxels warped outside it."""
+"""Cells of the grid of seeds on every side of the volume, for voxels that are warped outside."""
 
 WARPS = ((42.0, 20.0), (15.0, 6.5))
-"""Wavelength and strength, in voxels, of the noise fields that bend straight walls."""
+"""Wavelength and strength, in voxels, of the noises that bend straight walls."""
 
 
 class Noise:
-    """Smooth random values on the voxel grid: a cubic B-spline over a coarse random grid."""
+    """Smooth random values on the voxel grid: a cubic B-spline over few random numbers."""
 
     def __init__(self, rng: np.random.Generator, shape: Zyx, wavelength: float) -> None:
         self.weights = [_spline(n, wavelength) for n in shape]
@@ -36,14 +36,14 @@ class Noise:
         self.coarse = rng.standard_normal(size, np.float32)
 
     def sections(self, z: slice) -> Floats:
-        """Return the values of the sections `z`, shape (sections, y, x)."""
+        """Return the values of some sections, shape (sections, y, x)."""
         along_z, along_y, along_x = self.weights
         return np.asarray(
             along_y @ np.tensordot(along_z[z], self.coarse, 1) @ along_x.T, np.float32
         )
 
     def at(self, voxel: NDArray[Any]) -> float:
-        """Return the value of one voxel (z, y, x), or of the nearest one in the volume."""
+        """Return the value of one voxel (z, y, x), or of the nearest inside the volume."""
         rows = [w[np.clip(int(i), 0, len(w) - 1)] for w, i in zip(self.weights, voxel, strict=True)]
         return float(self.coarse @ rows[2] @ rows[1] @ rows[0])
 
@@ -60,7 +60,7 @@ def _spline(n: int, wavelength: float) -> Floats:
 
 @dataclass(frozen=True)
 class Organelle:
-    """A capsule inside one neurite; a ball if its axis has length 0.
+    """A capsule inside one neurite; a ball where its axis has no length.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Organelle:
     radius : float
         Voxels.
     neurite : int
-        The neurite to which its drawing is clipped.
+        The neurite outside which nothing of it is drawn.
     """
 
     centre: NDArray[Any]
@@ -78,7 +78,7 @@ class Organelle:
     neurite: int
 
     def box(self, z: slice, shape: Zyx) -> tuple[slice, ...]:
-        """Return the part of the sections `z` of a volume that contains the organelle."""
+        """Return the part of the sections `z` of a volume that holds all of it."""
         reach = np.abs(self.axis) + self.radius + 2
         limits = (z.start, z.stop), (0, shape[1]), (0, shape[2])
         corners = zip(self.centre - reach, self.centre + reach + 1, limits, strict=True)
@@ -87,7 +87,7 @@ class Organelle:
         )
 
     def distance(self, box: tuple[slice, ...]) -> tuple[Floats, Floats]:
-        """Return the voxels' distances from the axis, and their positions along it (-1 to 1)."""
+        """Return the voxels' distance from the axis, and where along it they are (-1 to 1)."""
         offset = [
             grid.astype(np.float32) - np.float32(c)
             for grid, c in zip(np.ogrid[box], self.centre, strict=True)
@@ -100,9 +100,9 @@ class Organelle:
 
 
 class Anatomy:
-    """Layout of a volume; the same for the same shape and seed.
+    """All that is decided before a voxel is drawn; the same for the same shape and seed.
 
-    A supervoxel is identified by its cell, the flat index into a grid with one seed per cell.
+    A supervoxel is known by its cell, the flat index into a grid with one seed in every cell.
     """
 
     def __init__(self, shape: Zyx, seed: int) -> None:
@@ -126,10 +126,10 @@ class Anatomy:
         self.mitochondria, self.vesicles, self.densities = self._organelles(rng)
 
     def cells(self, z: slice) -> NDArray[np.intp]:
-        """Return the cell of each voxel of the sections `z`, shape (sections, y, x).
+        """Return the cell that each voxel of some sections belongs to, shape (sections, y, x).
 
-        This is a power diagram (a Voronoi diagram with weighted seeds) of the warped voxels. Only
-        the seeds of the eight nearest grid cells are compared, which leaves no gaps either.
+        This is a power diagram (a Voronoi diagram of weighted seeds) of the warped
+        voxels, but only among the eight seeds around: that leaves no gaps either.
         """
         at = [
             (sum((s * noise.sections(z) for noise, s in warp), place) / CELL + MARGIN)
@@ -157,7 +157,7 @@ class Anatomy:
         return result
 
     def _voxel(self, place: NDArray[Any]) -> NDArray[Any]:
-        """Return the voxel (z, y, x) that the warp maps to a place in the seed grid."""
+        """Return the voxel (z, y, x) that the warp takes to a place among the seeds."""
         straight = voxel = (place - MARGIN) * CELL
         for _ in range(3):
             voxel = straight - [sum(s * noise.at(voxel) for noise, s in w) for w in self.warps]
@@ -189,7 +189,7 @@ class Anatomy:
 
 
 def _neurites(rng: np.random.Generator, grid: list[int]) -> NDArray[np.intp]:
-    """Return the neurite of each cell: random walks with a direction until all are assigned."""
+    """Return the neurite of each cell: walks in a steady direction until all cells are taken."""
     owner = np.full(grid, -1)
     count = 0
     for start in rng.permutation(np.argwhere(owner < 0)):
@@ -206,7 +206,7 @@ def _neurites(rng: np.random.Generator, grid: list[int]) -> NDArray[np.intp]:
                 here[axis] += way * int(np.sign(direction[axis]))
                 if not 0 <= here[axis] < grid[axis] or owner[tuple(here)] not in (-1, count):
                     break
-        blocked = here.tolist()  # where the second walk ended: another neurite, or outside
+        blocked = here.tolist()  # where the second way ended: another neurite, or outside
         if (owner == count).sum() == 1 and all(
             0 <= i < n for i, n in zip(blocked, grid, strict=True)
         ):

@@ -1,7 +1,7 @@
-"""Conformance suite of edit logs.
+"""The contract of a log of edits as a test suite.
 
-Derive a class named ``Test…`` from `EditLogSuite`, with a fixture ``open_log``. The fixture
-returns a function that opens a log in the same place at each call.
+Derive a class named ``Test…`` from `DurableEditLogSuite`, or from `EditLogSuite` if the log is in
+memory. Its fixture ``open_log`` opens a log in the same place each time it is called.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     OpenLog = Callable[[], EditLog]
 
-__all__ = ["EditLogSuite", "operation"]
+__all__ = ["DurableEditLogSuite", "EditLogSuite", "operation"]
 
 CHANNEL, OTHER = "/data/seg.h5", "/data/\udcff é/other.h5"
 
 
 def operation(number: int, **words: Any) -> Operation:
-    """Return an operation with a value in each of its fields."""
+    """Create an operation with something in each of its fields."""
     given = {
         "kind": "merge",
         "who": "Ada ☕",
@@ -45,7 +45,7 @@ def operation(number: int, **words: Any) -> Operation:
 
 
 def fields(operation: Operation) -> dict[str, Any]:
-    """Return the fields of an operation in a form that can be compared."""
+    """Return the fields of an operation as values that compare."""
     return {
         name: (value.dtype, value.tolist()) if isinstance(value, np.ndarray) else value
         for name, value in vars(operation).items()
@@ -53,15 +53,15 @@ def fields(operation: Operation) -> dict[str, Any]:
 
 
 class EditLogSuite:
-    """Tests that every log has to pass."""
+    """Tests that every log passes."""
 
     @pytest.fixture
     def open_log(self) -> OpenLog:
-        """Return the function that opens the log."""
+        """Return a function that opens the log."""
         raise NotImplementedError
 
     def test_what_is_appended_comes_back_as_it_was(self, open_log: OpenLog) -> None:
-        """Each field is kept, separately for each channel, also when the log is opened again."""
+        """Each field is kept, for each channel separately, also when the log is opened again."""
         log = open_log()
         assert (log.last(CHANNEL), list(log.read(CHANNEL))) == (0, [])
         given = [operation(1), operation(2, kind="split"), operation(3, splits=(), who="")]
@@ -78,7 +78,7 @@ class EditLogSuite:
             assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (3, 1, 0)
 
     def test_after_an_error_nothing_is_there(self, open_log: OpenLog) -> None:
-        """A failed transaction leaves no operation."""
+        """A transaction is applied whole or not at all."""
         log = open_log()
 
         def append(*numbers: int, fail: bool = False) -> None:
@@ -94,7 +94,7 @@ class EditLogSuite:
             append(before + 1, before + 2)
 
     def test_many_operations_come_in_their_order(self, open_log: OpenLog) -> None:
-        """Operations are ordered, also if there are more than one fetch returns."""
+        """More operations than are fetched at once."""
         log = open_log()
         with log.writing():
             for number in range(1, 701):
@@ -103,7 +103,7 @@ class EditLogSuite:
         assert [o.id for o in log.read(CHANNEL, 444)] == list(range(445, 701))
 
     def test_writers_follow_each_other(self, open_log: OpenLog) -> None:
-        """Numbers have no gap with concurrent writers."""
+        """Numbers have no gap while several threads write."""
         log = open_log()
         logs = [log, *(open_log() for _ in range(2))] if log.durable else [log]
 
@@ -119,54 +119,8 @@ class EditLogSuite:
         assert [o.id for o in kept] == list(range(1, 61))
         assert sorted(o.who for o in kept) == sorted(str(i) for i in range(6) for _ in range(10))
 
-    def test_half_a_snapshot_is_none(self, open_log: OpenLog) -> None:
-        """The latest complete snapshot is returned."""
-        log = open_log()
-        if not log.durable:
-            pytest.skip("it keeps no snapshots")
-        assert log.snapshot(CHANNEL, 10) == (0, ())
-        with log.writing():
-            log.append(CHANNEL, operation(1))
-        parts = [b"a", b"b" * 100_000, b"c"]
-        log.keep_snapshot(CHANNEL, 4, parts)
-        log.keep_snapshot(CHANNEL, 8, parts[:1])
-        log.keep_snapshot(CHANNEL, 8, [b"again"])
-
-        def some(*given: bytes) -> Any:
-            yield from given
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            log.keep_snapshot(CHANNEL, 9, some(b"x"))
-        for most, expected in (
-            (3, (0, [])),
-            (4, (4, parts)),
-            (7, (4, parts)),
-            (99, (8, [b"again"])),
-        ):
-            number, found = open_log().snapshot(CHANNEL, most)
-            assert (number, list(found)) == expected
-        assert open_log().snapshot(OTHER, 99)[0] == 0
-
-    def test_one_hears_of_another(self, open_log: OpenLog) -> None:
-        """Waiting ends when another instance appends."""
-        log = open_log()
-        if not log.durable:
-            pytest.skip("no other instance can write")
-        log.wait(0)
-        log.wait(0)
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(log.wait, 60)
-            other = open_log()
-            with other.writing():
-                other.append(CHANNEL, operation(1))
-            waiting.result(timeout=10)
-        assert log.last(CHANNEL) == 1
-        log.close()
-        log.wait(0)
-
     def test_two_that_share_it_have_the_same_segments(self, open_log: OpenLog) -> None:
-        """Channels that share a log have the same segments."""
+        """Channels built on the log agree."""
         log = open_log()
         first, second = (
             ChannelEdits(CHANNEL, each) for each in (log, open_log() if log.durable else log)
@@ -192,3 +146,49 @@ class EditLogSuite:
             assert segments.tolist() == [3, 3, 3, 4, 4, 6]
             assert channel.state.position == 3
         assert first.at(1).segments(np.arange(1, 4, dtype=np.uint64)).tolist() == [1, 1, 3]
+
+
+class DurableEditLogSuite(EditLogSuite):
+    """Tests that a log passes which other processes read and write."""
+
+    def test_half_a_snapshot_is_none(self, open_log: OpenLog) -> None:
+        """The latest whole snapshot counts."""
+        log = open_log()
+        assert log.snapshot(CHANNEL, 10) == (0, ())
+        with log.writing():
+            log.append(CHANNEL, operation(1))
+        parts = [b"a", b"b" * 100_000, b"c"]
+        log.keep_snapshot(CHANNEL, 4, parts)
+        log.keep_snapshot(CHANNEL, 8, parts[:1])
+        log.keep_snapshot(CHANNEL, 8, [b"again"])
+
+        def some(*given: bytes) -> Any:
+            yield from given
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            log.keep_snapshot(CHANNEL, 9, some(b"x"))
+        for most, expected in (
+            (3, (0, [])),
+            (4, (4, parts)),
+            (7, (4, parts)),
+            (99, (8, [b"again"])),
+        ):
+            number, found = open_log().snapshot(CHANNEL, most)
+            assert (number, list(found)) == expected
+        assert open_log().snapshot(OTHER, 99)[0] == 0
+
+    def test_one_hears_of_another(self, open_log: OpenLog) -> None:
+        """Waiting ends when another process appends."""
+        log = open_log()
+        log.wait(0)
+        log.wait(0)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(log.wait, 60)
+            other = open_log()
+            with other.writing():
+                other.append(CHANNEL, operation(1))
+            waiting.result(timeout=10)
+        assert log.last(CHANNEL) == 1
+        log.close()
+        log.wait(0)

@@ -1,7 +1,7 @@
-"""Conformance suite of encoders; it needs pytest and hypothesis.
+"""The contract of an encoder as a test suite; it needs pytest and hypothesis.
 
-The tests of a format subclass `EncoderSuite`, or `SheetSuite` for a 2-D format. They set the
-encoder class, and read its files with another program::
+The tests of a format derive from `EncoderSuite`, or from `SheetSuite` for a 2-D format. They name
+the class and define how another program reads its files::
 
     class TestPng(SheetSuite):
         encoder = Png
@@ -9,6 +9,9 @@ encoder class, and read its files with another program::
 
         def decode(self, data, shape, dtype):
             return imagecodecs.png_decode(data)
+
+Tests of parts are collected only for an encoder that `streams`, and tests of large cutouts only
+for the shapes that its `check` accepts.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from hypothesis import strategies as st
 from bfly.encoders.strips import STRIP
 from bfly.encoders.views import VIEWS, render
 from bfly.errors import BadRequest
+from bfly.testing.collection import collect_if
 from bfly.testing.memory import SLACK, Case, measured
 
 if TYPE_CHECKING:
@@ -51,7 +55,7 @@ Spec = tuple[tuple[int, int, int], str, int]
 cutouts: st.SearchStrategy[Spec] = st.tuples(
     st.one_of(
         st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20)),
-        # One voxel, and shapes that a library could mistake for colours.
+        # One voxel, and shapes that a library could take for colours.
         st.sampled_from([(1, 1, 1), (3, 1, 1), (1, 3, 1), (3, 5, 7), (5, 4, 3), (4, 4, 4)]),
     ),
     st.sampled_from(DTYPES),
@@ -60,10 +64,10 @@ cutouts: st.SearchStrategy[Spec] = st.tuples(
 """Shape (z, y, x), dtype and seed for `EncoderSuite.cutout`."""
 
 LARGE = ((1, 1100, 1000), (1, 1, STRIP + 9), (STRIP + 9, 1, 1), (3, 700, 601))
-"""Shapes with more voxels than an encoder processes at once."""
+"""Shapes of more voxels than an encoder works on at once."""
 
 HEAVY = (1, 2048, 2048)
-"""Shape of the cutouts whose memory is measured: large compared with an idle process."""
+"""Shape of cutouts for measuring memory: large beside what an idle process has allocated."""
 
 MEASURED = (
     ("u1", "colormap"),
@@ -79,41 +83,75 @@ kinds = st.sampled_from(["image", "segmentation"])
 several = settings(
     deadline=None,
     max_examples=60,
-    # Every subclass runs the same test functions on purpose.
+    # Every subclass runs the same test functions, which is what a suite is for.
     suppress_health_check=[HealthCheck.differing_executors],
 )
 
 
 class EncoderSuite:
-    """Tests that every encoder has to pass."""
+    """Tests that every encoder passes."""
 
     encoder: ClassVar[type[Encoder]]
     """The class under test."""
 
     media_type: ClassVar[str]
-    """Expected ``Content-Type``."""
+    """The expected ``Content-Type``."""
 
     tolerance: ClassVar[int] = 0
-    """Levels by which a lossy format may differ in a cutout of one constant value."""
+    """Largest error of a lossy format, in levels, for a cutout of one value."""
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        encoder = getattr(cls, "encoder", None)
+        collect_if(
+            encoder is None or encoder.streams,
+            cls,
+            "test_parts_decode_to_the_cutout_too",
+            "test_large_parts_decode_to_the_cutout_too",
+        )
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize tests with the cutouts that the format holds, whole and in parts."""
+        if metafunc.function.__name__ == "test_a_large_file_decodes_to_the_cutout":
+            cases = [
+                pytest.param(shape, dtype, view, id=f"{dtype}-{view}-{shape}")
+                for dtype, view in MEASURED
+                for shape in LARGE
+                if self.holds(shape, dtype)
+            ]
+            metafunc.parametrize(("shape", "dtype", "view"), cases)
+        elif metafunc.function.__name__ == "test_no_more_memory_than_stated":
+            parts = {"whole": None, "parts": 4 << 20}
+            if not self.encoder.streams:
+                del parts["parts"]
+            metafunc.parametrize("part", parts.values(), ids=parts)
+
+    def holds(self, shape: Zyx, dtype: str) -> bool:
+        """Return whether a file of the format can hold a cutout."""
+        try:
+            self.encoder().check(shape, np.dtype(dtype))
+        except BadRequest:
+            return False
+        return True
 
     def decode(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Decode a file with another library than the encoder's; must be overridden.
+        """Read a file by other means than the encoder's; must be overridden.
 
         Parameters
         ----------
         data : bytes
             The file.
         shape, dtype : tuple of int, numpy.dtype
-            Those of `expected`, for formats that do not record them.
+            What `expected` has, for formats that do not record it.
         """
         raise NotImplementedError
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Return what `decode` has to return: the voxels, unless the format stores pixels."""
+        """Return what `decode` has to find: the voxels, for a format that stores voxels."""
         return voxels
 
     def cutout(self, spec: Spec) -> NDArray[Any]:
-        """Return voxels over the dtype's whole range; all equal if the format is lossy."""
+        """Create voxels over the whole range of a dtype; all equal if the format is lossy."""
         shape, dtype, seed = spec
         rng = np.random.default_rng(seed)
         drawn = (1, 1, 1) if self.tolerance else shape
@@ -127,13 +165,13 @@ class EncoderSuite:
         return np.broadcast_to(voxels, shape).copy()
 
     def test_media_type(self) -> None:
-        """The encoder has the expected media type."""
+        """The format is announced as what it is."""
         assert self.encoder.media_type == self.media_type
 
     @several
     @given(spec=cutouts, view=views, kind=kinds)
     def test_a_file_decodes_to_the_cutout(self, spec: Spec, view: str, kind: str) -> None:
-        """Another program decodes every voxel or pixel in its place."""
+        """Another program reads every voxel or pixel in its place."""
         voxels = self.cutout(spec)
         data = bytes(self.encoder().encode(voxels, view=view, kind=kind))
         self.assert_decodes(data, voxels, view, kind)
@@ -141,31 +179,21 @@ class EncoderSuite:
     def assert_decodes(
         self, data: bytes, voxels: NDArray[Any], view: str = "grayscale", kind: str = "image"
     ) -> None:
-        """Check that another program decodes a file of these voxels to what is expected."""
+        """Check that another program finds what a file of these voxels has to hold."""
         expected = self.expected(voxels, view, kind)
-        decoded = self.decode(data, expected.shape, expected.dtype)
-        assert decoded.shape == expected.shape
-        assert decoded.dtype == expected.dtype
+        found = self.decode(data, expected.shape, expected.dtype)
+        assert found.shape == expected.shape
+        assert found.dtype == expected.dtype
         if self.tolerance:
-            np.testing.assert_allclose(decoded.astype(int), expected, rtol=0, atol=self.tolerance)
+            np.testing.assert_allclose(found.astype(int), expected, rtol=0, atol=self.tolerance)
         else:
-            np.testing.assert_array_equal(decoded, expected)
+            np.testing.assert_array_equal(found, expected)
 
-    @pytest.mark.parametrize("shape", LARGE, ids=str)
-    @pytest.mark.parametrize(("dtype", "view"), MEASURED)
     def test_a_large_file_decodes_to_the_cutout(self, shape: Zyx, dtype: str, view: str) -> None:
-        """Cutouts that are encoded strip by strip are correct."""
+        """Encoding strip by strip changes no voxel."""
         voxels = self.cutout((shape, dtype, 1))
-        self.skip_unless_held(voxels.shape, voxels.dtype)
         data = bytes(self.encoder().encode(voxels, view=view))
         self.assert_decodes(data, voxels, view)
-
-    def skip_unless_held(self, shape: Zyx, dtype: np.dtype[Any]) -> None:
-        """Skip the test if the format cannot store such a cutout."""
-        try:
-            self.encoder().check(shape, dtype)
-        except BadRequest as error:
-            pytest.skip(str(error))
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     @several
@@ -173,7 +201,7 @@ class EncoderSuite:
     def test_memory_layout_does_not_matter(
         self, layout: str, spec: Spec, view: str, kind: str
     ) -> None:
-        """Voxels of any strides and byte order, also read-only ones, result in the same file."""
+        """Voxels of any strides and byte order, read-only ones too, give the same file."""
         voxels = self.cutout(spec)
         same = LAYOUTS[layout](voxels)
         same.flags.writeable = False
@@ -185,7 +213,7 @@ class EncoderSuite:
     @several
     @given(spec=cutouts, view=views, kind=kinds)
     def test_same_bytes_again_and_voxels_left_alone(self, spec: Spec, view: str, kind: str) -> None:
-        """A file depends only on the arguments, so that its hash can be its name."""
+        """A file depends on nothing but the arguments, so that its hash can name it."""
         voxels = self.cutout(spec)
         before = voxels.copy()
         first = bytes(self.encoder().encode(voxels, view=view, kind=kind))
@@ -199,8 +227,7 @@ class EncoderSuite:
     def test_parts_decode_to_the_cutout_too(
         self, spec: Spec, sections: int, rows: int, view: str, kind: str
     ) -> None:
-        """A streaming format writes the same voxels from parts that reuse one buffer."""
-        self.skip_unless_it_streams()
+        """A format that streams writes the same voxels from parts that share their memory."""
         voxels = self.cutout(spec)
         data = self.from_parts(voxels, sections, rows, view, kind)
         self.assert_decodes(data, voxels, view, kind)
@@ -209,8 +236,7 @@ class EncoderSuite:
 
     @pytest.mark.parametrize("rows", [1, 40, 1001])
     def test_large_parts_decode_to_the_cutout_too(self, rows: int) -> None:
-        """Parts and strips may start at different rows."""
-        self.skip_unless_it_streams()
+        """Parts and strips need not begin at the same rows."""
         voxels = self.cutout(((2, 1001, 1100), "u2", 1))
         self.assert_decodes(self.from_parts(voxels, 1, rows), voxels)
 
@@ -222,7 +248,7 @@ class EncoderSuite:
         view: str = "grayscale",
         kind: str = "image",
     ) -> bytes:
-        """Encode from parts of `sections` sections; of `rows` rows if sections have more."""
+        """Write a file from parts: some sections each, or some rows of one section."""
         depth, height, _ = voxels.shape
         step = sections if rows >= height else 1
         places = [
@@ -242,23 +268,15 @@ class EncoderSuite:
         pieces = self.encoder().encode_parts(parts(), voxels.shape, view=view, kind=kind)
         return b"".join(bytes(piece) for piece in pieces)
 
-    def skip_unless_it_streams(self) -> None:
-        """Skip the test if the format cannot be written in parts."""
-        if not self.encoder.streams:
-            pytest.skip(f"{self.encoder.__name__} is not written in parts.")
-
     def test_what_does_not_fit_is_said_before_there_are_voxels(self) -> None:
-        """`check` accepts a cutout that `encode` writes."""
+        """A cutout that `encode` writes passes `check`."""
         voxels = self.cutout(((2, 3, 4), "u1", 1))
         self.encoder().check(voxels.shape, voxels.dtype)
         assert self.encoder().encode(voxels)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports peak memory")
-    @pytest.mark.parametrize("part", [None, 4 << 20], ids=["whole", "parts"])
     def test_no_more_memory_than_stated(self, part: int | None) -> None:
-        """Encoding takes at most what `memory` states, by which a server admits requests."""
-        if part is not None:
-            self.skip_unless_it_streams()
+        """Peak memory stays within `memory`, by which a server admits requests."""
         encoder = self.encoder()
         cases = [Case(HEAVY, dtype, view, "image", part) for dtype, view in MEASURED]
         for case, peak in zip(cases, measured(self.encoder, cases), strict=True):
@@ -268,17 +286,17 @@ class EncoderSuite:
 
 
 class SheetSuite(EncoderSuite):
-    """Tests that every encoder of a 2-D format has to pass."""
+    """Tests that an encoder of a 2-D format passes as well."""
 
     grey_bits: ClassVar[int] = 8
-    """Bits of a grey level that the format stores at most."""
+    """Bits that the format stores of a grey level."""
 
     def expected(self, voxels: NDArray[Any], view: str, kind: str) -> NDArray[Any]:
-        """Return the pixels of the view, sections stacked along y."""
+        """Return the pixels of the view, sections stacked downwards."""
         pixels = render(voxels, view, kind, self.grey_bits)
         return np.concatenate(list(pixels))
 
     def test_unknown_view_is_a_bad_request(self) -> None:
-        """An unknown view is refused with a message that lists the views."""
+        """The views are a closed list, and the message gives it."""
         with pytest.raises(BadRequest, match="The view heat is not in"):
             self.encoder().encode(np.zeros((1, 2, 2), np.uint8), view="heat")

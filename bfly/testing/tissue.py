@@ -1,8 +1,8 @@
-"""Synthetic tissue, for demonstrations and tests without data.
+"""Synthetic tissue: something to look at where no data is, made by the project itself.
 
-Neurites of many shapes fill the volume without gaps, as in neuropil. Each is a union of
-supervoxels. The EM shows dark membranes between neurites (none between supervoxels of one),
-mitochondria, synapses with their vesicles, and noise.
+Neurites of many shapes fill the volume without a gap, as in neuropil. Each is a union of
+supervoxels; the EM shows dark membranes between neurites and nothing between supervoxels of
+one, mitochondria, synapses with their vesicles, and noise.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 __all__ = ["SHAPE", "make_tissue", "tissue"]
 
 SHAPE = (96, 512, 512)
-"""Default shape, voxels (z, y, x): takes a few seconds to make."""
+"""Voxels (z, y, x) unless said otherwise: a few seconds' work."""
 
 CHUNK = 64
 """Voxels along each side of an HDF5 chunk."""
 
 DRAWING = 0.8
-"""Share of the time that passes before the files are written, for the progress bar."""
+"""The part of all the time that goes by before the files are written."""
 
 NANOMETRES = 8.0
-"""Voxel size in nm, chosen so that synapses and mitochondria have realistic sizes."""
+"""The size of a voxel: synapses and mitochondria look about right so."""
 
 SLAB = 16
-"""Sections that one thread draws at once."""
+"""Sections that one thread makes at once."""
 
 HALO = 2
-"""Extra sections on each side of a slab, so that membranes continue across slabs."""
+"""Sections more on either side, so that membranes are whole where slabs meet."""
 
 CYTOPLASM, MEMBRANE, MITOCHONDRION, DENSITY, RING = 172.0, 105.0, 48.0, 60.0, 42.0
-"""Grey level of cytoplasm, and how many levels darker the others are."""
+"""Grey level of the inside, and how much darker the rest is."""
 
 
 def _blur(values: Floats, axis: int) -> Floats:
-    """Return the average with the neighbours along an axis, weights 1/4, 1/2, 1/4."""
+    """Average each voxel, by half, with its two neighbours along an axis."""
     source = np.moveaxis(values, axis, 0)
     result: Floats = source * np.float32(0.5)
     result[1:] += source[:-1] / 4
@@ -62,7 +62,7 @@ def _blur(values: Floats, axis: int) -> Floats:
 
 
 def _membranes(neurites: NDArray[np.intp]) -> Floats:
-    """Return the membrane's strength at each voxel, 0 to 1, from where neurites meet."""
+    """Return how much of a membrane is at each voxel, 0 to 1, from where neurites meet."""
     wall = np.zeros(neurites.shape, np.float32)
     for axis in range(3):
         sections, walls = np.moveaxis(neurites, axis, 0), np.moveaxis(wall, axis, 0)
@@ -78,7 +78,7 @@ def _membranes(neurites: NDArray[np.intp]) -> Floats:
 def _parts(
     organelles: list[Organelle], z: slice, shape: Zyx
 ) -> Iterator[tuple[tuple[slice, ...], Organelle, Floats, Floats]]:
-    """Yield the organelles in the sections `z`: their place, and as `Organelle.distance`."""
+    """Yield each organelle in the sections `z`: its place, and `Organelle.distance` there."""
     for organelle in organelles:
         box = organelle.box(z, shape)
         if all(side.start < side.stop for side in box):
@@ -87,7 +87,7 @@ def _parts(
 
 
 def _draw(anatomy: Anatomy, first: int) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return a slab that starts at section `first`: its EM, and the cell of each voxel."""
+    """Draw a slab from section `first` on: its EM, and the cell of every voxel."""
     z = slice(first, min(first + SLAB, anatomy.shape[0]))
     wide = slice(max(z.start - HALO, 0), min(z.stop + HALO, anatomy.shape[0]))
     cells = anatomy.cells(wide)
@@ -119,7 +119,7 @@ def _draw(anatomy: Anatomy, first: int) -> tuple[NDArray[np.uint8], NDArray[np.i
 def _sections(
     anatomy: Anatomy, progress: Callable[[float], None] | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Return EM and cells of all sections, drawn by one thread per processor."""
+    """Draw all slabs, as many at once as there are processors."""
     em, cells = np.empty(anatomy.shape, np.uint8), np.empty(anatomy.shape, np.uint32)
     starts = range(0, anatomy.shape[0], SLAB)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -133,22 +133,22 @@ def _sections(
 def tissue(
     shape: Zyx, seed: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return a small volume of tissue.
+    """Make a small volume in memory.
 
     Parameters
     ----------
     shape : tuple of int
         Voxels (z, y, x).
     seed : int
-        The same shape and seed result in the same voxels.
+        The same shape and seed give the same voxels.
 
     Returns
     -------
     em : numpy.ndarray
-        Shape `shape`, uint8; membranes are dark, as in a stained section.
+        Shape `shape`, uint8: membranes dark, as in a stained section.
     segmentation, supervoxels : numpy.ndarray
-        Shape `shape`, uint64, without zeros. Half of the segments' ids are above 2^53. Each
-        supervoxel belongs to one segment.
+        Shape `shape`, uint64, no zeros. Half of the segments' ids lie above 2^53. Every
+        supervoxel lies in one segment.
     """
     anatomy = Anatomy(shape, seed)
     em, cells = _sections(anatomy, None)
@@ -166,17 +166,17 @@ def make_tissue(
     Parameters
     ----------
     folder : str
-        The folder for ``em.h5``, ``segmentation.h5`` and ``supervoxels.h5``, each with one
-        dataset ``main`` (see `tissue`). It is created if it does not exist.
+        Gets ``em.h5``, ``segmentation.h5`` and ``supervoxels.h5``, each with one dataset
+        ``main`` as `tissue` describes it. It is made where it does not exist.
     shape, seed : tuple of int, int
         As for `tissue`. Files of another shape or seed are replaced.
     progress : callable, optional
-        Called with the completed share, from 0 to 1.
+        Is told the part done, from 0 to 1.
 
     Returns
     -------
     str
-        The folder. A file gets its name only when it is complete.
+        The folder. A file has its name only when it is complete.
     """
     names = "em.h5", "segmentation.h5", "supervoxels.h5"
     if all(_is_made(os.path.join(folder, name), shape, seed) for name in names):
@@ -196,7 +196,7 @@ def make_tissue(
 
 
 def _write(path: str, values: NDArray[Any], table: NDArray[Any] | None, seed: int) -> None:
-    """Write one volume; if there is a table, write the table's entries for the values."""
+    """Write one volume, its values looked up in a table if there is one."""
     chunk = tuple(min(CHUNK, n) for n in values.shape)
     with h5py.File(path, "w") as file:
         file.attrs["seed"] = seed
@@ -215,7 +215,7 @@ def _write(path: str, values: NDArray[Any], table: NDArray[Any] | None, seed: in
 
 
 def _is_made(path: str, shape: Zyx, seed: int) -> bool:
-    """Return whether a file has the seed, shape and resolution that `_write` would write."""
+    """Return whether a file is what `_write` would write."""
     try:
         with h5py.File(path) as file:
             main = file["main"]

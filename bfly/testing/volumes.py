@@ -1,4 +1,4 @@
-"""Volumes and boxes for tests of cutouts, and the cutouts that numpy makes."""
+"""What tests of cutouts need: volumes, boxes, and what numpy says is in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["boxes", "padded_slice", "random_volume"]
 
 
 def random_volume(shape: Zyx, dtype: str, seed: int = 0) -> NDArray[Any]:
-    """Return random voxels over the whole range of a dtype, without zeros, which are fill."""
+    """Make voxels that use the whole range of a dtype, and no zeros, which are fill."""
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return rng.uniform(1, 2, shape).astype(dtype)
@@ -26,7 +26,7 @@ def random_volume(shape: Zyx, dtype: str, seed: int = 0) -> NDArray[Any]:
 
 
 def padded_slice(volume: NDArray[Any], box: BoundingBox) -> NDArray[Any]:
-    """Return a box of a volume, with zeros outside the volume."""
+    """Cut a box out of a volume, with zeros where it lies outside."""
     result = np.zeros(box.shape, volume.dtype)
     inside = box & BoundingBox.of_shape(zyx(volume.shape))
     result[inside.relative_to(box.start).slices] = volume[inside.slices]
@@ -34,7 +34,7 @@ def padded_slice(volume: NDArray[Any], box: BoundingBox) -> NDArray[Any]:
 
 
 def boxes(shape: Zyx) -> st.SearchStrategy[BoundingBox]:
-    """Return a strategy of boxes inside, across the borders of, and outside a volume; not empty."""
+    """Return boxes inside, across the borders of, and outside a volume; never empty."""
     starts = st.tuples(*(st.integers(-size - 2, size + 2) for size in shape))
     shapes = st.tuples(*(st.integers(1, 2 * size + 2) for size in shape))
     return st.builds(BoundingBox.of_shape, shapes, starts)

@@ -1,4 +1,4 @@
-"""``bfly doctor`` as people run it: each defect is found, and health is not mistaken for one."""
+"""``bfly doctor`` as a command: each defect is found, and sound channels have no findings."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def doctor(folder: Path, *words: str) -> tuple[int, str]:
 
 
 def found_in(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Give the findings by channel, but for those on voxel sizes that a format cannot state."""
+    """Return the findings by channel, but for those on voxel sizes that a format cannot state."""
     _, said = doctor(folder, "-e", ".", "--json")
     return {
         each["name"]: [

@@ -1,4 +1,4 @@
-"""``bfly pyramid`` as people run it."""
+"""``bfly pyramid`` as a command."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class PostgresServer:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def url(self, **changes: object) -> str:
-        """Give the server as key=value pairs, some of them changed."""
+        """Return the server as key=value pairs, some of them changed."""
         plain = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
         return make_conninfo(**{**plain, "user": "postgres", "password": self.password, **changes})
 

@@ -60,7 +60,7 @@ def key(number: int) -> bytes:
 
 @pytest.fixture
 def packs(place: str) -> Postgres:
-    """A database whose set 7 has packs at 10, 20, ... 90 of each kind, b"0" to b"8"."""
+    """A database in which set 7 has packs at 10, 20, ... 90 of each kind, b"0" to b"8"."""
     database = opened(place)
     with database._transaction():
         database._create(7)
@@ -340,7 +340,7 @@ def test_after_a_restart_the_next_call_works(own_server, monkeypatch, caplog):
         assert database.get_by_key(SYNAPSE, PATH, 7) == entry
         assert database.add_entry(SYNAPSE, PATH, {**entry, "z": 5})["z"] == 5
         database.add_entry(SYNAPSE, PATH, entry)
-        # Between two calls nobody notices.
+        # Between two calls no client notices.
         own_server.stop(mode)
         own_server.start()
         with ThreadPoolExecutor(8) as pool:

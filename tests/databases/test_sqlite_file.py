@@ -1,4 +1,4 @@
-"""A database file that is deleted, replaced or cut while it is open: nothing is acknowledged."""
+"""A database file that is deleted, replaced or cut while it is open: no edit is acknowledged."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bfly.errors import Busy, DatabaseError
 from bfly.keywords import RUNTIME
 from bfly.testing.databases import PATH, SYNAPSE, random_synapses
 from bfly.testing.edits import operation
+from tests.fixtures.disk import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ ROW = {"__id": 7, "n1": 1, "n2": 2, "z": 0, "y": 0, "x": 0}
 
 
 class Opened:
-    """A database with an edit, of whose file something becomes."""
+    """A database with an edit; tests change its file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -320,19 +321,14 @@ def test_a_file_that_may_not_grow_takes_no_edit_and_loses_none(tmp_path: Path) -
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", 16) as folder:
+        yield folder
 
 
-def test_a_disk_that_is_full_takes_no_edit_and_goes_on_when_there_is_room(small_disk: Path) -> None:
-    file, filler = small_disk / "bfly.db", small_disk / "filler"
+def test_a_disk_that_is_full_takes_no_edit_and_goes_on_when_there_is_room(disk: Path) -> None:
+    file, filler = disk / "bfly.db", disk / "filler"
     filler.write_bytes(bytes(12 << 20))
     with run(FULL, file) as process:
         assert process.stdout is not None
@@ -346,13 +342,13 @@ def test_a_disk_that_is_full_takes_no_edit_and_goes_on_when_there_is_room(small_
     assert ids_in(file) == list(range(1, number + 2))
 
 
-def test_another_file_system_on_its_place_takes_no_edit(small_disk: Path, tmp_path: Path) -> None:
-    opened = Opened(small_disk / "bfly.db")
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)
+def test_another_file_system_on_its_place_takes_no_edit(disk: Path, tmp_path: Path) -> None:
+    opened = Opened(disk / "bfly.db")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
     try:
         opened.refuses(r"bfly\.db is gone")
     finally:
-        subprocess.run(["umount", "-l", str(small_disk)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True)
     opened.edit()
 
 

@@ -1,4 +1,4 @@
-"""Tiles as segments: each voxel by the look-up, and kept as long as edits are elsewhere."""
+"""Tiles as segments: each voxel by look-up, and cached while edits are elsewhere."""
 
 from __future__ import annotations
 

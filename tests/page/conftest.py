@@ -1,4 +1,4 @@
-"""A server with what the pages are shown: the demo, FIB-25 where it is, and a broken channel."""
+"""A server for the pages: the demo, FIB-25 if it is available, and a broken channel."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def synapses_of(labels: np.ndarray, count: int) -> list[tuple[int, int, int, int
 def dataset(
     folder: Path, labels: np.ndarray, count: int, channels: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], list[tuple[int, int, int, int, int]]]:
-    """Give the configuration of a dataset with synapses, and the synapses."""
+    """Return the configuration of a dataset with synapses, and the synapses."""
     rows = synapses_of(labels, count)
     with open(folder / "synapses.csv", "w", newline="") as file:
         csv.writer(file).writerows([("pre", "post", "z", "y", "x"), *rows])

@@ -29,7 +29,7 @@ ROOT = "/pre/exp::sam::dat/seg"
 
 
 def synapses(lines: bool) -> pa.Table:
-    """Give 40 synapses of each of two segments on one section, in two rows of the volume."""
+    """Return 40 synapses of each of two segments on one section, in two rows of the volume."""
     x = np.tile(np.linspace(1005, 1120, 40).astype(int), 2)
     y = np.repeat([130, 190], 40)
     pre = np.repeat(np.array([LEFT, RIGHT], np.uint64), 40)
@@ -62,7 +62,7 @@ def served(
 
 
 def address(client: httpx.Client, *segments: int, only: bool = True) -> str:
-    """Give the address of the state that the documentation shows."""
+    """Return the address of the state that the documentation shows."""
     base = str(client.base_url).rstrip("/")
     labels = {
         "type": "segmentation",

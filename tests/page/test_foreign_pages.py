@@ -1,4 +1,4 @@
-"""Pages of other sites in a browser: what they can do to a server on the visitor's machine."""
+"""Pages of other sites in a browser: what they can do to a local server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from bfly.butterfly import runtime_of
 from bfly.databases.nodb import Nodb
 from bfly.server.webserver import Webserver
-from tests.conftest import CHROMIUM, FLAGS
+from tests.fixtures.browser import CHROMIUM, FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The manners of the pages: hostile names, many channels, keyboards, readers of screens, phones."""
+"""Pages with hostile names and many channels; keyboard, screen readers, phones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IMAGE = "a::b::<img src=x onerror=window.hacked=1>"
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Any]) -> Iterator[Any]:
-    """A server all of whose names are HTML, one channel of which is broken."""
+    """A server on which all names are HTML, and one channel is broken."""
     folder = tmp_path_factory.mktemp("hostile") / "<b onmouseover=alert(1)>"
     folder.mkdir()
     with h5py.File(folder / "v.h5", "w") as file:
@@ -147,7 +147,7 @@ def axe() -> str:
 
 
 def faults(tab: Page, axe: str) -> list[str]:
-    """Give the serious faults of accessibility."""
+    """Return the serious faults of accessibility."""
     tab.evaluate(axe)
     found: list[dict[str, Any]] = tab.evaluate("axe.run().then(({violations}) => violations)")
     return [

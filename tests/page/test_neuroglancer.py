@@ -1,4 +1,4 @@
-"""Neuroglancer as it comes with Butterfly shows what Butterfly serves."""
+"""The bundled Neuroglancer shows what Butterfly serves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def demo(
 
 
 def state(client: httpx.Client, *layers: dict[str, Any]) -> str:
-    """Give the address of Neuroglancer with layers over the middle section."""
+    """Return the address of Neuroglancer with layers over the middle section."""
     root = f"precomputed://{client.base_url}/pre/exp::sam::dat"
     words = {
         "dimensions": {axis: [8e-9, "m"] for axis in "xyz"},
@@ -45,7 +45,7 @@ def state(client: httpx.Client, *layers: dict[str, Any]) -> str:
 
 
 def middle(pixels: np.ndarray) -> np.ndarray:
-    """Give what is drawn in the middle of the window."""
+    """Return the pixels in the middle of the window."""
     height, width, _ = pixels.shape
     return pixels[height // 2 - 200 : height // 2 + 200, width // 2 - 200 : width // 2 + 200]
 

@@ -1,4 +1,4 @@
-"""The pages as a person uses them, with the demo and with FIB-25."""
+"""The pages in a browser, with the demo and with FIB-25."""
 
 from __future__ import annotations
 

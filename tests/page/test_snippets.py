@@ -1,4 +1,4 @@
-"""What the sheet of a channel says to copy runs as it is copied."""
+"""The code snippets of a channel run as they are copied."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def may_be_absent() -> tuple[str, ...]:
 
 
 def copied(tab: Page, site: Site, channel: str, title: str) -> str:
-    """Give what the button copies."""
+    """Return the text that the button copies."""
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.goto(f"{site.root}/#channel={site.token}/{channel}")
     tab.get_by_role("tab", name=title).click()

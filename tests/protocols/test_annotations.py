@@ -95,7 +95,7 @@ def single(info: dict[str, Any], number: int, data: bytes) -> tuple[Annotation, 
 
 
 def table(lines: bool) -> Columns:
-    """Give synapses with ids over all 64 bits, more columns, and perhaps with both ends."""
+    """Return synapses with ids over all 64 bits, more columns, and perhaps with both ends."""
     rows = random_synapses(COUNT, seed=1, extent=20_000)
     random = np.random.default_rng(2)
     rows["__id"] = np.unique(random.integers(2**53, 2**64, COUNT, np.uint64))
@@ -162,7 +162,7 @@ def served(
 
 
 def expected(served: Served, row: int) -> Annotation:
-    """Give a row as it has to be shown."""
+    """Return a row as it has to be shown."""
     rows = served.rows
     place = [rows[axis][row] + 0.5 for axis in "xyz"]
     if served.info["annotation_type"] == "line":
@@ -290,7 +290,7 @@ def test_what_is_not_there(served: Served, path: str, status: int) -> None:
 
 @pytest.mark.parametrize("served", ["points"], indirect=True)
 def test_cloudvolume_reads_points(served: Served) -> None:
-    """Not lines, on which CloudVolume 12.15 fails whoever wrote them."""
+    """Not lines: CloudVolume 12.15 fails on those of any writer."""
     rows, info = served.rows, served.info
     url = f"{served.client.base_url}".rstrip("/") + SYNAPSES
     # The specification has "point", Neuroglancer takes both, CloudVolume 12.15 only capitals.

@@ -1,4 +1,4 @@
-"""``/api``: the lists, the metadata, every format and view, and the words of its errors."""
+"""``/api``: lists, metadata, all formats and views, and error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages ask for: the list without opening a file, facts, thumbnails, contrast."""
+"""Requests of the pages: lists without opening a file, facts, thumbnails, contrast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""N5: what the specification and Neuroglancer say, and what TensorStore and CloudVolume read."""
+"""N5: metadata and blocks as the specification and Neuroglancer have them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tensorstore as ts
 
 if TYPE_CHECKING:
-    from conftest import Channel
+    from tests.fixtures.channels import Channel
 
 ROOT = "/n5/exp::sam::dat/seg"
-
-
-@pytest.fixture
-def seg(labels: dict[str, Channel]) -> Channel:
-    return labels["seg"]
 
 
 def test_the_group_says_what_its_scales_are(channel: Channel) -> None:
@@ -81,36 +75,3 @@ def test_head_and_conditions_go_by_one_etag(seg: Channel, path: str) -> None:
     assert (head.status_code, head.headers["etag"]) == (200, got.headers["etag"])
     same = {"if-none-match": got.headers["etag"]}
     assert seg.client.get(f"{ROOT}/{path}", headers=same).status_code == 304
-
-
-@pytest.mark.reads("TensorStore", "n5")
-def test_tensorstore_reads_the_same(channel: Channel) -> None:
-    for mip in channel.mips:
-        spec = {"driver": "n5", "kvstore": f"{channel.url('n5')}/s{mip}/"}
-        store = ts.open(spec).result()
-        assert np.array_equal(store.read().result().T, channel.at_mip(mip))
-        assert store.domain.labels == ("x", "y", "z")
-        sizes = [(float(size), "nm") for size in channel.scale(mip)[::-1]]
-        assert [(u.multiplier, u.base_unit) for u in store.dimension_units] == sizes
-
-
-@pytest.mark.reads("TensorStore, by itself", "n5")
-def test_tensorstore_detects_the_format(channel: Channel) -> None:
-    for mip in channel.mips:
-        store = ts.open(f"{channel.url('n5')}/s{mip}/").result()
-        assert store.spec().to_json()["driver"] == "n5"
-        assert np.array_equal(store.read().result().T, channel.at_mip(mip))
-
-
-@pytest.mark.reads("CloudVolume n5://", "n5")
-@pytest.mark.filterwarnings("ignore")
-def test_cloudvolume_reads_the_same(channel: Channel) -> None:
-    from cloudvolume import CloudVolume
-
-    for mip in channel.mips:
-        remote = CloudVolume(f"n5://{channel.url('n5')}", mip=mip, progress=False)
-        np.testing.assert_allclose(remote.resolution, channel.scale(mip)[::-1], rtol=1e-6)
-        found = np.asarray(remote[:, :, :])[..., 0].T
-        # CloudVolume 12 takes big-endian voxels for little-endian ones, whoever wrote them.
-        found = found.byteswap()
-        assert np.array_equal(found, channel.as_cloudvolume_counts(mip))

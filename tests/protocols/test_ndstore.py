@@ -1,16 +1,9 @@
-"""NDStore: every file against numpy, and what ndio reads in an environment of its own."""
+"""NDStore: every file against numpy."""
 
 from __future__ import annotations
 
 import io
-import json
-import os
-import subprocess
-import sys
 import zlib
-from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import blosc
@@ -24,17 +17,13 @@ from bfly.encoders.views import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from conftest import Channel
+    from tests.fixtures.channels import Channel
 
 TOKEN = "exp::sam::dat"
 
 SERVICES = ("nd/sd", "nd/ca", "ocp/ca")
-
-
-@pytest.fixture
-def seg(labels: dict[str, Channel]) -> Channel:
-    return labels["seg"]
 
 
 def get(channel: Channel, path: str, service: str = "nd/sd") -> Any:
@@ -42,12 +31,12 @@ def get(channel: Channel, path: str, service: str = "nd/sd") -> Any:
 
 
 def spans(first: Any, shape: Any) -> str:
-    """Give a box (zyx) as x,x/y,y/z,z."""
+    """Return a box (zyx) as x,x/y,y/z,z."""
     return "/".join(f"{a},{a + n}" for a, n in zip(first[::-1], shape[::-1], strict=True))
 
 
 def rendered(channel: Channel, voxels: np.ndarray) -> np.ndarray:
-    """Give the pixels of sections, stacked downwards."""
+    """Return the pixels of sections, stacked downwards."""
     return np.concatenate(list(render(voxels, "grayscale", channel.kind)))
 
 
@@ -198,94 +187,3 @@ def test_a_token_of_nothing_but_broken_channels(
 def test_mistakes(seg: Channel, path: str, status: int, message: str) -> None:
     answer = seg.client.get(f"/{path}")
     assert (answer.status_code, message in answer.text) == (status, True), answer.text
-
-
-# ndio
-
-CLIENT = """
-import json, sys
-import numpy as np
-from ndio.remote.neurodata import neurodata
-
-host, suffix, token, channel, boxes, result = json.load(sys.stdin)
-remote = neurodata(hostname=host, protocol="http", suffix=suffix, check_tokens=True)
-found, words = {}, {"ping": remote.ping(), "tokens": remote.get_public_tokens()}
-words["datasets"] = remote.get_public_datasets_and_tokens()
-words["channels"] = remote.get_channels(token)
-words["metadata"] = remote.get_metadata(token)["metadata"]
-for mip, (x, i, y, j, z, k) in enumerate(boxes):
-    words[f"size {mip}"] = remote.get_image_size(token, mip)
-    words[f"offset {mip}"] = remote.get_image_offset(token, mip)
-    words[f"block {mip}"] = remote.get_block_size(token, mip)
-    box = (x, i, y, j, z, k)
-    found[f"cutout {mip}"] = remote.get_cutout(token, channel, *box, resolution=mip).T
-    volume = remote.get_volume(token, channel, *box, resolution=mip, neariso=True)
-    found[f"volume {mip}"] = volume.cutout.T
-    found[f"blosc {mip}"] = remote._get_cutout_blosc_no_chunking(token, channel, mip, *box)
-    found[f"slice {mip}"] = remote.get_xy_slice(token, channel, x, i, y, j, z, resolution=mip).T
-    found[f"image {mip}"] = remote.get_image(token, channel, x, i, y, j, z, resolution=mip).T
-remote._chunk_threshold = 1
-found["blocks"] = remote.get_cutout(token, channel, *box, resolution=mip, block_size=None).T
-np.savez(result, **found)
-json.dump(words, sys.stdout)
-"""
-
-
-@pytest.fixture(scope="session")
-def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ndio and what it needs: an old Blosc, which must not meet the new one."""
-    cache = pytestconfig.cache
-    assert cache is not None
-    version = f"ndio-1.1.5-py{sys.version_info.major}{sys.version_info.minor}"
-    folder = Path(cache.mkdir("environments")) / version
-    if not folder.exists():
-        with TemporaryDirectory(dir=folder.parent) as draft:
-            made = Path(draft, version)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(made)]
-            done = subprocess.run(
-                [*pip, "ndio==1.1.5", "six"], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                pytest.skip(f"pip cannot install ndio 1.1.5: {done.stderr.strip()[-200:]}")
-            with suppress(OSError):  # another worker was first
-                made.rename(folder)
-    return folder
-
-
-@pytest.mark.reads("ndio 1.1.5", "ndstore /{suffix}/ca")
-@pytest.mark.parametrize("suffix", ["ocp", "nd"])
-def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
-    boxes = []
-    for mip in channel.mips:
-        start = channel.first_section(mip)
-        stop = start + channel.with_all_sections(mip).shape
-        ends = zip(start[::-1], stop[::-1], strict=True)
-        boxes.append([int(n) for pair in ends for n in pair])
-    host = str(channel.client.base_url).removeprefix("http://").rstrip("/")
-    asked = [host, suffix, TOKEN, channel.name, boxes, str(tmp_path / "found.npz")]
-    done = subprocess.run(
-        # Without the site-packages of this environment.
-        [sys.executable, "-S", "-W", "ignore", "-c", CLIENT],
-        input=json.dumps(asked),
-        env={**os.environ, "PYTHONPATH": str(ndio)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    words = json.loads(done.stdout)
-    assert (words["ping"], words["tokens"]) == (200, [TOKEN])
-    assert words["datasets"] == {TOKEN: [TOKEN]}
-    assert words["channels"][channel.name]["datatype"] == channel.voxels.dtype.name
-    assert words["metadata"] == {}
-    with np.load(tmp_path / "found.npz") as found:
-        for mip in channel.mips:
-            expected = channel.with_all_sections(mip)
-            assert words[f"size {mip}"] == list(expected.shape[::-1])
-            assert words[f"offset {mip}"] == channel.first_section(mip)[::-1].tolist()
-            for name in ("cutout", "volume", "blosc"):
-                assert found[f"{name} {mip}"].dtype == expected.dtype
-                assert np.array_equal(found[f"{name} {mip}"], expected)
-            for name in ("slice", "image"):
-                assert np.array_equal(found[f"{name} {mip}"], expected[0])
-        assert np.array_equal(found["blocks"], expected)

@@ -1,4 +1,4 @@
-"""``/openapi.json``: what it says is so, as Schemathesis finds by trying it."""
+"""``/openapi.json`` describes the server, as Schemathesis checks with requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages as files: media types, policies, caching, and nothing but what was built."""
+"""The pages as files: media types, policies, caching, and only files of the build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Precomputed volumes: what the specification says, and what CloudVolume and TensorStore read."""
+"""Precomputed volumes, as the specification has them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-    from conftest import Channel
+
 
 OFFSET = (4, 10, 7)
 ROOT = "/pre/exp::sam::dat/seg"
@@ -97,76 +97,6 @@ def test_wrong_names(client) -> None:
     got = client.get("/pre/exp::sam::dat/foo/info")
     assert (got.status_code, got.text) == (400, "The channel foo is not in ['seg'].\n")
     assert client.get("/pre/exp::sam/seg/info").status_code == 404
-
-
-# Programs
-
-every_encoding = pytest.mark.parametrize(
-    ("channel", "encoding"),
-    [
-        ("seg", "raw"),
-        ("seg", "compressed_segmentation"),
-        ("grayscale", "raw"),
-        ("grayscale", "png"),
-        ("grayscale", "jpeg"),
-        ("groundtruth.h5", "raw"),
-        ("groundtruth.h5", "compressed_segmentation"),
-        ("oversegmented_stack_labels.h5", "compressed_segmentation"),
-    ],
-    indirect=["channel"],
-)
-
-LEAST_PSNR = 35
-"""Decibels between the voxels of FIB-25 and what JPEG makes of them."""
-
-
-def assert_near(found: np.ndarray, expected: np.ndarray, encoding: str) -> None:
-    """Compare voxels: they are equal, unless the encoding loses something."""
-    if encoding == "jpeg":
-        error = found.astype(float) - expected
-        assert 10 * np.log10(255**2 / np.mean(error**2)) > LEAST_PSNR
-    else:
-        assert found.dtype == expected.dtype
-        assert np.array_equal(found, expected)
-
-
-@pytest.mark.reads("TensorStore", "precomputed {encoding}")
-@every_encoding
-def test_tensorstore_reads_the_same(channel: Channel, encoding: str) -> None:
-    for mip in channel.mips:
-        spec = {
-            "driver": "neuroglancer_precomputed",
-            "kvstore": f"{channel.url('pre')}/{encoding}/",
-            "scale_index": mip,
-        }
-        store = ts.open(spec).result()
-        assert store.domain.origin[:3] == tuple(channel.origin(mip)[::-1])
-        assert_near(store.read().result()[..., 0].T, channel.at_mip(mip), encoding)
-
-
-@pytest.mark.reads("TensorStore, by itself", "precomputed {encoding}")
-@every_encoding
-def test_tensorstore_detects_the_format(channel: Channel, encoding: str) -> None:
-    store = ts.open(f"{channel.url('pre')}/{encoding}/").result()
-    assert store.spec().to_json()["driver"] == "neuroglancer_precomputed"
-    assert_near(store.read().result()[..., 0].T, channel.voxels, encoding)
-
-
-@pytest.mark.reads("CloudVolume precomputed://", "precomputed {encoding}")
-@pytest.mark.filterwarnings("ignore")
-@every_encoding
-def test_cloudvolume_reads_the_same(channel: Channel, encoding: str) -> None:
-    from cloudvolume import CloudVolume
-
-    for mip in channel.mips:
-        address = f"precomputed://{channel.url('pre')}/{encoding}"
-        remote = CloudVolume(address, mip=mip, progress=False)
-        expected = channel.at_mip(mip)
-        assert remote.bounds.size3().tolist() == list(expected.shape[::-1])
-        assert remote.bounds.minpt.tolist() == channel.origin(mip)[::-1].tolist()
-        np.testing.assert_allclose(remote.resolution, channel.scale(mip)[::-1], rtol=1e-6)
-        assert remote.layer_type == channel.kind
-        assert_near(np.asarray(remote[:, :, :])[..., 0].T, expected, encoding)
 
 
 @pytest.fixture(scope="module")

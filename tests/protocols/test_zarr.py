@@ -1,4 +1,4 @@
-"""OME-Zarr of both versions: what the specifications say, and what the field's programs read."""
+"""OME-Zarr of both versions, as the specifications have it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,20 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
-import tensorstore as ts
+
+from tests.fixtures.zarr_versions import both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
-    from conftest import Channel
 
-VERSIONS = {"zarr": ("0.4", 2), "zarr3": ("0.5", 3)}
-
-# zarr, fsspec, dask and CloudVolume warn of things of their own.
-clients = pytest.mark.filterwarnings("ignore")
-
-both = pytest.mark.parametrize("prefix", VERSIONS)
-
-
-@pytest.fixture
-def seg(labels: dict[str, Channel]) -> Channel:
-    return labels["seg"]
+    from tests.fixtures.channels import Channel
 
 
 def group_attributes(channel: Channel, prefix: str) -> dict[str, Any]:
-    """Give the OME metadata of either version."""
+    """Return the OME metadata of either version."""
     if prefix == "zarr":
         return channel.client.get(f"{channel.url(prefix)}/.zattrs").json()
     return channel.client.get(f"{channel.url(prefix)}/zarr.json").json()["attributes"]["ome"]
@@ -60,20 +50,6 @@ def test_scales_and_translations_place_the_centres_of_voxels(channel: Channel, p
 @both
 def test_labels_say_that_they_are(channel: Channel, prefix: str) -> None:
     assert ("image-label" in group_attributes(channel, prefix)) == (channel.kind == "segmentation")
-
-
-@both
-@clients
-@pytest.mark.reads("ome-zarr-models", "{prefix}")
-def test_ome_zarr_models_accepts_it(channel: Channel, prefix: str) -> None:
-    import ome_zarr_models
-    import zarr
-
-    version, number = VERSIONS[prefix]
-    group = zarr.open_group(channel.quoted(prefix), mode="r", zarr_format=number)
-    model = ome_zarr_models.open_ome_zarr(group)
-    kind = "ImageLabel" if channel.kind == "segmentation" else "Image"
-    assert (type(model).__name__, model.ome_zarr_version) == (kind, version)
 
 
 def test_consolidated_metadata_are_the_metadata(seg: Channel) -> None:
@@ -148,73 +124,6 @@ def test_chunks_are_whole_and_padded_with_zeros(seg: Channel, prefix: str) -> No
 # Labels of an image
 
 
-@pytest.fixture(scope="module")
-def em(fib25_served: dict[str, Channel]) -> Channel:
-    return fib25_served["grayscale"]
-
-
-LABELS = ["groundtruth.h5", "oversegmented_stack_labels.h5"]
-
-
-@both
-@clients
-@pytest.mark.reads("ome-zarr-models", "{prefix}")
-def test_ome_zarr_models_accepts_the_labels(em: Channel, prefix: str) -> None:
-    import ome_zarr_models
-    import zarr
-
-    version, number = VERSIONS[prefix]
-    for consolidated in (True, False):
-        group = zarr.open_group(
-            em.quoted(prefix), mode="r", zarr_format=number, use_consolidated=consolidated
-        )
-        found = group["labels"]
-        model = ome_zarr_models.open_ome_zarr(found)
-        assert (type(model).__name__, model.ome_zarr_version) == ("Labels", version)
-        words = model.attributes if prefix == "zarr" else model.attributes.ome
-        assert words.labels == LABELS
-        for name in LABELS:
-            label = ome_zarr_models.open_ome_zarr(found[name])
-            assert type(label).__name__ == "ImageLabel"
-            attributes = label.attributes if prefix == "zarr" else label.attributes.ome
-            assert attributes.image_label.source.image == "../../"
-            assert len(attributes.multiscales[0].datasets) == len(em.mips)
-
-
-@both
-@clients
-@pytest.mark.reads("ome-zarr", "{prefix}")
-def test_ome_zarr_finds_the_labels_of_an_image(
-    em: Channel, fib25_served: dict[str, Channel], prefix: str
-) -> None:
-    from ome_zarr.io import parse_url
-    from ome_zarr.reader import Label, Labels, Reader
-
-    image, labels, *each = Reader(parse_url(em.quoted(prefix)))()
-    assert labels.load(Labels)
-    assert image.metadata["name"] == "grayscale"
-    assert [node.metadata["name"] for node in each] == LABELS
-    for node, name in zip(each, LABELS, strict=True):
-        assert node.load(Label)
-        for mip, data in enumerate(node.data):
-            assert np.array_equal(data.compute(), fib25_served[name].at_mip(mip))
-
-
-@both
-@clients
-@pytest.mark.reads("zarr-python", "{prefix}")
-def test_labels_are_in_the_consolidated_metadata(
-    em: Channel, fib25_served: dict[str, Channel], prefix: str
-) -> None:
-    import zarr
-
-    group = zarr.open_consolidated(em.quoted(prefix), zarr_format=VERSIONS[prefix][1])
-    assert sorted(name for name, _ in group.groups()) == ["labels"]
-    for name in LABELS:
-        array = group[f"labels/{name}/1"]
-        assert np.array_equal(array[:20], fib25_served[name].at_mip(1)[:20])
-
-
 @both
 def test_a_label_image_is_its_channel_and_names_its_image(em: Channel, prefix: str) -> None:
     document = "0/.zarray" if prefix == "zarr" else "0/zarr.json"
@@ -264,119 +173,3 @@ def test_labels_are_segmentations_with_the_resolutions_of_the_image(mixed: httpx
     for name in ("coarse", "moved"):
         for file in (".zgroup", ".zattrs", "moved/.zgroup"):
             assert mixed.get(f"{root}/{name}/labels/{file}").status_code == 404
-
-
-# Compressors
-
-
-@both
-@clients
-@pytest.mark.parametrize("compressor", ["zstd", "blosc"])
-@pytest.mark.reads("zarr-python", "{prefix}")
-def test_the_address_chooses_the_compressor(channel: Channel, prefix: str, compressor: str) -> None:
-    import zarr
-
-    group = zarr.open_group(f"{channel.quoted(prefix)}/{compressor}", mode="r")
-    (codec,) = group["0"].compressors
-    assert compressor in str(codec).lower()
-    for mip in channel.mips:
-        assert np.array_equal(group[str(mip)][:], channel.at_mip(mip))
-        store = ts.open(f"{channel.url(prefix)}/{compressor}/{mip}/").result()
-        assert np.array_equal(store.read().result(), channel.at_mip(mip))
-
-
-# Programs
-
-
-@both
-@clients
-@pytest.mark.reads("zarr-python", "{prefix}")
-def test_zarr_python_reads_the_same(channel: Channel, prefix: str) -> None:
-    import zarr
-
-    _, number = VERSIONS[prefix]
-    group = zarr.open_group(channel.quoted(prefix), mode="r", zarr_format=number)
-    assert sorted(name for name, _ in group.arrays()) == [str(mip) for mip in channel.mips]
-    found = zarr.open(channel.quoted(prefix), mode="r")
-    for mip in channel.mips:
-        assert np.array_equal(found[str(mip)][:], channel.at_mip(mip))
-
-
-@both
-@clients
-@pytest.mark.reads("zarr-python", "{prefix}")
-def test_an_array_opens_alone(seg: Channel, prefix: str) -> None:
-    import zarr
-
-    array = zarr.open_array(f"{seg.quoted(prefix)}/1", mode="r")
-    assert array.metadata.zarr_format == VERSIONS[prefix][1]
-    assert np.array_equal(array[10:20, 30:, 100], seg.at_mip(1)[10:20, 30:, 100])
-
-
-@both
-@clients
-@pytest.mark.reads("ome-zarr", "{prefix}")
-def test_ome_zarr_finds_the_multiscales(channel: Channel, prefix: str) -> None:
-    from ome_zarr.io import parse_url
-    from ome_zarr.reader import Label, Multiscales, Reader
-
-    node = next(Reader(parse_url(channel.quoted(prefix)))())
-    assert node.load(Multiscales)
-    assert bool(node.load(Label)) == (channel.kind == "segmentation")
-    assert len(node.data) == len(channel.mips)
-    for mip, data in enumerate(node.data):
-        assert np.array_equal(data.compute(), channel.at_mip(mip))
-    scale, translation = node.metadata["coordinateTransformations"][-1]
-    mip = channel.mips[-1]
-    np.testing.assert_allclose(scale["scale"], channel.scale(mip))
-    first = (channel.origin(mip) + 0.5) * channel.scale(mip)
-    np.testing.assert_allclose(translation["translation"], first)
-
-
-@both
-@clients
-@pytest.mark.reads("dask", "{prefix}")
-def test_dask_reads_the_same(channel: Channel, prefix: str) -> None:
-    import dask.array
-
-    for mip in channel.mips:
-        array = dask.array.from_zarr(channel.quoted(prefix), component=str(mip))
-        assert np.array_equal(array.compute(), channel.at_mip(mip))
-
-
-@both
-@pytest.mark.reads("TensorStore", "{prefix}")
-def test_tensorstore_reads_the_same(channel: Channel, prefix: str) -> None:
-    for mip in channel.mips:
-        url = f"{channel.url(prefix)}/{mip}/"
-        store = ts.open({"driver": prefix, "kvstore": url}).result()
-        assert np.array_equal(store.read().result(), channel.at_mip(mip))
-        if prefix == "zarr3":
-            assert store.domain.labels == tuple("zyx")
-            sizes = [(float(size), "nm") for size in channel.scale(mip)]
-            assert [(u.multiplier, u.base_unit) for u in store.dimension_units] == sizes
-
-
-@both
-@pytest.mark.reads("TensorStore, by itself", "{prefix}")
-def test_tensorstore_detects_the_format(channel: Channel, prefix: str) -> None:
-    for mip in channel.mips:
-        store = ts.open(f"{channel.url(prefix)}/{mip}/").result()
-        assert store.spec().to_json()["driver"] == prefix
-        assert np.array_equal(store.read().result(), channel.at_mip(mip))
-
-
-@clients
-@pytest.mark.reads("CloudVolume {scheme}://", "{prefix}")
-@pytest.mark.parametrize(
-    ("scheme", "prefix"),
-    [("zarr", "zarr"), ("zarr", "zarr3"), ("zarr2", "zarr"), ("zarr3", "zarr3")],
-)
-def test_cloudvolume_reads_the_same(channel: Channel, scheme: str, prefix: str) -> None:
-    from cloudvolume import CloudVolume
-
-    for mip in channel.mips:
-        remote = CloudVolume(f"{scheme}://{channel.url(prefix)}", mip=mip, progress=False)
-        np.testing.assert_allclose(remote.resolution, channel.scale(mip)[::-1], rtol=1e-6)
-        found = np.asarray(remote[:, :, :])[..., 0].T
-        assert np.array_equal(found, channel.as_cloudvolume_counts(mip))

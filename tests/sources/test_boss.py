@@ -270,7 +270,7 @@ def test_colours(tmp_path):
 
 @pytest.fixture
 def samples(data):
-    """Give the folder of the ingest client's own examples."""
+    """Return the folder of the ingest client's own examples."""
     return data / "boss_ingest" / "ingestclient" / "test" / "data"
 
 

@@ -53,7 +53,7 @@ def write_png(folder, name, section):
 
 @pytest.fixture
 def sections(tmp_path):
-    """Twelve sections whose names sort otherwise as text than as numbers."""
+    """Twelve sections; as text their names sort otherwise than as numbers."""
     volume = random_volume((12, 6, 7), "uint8")
     for z, section in enumerate(volume):
         write_png(tmp_path, f"iso.{z}.png", section)

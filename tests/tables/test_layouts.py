@@ -1,4 +1,4 @@
-"""Exports are recognised by their columns, and what is named in the configuration goes first."""
+"""Exports are recognised by their columns; columns named in the configuration have precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to a table's file: allowed, there, unchanged, and its library installed."""
+"""Opening the file of a table: allowed, existing, unchanged, and its library installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of every format: all numbers exact, and each bad row told by its line."""
+"""Tables of every format: all numbers exact, and each bad row named by its line."""
 
 from __future__ import annotations
 

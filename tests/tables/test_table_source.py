@@ -1,4 +1,4 @@
-"""What a dataset's configuration says of its tables."""
+"""The tables in the configuration of a dataset."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_an_interrupted_run_leaves_no_half_file(tmp_path, monkeypatch):
     def fail(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_write", fail)
+    monkeypatch.setattr(h5py.File, "create_dataset", fail)
     with pytest.raises(KeyboardInterrupt):
         make_tissue(str(tmp_path), (2, 20, 20))
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Base class and random rows of all tests of a database engine."""
+"""What all parts of the suite share: rows, and how a database is opened."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ EVERYWHERE = BoundingBox((-(10**6),) * 3, (10**6,) * 3)
 
 
 def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int = 4000) -> Columns:
-    """Return clustered synapses between neurons with ids over all 64 bits, some with pre = post.
+    """Return synapses in clusters, between neurons with ids over all 64 bits, some with pre = post.
 
     Parameters
     ----------
     count, neurons : int
-        Number of synapses, and of neurons.
+        How many.
     seed : int
-        The same seed results in the same synapses.
+        The same seed gives the same synapses.
     extent : int
-        Extent of the volume, in voxels; some coordinates are negative.
+        Of the volume, in voxels; some coordinates are negative.
     """
     random = np.random.default_rng(seed)
     names = np.unique(random.integers(0, 2**64, neurons, np.uint64))
@@ -59,19 +59,19 @@ def random_synapses(count: int, seed: int = 0, neurons: int = 500, extent: int =
 
 
 def neurons_of(columns: Columns) -> set[int]:
-    """Return the neurons that synapses refer to."""
+    """Return the neurons that synapses name."""
     return set(columns["n1"].tolist()) | set(columns["n2"].tolist())
 
 
 class DatabaseTests(ABC):
-    """Base of the tests of a database engine.
+    """Base of the parts.
 
     Attributes
     ----------
     durable : bool
-        Whether a second instance at the same place reads what the first one wrote.
+        Whether a second instance at the same place finds what the first one wrote.
     queries : int
-        Number of random queries on 200,000 synapses.
+        How many random questions are asked of 200,000 synapses.
     """
 
     durable: ClassVar[bool] = True
@@ -79,12 +79,12 @@ class DatabaseTests(ABC):
 
     @pytest.fixture
     def place(self) -> str:
-        """Return an empty place for a database: the engine's ``path``."""
+        """Return an empty place for a database: what the class takes as ``path``."""
         return ""
 
     @abstractmethod
     def open(self, place: str, runtime: RUNTIME) -> Engine:
-        """Open the database at a place; create it if there is none."""
+        """Open the database at a place, made new if there is none."""
 
     @pytest.fixture
     def database(self, place: str) -> Engine:
@@ -95,6 +95,6 @@ class DatabaseTests(ABC):
         return database
 
     def reopened(self, place: str) -> Iterator[Engine]:
-        """Yield a second instance, if the database is durable."""
+        """Yield a second instance, where there can be one."""
         if self.durable:
             yield self.open(place, RUNTIME())

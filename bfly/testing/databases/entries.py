@@ -1,4 +1,4 @@
-"""Tests of entries, tables and features: each of the documented calls."""
+"""Entries, tables and features: the documented calls one by one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["EntryTests"]
 
 
 class EntryTests(DatabaseTests):
-    """Data written by a call is read by the others, also after a restart."""
+    """What is written by a call is found by others, also after a restart."""
 
     def test_paths(self, database: Engine, place: str) -> None:
-        """A channel's path maps to its dataset, also after a restart."""
+        """A channel's path leads to its dataset, also after a restart."""
         assert database.get_path("/data/set/em.h5") == PATH
         assert database.get_path("/other") == ""
         database.add_path("/data/set/em.h5", "/elsewhere")
@@ -31,14 +31,14 @@ class EntryTests(DatabaseTests):
             assert again.get_path("/data/set/em.h5") == "/elsewhere"
 
     def test_tables(self, database: Engine) -> None:
-        """Tables can be added twice; a table that was not added is None."""
+        """Tables can be added twice; a table that was not added is none."""
         for table in RUNTIME.DB.TABLE.LIST:
             assert database.add_table(table, PATH)
             assert database.get_table(table, PATH) is not None
             assert database.get_table(table, "/unknown") is None
 
     def test_empty(self, database: Engine) -> None:
-        """Empty tables and unknown datasets have empty results."""
+        """Empty tables, and unknown datasets, have no rows."""
         for path in (PATH, "/unknown"):
             assert database.all_neurons(NEURON, path) == []
             assert database.synapse_ids(SYNAPSE, path, [0, 0, 0], [9, 9, 9]) == []
@@ -54,7 +54,7 @@ class EntryTests(DatabaseTests):
             assert sum(len(batch["z"]) for batch in database.scan(path)) == 0
 
     def test_documented_results(self, database: Engine) -> None:
-        """`add_synapses` and `add_neurons` return the entries; the features include them."""
+        """`add_synapses` and `add_neurons` give the entries; the features answer on them."""
         synapses = np.array([[7, 9, 10, 20, 30], [9, 7, 11, 21, 31], [7, 7, 12, 22, 32]])
         entries = database.add_synapses(PATH, synapses)
         assert entries[1] == {"__id": 1, "n1": 9, "n2": 7, "z": 11, "y": 21, "x": 31}
@@ -87,7 +87,7 @@ class EntryTests(DatabaseTests):
         assert more[0]["__id"] == 3
 
     def test_entries(self, database: Engine, place: str) -> None:
-        """An entry is updated or replaced; both can be read at once."""
+        """An entry is updated, or written anew; both can be read at once."""
         entry = {"__id": 5, "n1": 1, "n2": BIG, "z": 3, "y": -4, "x": 5}
         assert database.add_entry(SYNAPSE, PATH, entry) == entry
         assert database.get_by_key(SYNAPSE, PATH, 5) == entry
@@ -109,7 +109,7 @@ class EntryTests(DatabaseTests):
             assert again.all_neurons(NEURON, PATH) == [4, BIG]
 
     def test_there_is_no_id_above_the_last(self, database: Engine) -> None:
-        """Synapses are added up to the last 64-bit id, and refused beyond it."""
+        """Synapses are added up to the last id of 64 bits, and refused beyond."""
         database.add_entry(SYNAPSE, PATH, {"__id": BIG - 1, "n1": 1})
         with pytest.raises(BadRequest, match="below 2\\^64"):
             database.add_synapses(PATH, [[1, 2, 3, 4, 5]] * 2)

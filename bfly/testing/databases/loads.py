@@ -1,4 +1,4 @@
-"""Tests of loading from batches, and of what is stored."""
+"""Loading from batches, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoadTests(DatabaseTests):
     """A load replaces both tables of a dataset, or changes nothing."""
 
     def test_replace(self, database: Engine, place: str) -> None:
-        """A load replaces earlier rows; a neuron without a soma gets a synapse's position."""
+        """A load takes the place of what was there, neurons without soma get a place."""
         database.add_synapses(PATH, [[1, 2, 3, 4, 5]])
         synapses = random_synapses(1000)
         somas: Columns = {
@@ -63,7 +63,7 @@ class LoadTests(DatabaseTests):
         assert len(database.ids(SYNAPSE, PATH)) == 0
 
     def test_a_load_that_fails_changes_nothing(self, database: Engine) -> None:
-        """An error in the files leaves the old tables unchanged."""
+        """An error in the files leaves the old tables."""
         database.replace(PATH, "one", [], [random_synapses(100)])
 
         def broken() -> Iterator[Columns]:
@@ -76,7 +76,7 @@ class LoadTests(DatabaseTests):
         assert len(database.ids(SYNAPSE, PATH)) == 100
 
     def test_more_columns_are_kept(self, database: Engine) -> None:
-        """Extra columns of numbers and text are read back unchanged."""
+        """Numbers and text beyond the documented columns come back as they were."""
         more: Columns = {
             "score": np.linspace(0, 1, 300),
             "type": np.array([f"t{i % 3} é" for i in range(300)], object),
@@ -98,7 +98,7 @@ class LoadTests(DatabaseTests):
             assert rows["type"][order].tolist() == more["type"].tolist()
 
     def test_every_change_is_another_state(self, database: Engine, place: str) -> None:
-        """A change that keeps the number of rows is a new state too, also for other instances."""
+        """A change is noticed also with the same number of rows, and by another instance."""
         states = [database.state(PATH)]
         for change in (
             lambda: database.replace(PATH, "one", [], [random_synapses(100)]),
@@ -115,7 +115,7 @@ class LoadTests(DatabaseTests):
         assert database.state(PATH) == states[-1]
 
     def test_ranges(self, database: Engine) -> None:
-        """Numeric columns have a lowest and a highest value, NaN ignored."""
+        """The lowest and highest values of columns with numbers, NaN left out."""
         assert database.ranges(PATH) == {}
         rows = random_synapses(50)
         score = np.linspace(-1, 2, 50)

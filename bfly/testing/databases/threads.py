@@ -1,4 +1,4 @@
-"""Tests with many concurrent writers and readers."""
+"""Many threads that write, and many that read meanwhile."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["ThreadTests"]
 
 
 class ThreadTests(DatabaseTests):
-    """Readers see complete changes, and no change is lost."""
+    """Changes are seen whole, and none is lost."""
 
     def test_readers_see_whole_changes(self, database: Engine) -> None:
-        """During consecutive loads, a reader sees one of them and never a mixture."""
+        """While loads follow each other, a reader sees one of them and never a mixture."""
         loads: list[Columns] = []
         for i in range(2):
             rows = random_synapses(2000)
@@ -45,7 +45,7 @@ class ThreadTests(DatabaseTests):
         assert not wrong
 
     def test_many_threads_write(self, database: Engine) -> None:
-        """Entries written by many threads at once are all stored."""
+        """Entries written by many threads at once are all there."""
 
         def write(first: int) -> None:
             for number in range(first, first + 25):
@@ -64,7 +64,7 @@ class ThreadTests(DatabaseTests):
     def test_many_threads_and_instances_change_parts_of_one_entry(
         self, database: Engine, place: str
     ) -> None:
-        """A write to one value of an entry does not undo concurrent writes to its other values."""
+        """A change of one value of an entry does not undo changes of its other values."""
         databases = [database, *self.reopened(place)]
         wrong: list[Any] = []
 
@@ -86,7 +86,7 @@ class ThreadTests(DatabaseTests):
         assert not wrong
 
     def test_many_threads_and_instances_add(self, database: Engine, place: str) -> None:
-        """Synapses that are added concurrently get different ids."""
+        """Synapses that are added at once do not get the same ids."""
         databases = [database, *self.reopened(place)]
         added: list[int] = []
 

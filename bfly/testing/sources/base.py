@@ -1,4 +1,4 @@
-"""Base class and helpers of all tests of a source."""
+"""What all tests of a source share."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["SourceTests", "random_box", "touch"]
 
 
 class SourceTests(ABC):
-    """Base of the tests of a source.
+    """What the tests of a source have in common, and what a derived class may set.
 
     Attributes
     ----------
     source : type
         The class under test.
     dtypes : tuple of str
-        The dtypes that the format can store and that are served unchanged.
+        The dtypes that the format can hold and that are served as they are.
     shape : tuple of int
-        The shape (z, y, x) of the volume in most tests; it should have several chunks along
-        each axis that the format divides.
+        The volume (z, y, x) that most tests use; more than one chunk along each axis that
+        the format divides is best.
     tolerance : int
         By how much a voxel may differ, for lossy formats.
     given_as : frozenset of StoredAs
-        The forms in which written chunks are available for pass-through (see
+        The ways in which chunks that are written are given as they are stored (see
         `Datasource.read_encoded`).
     """
 
@@ -52,10 +52,10 @@ class SourceTests(ABC):
 
     @abstractmethod
     def write(self, folder: Path, volume: NDArray[Any]) -> Path:
-        """Store a volume (z, y, x) in an empty folder and return the channel's ``path``."""
+        """Store a volume (z, y, x) in an empty folder and give the channel's ``path``."""
 
     def voxel_file(self, path: Path) -> Path:
-        """Return a file with voxels of a channel; by default, the path or the largest in it."""
+        """Return a file with voxels of a channel; by default the path, or the largest in it."""
         if path.is_file():
             return path
         return max(
@@ -69,19 +69,19 @@ class SourceTests(ABC):
 
     @pytest.fixture
     def volume(self) -> NDArray[Any]:
-        """Return the voxels of the channel at `path`."""
+        """Return the voxels that are in `path`."""
         return random_volume(self.shape, self.dtypes[0])
 
     @pytest.fixture
     def path(self, tmp_path: Path, volume: NDArray[Any]) -> Path:
-        """Return the path of a channel that `write` has written."""
+        """Return the path of a channel that was written."""
         folder = tmp_path / "allowed"
         folder.mkdir()
         return self.write(folder, volume)
 
     @pytest.fixture
     def opened(self, path: Path) -> Datasource:
-        """Return the opened source of the channel at `path`."""
+        """Return the channel at `path`, open."""
         return self.source.open(str(path))
 
     def assert_read(self, source: Datasource, volume: NDArray[Any], box: BoundingBox) -> None:
@@ -92,12 +92,12 @@ class SourceTests(ABC):
         self.assert_equal(got, volume, box)
 
     def assert_equal(self, got: NDArray[Any], volume: NDArray[Any], box: BoundingBox) -> None:
-        """Compare voxels with a box of the volume, and with the fill around the volume."""
+        """Compare what was read with a box of the volume: within, and the fill around it."""
         expected = padded_slice(volume, box)
         if self.tolerance:
             assert got.shape == expected.shape
-            bounds = BoundingBox.of_shape(zyx(volume.shape))
-            within = (box & bounds).relative_to(box.start).slices
+            whole = BoundingBox.of_shape(zyx(volume.shape))
+            within = (box & whole).relative_to(box.start).slices
             got = got.copy()
             np.testing.assert_allclose(got[within], expected[within], rtol=0, atol=self.tolerance)
             got[within] = expected[within]
@@ -110,12 +110,12 @@ class SourceTests(ABC):
 
 
 def random_box(rng: np.random.Generator, shape: Zyx) -> BoundingBox:
-    """Return a box that intersects a volume or is beside it."""
+    """Return a box that touches a volume or lies beside it."""
     ends = [sorted(rng.choice(np.arange(-3, size + 4), 2, replace=False)) for size in shape]
     return BoundingBox(zyx(a for a, _ in ends), zyx(b for _, b in ends))
 
 
 def touch(file: Path) -> None:
-    """Advance a file's time by 1 s, since two writes within one clock tick have the same time."""
+    """Move a file's time by a second: two writes within one tick of the clock look alike."""
     status = file.stat()
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))

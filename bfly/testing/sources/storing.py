@@ -1,4 +1,4 @@
-"""Tests of pass-through: chunks that a source returns as they are stored."""
+"""Chunks that a source returns as they are stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from bfly.errors import NotAllowed, SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.storage.files import Files
+from bfly.testing.collection import collect_if
 from bfly.testing.sources.base import SourceTests, touch
 from bfly.testing.sources.unpacking import unpacked
 
@@ -28,10 +29,23 @@ __all__ = ["StoringTests"]
 
 
 class StoringTests(SourceTests):
-    """A stored chunk decodes to the voxels that `read` returns, and is checked like them."""
+    """A chunk that is returned as stored holds the voxels that are read, on the same conditions.
+
+    Of a source that returns no chunk as stored (`given_as` is empty) only that is tested.
+    """
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        collect_if(
+            bool(cls.given_as),
+            cls,
+            "test_nothing_cut_short_is_given",
+            "test_a_chunk_that_was_given_is_watched",
+            "test_nothing_outside_allowed_paths_is_given",
+        )
 
     def test_stored_chunks_are_what_is_read(self, opened: Datasource) -> None:
-        """Return stored chunks only if they decode to the voxels that `read` returns."""
+        """Chunks as stored unpack to the voxels that are read."""
         given = set()
         for way, mip, box, data in _given(opened):
             got = unpacked(data, way, box.shape, opened.dtype)
@@ -43,7 +57,7 @@ class StoringTests(SourceTests):
     def test_nothing_cut_short_is_given(
         self, path: Path, volume: NDArray[Any], left: float
     ) -> None:
-        """Return no incomplete chunk of a truncated file."""
+        """An incomplete chunk of a truncated file is not returned."""
         file = self.voxel_file(path)
         os.truncate(file, int(left * file.stat().st_size))
         with suppress(SourceError):
@@ -53,31 +67,29 @@ class StoringTests(SourceTests):
                     self.assert_equal(unpacked(data, way, box.shape, opened.dtype), volume, box)
 
     def test_a_chunk_that_was_given_is_watched(self, path: Path) -> None:
-        """Name a file that was rewritten after its chunks were returned."""
+        """`changed` names a file that was written again after a chunk of it was returned."""
         file = self.voxel_file(path)
         source = self.source.open(str(path))
-        given = sum(1 for _ in _given(source))
+        assert sum(1 for _ in _given(source))
         assert source.changed() is None
         file.write_bytes(file.read_bytes())
         touch(file)
-        if given:
-            changed = source.changed()
-            assert changed is not None
-            assert file.samefile(changed)
+        changed = source.changed()
+        assert changed is not None
+        assert file.samefile(changed)
 
     def test_nothing_outside_allowed_paths_is_given(self, tmp_path: Path, path: Path) -> None:
-        """Refuse a link that leads outside the allowed folders."""
+        """A file that is a link out of the allowed folders is refused."""
         file = self.voxel_file(path)
         outside = tmp_path / f"outside{file.suffix}"
         file.rename(outside)
         file.symlink_to(outside)
-        if self.given_as:
-            with pytest.raises(NotAllowed):
-                list(_given(self.source.open(str(path), files=Files([str(tmp_path / "allowed")]))))
+        with pytest.raises(NotAllowed):
+            list(_given(self.source.open(str(path), files=Files([str(tmp_path / "allowed")]))))
 
 
 def _given(source: Datasource) -> Iterator[tuple[StoredAs, int, BoundingBox, bytes]]:
-    """Yield all chunks that a source returns as stored, with their forms, mips and boxes."""
+    """Yield all chunks that a source returns as stored, with their mips and boxes."""
     for mip, scale in source.scales.items():
         for index in indexes(scale.box.in_tiles(scale.chunk)):
             box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
