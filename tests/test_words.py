@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 
-WORD = re.compile(r"\b(who|whoever|whose|whom|(some|any|no)body|(some|any)one)\b", re.I)
+WORD = re.compile(r"\b(who|whoever|whom|(some|any|no)body|(some|any)one)\b", re.I)
 CODE = re.compile(r"```.*?```|``.+?``|`[^`]+`|^ *who : ", re.M | re.S)
 """Names in code are no prose; ``who`` is a field of edits."""
 

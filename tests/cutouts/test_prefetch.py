@@ -14,7 +14,7 @@ from bfly.cutouts.tile_loader import TileLoader
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes
 from bfly.queries.data import DataQuery
-from bfly.sources.hdf5.source import HDF5
+from bfly.sources.hdf5.dataset import Hdf5Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,17 +109,17 @@ def test_large_requests_and_computed_mips_are_not_followed(core: Core, path: str
 
 
 def test_it_stops_when_somebody_waits_and_goes_on_later(core: Core, path: str, monkeypatch) -> None:
-    read, starts = HDF5.read, []
+    read, starts = Hdf5Dataset.read, []
 
-    def interrupted(self, mip, box):
+    def interrupted(self, box):
         starts.append(box.start)
         core.prefetcher.hold()
-        return read(self, mip, box)
+        return read(self, box)
 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query.region)
-    monkeypatch.setattr(HDF5, "read", interrupted)
+    monkeypatch.setattr(Hdf5Dataset, "read", interrupted)
     core.prefetcher.go_on()
     core.prefetcher.job.result(30)
     assert starts == [(TILE, 0, 0)]
@@ -136,7 +136,7 @@ def test_a_damaged_chunk_disturbs_nobody(core: Core, path: str, monkeypatch) -> 
     for query in (section(path, 10), section(path, 11)):
         core.find_tiles(query)
         core.prefetcher.note(query.region)
-    monkeypatch.setattr(HDF5, "read", fail)
+    monkeypatch.setattr(Hdf5Dataset, "read", fail)
     core.prefetcher.go_on()
     assert core.prefetcher.job.result(30) is None
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly.keywords import RUNTIME
-from bfly.storage.cache import OVERHEAD, Cache
+from bfly.storage.cache import Cache
+from bfly.storage.lru_cache import OVERHEAD
 
 
 def cache_of(size: int) -> Cache:
