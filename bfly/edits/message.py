@@ -73,8 +73,10 @@ class Save:
         ----------
         state : EditState
             Latest state.
-        who, base
-            As in `Operation`. If the client sent no base, it is the latest state.
+        who : str
+            Name of the author.
+        base : int, optional
+            The operation whose state the client has seen; the latest one unless given.
         """
         base = state.position if base is None else base
         number = state.position + 1

@@ -75,7 +75,7 @@ class Operation:
     splits: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
-        """Return the body: everything except id, time, who, kind and base."""
+        """Return the body: all but ``id``, ``time``, ``who``, ``kind``, ``base``."""
         arrays = [np.ascontiguousarray(getattr(self, n), kind) for n, kind in ARRAYS.items()]
         words = {"lengths": [array.size for array in arrays], "splits": self.splits}
         header = json.dumps(words).encode()
