@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages; ``make docs`` takes every warning for an error."""
+"""Configuration of Sphinx; ``make docs`` turns every warning into an error."""
 
 from bfly import __version__
 
@@ -10,7 +10,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 
-# A name in single backticks links to what it names, and is plain where nothing has the name.
+# A name in single backticks links to the object of that name, or is plain text if there is none.
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"

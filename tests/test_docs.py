@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
+import httpx
+import imagecodecs
+import numpy as np
 import pytest
 import yaml
 
@@ -24,12 +29,13 @@ from bfly.testing.tissue import make_tissue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import httpx
+    from contextlib import AbstractContextManager
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+TUTORIAL = DOCS / "tutorial.md"
+"""Serves a volume of its own, and has a test of its own."""
 
 
 def section(page: Path, heading: str) -> str:
@@ -41,7 +47,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Return the cells of the first table, its head left out."""
+    """Return the cells of the first table without its header."""
     table = re.search(r"(?:^\|.*\n)+", text, re.M)
     assert table, "there is no table"
     lines = table[0].splitlines()[2:]
@@ -53,7 +59,7 @@ def words(cell: str) -> list[str]:
 
 
 def first_words(page: Path, heading: str) -> list[str]:
-    """Return all the words in backticks of a table's first column."""
+    """Return all words in backticks of a table's first column."""
     return [word for row in rows(section(page, heading)) for word in words(row[0])]
 
 
@@ -175,6 +181,17 @@ def test_every_suite_of_a_source_is_documented() -> None:
     assert documented == suites
 
 
+def test_the_readme_lists_every_format_and_protocol() -> None:
+    text = section(ROOT / "README.md", "Formats and protocols")
+    formats, protocols = re.findall(r"^- \*\*\w+:\*\* (.*(?:\n  .*)*)", text, re.M)
+    assert sorted(words(formats)) == sorted(registry.SOURCES)
+    serving = {"api", "bossdb", "n5", "ndstore", "precomputed", "tiles", "zarr", "zarr3"}
+    prefixes = {
+        f"/{prefix}" for name in serving for prefix in registry.load("protocols", name).prefixes
+    }
+    assert sorted(words(protocols)) == sorted(prefixes)
+
+
 def test_every_encoder_and_view_is_documented() -> None:
     page = DOCS / "http.md"
     assert sorted(first_words(page, "Formats of cutouts")) == sorted(registry.ENCODERS)
@@ -221,30 +238,39 @@ def demo(
 
 
 DOCUMENTS = {"pre": "/info", "zarr3": "/zarr.json", "n5": "/attributes.json"}
-"""What stands in the folder that a client is told to open."""
+"""The metadata file of a folder that a client opens, by protocol."""
+
+ROOT_ADDRESS = "http://localhost:2001"
+"""The server's address in the pages."""
+
+
+def addresses(page: Path) -> set[str]:
+    """Return the addresses of the server that a page names, without its host and port."""
+    return set(re.findall(rf"{ROOT_ADDRESS}([^\"\s>]*)", page.read_text()))
+
+
+def check_address(client: httpx.Client, address: str) -> None:
+    path = address.rstrip("/")
+    if path.startswith(("/pre/", "/zarr3/", "/n5/")):
+        path += DOCUMENTS[path.split("/")[1]]
+    answer = client.get(path or "/")
+    assert answer.status_code == 200 or address == "/api/data", (address, answer.text)
 
 
 def test_every_address_answers(demo: httpx.Client) -> None:
-    found = {
-        address
-        for page in PAGES
-        for address in re.findall(r"http://localhost:2001([^\"\s>]*)", page.read_text())
-    }
+    found = set.union(*(addresses(page) for page in PAGES if page != TUTORIAL))
     assert len(found) > 4
     for address in found:
-        path = address.rstrip("/")
-        if path.endswith((".h5", "/s0")):
-            path += DOCUMENTS[path.split("/")[1]]
-        answer = demo.get(path or "/")
-        assert answer.status_code == 200 or address == "/api/data", (address, answer.text)
+        check_address(demo, address)
 
 
 CLIENTS = sorted(
     {
         code
         for page in PAGES
+        if page != TUTORIAL
         for code in blocks(page.read_text(), "python")
-        if "http://localhost:2001" in code
+        if ROOT_ADDRESS in code
     }
 )
 
@@ -252,7 +278,7 @@ CLIENTS = sorted(
 @pytest.mark.parametrize("code", CLIENTS, ids=lambda code: code.split()[1])
 def test_client_examples_run(code: str, demo: httpx.Client, tmp_path: Path) -> None:
     address = str(demo.base_url).rstrip("/")
-    run(tmp_path, "-c", code.replace("http://localhost:2001", address))
+    run(tmp_path, "-c", code.replace(ROOT_ADDRESS, address))
 
 
 def test_python_page_runs(tmp_path: Path) -> None:
@@ -261,7 +287,76 @@ def test_python_page_runs(tmp_path: Path) -> None:
     run(tmp_path, "-W", "error", "-c", code)
 
 
-# CONTRIBUTING.md for authors of plug-ins
+# The tutorial, block by block, on a smaller volume
+
+SERVER = re.compile(r"\.venv/bin/bfly -e (\S+)\n")
+"""A shell block that starts a server, and what it serves."""
+
+
+def tutorial_steps() -> Iterator[tuple[str, str]]:
+    """Yield the language and the text of each block of the tutorial, in order."""
+    yield from re.findall(r"^```(\w+)\n(.*?)^```", TUTORIAL.read_text(), re.M | re.S)
+
+
+def shell(folder: Path, code: str) -> str:
+    """Run a shell block with the environment of the tests; return what it printed."""
+    code = code.replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(
+        ["bash", "-euc", code.replace(".venv/bin/bfly", f"{sys.executable} -m bfly")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def saved_as(code: str) -> str:
+    """Return the file name that the tutorial gives to a block, in the sentence before it."""
+    before = TUTORIAL.read_text().partition(code)[0]
+    return re.findall(r"Save this (?:program|file) as `([^`]+)`", before)[-1]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_tutorial_runs(tmp_path: Path, command: Callable[..., AbstractContextManager[str]]) -> None:
+    make_tissue(str(tmp_path / "bfly-demo"), (48, 128, 224))
+    steps = list(tutorial_steps())
+    starts = [n for n, (_, code) in enumerate(steps) if SERVER.fullmatch(code)]
+    assert len(starts) == 2
+    said = run_steps(tmp_path, steps[: starts[0]], "")
+    assert "047.png" in said
+    for begin, end in zip(starts, [*starts[1:], len(steps)], strict=True):
+        served = SERVER.fullmatch(steps[begin][1])
+        assert served
+        with command("-e", served[1], "0", cwd=tmp_path) as address:
+            said = run_steps(tmp_path, steps[begin + 1 : end], address.rstrip("/"))
+            if begin == starts[0]:
+                assert "(200, 100, 8) uint8\n" in said
+            else:
+                assert '"voxel-size-source":"config"' in said.replace(" ", "")
+                with httpx.Client(base_url=address, timeout=60) as client:
+                    for path in addresses(TUTORIAL):
+                        check_address(client, path)
+    with h5py.File(tmp_path / "bfly-demo/em.h5") as file:
+        expected = file["main"][40, 20:120, 10:210]
+    assert np.array_equal(imagecodecs.imread(str(tmp_path / "cutout.png")), expected)
+    assert imagecodecs.imread(str(tmp_path / "labels.png")).shape[:2] == (100, 200)
+
+
+def run_steps(folder: Path, steps: list[tuple[str, str]], address: str) -> str:
+    """Run shell blocks and save the other ones; return what the shell blocks printed."""
+    said = ""
+    for language, code in steps:
+        text = code.replace(ROOT_ADDRESS, address)
+        if language == "sh":
+            said += shell(folder, text)
+        else:
+            (folder / saved_as(code)).write_text(text)
+    return said
+
+
+# The plug-ins that CONTRIBUTING.md shows
 
 
 def example(kind: str) -> list[str]:
