@@ -166,16 +166,20 @@ def test_every_source_is_documented() -> None:
     assert set(headings) == set(registry.SOURCES)
 
 
+def suite_file(name: str) -> Path:
+    """Return the tests of a source: those of its module, or of its folder."""
+    folder = ROOT / "tests" / "sources"
+    module = folder / f"test_{name}.py"
+    return module if module.exists() else folder / name / "test_source.py"
+
+
 def test_every_suite_of_a_source_is_documented() -> None:
     documented = {
         words(name)[0]: words(suites)
         for name, suites, *_ in rows(section(DOCS / "formats.md", "How each is checked"))
     }
-    folder = ROOT / "tests" / "sources"
     suites = {
-        name: re.findall(
-            r"^class (Test\w+)\(\w*Suite\)", (folder / f"test_{name}.py").read_text(), re.M
-        )
+        name: re.findall(r"^class (Test\w+)\(\w*Suite\)", suite_file(name).read_text(), re.M)
         for name in registry.SOURCES
     }
     assert documented == suites

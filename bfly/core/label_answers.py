@@ -46,7 +46,11 @@ class LabelAnswers:
             More voxels would have to be read than `check_work` allows, or more than
             `MOST_VALUES` labels listed.
         """
-        return l_query.answer_text(self._channels.on_current_files(l_query, self._find))
+        return l_query.answer_text(self.find(l_query))
+
+    def find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
+        """Return what a request asks for: the labels, the highest, or the box of one."""
+        return self._channels.on_current_files(l_query, self._find)
 
     def unique(self, d_query: DataQuery) -> set[Any]:
         """Return the values that occur, as Python numbers."""

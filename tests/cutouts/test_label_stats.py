@@ -68,10 +68,10 @@ def test_labels_of_a_whole_volume(
     assert core.find_unique(whole) == set(np.unique(coarse).tolist())
     assert whole.box.start == first
     assert whole.box.shape == coarse.shape
-    highest = core.label_stats.highest(LabelQuery("highest", whole=True, **words))
+    highest = core.labels.find(LabelQuery("highest", whole=True, **words))
     assert highest == int(coarse.max())
     for label in np.unique(coarse).tolist():
-        box = core.label_stats.box(LabelQuery("box", label, whole=True, **words))
+        box = core.labels.find(LabelQuery("box", label, whole=True, **words))
         assert (list(box.start), list(box.stop)) == expected_box(coarse, label, first)
 
 
@@ -82,7 +82,7 @@ def test_labels_of_a_box(volume, path: str, make_core: Callable[..., Core]) -> N
     words = {"path": path, "offset": OFFSET, **box}
     assert core.find_unique(LabelQuery("unique", **words)) == set(np.unique(part).tolist())
     for label in np.unique(part).tolist():
-        found = core.label_stats.box(LabelQuery("box", label, **words))
+        found = core.labels.find(LabelQuery("box", label, **words))
         assert (list(found.start), list(found.stop)) == expected_box(part, label, (5, 20, 30))
 
 
@@ -90,19 +90,19 @@ def test_outside_there_is_only_0(path: str, make_core: Callable[..., Core]) -> N
     core = make_core()
     query = LabelQuery("unique", path=path, z=1000)
     assert core.find_unique(query) == {0}
-    assert core.label_stats.highest(LabelQuery("highest", path=path, z=1000)) == 0
+    assert core.labels.find(LabelQuery("highest", path=path, z=1000)) == 0
     assert core.find_unique(DataQuery(path=path, z=-1, depth=2, height=70, width=90)) >= {0}
 
 
 @pytest.mark.parametrize("label", [2**53, 77, 2**64, -1])
 def test_a_label_that_is_not_there(path: str, make_core: Callable[..., Core], label: int) -> None:
     with pytest.raises(Absent, match=f"There is no label {label} at resolution 1"):
-        make_core().findings.box(LabelQuery("box", label, whole=True, path=path, resolution=1))
+        make_core().labels.find(LabelQuery("box", label, whole=True, path=path, resolution=1))
 
 
 def test_an_image_has_no_labels(path: str, make_core: Callable[..., Core]) -> None:
     with pytest.raises(BadRequest, match="is an image; only a segmentation has labels"):
-        make_core().findings.answer(LabelQuery("unique", path=path, kind="image"))
+        make_core().labels.answer(LabelQuery("unique", path=path, kind="image"))
 
 
 def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monkeypatch) -> None:
@@ -115,11 +115,11 @@ def test_labels_are_found_among_many_in_little_memory(tmp_path, make_core, monke
     core = make_core(block=4096)
     assert core.find_unique(DataQuery(path=path, **box)) == set(np.unique(volume).tolist())
     distinct = len(np.unique(volume))
-    monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct)
+    monkeypatch.setattr("bfly.core.label_answers.MOST_VALUES", distinct)
     ids = IdsQuery(path=path, kind="segmentation", **box)
-    assert len(json.loads(core.label_stats.answer(ids))["ids"]) == distinct
-    monkeypatch.setattr("bfly.cutouts.label_stats.MOST_VALUES", distinct - 1)
+    assert len(json.loads(core.labels.answer(ids))["ids"]) == distinct
+    monkeypatch.setattr("bfly.core.label_answers.MOST_VALUES", distinct - 1)
     with pytest.raises(
         TooLarge, match=f"{distinct} values at resolution 0; at most {distinct - 1} are listed"
     ):
-        core.label_stats.answer(IdsQuery(path=path, kind="segmentation", **box))
+        core.labels.answer(IdsQuery(path=path, kind="segmentation", **box))

@@ -232,7 +232,7 @@ def test_images_are_served_while_the_server_is_halted(own_server, tmp_path: Path
     finally:
         server.stop()
         thread.join(SOON)
-    assert "Edits of other processes are not heard of: PostgreSQL" in caplog.text
+    assert "Edits of other processes are not followed: PostgreSQL" in caplog.text
     assert own_server.password not in caplog.text
 
 

@@ -104,7 +104,7 @@ def test_formats_of_one_address_are_kept_apart(seg: Channel) -> None:
         ("cutout/exp/sam::dat/seg/x/0:1/0:1/0:1/", 400, "The resolution x is not a whole number."),
         ("cutout/exp/sam::dat/seg/0/0:1/0:1/0:1/?filter=a", 400, "The filter a is not a whole"),
         ("cutout/exp/sam/seg/0/0:1/0:1/0:1/", 404, "exp::sam is not experiment::sample::dataset"),
-        ("cutout/exp/sam::dat/seg/0/0:1/", 404, "there are ['boundingbox', 'collection'"),
+        ("cutout/exp/sam::dat/seg/0/0:1/", 404, "the services are ['boundingbox', 'collection'"),
         ("cutout/exp/sam::dat/seg/0/0:99999/0:99999/0:9/", 413, "max-cutout-size"),
         ("boundingbox/exp/sam::dat/seg/0/7/", 404, "There is no label 7 at resolution 0."),
         ("boundingbox/exp/sam::dat/seg/0/7/?type=a", 400, "type a is not in ['loose', 'tight']"),
@@ -113,9 +113,9 @@ def test_formats_of_one_address_are_kept_apart(seg: Channel) -> None:
         ("collection/foo", 400, "The experiment foo is not in ['exp']."),
         ("collection/exp/experiment/sam::foo", 400, "The dataset foo is not in ['dat']."),
         ("meta/exp/foo::dat", 400, "The sample foo is not in ['sam']."),
-        ("meta/exp/sam::dat/seg/more", 404, "there are ['boundingbox'"),
-        ("groups/", 404, "there are ['boundingbox'"),
-        ("", 404, "there are ['boundingbox'"),
+        ("meta/exp/sam::dat/seg/more", 404, "the services are ['boundingbox'"),
+        ("groups/", 404, "the services are ['boundingbox'"),
+        ("", 404, "the services are ['boundingbox'"),
     ],
 )
 def test_mistakes(seg: Channel, path: str, status: int, message: str) -> None:

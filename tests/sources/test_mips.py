@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bfly.core.channels import OpenChannel
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.sources.mips import StoredLevel, factor_at, ladder
@@ -161,7 +162,7 @@ def test_a_box_of_any_mip(
 ) -> None:
     def found(query: DataQuery) -> np.ndarray:
         volume = Volume(source, query.spec, block)
-        core._cache.set(query.key, volume.keywords)
+        core._cache.set(query.key, OpenChannel.of(volume))
         return core.find_tiles(query)
 
     core = make_core(block=block)

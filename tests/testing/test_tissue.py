@@ -113,7 +113,7 @@ def test_another_seed_or_shape_replaces_it(tmp_path):
 
 
 def test_an_interrupted_run_leaves_no_half_file(tmp_path, monkeypatch):
-    def fail(*args):
+    def fail(*args, **words):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(h5py.File, "create_dataset", fail)

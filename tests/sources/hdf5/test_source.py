@@ -270,17 +270,17 @@ def test_files_without_a_volume(tmp_path: Path, make: Any, message: str) -> None
 
 POINTERS = {
     "no json": ("{", "not JSON"),
-    "wrong keys": ('{"file": "v.h5"}', "no pointer"),
-    "empty list": ("[]", "no pointer"),
-    "text for z": ('{"filename": "v.h5", "z-offset": "3"}', "no pointer"),
-    "negative z": ('{"filename": "v.h5", "z-offset": -3}', "no pointer"),
+    "wrong keys": ('{"file": "v.h5"}', "not a pointer to HDF5"),
+    "empty list": ("[]", "not a pointer to HDF5"),
+    "text for z": ('{"filename": "v.h5", "z-offset": "3"}', "not a pointer to HDF5"),
+    "negative z": ('{"filename": "v.h5", "z-offset": -3}', "not a pointer to HDF5"),
     "no such file": ('{"filename": "w.h5"}', r"w\.h5 cannot be opened"),
     "no such dataset": (
         '{"filename": "v.h5", "dataset-path": "x"}',
         r"no dataset x; it has \['main'\]",
     ),
     "overlap": ('[{"filename": "v.h5"}, {"filename": "v.h5", "z-offset": 1}]', "before the end"),
-    "other size": ('[{"filename": "v.h5"}, {"filename": "o.h5"}]', "one volume"),
+    "other size": ('[{"filename": "v.h5"}, {"filename": "o.h5"}]', "all must match"),
 }
 
 
