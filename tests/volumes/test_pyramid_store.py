@@ -272,10 +272,11 @@ def test_a_disk_that_was_full_is_tried_again(
     assert kept is not None
     voxels = np.full(box.shape, 7, "u1")
     disk.fill()
-    for _ in range(10):
+    for attempt in range(10):
         kept.keep(box, random_volume(box.shape, "uint8"))
         kept.flush()
-        assert not kept.works
+        # Later the pause may be over before the next attempt fails.
+        assert not kept.works or attempt
         assert kept.read(box) is None
         time.sleep(0.1)
     assert caplog.text.count("not kept") == 1
