@@ -137,10 +137,11 @@ def _opened(path: str, parallel: int) -> Iterator[Read]:
 
 def forget_tiles(core: Core, query: DataQuery) -> None:
     """Empty the cache of a core but for the open channel of a query."""
-    known = core.update_query(query)
+    core.update_query(query)
+    channel = core._cache.get(query.key)
     core._cache._cache.clear()
     core._cache._now_memory = 0
-    core._cache.set(query.key, known)
+    core._cache.set(query.key, channel)
 
 
 def query_of(path: str, box: BoundingBox) -> DataQuery:
