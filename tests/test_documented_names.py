@@ -159,8 +159,8 @@ def test_words_have_their_documented_names_and_values() -> None:
     assert file.CONFIG.GROUP_LIST == ["experiments", "samples", "datasets", "channels"]
     assert (file.CONFIG.PATH.NAME, file.CONFIG.DPATH.NAME) == ("path", "dpath")
     assert RUNTIME.DB.JOIN.NAME.format("synapse", "/a") == "synapse:///a"
-    assert RUNTIME.DB.UPDATE.NAME == "db-update"
-    assert RUNTIME.DB.PORT.NAME == "db-port"
+    assert RUNTIME.DB.UPDATE.NAME == "update"
+    assert RUNTIME.DB.PORT.NAME == "port"
     cache = RUNTIME.CACHE
     names = [cache.META.NAME, cache.MAX.NAME, cache.MAX_BLOCK.NAME]
     assert names == ["meta-size", "max-cache-size", "max-block-size"]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InfoQuery", "WordsQuery"]
 
+METHODS = [name for name in INPUT.METHODS.LIST if name != INPUT.METHODS.WEBSOCKET.NAME]
+"""Methods of queries; those of websockets have an action behind their name."""
+
 
 class InfoQuery(Query):
     """A request for information.
@@ -51,7 +54,7 @@ class InfoQuery(Query):
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **Query.ALLOWED,
-        "method": OneOf(lambda: INPUT.METHODS.LIST),
+        "method": OneOf(lambda: METHODS),
         "format": OneOf(lambda: INPUT.INFO.FORMAT.LIST, "how the answer is written"),
     }
     _INPUT: ClassVar[dict[str, str]] = {
