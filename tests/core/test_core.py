@@ -342,7 +342,7 @@ def test_info_and_dataset(tmp_path: Path, make_core: Make) -> None:
     query = InfoQuery(method="project_info", dataset="d", channels=channels, format="yaml")
     text = core.get_dataset(query)
     assert "name: d" in text
-    assert text.count("data-type: uint32") == 2
+    assert text.count("datatype: uint32") == 2
 
 
 def test_the_documented_order_of_calls(tmp_path: Path, make_core: Make) -> None:
