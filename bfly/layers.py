@@ -58,4 +58,4 @@ def settle(name: str) -> None:
         sys.modules[name] = import_module(layer)
 
 
-sys.meta_path.insert(0, _Within)  # type: ignore[arg-type]
+sys.meta_path.insert(0, _Within)

@@ -148,7 +148,8 @@ class DataQuery(CutoutQuery):
         """
         start = np.asarray(t_origin).ravel() - self.target_origin
         bounds = np.array([start, start + np.asarray(t_shape).ravel()])
-        return np.clip(bounds, 0, self.target_shape)
+        clipped: Numbers = np.clip(bounds, 0, self.target_shape)
+        return clipped
 
 
 class BoxQuery(DataQuery):
