@@ -77,8 +77,11 @@ print(sorted(set({HEAVY}) & set(sys.modules)), [m for m in sys.modules if m.star
     assert run(code, HOME.parent) == "[] []\n"
 
 
-def test_importing_the_module_that_runs_the_program_does_not_run_it() -> None:
-    assert run("from bfly.__main__ import bfly; print(bfly.__name__)", HOME.parent) == "bfly\n"
+def test_the_program_runs_when_it_is_called_and_not_when_it_is_imported() -> None:
+    code = "import sys; from bfly.__main__ import bfly; print(bfly.__name__); "
+    assert run(code, HOME.parent) == "bfly\n"
+    code += "sys.argv = ['bfly', '--version']; bfly()"
+    assert run(code, HOME.parent) == f"bfly\nbfly {bfly.__version__}\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,3 +148,14 @@ print(bfly.__file__)
 def test_layers_import_from_their_folders_without_an_installation(place: str) -> None:
     folder = HOME / place if place.startswith("Core") else HOME
     assert run(SCRIPTS[place] + "\n" + SAME, folder) == f"{HOME / '__init__.py'}\n"
+
+
+def test_a_database_is_imported_on_first_use() -> None:
+    code = """
+import sys
+from bfly import DatabaseLayer
+print("bfly.databases.postgres" in sys.modules, getattr(DatabaseLayer, "Postgres").__name__)
+"""
+    assert run(code, HOME.parent) == "False Postgres\n"
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = bfly.DatabaseLayer.Nothing

@@ -11,10 +11,10 @@ from bfly.layers import settle
 
 if TYPE_CHECKING:
     from bfly.databases.nodb import Nodb
-    from bfly.databases.postgres import Postgres
+    from bfly.databases.postgres import Postgres as Postgres
     from bfly.databases.sqlite import Sqlite
 
-__all__ = ["Database", "Nodb", "Postgres", "Sqlite"]
+__all__ = ["Database", "Nodb", "Sqlite"]
 
 
 def __getattr__(name: str) -> Any:
