@@ -88,7 +88,7 @@ def test_many_threads_leave_the_count_right() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert cache._now_memory == sum(size for _, size in cache._cache.values()) <= 50_000
+    assert cache._now_memory == sum(cache._sizes.values()) <= 50_000
 
 
 def test_several_at_once_are_as_one_after_the_other() -> None:
