@@ -4,4 +4,13 @@ import sys
 
 from bfly.cli import main
 
-sys.exit(main())
+__all__ = ["bfly"]
+
+
+def bfly() -> None:
+    """Run the program with the arguments of the command line, and exit."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    bfly()

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from bfly import registry
 from bfly.config import rh_config
 from bfly.config.config import Config
+from bfly.config.settings import DEFAULT_DATABASE, DEFAULT_PATHS
 from bfly.discovery.report import report
 from bfly.discovery.scan import scan
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
+from bfly.server.arguments import add_data, add_port
 from bfly.server.webserver import Webserver
 from bfly.sources.shared.net import can_open
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bfly.config.tree import Channel
     from bfly.databases.database import Database
 
@@ -28,19 +33,16 @@ __all__ = ["Butterfly", "configuration", "runtime_of"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_DATABASE = "Sqlite"
-DEFAULT_PATHS = {"Sqlite": "bfly.db"}
-"""Default ``db-path`` of databases that need one, relative to the working folder like the log."""
-
 
 class Butterfly:
     """A configured server.
 
     Parameters
     ----------
-    experiments : str, optional
+    _argv : str or list of str, optional
         A YAML file or a folder with data (``-e``). By default, the file that
-        ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``.
+        ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``. A list is a command line like
+        ``sys.argv``; it is served at once, until the process receives a signal to end.
     output : str, optional
         The YAML file to which the configuration is saved (``-o``).
     port, host : optional
@@ -51,7 +53,7 @@ class Butterfly:
     config : Config
         The configuration in use.
     _db_type : type
-        The class of the database in use.
+        The class of the database in use; on `Butterfly` itself, that of the default one.
 
     Raises
     ------
@@ -59,22 +61,55 @@ class Butterfly:
         The configuration has mistakes, or there is none.
     """
 
+    _db_type: type[Database] = registry.load("databases", DEFAULT_DATABASE)
+
     def __init__(
         self,
-        experiments: str | None = None,
+        _argv: str | Sequence[str] | None = None,
         output: str | None = None,
         port: int | None = None,
         host: str | None = None,
     ) -> None:
-        config = configuration(experiments)
-        given = {"port": port, "host": host}
-        changes = {name: value for name, value in given.items() if value is not None}
-        self.config = config.replace(**changes)
+        experiments: str | None
+        if _argv is None or isinstance(_argv, str):
+            experiments, at_once = _argv, False
+        else:
+            given = self.parse_argv(_argv)
+            experiments, output, port = given["exp"], given["out"], given["port"]
+            at_once = True
+        overrides = {"port": port, "host": host}
+        changes = {name: value for name, value in overrides.items() if value is not None}
+        self.config = configuration(experiments).replace(**changes)
         if output is not None:
             self.config.save(output)
         name = self.config.db_type or DEFAULT_DATABASE
-        self._db_type: type[Database] = registry.load("databases", name)
+        self._db_type = registry.load("databases", name)
         self._db_path = self.config.db_path or DEFAULT_PATHS.get(name, "")
+        if at_once:
+            self.serve()
+
+    @staticmethod
+    def get_parser() -> ArgumentParser:
+        """Return a parser of the port, ``-e`` and ``-o``."""
+        parser = ArgumentParser("bfly", description="Serve connectomics volumes from their files.")
+        add_port(parser)
+        add_data(parser)
+        return parser
+
+    def parse_argv(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Parse a command line.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            Like ``sys.argv``: the first is the name of the program.
+
+        Returns
+        -------
+        dict
+            ``port`` (None for the configured one), ``exp`` and ``out``.
+        """
+        return vars(self.get_parser().parse_args(argv[1:]))
 
     def serve(self) -> None:
         """Serve until the process receives a signal to end."""
@@ -83,7 +118,11 @@ class Butterfly:
 
     def server(self) -> Webserver:
         """Return the server, not started yet, with the configured tables loaded."""
-        return Webserver(self.database().load_config(self.config.dump()), self.config)
+        return Webserver(self.update_db(), self.config)
+
+    def update_db(self) -> Database:
+        """Return the database, with the tables of the configuration loaded into it."""
+        return self.database().load_config(self.config.dump())
 
     def database(self) -> Database:
         """Return the database, before the tables of the configuration are loaded into it."""

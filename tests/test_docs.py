@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from bfly import registry
-from bfly.butterfly import DEFAULT_DATABASE, runtime_of
+from bfly.butterfly import runtime_of
 from bfly.cli import COMMANDS, main
 from bfly.config.config import Config
+from bfly.config.settings import DEFAULT_DATABASE
 from bfly.config.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Sample
 from bfly.encoders.views import VIEWS
 from bfly.protocols.api import METHODS

@@ -9,7 +9,7 @@ import bfly
 
 ROOT = Path(bfly.__file__).parent
 FLOORS = """
-errors
+errors layers bfly
 geometry concurrency metrics
 registry validation downsample encoders
 keywords edits
@@ -21,7 +21,9 @@ connectome protocols
 core
 server
 butterfly testing
-commands AccessLayer DatabaseLayer ImageLayer QueryLayer UtilityLayer
+commands DatabaseLayer ImageLayer UtilityLayer
+QueryLayer
+AccessLayer
 cli CoreLayer
 __main__ __init__
 """

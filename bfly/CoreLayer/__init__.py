@@ -2,6 +2,7 @@
 
 from bfly import AccessLayer, DatabaseLayer, ImageLayer, QueryLayer, UtilityLayer
 from bfly.core.core import Core
+from bfly.layers import settle
 from bfly.storage.cache import Cache
 
 __all__ = [
@@ -13,3 +14,5 @@ __all__ = [
     "QueryLayer",
     "UtilityLayer",
 ]
+
+settle(__name__)

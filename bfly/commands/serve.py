@@ -13,6 +13,7 @@ from typing_extensions import override
 import bfly
 from bfly.commands.command import Command
 from bfly.errors import ButterflyError
+from bfly.server.arguments import add_data, add_port
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -43,8 +44,7 @@ Serve connectomics volumes directly from their files.
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_server_arguments(parser)
         parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
-        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
-        parser.add_argument("-o", "--out", metavar="OUT", help="save the configuration as YAML")
+        add_data(parser)
 
     @override
     def run(self, arguments: Namespace) -> None:
@@ -53,7 +53,7 @@ Serve connectomics volumes directly from their files.
 
 def add_server_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of every command that serves."""
-    parser.add_argument("port", nargs="?", type=_port, help="port to listen on (default 2001)")
+    add_port(parser)
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help="processes to serve with (default 1)"
@@ -121,11 +121,4 @@ def _serve_until_change(butterfly: Butterfly, log_json: bool) -> None:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MOST_WORKERS}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
-        hint = f"; to serve what is there: bfly -e {text}" if os.path.exists(text) else ""
-        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535{hint}")
     return int(text)

@@ -1,7 +1,8 @@
 """The YAML file that the tools of one laboratory share: its path and its content.
 
 Butterfly reads the root ``bfly:``; other programs have their own roots beside it.
-``rh_config.config`` is the whole file, read again at each access, or ``{}`` if there is no file.
+``rh_config.config`` is the whole file, read again at each access, or ``{}`` if there is no file;
+``rh_config.config_filename`` is its path.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from bfly.storage.limits import METADATA, check_length
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["config", "default_path", "read", "write"]
+__all__ = ["config", "config_filename", "default_path", "load", "read", "write"]
 
 config: dict[str, Any]
+config_filename: str
+
+DEFAULT = "~/.rh-config.yaml"
 
 ALIASED = 1_000_000
 """Values that aliases may add to a file: nested aliases could expand beyond all memory."""
@@ -30,20 +34,49 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def __getattr__(name: str) -> Any:
-    if name != "config":
-        raise AttributeError(f"module 'bfly.config.rh_config' has no attribute {name!r}")
-    path = default_path()
-    if not os.path.exists(path):
-        return {}
-    data, repeated = read(path)
-    if repeated:
-        raise ConfigError("\n".join(repeated))
-    return data
+    if name == "config":
+        return load()[1]
+    if name == "config_filename":
+        return default_path()
+    raise AttributeError(f"module 'bfly.config.rh_config' has no attribute {name!r}")
 
 
 def default_path() -> str:
     """Return the path in ``RH_CONFIG_FILENAME``, or else ``~/.rh-config.yaml``."""
-    return os.path.expanduser(os.environ.get("RH_CONFIG_FILENAME") or "~/.rh-config.yaml")
+    return _path(DEFAULT)
+
+
+def _path(otherwise: str) -> str:
+    return os.path.expanduser(os.environ.get("RH_CONFIG_FILENAME") or otherwise)
+
+
+def load(default_path: str = DEFAULT) -> tuple[str, dict[str, Any]]:
+    """Read the file that ``RH_CONFIG_FILENAME`` names, or else another.
+
+    Parameters
+    ----------
+    default_path : str
+        The other file.
+
+    Returns
+    -------
+    path : str
+        The path of the file.
+    config : dict
+        Its content; ``{}`` if there is no such file.
+
+    Raises
+    ------
+    ConfigError
+        As `read`, and if a key appears twice.
+    """
+    path = _path(default_path)
+    if not os.path.exists(path):
+        return path, {}
+    data, repeated = read(path)
+    if repeated:
+        raise ConfigError("\n".join(repeated))
+    return path, data
 
 
 def read(path: str) -> tuple[dict[str, Any], list[str]]:

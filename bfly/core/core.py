@@ -12,16 +12,16 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bfly.concurrency.admission import Admission, take
 from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
 from bfly.core.channels import Channels
+from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
+from bfly.core.stateless import Stateless
 from bfly.cutouts.cutouts import Cutouts
 from bfly.cutouts.passthrough import passed
 from bfly.cutouts.plan import check_size
@@ -30,9 +30,6 @@ from bfly.cutouts.stream import WHOLE, CutoutStreams
 from bfly.databases.edit_logs import opened_log
 from bfly.edits.edits import Edits
 from bfly.errors import NotAllowed, SourceError
-from bfly.geometry import zyx
-from bfly.queries.data import DataQuery
-from bfly.queries.tile import TileQuery
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
 from bfly.storage.viewer_states import States
@@ -40,13 +37,15 @@ from bfly.storage.viewer_states import States
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    import numpy as np
 
     from bfly.cutouts.passthrough import Passed
     from bfly.databases.database import Database
     from bfly.edits.state import EditState
+    from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
+    from bfly.queries.tile import TileQuery
     from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -67,7 +66,7 @@ LEAST = 128 << 20
 tiles of a few viewers would wait for each other."""
 
 
-class Core:
+class Core(Stateless):
     """Answers queries, within a server or without one.
 
     Parameters
@@ -186,8 +185,7 @@ class Core:
         TooLarge, SourceError, NotAllowed
             As `find_tiles`.
         """
-        voxels = d_query.arranged(self.find_tiles(d_query))
-        return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
+        return self.write_image(d_query, self.find_tiles(d_query))
 
     def get_stored(self, d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
         """Answer a request for voxels with a stored chunk, if that equals the answer.
@@ -212,7 +210,11 @@ class Core:
         return self._channels.on_current_files(d_query, partial(passed, codings=codings))
 
     def get_info(self, i_query: InfoQuery) -> str:
-        """Return information on a channel, as JSON or YAML text."""
+        """Return information on a channel, as JSON or YAML text.
+
+        With the method ``precompute_info`` it is the ``info`` of the precomputed volume.
+        """
+        i_query = in_dialect(i_query)
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
             i_query.has_neurons = self.connectome.counts(i_query)["neurons"] > 0
@@ -245,7 +247,11 @@ class Core:
         return self._edited.answer(i_query, msg)
 
     def get_dataset(self, i_query: InfoQuery) -> str:
-        """Return information on a dataset, as JSON or YAML text."""
+        """Return information on a dataset, as JSON or YAML text.
+
+        With the method ``project_info`` it is the metadata of the NDStore token.
+        """
+        i_query = in_dialect(i_query)
         return i_query.dump_dataset(self._usable(i_query))
 
     def _usable(self, i_query: InfoQuery) -> list[InfoQuery]:
@@ -262,30 +268,6 @@ class Core:
             else:
                 usable.append(channel)
         return usable
-
-    @staticmethod
-    def get_groups(i_query: InfoQuery) -> str:
-        """Return a list of names, as JSON or YAML text."""
-        return i_query.dump
-
-    @staticmethod
-    def make_data_query(i_query: InfoQuery) -> DataQuery:
-        """Return a request for one voxel of a channel; only the path is copied."""
-        return DataQuery(path=i_query.OUTPUT.INFO.PATH.VALUE)
-
-    @staticmethod
-    def make_tile_query(d_query: DataQuery, t_index: ArrayLike = (0, 0, 0)) -> TileQuery:
-        """Return the request for one tile of a request.
-
-        Parameters
-        ----------
-        d_query : DataQuery
-            Its source is set.
-        t_index : array_like of int
-            The tile's position zyx, counted in tiles from the channel's first voxel.
-        """
-        index = zyx(np.asarray(t_index).ravel().tolist())
-        return TileQuery(d_query, index, d_query.part_of_tile(index))
 
     def update_query(self, query: Query) -> dict[str, Any]:
         """Return the metadata of a query's source, from the cache or by opening it.

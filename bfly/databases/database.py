@@ -295,7 +295,7 @@ class Database:
             This instance.
         """
         words = self.RUNTIME.DB.FILE.CONFIG
-        level = [config.get(words.NAME, config)]
+        level = [config.get(words.ROOT.NAME, config)]
         for group in words.GROUP_LIST[:-1]:
             level = [item for parent in level for item in parent.get(group) or []]
         for dataset in level:

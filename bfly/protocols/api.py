@@ -146,7 +146,7 @@ class API(Protocol):
             words = {**self._tables(parameters), **method.words(parameters)}
             return method.query(rows=name, **words)
         if method.query is FeatureQuery:
-            return FeatureQuery(**self._tables(parameters), **method.words(parameters))
+            return self._feature_info(method, parameters)
         channel = self._channel(parameters)
         about: dict[str, Any] = {**channel_words(channel), **method.words(parameters)}
         if method.query is DataQuery:
@@ -167,6 +167,10 @@ class API(Protocol):
             case above:
                 items = config.dataset(*above).channels
         return [item.name for item in items]
+
+    def _feature_info(self, method: Method, parameters: Mapping[str, str]) -> FeatureQuery:
+        """Return the query of a fact about neurons and synapses."""
+        return FeatureQuery(**self._tables(parameters), **method.words(parameters))
 
     def _tables(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return the words that select tables: a channel's, or a dataset's without a channel."""

@@ -39,7 +39,7 @@ class DataQuery(CutoutQuery):
     Raises
     ------
     BadRequest
-        A keyword is unknown, or its value is not allowed.
+        The value of a keyword is not allowed.
     """
 
     def part(self, mip: int, box: BoundingBox) -> BoxQuery:
@@ -80,8 +80,10 @@ class DataQuery(CutoutQuery):
 
     @property
     def tile_shape(self) -> Numbers:
-        """Shape of a tile at the mip."""
-        return self.blocksize
+        """How many tiles the request touches along each axis."""
+        first, last = self.tile_bounds
+        count: Numbers = last - first
+        return count
 
     @property
     def target_shape(self) -> Numbers:
@@ -135,7 +137,7 @@ class DataQuery(CutoutQuery):
         return zyx(i * t + o for i, t, o in zip(index, self.tile_zyx, self.off_zyx, strict=True))
 
     def some_in_all(self, t_origin: ArrayLike, t_shape: ArrayLike) -> Numbers:
-        """Return the position of some voxels in the requested array.
+        """Return the position of some voxels in the requested array, clipped to it.
 
         Parameters
         ----------
@@ -145,7 +147,9 @@ class DataQuery(CutoutQuery):
             Their shape, zyx.
         """
         start = np.asarray(t_origin).ravel() - self.target_origin
-        return np.array([start, start + np.asarray(t_shape).ravel()])
+        bounds = np.array([start, start + np.asarray(t_shape).ravel()])
+        clipped: Numbers = np.clip(bounds, 0, self.target_shape)
+        return clipped
 
 
 class BoxQuery(DataQuery):

@@ -103,15 +103,16 @@ class FeatureQuery(_Entities):
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**{"method": "entity_feature", "feature": "", **keywords})
         words = INPUT.FEATURES
-        needs_id = self.feature in words.ID_LIST or self.feature == "neuron_children"
+        needs_id = self.feature in (*words.ID_LIST, *words.ID_BOX_LIST)
         if needs_id and self.id is None:
             raise BadRequest(f"The id is missing, which {self.feature} needs.")
         if not needs_id:
             self.id = None
-        if self.feature in words.BOX_LIST and self.box is None:
+        needs_box = self.feature in (*words.BOX_LIST, *words.ID_BOX_LIST)
+        if needs_box and self.box is None:
             raise BadRequest(f"The z is missing; {self.feature} needs {', '.join(BOX)}.")
-        of_neurons = ("is_neuron", "neuron_keypoint", "all_neurons")
-        self.table = "neuron" if self.feature in of_neurons else "synapse"
+        of_neurons = self.feature in words.TABLES.NEURON.LIST
+        self.table = "neuron" if of_neurons else "synapse"
 
     def answer_text(self, answer: Any) -> str:
         """Return a fact in the requested format, its ids as numbers or strings."""

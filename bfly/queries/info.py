@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 from typing_extensions import override
 
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.log import MemoryLog
+from bfly.edits.message import Save, to_message
+from bfly.errors import BadRequest
 from bfly.keywords import INPUT
 from bfly.queries.query import Query
 from bfly.validation import OneOf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bfly.validation import Allowed
 
 __all__ = ["InfoQuery", "WordsQuery"]
+
+METHODS = [name for name in INPUT.METHODS.LIST if name != INPUT.METHODS.WEBSOCKET.NAME]
+"""Methods of queries; those of websockets have an action behind their name."""
 
 
 class InfoQuery(Query):
@@ -35,7 +44,7 @@ class InfoQuery(Query):
     Raises
     ------
     BadRequest
-        A keyword is unknown, or its value is not allowed.
+        The value of a keyword is not allowed.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -51,7 +60,7 @@ class InfoQuery(Query):
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **Query.ALLOWED,
-        "method": OneOf(lambda: INPUT.METHODS.LIST),
+        "method": OneOf(lambda: METHODS),
         "format": OneOf(lambda: INPUT.INFO.FORMAT.LIST, "how the answer is written"),
     }
     _INPUT: ClassVar[dict[str, str]] = {
@@ -107,11 +116,10 @@ class InfoQuery(Query):
     @property
     def result(self) -> Any:
         """The answer as a value to dump; for a channel, available after `update_source`."""
-        if self.method in INPUT.METHODS.GROUP_LIST:
+        if self.is_group:
             return list(self.names)
-        if self.method in INPUT.METHODS.EDIT_LIST:
-            edits = {"merge": self.merge, "split": self.split, "error": self.error}
-            return {"action": "restore", **edits}
+        if self.is_websocket:
+            return self.websocket_result("restore")
         return {
             "name": self.name,
             "path": self.path,
@@ -121,6 +129,43 @@ class InfoQuery(Query):
             "voxel-size": self.stated_voxel_size,
             "voxel-size-source": self.voxel_size_source,
         }
+
+    def websocket_result(self, action: str) -> dict[str, Any]:
+        """Return the edits of the channel as a message of this action."""
+        return {"action": action, "merge": self.merge, "split": self.split, "error": self.error}
+
+    def websocket_edit(self, msg: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Apply a message to the edits in this query, if its method is ``websocket:save``.
+
+        `Core.get_edits` also stores them.
+
+        Parameters
+        ----------
+        msg : dict
+            Its ``merge`` and ``split``, as `Core.get_edits` takes them.
+
+        Returns
+        -------
+        dict
+            What it changed: ``merge``, ``split`` and ``error``, or nothing.
+        """
+        if self.method != "websocket:save":
+            return {}
+        edits = ChannelEdits(self.path, MemoryLog())
+        try:
+            for message in ({"merge": self.merge, "split": self.split}, msg):
+                operations = Save.parse(message).operations
+                state = edits.append(partial(operations, who=self.who, base=None))
+            self.merge, self.split = to_message(state)
+        except BadRequest as error:
+            self.error = str(error)
+        return {"merge": self.merge, "split": self.split, "error": self.error}
+
+    @property
+    def get_format(self) -> int:
+        """Position of the format among those of answers."""
+        index: int = INPUT.INFO.FORMAT.LIST.index(self.format)
+        return index
 
     @property
     def dump(self) -> str:

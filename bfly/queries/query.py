@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from bfly.errors import BadRequest
-from bfly.keywords import INPUT, OUTPUT, RUNTIME
+from bfly.queries.keyworded import Keyworded
 from bfly.validation import OneOf, whole_number
 from bfly.volumes.channel import ChannelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bfly.edits.state import EditState
     from bfly.geometry import Zyx
@@ -28,26 +29,21 @@ LABELS = OneOf(
 """Choices for the labels of a segmentation."""
 
 
-class Query:
+class Query(Keyworded):
     """A request about one path; the base of `InfoQuery`, `DataQuery` and `TileQuery`.
 
     Parameters
     ----------
     **keywords
-        Parameters of the wire; see `WORDS`. ``path`` is the channel's file or folder, ``offset``
-        its translation (voxels of mip 0, zyx). ``kind`` and ``voxel_size`` are set if the
-        configuration has them. ``unmoved`` counts rows and columns from the channel's first
-        voxel, whatever its position. For ``labels`` see `LABELS`.
-
-    Attributes
-    ----------
-    INPUT, RUNTIME, OUTPUT
-        The documented fields, which read and set attributes of this query.
+        Parameters of the wire; see `WORDS`. Others are kept, and change nothing. ``path`` is the
+        channel's file or folder, ``offset`` its translation (voxels of mip 0, zyx). ``kind`` and
+        ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and columns
+        from the channel's first voxel, whatever its position. For ``labels`` see `LABELS`.
 
     Raises
     ------
     BadRequest
-        A keyword is unknown, or its value is not allowed.
+        The value of a keyword is not allowed.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -87,7 +83,6 @@ class Query:
     lasting = True
     """Whether the answer stays valid as long as the channel's files do not change."""
 
-    method: str = ""
     path: str = ""
     offset: Zyx = (0, 0, 0)
     kind: str | None = None
@@ -103,34 +98,10 @@ class Query:
     labels = "segments"
     state: EditState | None = None
 
-    def __init__(self, **keywords: Any) -> None:
-        self._take(keywords)
+    @override
+    def update_keys(self, keywords: Mapping[str, Any]) -> None:
+        super().update_keys(keywords)
         self.offset = _offset(self.offset)
-
-    def _take(self, keywords: Mapping[str, Any]) -> None:
-        for word, value in keywords.items():
-            if word not in self.WORDS:
-                raise BadRequest(
-                    f"The keyword {word} of {type(self).__name__} is not in {sorted(self.WORDS)}."
-                )
-            if word in self.ALLOWED:
-                value = self.ALLOWED[word].read(word, value)
-            setattr(self, self.WORDS[word], value)
-
-    @cached_property
-    def INPUT(self) -> INPUT:  # noqa: N802 - documented name
-        """The request, as named fields."""
-        return INPUT().bind(self, self._INPUT)
-
-    @cached_property
-    def RUNTIME(self) -> RUNTIME:  # noqa: N802
-        """Metadata of the source, as named fields."""
-        return RUNTIME().bind(self, self._RUNTIME)
-
-    @cached_property
-    def OUTPUT(self) -> OUTPUT:  # noqa: N802
-        """The answer, as named fields."""
-        return OUTPUT().bind(self, self._OUTPUT)
 
     @property
     def spec(self) -> ChannelSpec:
@@ -161,9 +132,11 @@ class Query:
         return np.dtype(self.data_type)
 
     @property
-    def is_data(self) -> bool:
-        """Whether the answer is voxels."""
-        return self.method in INPUT.METHODS.IMAGE_LIST
+    def edit_path(self) -> str:
+        """Path of the channel below the configured folder of edits."""
+        from bfly.config import settings
+
+        return os.path.join(settings.EDIT_PATH, self.path.lstrip(os.sep))
 
     def update_source(self, keywords: Mapping[str, Any]) -> None:
         """Set the metadata of the source.
@@ -177,7 +150,21 @@ class Query:
             ``voxel-size-source``, ``volume`` (the open channel) and ``state`` (that of its edits,
             if the answer depends on them).
         """
-        self._take({word: keywords[word] for word in keywords if word in self.WORDS})
+        self._take(keywords)
+
+    def update_dataset(self, keywords: Iterable[Mapping[str, Any]]) -> None:
+        """Set the metadata of a dataset: that of its channel with the most mips, and their extent.
+
+        Parameters
+        ----------
+        keywords : iterable of dict
+            For each channel what `Core.update_query` returns.
+        """
+        channels = list(keywords)
+        finest = max(channels, key=lambda channel: len(channel["block-size"]))
+        sizes = [channel["dimensions"] for channel in channels]
+        extent = {axis: max(size[axis] for size in sizes) for axis in "xyz"}
+        self.update_source({**finest, "dimensions": extent})
 
 
 def _offset(value: Any) -> Zyx:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly import registry
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.query import Query
 
@@ -39,6 +40,7 @@ class TileQuery(Query):
         self, d_query: DataQuery, t_index: ArrayLike, crop: ArrayLike | BoundingBox
     ) -> None:
         self.data = d_query
+        self.keywords = {**d_query.keywords}
         for attribute in Query.WORDS.values():
             setattr(self, attribute, getattr(d_query, attribute))
         self.mip = d_query.resolution
@@ -67,13 +69,38 @@ class TileQuery(Query):
 
     @property
     def preload_source(self) -> dict[str, Any]:
-        """Metadata of the source, as `Query.update_source` takes it."""
-        return self.volume.keywords
+        """`valid_source` with its size for the cache, as `Query.update_source` takes it."""
+        meta = self.RUNTIME.CACHE.META
+        return {**self.valid_source, meta.NAME: meta.VALUE} if self.valid_source else {}
 
     @property
-    def valid_source(self) -> bool:
-        """Whether the path was opened by a source."""
-        return self.data.known_volume is not None
+    def valid_source(self) -> dict[str, Any]:
+        """Metadata of the source; empty if the path was not opened by one."""
+        return {**self.known_volume.keywords} if self.known_volume else {}
+
+    @property
+    def source_list(self) -> list[str]:
+        """Names of all sources."""
+        return list(registry.names("sources"))
+
+    @property
+    def SOURCES(self) -> dict[str, type[Datasource]]:  # noqa: N802 - documented name
+        """All sources that can be imported, by name."""
+        return registry.find("sources")
+
+    def get_source(self, name: str) -> type[Datasource]:
+        """Return the source of this name.
+
+        Raises
+        ------
+        BadRequest
+            There is no such source.
+        MissingLibrary
+            It needs a library that is not installed.
+        """
+        self.check_list(self.source_list, name, "source")
+        source: type[Datasource] = registry.load("sources", name)
+        return source
 
     @property
     def tile(self) -> np.ndarray[Any, np.dtype[Any]]:
@@ -86,6 +113,11 @@ class TileQuery(Query):
     def index_zyx(self) -> Numbers:
         """Position of the tile, counted in tiles."""
         return np.array(self.index)
+
+    @property
+    def blocksize(self) -> Numbers:
+        """Shape of the tile, before it is clipped to the volume."""
+        return self.data.blocksize
 
     @property
     def all_scales(self) -> Numbers:
@@ -113,7 +145,7 @@ class TileQuery(Query):
     def target_tile_bounds(self) -> Numbers:
         """Box of the whole tile, at the mip."""
         origin = np.array(self.data.tile_origin(self.index))
-        return np.array([origin, origin + self.data.tile_shape])
+        return np.array([origin, origin + self.blocksize])
 
     @property
     def source_bounds(self) -> Numbers:

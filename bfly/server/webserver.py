@@ -14,6 +14,7 @@ from bfly.server.application import Application
 from bfly.server.guard import HeaderGuard
 from bfly.server.middleware import Measured
 from bfly.server.serving import LimitedServer
+from bfly.server.websocket import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Webserver:
     db : Database
         Loaded from the same configuration.
     config : Config or dict
-        The configuration; a dictionary is the content of the YAML file, ``bfly`` included.
+        The configuration; a dictionary is the content of the YAML file, or of its ``bfly``.
 
     Attributes
     ----------
@@ -41,20 +42,33 @@ class Webserver:
         The port that is served.
     shared : bool
         Whether other processes serve the same port; set before `start`.
+    RUNTIME : RUNTIME
+        That of the database.
+    _db, _core, _webapp
+        The database, the core on it, and the ASGI application.
     """
+
+    _maxbuffer = MOST
+    """Bytes of the largest message of a client."""
 
     def __init__(self, db: Database, config: Config | Mapping[str, Any]) -> None:
         if not isinstance(config, Config):
-            config = Config.parse(config, "config")
+            config = Config.parse(config if "bfly" in config else {"bfly": {**config}}, "config")
         self._config = config
+        self._db, self.RUNTIME = db, db.RUNTIME
         self._core = Core(db)
         application = Application(self._core, config)
-        self._application = Measured(HeaderGuard(application, config), application.prefixes)
+        self._webapp = Measured(HeaderGuard(application, config), application.prefixes)
         self._server: LimitedServer | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
         self.shared = False
+
+    @property
+    def _port(self) -> int:
+        """The documented name of `port`."""
+        return self.port
 
     def start(self, port: int | None = None) -> None:
         """Serve until `stop` is called or the process receives a signal to end.
@@ -73,7 +87,7 @@ class Webserver:
         host = self._config.host
         listener = listen(host, wanted, self.shared)
         self.port = listener.getsockname()[1]
-        self._server = LimitedServer(self._application)
+        self._server = LimitedServer(self._webapp)
         level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:

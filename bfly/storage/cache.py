@@ -27,10 +27,10 @@ class Cache(LruCache):
     ----------
     _max_memory : int
         The bound in bytes.
-    _cache_meta : str
+    _cache_meta, _cach_meta : str
         The key under which a dictionary of keywords states its own size in bytes.
     _cache : collections.OrderedDict
-        The entries, the least recently used first.
+        Maps each key to its value, the least recently used first.
     _now_memory : int
         Bytes in use, overheads included.
     """
@@ -39,9 +39,11 @@ class Cache(LruCache):
         super().__init__(_runtime.CACHE.MAX.VALUE, CACHE)
         self._max_memory = self.max_bytes
         self._cache_meta: str = _runtime.CACHE.META.NAME
+        self._cach_meta = self._cache_meta
 
     @override
-    def _size_of_value(self, value: Any) -> int:
+    def value_size(self, value: Any) -> int:
+        """Return the bytes of a value; those of a dictionary may be stated in it."""
         if isinstance(value, dict) and self._cache_meta in value:
             return int(value[self._cache_meta])
-        return super()._size_of_value(value)
+        return super().value_size(value)

@@ -17,6 +17,9 @@ __all__ = ["LruCache"]
 OVERHEAD = 400
 """Bytes of an entry besides its value and key: its place in the dictionary, and its objects."""
 
+MISSING = object()
+"""Stands for the value of a key that is not in the cache."""
+
 
 class LruCache:
     """Keeps the most recently used values, in a bounded number of bytes; thread-safe.
@@ -32,7 +35,8 @@ class LruCache:
     def __init__(self, max_bytes: int, metrics: CacheMetrics | None = None) -> None:
         self.max_bytes = max_bytes
         self._metrics = metrics
-        self._cache: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._cache: OrderedDict[str, Any] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._now_memory = 0
         self._lock = threading.Lock()
 
@@ -50,12 +54,12 @@ class LruCache:
             The value, or an empty list if there is none.
         """
         with self._lock:
-            entry = self._cache.get(key)
-            if entry is not None:
+            value = self._cache.get(key, MISSING)
+            if value is not MISSING:
                 self._cache.move_to_end(key)
         if self._metrics is not None:
-            (self._metrics.misses if entry is None else self._metrics.hits).inc()
-        return [] if entry is None else entry[0]
+            (self._metrics.misses if value is MISSING else self._metrics.hits).inc()
+        return [] if value is MISSING else value
 
     def get_many(self, keys: Collection[str]) -> list[Any]:
         """Return several values at once, each as `get` does.
@@ -66,16 +70,15 @@ class LruCache:
             Keys passed to `set`.
         """
         with self._lock:
-            entries = [self._cache.get(key) for key in keys]
-            for key, entry in zip(keys, entries, strict=True):
-                if entry is not None:
+            values = [self._cache.get(key, MISSING) for key in keys]
+            for key, value in zip(keys, values, strict=True):
+                if value is not MISSING:
                     self._cache.move_to_end(key)
-        values = [[] if entry is None else entry[0] for entry in entries]
         if self._metrics is not None:
-            misses = entries.count(None)
+            misses = sum(value is MISSING for value in values)
             self._metrics.misses.inc(misses)
-            self._metrics.hits.inc(len(entries) - misses)
-        return values
+            self._metrics.hits.inc(len(values) - misses)
+        return [[] if value is MISSING else value for value in values]
 
     def set(self, key: str, value: Any) -> int:
         """Store a value, replacing one with the same key, and evict old entries.
@@ -95,21 +98,22 @@ class LruCache:
         """
         size = self._size_of(key, value)
         with self._lock:
-            old = self._cache.pop(key, None)
-            if old is not None:
-                self._now_memory -= old[1]
+            self._cache.pop(key, None)
+            self._now_memory -= self._sizes.pop(key, 0)
             if size > self.max_bytes:
                 return -1
             while self._now_memory + size > self.max_bytes:
-                self._now_memory -= self._cache.popitem(last=False)[1][1]
-            self._cache[key] = value, size
+                self._now_memory -= self._sizes.pop(self._cache.popitem(last=False)[0])
+            self._cache[key] = value
+            self._sizes[key] = size
             self._now_memory += size
             if self._metrics is not None:
                 self._metrics.nbytes.set(self._now_memory)
             return 0
 
     def _size_of(self, key: str, value: Any) -> int:
-        return self._size_of_value(value) + sys.getsizeof(key) + OVERHEAD
+        return self.value_size(value) + sys.getsizeof(key) + OVERHEAD
 
-    def _size_of_value(self, value: Any) -> int:
+    def value_size(self, value: Any) -> int:
+        """Return the bytes of a value, without the overhead of its entry."""
         return int(getattr(value, "nbytes", sys.getsizeof(value)))

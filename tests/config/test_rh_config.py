@@ -98,3 +98,14 @@ def test_write_follows_a_link_and_leaves_nothing_else(tmp_path):
 def test_what_cannot_be_written_is_said(tmp_path):
     with pytest.raises(ConfigError, match=r"no/x\.yaml: it cannot be written: No such file"):
         rh_config.write(str(tmp_path / "no" / "x.yaml"), {})
+
+
+def test_the_file_is_loaded_with_its_path(tmp_path, monkeypatch):
+    monkeypatch.delenv("RH_CONFIG_FILENAME", raising=False)
+    other = tmp_path / "other.yaml"
+    assert rh_config.load(str(other)) == (str(other), {})
+    other.write_text("bfly: {port: 1}\n")
+    assert rh_config.load(str(other)) == (str(other), {"bfly": {"port": 1}})
+    monkeypatch.setenv("RH_CONFIG_FILENAME", str(tmp_path / "none.yaml"))
+    assert rh_config.load(str(other)) == (str(tmp_path / "none.yaml"), {})
+    assert rh_config.config_filename == str(tmp_path / "none.yaml")

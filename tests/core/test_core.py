@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bfly.core.channels import OpenChannel
 from bfly.core.core import Core
 from bfly.downsample import downsample
 from bfly.errors import NotAllowed, SourceError, TooLarge
@@ -218,7 +219,7 @@ def test_a_thousand_requests_from_32_threads_stay_within_bounds(
         thread.join()
     assert not wrong
     assert not over
-    assert sum(size for _, size in core._cache._cache.values()) == core._cache._now_memory
+    assert sum(core._cache._sizes.values()) == core._cache._now_memory
     # The cache, plus what 32 cutouts of at most 1.6 MB and their tiles take at once.
     assert resident() - before < bound + (128 << 20)
 
@@ -297,7 +298,7 @@ def test_a_file_that_changes_between_two_tiles_is_read_anew(
     core.find_tiles(ask(path, BoundingBox.of_shape((1, 1, 1))))
     write(tmp_path / "v.h5", np.full((8, 4, 64), 2, "u1"), chunks=(8, 4, 4), compression="gzip")
     core._cache._cache = type(core._cache._cache)(
-        (key, entry) for key, entry in core._cache._cache.items() if isinstance(entry[0], dict)
+        (key, entry) for key, entry in core._cache._cache.items() if isinstance(entry, OpenChannel)
     )
     assert core.find_tiles(ask(path, BoundingBox.of_shape((8, 1, 64)))).min() == 2
 
@@ -341,7 +342,7 @@ def test_info_and_dataset(tmp_path: Path, make_core: Make) -> None:
     query = InfoQuery(method="project_info", dataset="d", channels=channels, format="yaml")
     text = core.get_dataset(query)
     assert "name: d" in text
-    assert text.count("data-type: uint32") == 2
+    assert text.count("datatype: uint32") == 2
 
 
 def test_the_documented_order_of_calls(tmp_path: Path, make_core: Make) -> None:

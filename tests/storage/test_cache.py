@@ -68,8 +68,9 @@ def test_it_is_never_over_its_bound_and_counts_right(steps: list[tuple[str, int]
     for key, size in steps:
         cache.set(key, np.zeros(size, np.uint8))
         assert cache._now_memory <= 6000
-        kept = {key: value for key, (value, _) in cache._cache.items()}
-        assert cache._now_memory == sum(cost(key, value.nbytes) for key, value in kept.items())
+        sizes = {key: cost(key, value.nbytes) for key, value in cache._cache.items()}
+        assert cache._sizes == sizes
+        assert cache._now_memory == sum(sizes.values())
 
 
 def test_many_threads_leave_the_count_right() -> None:
@@ -88,7 +89,7 @@ def test_many_threads_leave_the_count_right() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert cache._now_memory == sum(size for _, size in cache._cache.values()) <= 50_000
+    assert cache._now_memory == sum(cache._sizes.values()) <= 50_000
 
 
 def test_several_at_once_are_as_one_after_the_other() -> None:
