@@ -136,7 +136,7 @@ def _id(value: Any) -> int:
     if isinstance(value, bool) or not (
         isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit())
     ):
-        raise BadRequest(f"The id {value} is not a whole number.")
+        raise BadRequest(f"The id {value} is not an integer.")
     return whole_number("id", value, 1, 2**64 - 1)
 
 

@@ -78,10 +78,10 @@ def test_restore_and_save(core: Core, path: str) -> None:
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        ({"merge": [["3", "x"]]}, "The id x is not a whole number."),
-        ({"merge": [["3", "-4"]]}, "The id -4 is not a whole number."),
-        ({"merge": [["3", 4.0]]}, "The id 4.0 is not a whole number."),
-        ({"merge": [["3", True]]}, "The id True is not a whole number."),
+        ({"merge": [["3", "x"]]}, "The id x is not an integer."),
+        ({"merge": [["3", "-4"]]}, "The id -4 is not an integer."),
+        ({"merge": [["3", 4.0]]}, "The id 4.0 is not an integer."),
+        ({"merge": [["3", True]]}, "The id True is not an integer."),
         ({"merge": [["3", "0"]]}, "The id 0 is not from 1 to 18446744073709551615."),
         ({"merge": [["3", str(2**64)]]}, f"The id {2**64} is not from 1"),
         ({"merge": [["3", "12"]]}, "There is no segment or supervoxel 12."),

@@ -172,7 +172,7 @@ def test_a_token_of_nothing_but_broken_channels(
     [
         (f"nd/sd/{TOKEN}/foo/hdf5/0/0,1/0,1/0,1/", 400, "The channel foo is not in ['seg']."),
         (f"nd/sd/{TOKEN}/seg/foo/0/0,1/0,1/0,1/", 400, "The format foo is not in ["),
-        (f"nd/sd/{TOKEN}/seg/hdf5/a/0,1/0,1/0,1/", 400, "The resolution a is not a whole number."),
+        (f"nd/sd/{TOKEN}/seg/hdf5/a/0,1/0,1/0,1/", 400, "The resolution a is not an integer."),
         (f"nd/sd/{TOKEN}/seg/hdf5/0/5,1/0,1/0,1/", 400, "The x 5,1 is empty"),
         (f"nd/sd/{TOKEN}/seg/hdf5/0/0,1/b/0,1/", 400, "The y b is neither a whole number nor"),
         (f"nd/sd/{TOKEN}/seg/xz/0/0,1/0,2/0,1/", 400, "is not one section of the plane xz"),

@@ -109,7 +109,7 @@ def test_a_documented_session(config: Config, tmp_path: Path) -> None:
         ('{"merge": [["1", "2"]]}', "The action None is not in ['restore', 'save']."),
         ('{"action": "drop"}', "The action drop is not in ['restore', 'save']."),
         ('{"action": ["save"]}', "The action ['save'] is not in"),
-        ('{"action": "save", "merge": [["1", "b"]]}', "The id b is not a whole number."),
+        ('{"action": "save", "merge": [["1", "b"]]}', "The id b is not an integer."),
         ('{"action": "save", "merge": [["1", "99"]]}', "There is no segment or supervoxel 99."),
         ('{"action": "save", "merge": 1}', "The merge is not a list of lists of ids."),
         ('{"action": "save", "split": ["1:2"]}', "The split 1:2 is not id:region"),
