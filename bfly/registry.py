@@ -52,6 +52,7 @@ ENCODERS = {
     "raw": "bfly.encoders.raw:Raw",
     "tif": "bfly.encoders.tiff:Tiff",
     "tiff": "bfly.encoders.tiff:Tiff",
+    "tiff-stack": "bfly.encoders.tiff:TiffStack",
     "webp": "bfly.encoders.webp:WebP",
     "zip": "bfly.encoders.zip:Zip",
     "zstd": "bfly.encoders.zstd:Zstd",

@@ -97,9 +97,12 @@ def test_lossless_volumes(client, volumes, name: str, method: str) -> None:
     assert array.dtype == expected.dtype
     assert np.array_equal(array, expected[None])
     for fmt in ("tif", "tiff"):
-        pages = tifffile.imread(io.BytesIO(body(fmt)))
-        assert pages.dtype == expected.dtype
-        assert np.array_equal(pages, expected)
+        page = tifffile.imread(io.BytesIO(body(fmt)))
+        assert page.dtype == expected.dtype
+        assert np.array_equal(page, np.concatenate(list(expected)))
+    pages = tifffile.imread(io.BytesIO(body("tiff-stack")))
+    assert pages.dtype == expected.dtype
+    assert np.array_equal(pages, expected)
 
 
 def test_pictures_of_an_image(client, volumes) -> None:

@@ -54,10 +54,14 @@ def decoded(file: str, data: bytes, channel: Channel, like: np.ndarray) -> np.nd
         return blosc.unpack_array(data)[0]
     if file == "zip":
         return np.frombuffer(zlib.decompress(data), like.dtype).reshape(like.shape)
-    return tifffile.imread(io.BytesIO(data))
+    # The sections of a TIFF of one page are below each other.
+    return tifffile.imread(io.BytesIO(data)).reshape(like.shape)
 
 
-@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+FILES = ["hdf5", "npz", "blosc", "zip", "tif", "tiff", "tiff-stack"]
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
     for mip in channel.mips[1:]:
         voxels = channel.with_all_sections(mip)
@@ -67,7 +71,7 @@ def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
         assert np.array_equal(found, voxels)
 
 
-@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+@pytest.mark.parametrize("file", FILES)
 def test_cutouts_of_a_part(channel: Channel, file: str) -> None:
     part = channel.voxels[3:9, 5:50, 7:80]
     box = spans(np.add(channel.offset, (3, 5, 7)), part.shape)
