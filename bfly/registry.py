@@ -66,6 +66,7 @@ PROTOCOLS = {
     "health": "bfly.protocols.pages:Health",
     "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",
+    "index-file": "bfly.protocols.pages:IndexFile",
     "metrics": "bfly.protocols.metrics:Metrics",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
