@@ -232,12 +232,11 @@ class Core:
         Returns
         -------
         str
-            The new state, stored durably. ``error`` has the reason if an edit was refused.
+            The new state, stored durably; that of an image is empty. ``action`` is ``save`` if
+            edits were saved. ``error`` has the reason if one was refused.
 
         Raises
         ------
-        BadRequest
-            The channel is an image.
         SourceError, NotAllowed, DatabaseError
             The channel or its edits cannot be opened.
         """

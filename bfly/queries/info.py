@@ -110,8 +110,9 @@ class InfoQuery(Query):
         if self.method in INPUT.METHODS.GROUP_LIST:
             return list(self.names)
         if self.method in INPUT.METHODS.EDIT_LIST:
+            saved = self.method == "websocket:save" and not self.error
             edits = {"merge": self.merge, "split": self.split, "error": self.error}
-            return {"action": "restore", **edits}
+            return {"action": "save" if saved else "restore", **edits}
         return {
             "name": self.name,
             "path": self.path,
