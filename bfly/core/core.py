@@ -2,7 +2,7 @@
 
 Steps of a cutout: `Core.update_query` finds the metadata of the source. `Core.find_tiles` plans the
 tiles, gets each from the cache or from disk as `Core.load_tile` does, and assembles them.
-`Core.get_data` encodes the result.
+`Core.get_data` calls both, and encodes the result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
-from bfly.core.channels import Channels
+from bfly.core.channels import Channels, on_current_files
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
 from bfly.cutouts.cutouts import Cutouts
@@ -118,7 +118,7 @@ class Core:
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
         self._limit = limit
         self._cutouts = Cutouts(self._cache, self._workers, self.background, limit)
-        self.labels = LabelAnswers(self._channels, self._cutouts)
+        self.labels = LabelAnswers(self.update_query, self._cutouts)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)
@@ -168,7 +168,7 @@ class Core:
         self._check_size(d_query)
         take(self.budget, d_query.memory)
 
-    def get_data(self, d_query: DataQuery) -> bytes | memoryview:
+    def get_data(self, d_query: DataQuery) -> bytes:
         """Answer a request for voxels.
 
         Parameters
@@ -178,7 +178,7 @@ class Core:
 
         Returns
         -------
-        bytes-like
+        bytes
             The voxels in the query's format.
 
         Raises
@@ -186,6 +186,14 @@ class Core:
         TooLarge, SourceError, NotAllowed
             As `find_tiles`.
         """
+        return bytes(self.get_buffer(d_query))
+
+    def get_buffer(self, d_query: DataQuery) -> bytes | memoryview:
+        """Answer a request for voxels as `get_data` does, without a copy of the answer.
+
+        The server calls this. A memoryview may share its memory with the cache.
+        """
+        d_query.update_source(self.update_query(d_query))
         voxels = d_query.arranged(self.find_tiles(d_query))
         return d_query.encoder.encode(voxels, view=d_query.view, kind=d_query.shown_kind)
 
@@ -209,7 +217,8 @@ class Core:
         SourceError, NotAllowed
             As `find_tiles`.
         """
-        return self._channels.on_current_files(d_query, partial(passed, codings=codings))
+        pass_through = partial(passed, codings=codings)
+        return on_current_files(d_query, self.update_query, pass_through)
 
     def get_info(self, i_query: InfoQuery) -> str:
         """Return information on a channel, as JSON or YAML text."""
@@ -335,7 +344,7 @@ class Core:
         NotAllowed
             A path is outside ``allowed-paths``.
         """
-        return d_query.spread(self._channels.on_current_files(d_query, self._gather))
+        return d_query.spread(on_current_files(d_query, self.update_query, self._gather))
 
     def _gather(self, d_query: DataQuery) -> Voxels:
         self._check_size(d_query)
