@@ -146,7 +146,7 @@ def _tiles(
     def ask(name: str, truth: bytes) -> float:
         query = DataQuery(path=paths[name], format="raw", depth=SIDE, height=SIDE, width=SIDE)
         start = time.perf_counter()
-        answer = core.get_data(query)
+        answer = core.get_buffer(query)
         took = time.perf_counter() - start
         if bytes(answer) != truth:
             raise WrongAnswer(f"the chunk of {paths[name]}")

@@ -6,6 +6,7 @@
     ├── BadRequest        a parameter is not what is allowed
     │   └── TooLarge      the answer would be larger than max-cutout-size
     ├── Absent            nothing exists there: no such page, no such chunk
+    ├── Moved             the page has another address
     ├── NotAllowed        a path is outside allowed-paths, a host or origin is not allowed
     ├── ConfigError       the configuration has mistakes, one per line
     ├── Busy              no memory, threads or files are free now: retry later
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "DatabaseError",
     "MissingLibrary",
+    "Moved",
     "NotAllowed",
     "Oversized",
     "SourceChanged",
@@ -48,6 +50,20 @@ class TooLarge(BadRequest):
 
 class Absent(ButterflyError):
     """Nothing exists at this address, as opposed to something unreadable."""
+
+
+class Moved(ButterflyError):
+    """The page has another address.
+
+    Parameters
+    ----------
+    address : str
+        The address, relative to the requested one.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"The page is at {address} instead.")
+        self.address = address
 
 
 class NotAllowed(ButterflyError):

@@ -132,7 +132,7 @@ def whole_number(name: str, value: Any, lowest: int | None = None, highest: int 
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         shown = value if len(str(value)) <= 100 else f"{str(value)[:100]}…"
-        raise BadRequest(f"The {name} {shown} is not a whole number.") from None
+        raise BadRequest(f"The {name} {shown} is not an integer.") from None
     if not lowest <= number <= highest:
         raise BadRequest(f"The {name} {number} is not from {lowest} to {highest}.")
     return number

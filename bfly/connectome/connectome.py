@@ -108,10 +108,15 @@ class Connectome:
     def feature(self, query: FeatureQuery) -> Any:
         """Look up one fact (see `Features` for each).
 
+        Returns
+        -------
+        bool, dict or list
+            False or empty if no neuron or synapse has the id, also if the dataset has none at all.
+
         Raises
         ------
         Absent
-            No neuron or synapse has the id, or the dataset has none at all.
+            The database has no tables.
         """
         engine = self.edited(query, query.table)
         ask = _feature_of(engine, query.feature)
@@ -122,14 +127,7 @@ class Connectome:
             arguments += [query.box.start, query.box.stop]
         if query.feature.endswith("keypoint"):
             arguments.append(2**query.resolution)
-        answer = ask(*arguments)
-        if not answer:
-            self.check_some(engine, query.table, query.path)
-        if answer == {} and query.id is not None:
-            if query.feature != "neuron_children":
-                raise Absent(f"There is no {query.table} {query.id}.")
-            self._check_neuron(engine, query.path, query.id)
-        return answer
+        return ask(*arguments)
 
     def check_some(self, engine: Features, table: str, path: str) -> None:
         """Raise `Absent` if the dataset of a path has no rows of a table."""

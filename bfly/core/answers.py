@@ -105,7 +105,7 @@ def _voxels(core: Core, query: DataQuery, codings: Sequence[str]) -> Answer | St
     if (stream := core.streams.streamed(query)) is not None:
         return stream
     core.admit(query)
-    body = core.get_data(query)
+    body = core.get_buffer(query)
     core.prefetcher.note(query.region)
     return Answer(body)
 

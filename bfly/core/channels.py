@@ -24,12 +24,36 @@ if TYPE_CHECKING:
     from bfly.volumes.channel import ChannelSpec
     from bfly.volumes.region import Region
 
-__all__ = ["Channels", "OpenChannel"]
+__all__ = ["Channels", "OpenChannel", "on_current_files"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Q = TypeVar("Q", bound="DataQuery")
+
+
+def on_current_files(
+    d_query: Q, keywords: Callable[[Query], dict[str, Any]], work: Callable[[Q], T]
+) -> T:
+    """Set the source of a query and call `work`; repeat once if a file changes meanwhile.
+
+    Parameters
+    ----------
+    d_query : DataQuery
+        Its source need not be set.
+    keywords : callable
+        Returns the metadata of a query's source, as `Core.update_query` does.
+    work : callable
+        Takes the query.
+    """
+    d_query.update_source(keywords(d_query))
+    try:
+        return work(d_query)
+    except SourceChanged as changed:
+        log.info("%s", changed)
+        d_query.volume.current = False
+    d_query.update_source(keywords(d_query))
+    return work(d_query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +113,6 @@ class Channels:
         """Return the volume and the state of edits that a query would be answered from now."""
         volume = self._find(query.spec).volume
         return volume, self._state(query, volume)
-
-    def on_current_files(self, d_query: Q, work: Callable[[Q], T]) -> T:
-        """Set the source of a query and call `work`; repeat once if a file changes meanwhile."""
-        d_query.update_source(self.keywords(d_query))
-        try:
-            return work(d_query)
-        except SourceChanged as changed:
-            log.info("%s", changed)
-            d_query.volume.current = False
-        d_query.update_source(self.keywords(d_query))
-        return work(d_query)
 
     def is_current(self, region: Region) -> bool:
         """Return whether the files of a region are unchanged since its volume was opened."""

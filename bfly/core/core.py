@@ -2,7 +2,7 @@
 
 Steps of a cutout: `Core.update_query` finds the metadata of the source. `Core.find_tiles` plans the
 tiles, gets each from the cache or from disk as `Core.load_tile` does, and assembles them.
-`Core.get_data` encodes the result.
+`Core.get_data` calls both, and encodes the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bfly.concurrency.budget import Budget
 from bfly.concurrency.workers import Workers
 from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
-from bfly.core.channels import Channels
+from bfly.core.channels import Channels, on_current_files
 from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
@@ -117,7 +117,7 @@ class Core(Stateless):
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
         self._limit = limit
         self._cutouts = Cutouts(self._cache, self._workers, self.background, limit)
-        self.labels = LabelAnswers(self._channels, self._cutouts)
+        self.labels = LabelAnswers(self.update_query, self._cutouts)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)
@@ -167,7 +167,7 @@ class Core(Stateless):
         self._check_size(d_query)
         take(self.budget, d_query.memory)
 
-    def get_data(self, d_query: DataQuery) -> bytes | memoryview:
+    def get_data(self, d_query: DataQuery) -> bytes:
         """Answer a request for voxels.
 
         Parameters
@@ -177,7 +177,7 @@ class Core(Stateless):
 
         Returns
         -------
-        bytes-like
+        bytes
             The voxels in the query's format.
 
         Raises
@@ -185,6 +185,14 @@ class Core(Stateless):
         TooLarge, SourceError, NotAllowed
             As `find_tiles`.
         """
+        return bytes(self.get_buffer(d_query))
+
+    def get_buffer(self, d_query: DataQuery) -> bytes | memoryview:
+        """Answer a request for voxels as `get_data` does, without a copy of the answer.
+
+        The server calls this. A memoryview may share its memory with the cache.
+        """
+        d_query.update_source(self.update_query(d_query))
         return self.write_image(d_query, self.find_tiles(d_query))
 
     def get_stored(self, d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
@@ -207,7 +215,8 @@ class Core(Stateless):
         SourceError, NotAllowed
             As `find_tiles`.
         """
-        return self._channels.on_current_files(d_query, partial(passed, codings=codings))
+        pass_through = partial(passed, codings=codings)
+        return on_current_files(d_query, self.update_query, pass_through)
 
     def get_info(self, i_query: InfoQuery) -> str:
         """Return information on a channel, as JSON or YAML text.
@@ -234,12 +243,11 @@ class Core(Stateless):
         Returns
         -------
         str
-            The new state, stored durably. ``error`` has the reason if an edit was refused.
+            The new state, stored durably; that of an image is empty. ``action`` is ``save`` if
+            edits were saved. ``error`` has the reason if one was refused.
 
         Raises
         ------
-        BadRequest
-            The channel is an image.
         SourceError, NotAllowed, DatabaseError
             The channel or its edits cannot be opened.
         """
@@ -318,7 +326,7 @@ class Core(Stateless):
         NotAllowed
             A path is outside ``allowed-paths``.
         """
-        return d_query.spread(self._channels.on_current_files(d_query, self._gather))
+        return d_query.spread(on_current_files(d_query, self.update_query, self._gather))
 
     def _gather(self, d_query: DataQuery) -> Voxels:
         self._check_size(d_query)

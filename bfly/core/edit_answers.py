@@ -53,17 +53,16 @@ class EditAnswers:
 
         Raises
         ------
-        BadRequest
-            The channel is an image.
         DatabaseError
             The channel's edits cannot be opened.
         """
-        if i_query.volume.kind != "segmentation":
-            raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
         channel = self._edits.channel(i_query.path)
-        i_query.state = channel.state
+        has_edits = i_query.volume.kind == "segmentation"
+        i_query.state = channel.state if has_edits else channel.at(0)
         try:
             if i_query.method == "websocket:save":
+                if not has_edits:
+                    raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
                 wanted = Save.parse(message)
                 self._check(wanted.ids, i_query)
                 who, base = i_query.who, i_query.base

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bfly.core.channels import on_current_files
 from bfly.cutouts.label_stats import MOST_VALUES, box_of, check_work, highest, unique
 from bfly.errors import Absent, TooLarge
 
 if TYPE_CHECKING:
-    from bfly.core.channels import Channels
+    from collections.abc import Callable
+
     from bfly.cutouts.cutouts import Cutouts
     from bfly.geometry import BoundingBox
     from bfly.queries.data import DataQuery
     from bfly.queries.label import LabelQuery
+    from bfly.queries.query import Query
     from bfly.volumes.region import Region
 
 __all__ = ["LabelAnswers"]
@@ -23,14 +26,14 @@ class LabelAnswers:
 
     Parameters
     ----------
-    channels : Channels
-        Opens the channels of requests, and sets their sources.
+    keywords : callable
+        Returns the metadata of a request's source, as `Core.update_query` does.
     cutouts : Cutouts
         Reads their voxels.
     """
 
-    def __init__(self, channels: Channels, cutouts: Cutouts) -> None:
-        self._channels = channels
+    def __init__(self, keywords: Callable[[Query], dict[str, Any]], cutouts: Cutouts) -> None:
+        self._keywords = keywords
         self._cutouts = cutouts
 
     def answer(self, l_query: LabelQuery) -> str:
@@ -50,7 +53,7 @@ class LabelAnswers:
 
     def find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
         """Return what a request asks for: the labels, the highest, or the box of one."""
-        return self._channels.on_current_files(l_query, self._find)
+        return on_current_files(l_query, self._keywords, self._find)
 
     def unique(self, d_query: DataQuery) -> set[Any]:
         """Return the values that occur, as Python numbers."""
@@ -58,7 +61,7 @@ class LabelAnswers:
         def find(current: DataQuery) -> set[Any]:
             return set(unique(self._cutouts, current.region).tolist())
 
-        return self._channels.on_current_files(d_query, find)
+        return on_current_files(d_query, self._keywords, find)
 
     def _find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
         region = l_query.region

@@ -254,7 +254,8 @@ class Database:
         Returns
         -------
         numpy.ndarray
-            N × 4: id, z, y, x; a neuron without a soma has the position of its first synapse.
+            N × 4: id, z, y, x; a neuron without a soma has the position of the first synapse where
+            it is postsynaptic, or else presynaptic.
 
         Raises
         ------
@@ -265,8 +266,8 @@ class Database:
         rows = as_rows(synapses, 5)
         with_soma = set(somas[:, 0].tolist())
         first: dict[int, Any] = {}
-        for pre, post, *point in rows.tolist():
-            for neuron in (pre, post):
+        for pairs in (rows[:, [1, 2, 3, 4]], rows[:, [0, 2, 3, 4]]):
+            for neuron, *point in pairs.tolist():
                 if neuron not in with_soma:
                     first.setdefault(neuron, point)
         others = [[neuron, *point] for neuron, point in first.items()]

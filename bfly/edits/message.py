@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ __all__ = ["MOST_TOLD", "Save", "to_message"]
 MOST_TOLD = 250_000
 """Supervoxels in a message with the state, at most: it then takes about 5 MB."""
 
+_ID = re.compile("([0-9]+)(?::[0-9]+)?")
+"""An id as text, perhaps with the region of a split."""
+
 
 @dataclass(frozen=True)
 class Save:
@@ -31,7 +35,8 @@ class Save:
     Attributes
     ----------
     merge : tuple of tuple of int
-        Lists of ids of segments or supervoxels; each list becomes one segment.
+        Lists of ids of segments or supervoxels; each list becomes one segment. A region of a split,
+        ``id:region``, is read as its id.
     split : tuple of str
         See `bfly.edits.splits.Split`.
     """
@@ -133,11 +138,10 @@ def to_message(state: EditState) -> tuple[list[list[str]], list[str]]:
 
 def _id(value: Any) -> int:
     """Parse an id. It may be text, since JavaScript's numbers do not hold 64 bits."""
-    if isinstance(value, bool) or not (
-        isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit())
-    ):
-        raise BadRequest(f"The id {value} is not a whole number.")
-    return whole_number("id", value, 1, 2**64 - 1)
+    text = _ID.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, bool) or not (text or isinstance(value, int)):
+        raise BadRequest(f"The id {value} is not an integer.")
+    return whole_number("id", text[1] if text else value, 1, 2**64 - 1)
 
 
 def _is_done(state: EditState, ids: tuple[int, ...]) -> bool:

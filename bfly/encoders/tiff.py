@@ -1,4 +1,4 @@
-"""TIFF: one page per section, lossless."""
+"""TIFF: sections stacked vertically in one page, or one page per section; lossless."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["Tiff"]
+__all__ = ["Tiff", "TiffStack"]
 
 MOST_PAGES = 65_535
 """Pages of a file, at most: libtiff before 4.5 counts them in 16 bits."""
+
+LONGEST_SIDE = 2**31 - 1
+"""Pixels along a side of a page, at most: many readers count them in signed integers."""
 
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
 """Types of tag values."""
@@ -38,12 +41,12 @@ ONE = struct.pack("<II", 1, 1)
 BITS_RGB = struct.pack("<HHHH", 8, 8, 8, 0)
 
 
-class Tiff(Encoder):
-    """Uncompressed pages. ``grayscale`` keeps the dtype, even of labels; other views are RGB.
+class TiffStack(Encoder):
+    """One uncompressed page per section.
 
-    All directories come before the pixels of all pages, so that a file can be streamed. From
-    4 GiB on it is a BigTIFF. The format:
-    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    ``grayscale`` keeps the dtype, even of labels; other views are RGB. All directories come before
+    the pixels of all pages, so that a file can be streamed. From 4 GiB on it is a BigTIFF. The
+    format: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
     """
 
     media_type = "image/tiff"
@@ -52,10 +55,10 @@ class Tiff(Encoder):
     def encode(
         self, voxels: NDArray[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> bytes | memoryview:
-        """Encode a cutout (z, y, x) as z pages; see `Encoder.encode`."""
+        """Encode a cutout (z, y, x) as pages; see `Encoder.encode`."""
         shape = voxels.shape
         self.check(shape, voxels.dtype, view=view, kind=kind)
-        size = _Layout(shape, voxels.dtype, view != "grayscale").size
+        size = _Layout(self._paged(shape), voxels.dtype, view != "grayscale").size
         return joined(self.encode_parts(iter([voxels]), shape, view=view, kind=kind), size)
 
     @override
@@ -69,7 +72,7 @@ class Tiff(Encoder):
     ) -> Iterator[bytes | memoryview]:
         for number, part in enumerate(parts):
             if not number:
-                yield _Layout(shape, part.dtype, view != "grayscale").head()
+                yield _Layout(self._paged(shape), part.dtype, view != "grayscale").head()
             yield from raw_parts(
                 [part] if view == "grayscale" else pixel_strips([part], view, kind, 8)
             )
@@ -79,10 +82,16 @@ class Tiff(Encoder):
         self, shape: Zyx, dtype: np.dtype[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> None:
         check_view(view)
-        if shape[0] > MOST_PAGES:
+        pages, height, width = self._paged(shape)
+        if pages > MOST_PAGES:
             raise BadRequest(
-                f"The cutout with depth {shape[0]} makes as many pages: {self.media_type} has at "
+                f"The cutout with depth {pages} makes as many pages: {self.media_type} has at "
                 f"most {MOST_PAGES}."
+            )
+        if max(height, width) > LONGEST_SIDE:
+            raise BadRequest(
+                f"The cutout of {shape} voxels (depth, height, width) makes a page of {width} x "
+                f"{height} pixels: a side of {self.media_type} has at most {LONGEST_SIDE}."
             )
 
     @override
@@ -95,9 +104,22 @@ class Tiff(Encoder):
         kind: str = "image",
         part: int | None = None,
     ) -> int:
-        layout = _Layout(shape, dtype, view != "grayscale")
+        layout = _Layout(self._paged(shape), dtype, view != "grayscale")
         work = WORK * min(math.prod(shape), STRIP) * layout.colour + 3 * layout.start
         return work if part is not None else work + layout.size
+
+    def _paged(self, shape: Zyx) -> Zyx:
+        """Return the pages, rows and columns of a cutout."""
+        return shape
+
+
+class Tiff(TiffStack):
+    """One page, with the sections stacked vertically, as in the other formats of pictures."""
+
+    @override
+    def _paged(self, shape: Zyx) -> Zyx:
+        depth, height, width = shape
+        return 1, depth * height, width
 
 
 class _Layout:
@@ -106,9 +128,9 @@ class _Layout:
     Parameters
     ----------
     shape : tuple of int
-        Shape of the cutout (z, y, x).
+        Pages, rows and columns.
     dtype : numpy.dtype
-        Dtype of its voxels.
+        Dtype of the voxels.
     colour : bool
         Whether pixels are RGB.
     """

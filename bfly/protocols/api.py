@@ -21,6 +21,7 @@ from bfly.protocols.protocol import Protocol, channel_words, named
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import BOX, FeatureQuery, MatrixQuery, RowsQuery
 from bfly.queries.info import InfoQuery
+from bfly.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,15 +62,13 @@ class Method:
     optional: tuple[str, ...] = ("format",)
     errors: tuple[type[ButterflyError], ...] = ()
 
-    def words(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return the words of the query from the parameters; empty optional ones are left out.
+    def words(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Return the words of the query from the parameters.
 
-        Raises
-        ------
-        BadRequest
-            A needed parameter is missing.
+        A needed word that is missing is None, which the query refuses. Empty optional ones are
+        left out.
         """
-        needed = {name: named(parameters, name) for name in self.needed}
+        needed = {name: parameters.get(name) for name in self.needed}
         given = {name: parameters[name] for name in self.optional if parameters.get(name)}
         return {name: word for name, word in {**needed, **given}.items() if name not in GROUP}
 
@@ -136,9 +135,7 @@ class API(Protocol):
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
         name = path.strip("/")
-        method = METHODS.get(name)
-        if method is None:
-            raise Absent(f"The method {name} is not in {list(METHODS)}.")
+        method = METHODS[one_of("method", name, METHODS)]
         if name in INPUT.METHODS.GROUP_LIST:
             words = method.words(parameters)
             return InfoQuery(method=name, list=self._names(method, parameters), **words)

@@ -32,6 +32,9 @@ __all__ = ["NDStore", "NDStoreCutoutQuery", "ProjectQuery"]
 
 SERVICES = ("sd", "ca")
 
+SLICES = {"xy": "tif"}
+"""Formats of slices by their plane; PNG unless stated."""
+
 _SPAN = re.compile(r"(-?[0-9]{1,18})(?:,(-?[0-9]{1,18}))?")
 
 
@@ -45,6 +48,11 @@ class ProjectQuery(DatasetQuery):
         extents = {str(mip): self._sections(self.extent(mip)) for mip in mips}
         tiles = {str(mip): self.known[0].volume.level(mip).tile for mip in mips}
         z, y, x = self.grid
+        sizes = {
+            "imagesize": {mip: box.shape[::-1] for mip, box in extents.items()},
+            "offset": {mip: box.start[::-1] for mip, box in extents.items()},
+            "voxelres": {str(mip): [x * 2**mip, y * 2**mip, z] for mip in mips},
+        }
         return {
             "dataset": {
                 "name": self.dataset,
@@ -52,16 +60,16 @@ class ProjectQuery(DatasetQuery):
                 "resolutions": list(mips),
                 "scaling": "zslices",
                 "scalinglevels": len(mips) - 1,
-                "imagesize": {mip: box.shape[::-1] for mip, box in extents.items()},
-                "offset": {mip: box.start[::-1] for mip, box in extents.items()},
+                **sizes,
+                # Neuroglancer reads these only.
+                **{f"neariso_{name}": values for name, values in sizes.items()},
                 "cube_dimension": {mip: tile[::-1] for mip, tile in tiles.items()},
-                "voxelres": {str(mip): [x * 2**mip, y * 2**mip, z] for mip in mips},
                 "neariso_scaledown": {str(mip): 1 for mip in mips},
                 "timerange": [0, 0],
             },
             "channels": {channel.name: _channel(channel) for channel in self.known},
             "metadata": {},
-            "project": {"name": self.dataset, "description": self.dataset},
+            "project": {"name": self.dataset, "description": self.dataset, "version": "0.0"},
         }
 
     def _sections(self, box: BoundingBox) -> BoundingBox:
@@ -121,8 +129,12 @@ class NDStore(Protocol):
     ) -> NDStoreCutoutQuery:
         channel, _ = by_token(self.config, f"{token}/{name}")
         (x, width), (y, height), (z, depth) = map(_span, "xyz", spans)
-        plane, file = (kind, "png") if kind in PLANES else ("xy", kind)
-        if kind in PLANES and (depth, height, width)[PLANES[plane][0]] != 1:
+        plane = kind.lower()
+        if plane not in PLANES:
+            plane, file = "xy", kind
+        elif (depth, height, width)[PLANES[plane][0]] == 1:
+            file = SLICES.get(plane, "png")
+        else:
             raise BadRequest(f"The slice {'/'.join(spans)} is not one section of the plane {kind}.")
         return NDStoreCutoutQuery(
             **channel_words(channel),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from bfly.errors import Absent, MissingLibrary
+from bfly.errors import Absent, MissingLibrary, Moved
 from bfly.protocols.protocol import Protocol
 from bfly.protocols.ready import FinishedQuery
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bfly.protocols.ready import Headers
 
-__all__ = ["Assets", "Health", "Icon", "Index", "Neuroglancer", "Neuron", "Sections"]
+__all__ = ["Assets", "Health", "Icon", "Index", "IndexFile", "Neuroglancer", "Neuron", "Sections"]
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -88,6 +88,18 @@ class Index(_Page):
     file = "index.html"
 
 
+class IndexFile(Protocol):
+    """``/index.html``: redirects to ``/``."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ("index.html",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path:
+            raise Absent(f"There is nothing below /index.html, such as {path}.")
+        raise Moved("./")
+
+
 class Sections(_Page):
     """``/sections``: a section viewer of one channel, without WebGL."""
 
@@ -104,11 +116,17 @@ class Neuron(_Page):
 
 
 class Neuroglancer(_Page):
-    """``/ng/``: the bundled Neuroglancer."""
+    """``/ng/``: the bundled Neuroglancer. ``/ng/index.html`` redirects to it."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("ng",)
     file = "ng/index.html"
     policy = OF_NEUROGLANCER
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path == "index.html":
+            raise Moved("./")
+        return super().query(path, parameters)
 
 
 class Assets(Protocol):

@@ -9,6 +9,7 @@ from bfly.errors import (
     ButterflyError,
     DatabaseError,
     MissingLibrary,
+    Moved,
     NotAllowed,
     SourceError,
     TooLarge,
@@ -19,6 +20,7 @@ __all__ = ["STATUSES", "status_of"]
 STATUSES: dict[type[ButterflyError], int] = {
     TooLarge: 413,
     BadRequest: 400,
+    Moved: 302,
     NotAllowed: 403,
     Absent: 404,
     Busy: 503,

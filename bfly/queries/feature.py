@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 from typing_extensions import override
 
-from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox
 from bfly.keywords import INPUT
 from bfly.queries.cutout import FAR
@@ -44,9 +43,10 @@ class _Entities(InfoQuery):
     Parameters
     ----------
     **keywords
-        Those of `InfoQuery`, and for a box ``z``, ``y``, ``x``, ``depth``, ``height``, ``width``:
-        all of them, or none. ``y``, ``x``, ``height`` and ``width`` count voxels of the mip
-        ``resolution``. ``ids`` is ``number``, or ``string`` for programs without 64-bit integers.
+        Those of `InfoQuery`, and for a box ``z``, ``y``, ``x``, ``depth`` (default 1), ``height``,
+        ``width``: all of them, or none. ``y``, ``x``, ``height`` and ``width`` count voxels of the
+        mip ``resolution``. ``ids`` is ``number``, or ``string`` for programs without 64-bit
+        integers.
     """
 
     WORDS: ClassVar[dict[str, str]] = {
@@ -64,7 +64,8 @@ class _Entities(InfoQuery):
     }
     lasting = False
     z = y = x = 0
-    depth = height = width = 0
+    depth = 1
+    height = width = 0
     ids = "number"
     resolution = 0
 
@@ -74,15 +75,19 @@ class _Entities(InfoQuery):
 
     def _box(self, keywords: dict[str, Any]) -> BoundingBox | None:
         """Return the box in voxels of mip 0; None if no box was sent."""
-        missing = [name for name in BOX if name not in keywords]
-        if missing == list(BOX):
+        if not any(name in keywords for name in BOX):
             return None
-        if missing:
-            raise BadRequest(f"The {missing[0]} is missing; a box needs {', '.join(BOX)}.")
+        for name in BOX:
+            if name != "depth":
+                self._need(name, keywords.get(name))
         z, y, x = self.z, self.y, self.x
         shape: Zyx = (self.depth, self.height, self.width)
         factor = 1, 1 << self.resolution, 1 << self.resolution
         return BoundingBox.of_shape(shape, (z, y, x)).refined(factor)
+
+    def _need(self, name: str, value: Any) -> None:
+        """Raise `BadRequest` if a value is None or not allowed."""
+        self.ALLOWED[name].read(name, value)
 
 
 class FeatureQuery(_Entities):
@@ -97,20 +102,19 @@ class FeatureQuery(_Entities):
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **_Entities.ALLOWED,
         "feature": OneOf(lambda: INPUT.FEATURES.LIST, "which fact"),
-        "id": Whole(0, ENTITY.highest, "of which neuron or synapse"),
+        "id": Whole(-ENTITY.highest, ENTITY.highest, "of which neuron or synapse"),
     }
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**{"method": "entity_feature", "feature": "", **keywords})
         words = INPUT.FEATURES
-        needs_id = self.feature in (*words.ID_LIST, *words.ID_BOX_LIST)
-        if needs_id and self.id is None:
-            raise BadRequest(f"The id is missing, which {self.feature} needs.")
-        if not needs_id:
+        if self.feature in (*words.ID_LIST, *words.ID_BOX_LIST):
+            self._need("id", self.id)
+        else:
             self.id = None
         needs_box = self.feature in (*words.BOX_LIST, *words.ID_BOX_LIST)
         if needs_box and self.box is None:
-            raise BadRequest(f"The z is missing; {self.feature} needs {', '.join(BOX)}.")
+            self._need("z", None)
         of_neurons = self.feature in words.TABLES.NEURON.LIST
         self.table = "neuron" if of_neurons else "synapse"
 
@@ -172,8 +176,8 @@ class RowsQuery(_Entities):
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if self.rows == "partners" and self.id is None:
-            raise BadRequest("The id is missing.")
+        if self.rows == "partners":
+            self._need("id", self.id)
 
     @property
     def mime_type(self) -> str:

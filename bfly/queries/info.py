@@ -119,7 +119,8 @@ class InfoQuery(Query):
         if self.is_group:
             return list(self.names)
         if self.is_websocket:
-            return self.websocket_result("restore")
+            saved = self.method == "websocket:save" and not self.error
+            return self.websocket_result("save" if saved else "restore")
         return {
             "name": self.name,
             "path": self.path,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from string import punctuation
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from bfly import registry
 from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.cutouts.streamed import Stream
-from bfly.errors import Absent, Busy, ButterflyError
+from bfly.errors import Absent, Busy, ButterflyError, Moved
 from bfly.protocols.ready import FinishedQuery
 from bfly.protocols.statuses import STATUSES, status_of
 from bfly.server.conditional import preflight, send_response, send_text
@@ -95,6 +97,9 @@ class Application:
             extra = []
             if isinstance(error, Busy):
                 extra.append((b"retry-after", b"%d" % error.retry_after))
+            elif isinstance(error, Moved):
+                question = quote(request.query_string, punctuation, "latin-1")
+                extra.append((b"location", f"{error.address}?{question}".rstrip("?").encode()))
             await send_text(send, status, str(error), method, extra)
         except Abandoned:
             log.debug("The client of %s is gone.", request.path)

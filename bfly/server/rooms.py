@@ -46,24 +46,46 @@ class Client:
         self.position = -1
         self._send = send
         self._state: str | None = None
+        self._answer: str | None = None
         self._errors: list[str] = []
+        self._is_asking = False
+        self._later: tuple[int, str] | None = None
         self._wake = asyncio.Event()
 
+    async def accept(self) -> None:
+        """Accept the connection."""
+        await self._send({"type": "websocket.accept"})
+
     def tell(self, position: int, text: str) -> None:
-        """Queue a state, in place of an older one; ignore it if it is not newer."""
-        if position > self.position:
+        """Queue a state, in place of an older one; ignore it if it is not newer.
+
+        While an answer to the client is computed, the state has to wait: the answer may have it.
+        """
+        if self._is_asking:
+            self._later = position, text
+        elif position > self.position:
             self.position, self._state = position, text
             self._wake.set()
 
-    def answer(self, position: int, text: str, known: int, wrong: bool) -> None:
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Compute an answer to a message of this client in the body."""
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking = False
+            if self._later is not None:
+                self.tell(*self._later)
+                self._later = None
+
+    def answer(self, position: int, text: str, wrong: bool) -> None:
         """Queue the answer to a message of this client.
 
         Parameters
         ----------
         position, text
             The state after the message.
-        known : int
-            The client's `position` when the message came: a newer state is an answer too.
         wrong : bool
             Whether `text` is an error message.
         """
@@ -71,8 +93,9 @@ class Client:
             if len(self._errors) >= MOST_WAITING:
                 raise ConnectionError("it does not take the answers to what it says")
             self._errors.append(text)
-        elif self.position == known or position > self.position:
-            self.position, self._state = max(position, self.position), text
+        else:
+            # It replaces what still waits: an older answer, and an older state.
+            self.position, self._answer, self._state = position, text, None
         self._wake.set()
 
     async def send_all(self) -> None:
@@ -86,10 +109,8 @@ class Client:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            texts, self._errors = self._errors, []
-            if self._state is not None:
-                texts.append(self._state)
-                self._state = None
+            texts = [*self._errors, *filter(None, (self._answer, self._state))]
+            self._errors, self._answer, self._state = [], None, None
             for text in texts:
                 try:
                     message = {"type": "websocket.send", "text": text}

@@ -63,21 +63,24 @@ class WebsocketEndpoint:
         self._connected += 1
         try:
             words = self._words(scope)
-            await self._rooms.ask(InfoQuery(method="websocket:restore", **words))
+            query = InfoQuery(method="websocket:restore", **words)
+            text = await self._rooms.ask(query)
         except ButterflyError as error:
             log.info("A websocket of %s is refused: %s", scope["path"][:200], str(error)[:200])
             extra = [(b"retry-after", b"%d" % error.retry_after)] if isinstance(error, Busy) else []
             await refuse_handshake(scope, send, status_of(error), str(error), extra)
         else:
-            await self._speak(scope, receive, send, words)
+            assert query.state
+            client = Client(send)
+            client.tell(query.state.position, text)
+            await self._speak(scope, receive, client, words)
         finally:
             self._connected -= 1
 
     async def _speak(
-        self, scope: Scope, receive: Receive, send: Send, words: Mapping[str, Any]
+        self, scope: Scope, receive: Receive, client: Client, words: Mapping[str, Any]
     ) -> None:
-        await send({"type": "websocket.accept"})
-        client = Client(send)
+        await client.accept()
         sending = asyncio.ensure_future(client.send_all())
         listening = asyncio.ensure_future(self._listen(client, words, receive))
         try:
@@ -117,14 +120,14 @@ class WebsocketEndpoint:
     async def _listen(self, client: Client, words: Mapping[str, Any], receive: Receive) -> None:
         """Handle messages of a client until it disconnects."""
         while (message := await receive())["type"] == "websocket.receive":
-            position = client.position
             action, content, wrong = _read(message)
             query = InfoQuery(
-                method=f"websocket:{action}", error=wrong, base=max(position, 0), **words
+                method=f"websocket:{action}", error=wrong, base=client.position, **words
             )
-            text = await self._rooms.ask(query, content)
-            assert query.state
-            client.answer(query.state.position, text, position, bool(query.error))
+            with client.asking():
+                text = await self._rooms.ask(query, content)
+                assert query.state
+                client.answer(query.state.position, text, bool(query.error))
 
 
 def _read(message: dict[str, Any]) -> tuple[str, dict[str, Any], str]:

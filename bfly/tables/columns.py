@@ -190,7 +190,9 @@ def latest(table: str, columns: Columns) -> Columns:
 
 
 def unplaced(synapses: Columns, known: Ids) -> Columns:
-    """Return neurons named only by synapses, at the position of their first synapse.
+    """Return neurons named only by synapses, each at the position of one of them.
+
+    It is the first where the neuron is postsynaptic, or else the first where it is presynaptic.
 
     Parameters
     ----------
@@ -199,8 +201,8 @@ def unplaced(synapses: Columns, known: Ids) -> Columns:
     known : numpy.ndarray
         Ids of the neurons that have a position.
     """
-    both = np.column_stack([synapses["n1"], synapses["n2"]]).ravel()
+    both = np.concatenate([synapses["n2"], synapses["n1"]])
     neurons, first = np.unique(both, return_index=True)
     new = ~np.isin(neurons, known)
-    rows = first[new] // 2
+    rows = first[new] % len(synapses["n1"])
     return {"neuron": neurons[new], **{name: synapses[name][rows] for name in POINT}}

@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 
 from bfly.core.channels import OpenChannel
 from bfly.core.core import Core
+from bfly.databases.nodb import Nodb
 from bfly.downsample import downsample
 from bfly.errors import NotAllowed, SourceError, TooLarge
 from bfly.geometry import BoundingBox
+from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.tile import TileQuery
+from bfly.registry import ENCODERS
 from bfly.sources.hdf5.source import HDF5
 from bfly.volumes.volume import Volume
 
@@ -363,6 +366,52 @@ def test_the_documented_order_of_calls(tmp_path: Path, make_core: Make) -> None:
         (z, y, x), (k, j, i) = query.some_in_all(tile.target_origin, part.shape)
         result[z:k, y:j, x:i] = part
     assert np.array_equal(result, core.find_tiles(query))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_answer_is_bytes_in_every_format(tmp_path: Path, make_core: Make, name: str) -> None:
+    dtype = "u8" if name == "compressed_segmentation" else "u1"
+    path, core = write(tmp_path / "v.h5", np.ones((8, 8, 8), dtype)), make_core()
+    query = ask(path, BoundingBox.of_shape((2, 8, 8)), format=name)
+    answer = core.get_data(query)
+    assert type(answer) is bytes
+    assert answer == bytes(core.get_buffer(query))
+
+
+@pytest.mark.parametrize("method", ["get_data", "get_buffer"])
+def test_a_core_of_another_class_is_asked_for_what_it_overrides(
+    tmp_path: Path, method: str
+) -> None:
+    path = write(tmp_path / "v.h5", np.ones((4, 8, 8), "u1"))
+    asked: list[str] = []
+
+    class Other(Core):
+        def update_query(self, query: Any) -> dict[str, Any]:
+            asked.append("update_query")
+            return super().update_query(query)
+
+        def find_tiles(self, d_query: DataQuery) -> np.ndarray:
+            asked.append("find_tiles")
+            assert d_query.known_volume is not None
+            return np.full(d_query.shape, 7, "u1")
+
+    query = ask(path, BoundingBox.of_shape((2, 3, 4)), format="raw")
+    assert bytes(getattr(Other(Nodb("", RUNTIME())), method)(query)) == bytes([7]) * 24
+    assert asked == ["update_query", "find_tiles"]
+
+
+def test_what_update_query_gives_is_what_tiles_and_labels_are_found_with(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{n}.h5", np.full((4, 8, 8), n, "u1")) for n in (1, 2)]
+
+    class Other(Core):
+        """Reads another channel than the one that is asked for."""
+
+        def update_query(self, query: Any) -> dict[str, Any]:
+            return super().update_query(DataQuery(path=paths[1]))
+
+    core, box = Other(Nodb("", RUNTIME())), BoundingBox.of_shape((2, 3, 4))
+    assert core.get_data(ask(paths[0], box, format="raw")) == bytes([2]) * 24
+    assert core.find_unique(ask(paths[0], box)) == {2}
 
 
 def test_the_attributes_of_a_tile_query(tmp_path: Path, make_core: Make) -> None:

@@ -44,7 +44,7 @@ def core(make_core: Callable[..., Core]) -> Core:
 def ask(core: Core, path: str, action: str = "restore", **message: Any) -> dict[str, Any]:
     query = InfoQuery(method=f"websocket:{action}", path=path)
     answer = json.loads(core.get_edits(query, message))
-    assert answer.pop("action") == "restore"
+    assert answer.pop("action") == ("restore" if answer["error"] else action)
     assert answer == {
         "merge": query.RUNTIME.IMAGE.MERGE.VALUE,
         "split": query.RUNTIME.IMAGE.SPLIT.VALUE,
@@ -78,10 +78,14 @@ def test_restore_and_save(core: Core, path: str) -> None:
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        ({"merge": [["3", "x"]]}, "The id x is not a whole number."),
-        ({"merge": [["3", "-4"]]}, "The id -4 is not a whole number."),
-        ({"merge": [["3", 4.0]]}, "The id 4.0 is not a whole number."),
-        ({"merge": [["3", True]]}, "The id True is not a whole number."),
+        ({"merge": [["3", "x"]]}, "The id x is not an integer."),
+        ({"merge": [["3", "-4"]]}, "The id -4 is not an integer."),
+        ({"merge": [["3", 4.0]]}, "The id 4.0 is not an integer."),
+        ({"merge": [["3", True]]}, "The id True is not an integer."),
+        ({"merge": [["3", "4:"]]}, "The id 4: is not an integer."),
+        ({"merge": [["3", "4:1:2"]]}, "The id 4:1:2 is not an integer."),
+        ({"merge": [["3", "²"]]}, "The id ² is not an integer."),
+        ({"merge": [["3", "12:1"]]}, "There is no segment or supervoxel 12."),
         ({"merge": [["3", "0"]]}, "The id 0 is not from 1 to 18446744073709551615."),
         ({"merge": [["3", str(2**64)]]}, f"The id {2**64} is not from 1"),
         ({"merge": [["3", "12"]]}, "There is no segment or supervoxel 12."),
@@ -112,8 +116,17 @@ def test_what_is_wrong_is_said_and_nothing_is_kept(
 def test_an_image_has_no_edits(core: Core, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["main"] = np.zeros((2, 3, 4), "u1")
-    with pytest.raises(BadRequest, match="only a segmentation has edits"):
-        ask(core, str(tmp_path / "em.h5"))
+    em, empty = str(tmp_path / "em.h5"), {"merge": [], "split": [], "error": ""}
+    assert ask(core, em) == empty
+    answer = ask(core, em, "save", merge=[["1", "2"]])
+    assert answer.pop("error") == f"{em} is an image; only a segmentation has edits."
+    assert ask(core, em) == empty
+
+
+def test_a_segmentation_that_is_an_image_now_shows_no_edits(core: Core, path: str) -> None:
+    ask(core, path, "save", merge=[["1", "2"]])
+    query = InfoQuery(method="websocket:restore", path=path, kind="image")
+    assert json.loads(core.get_edits(query))["merge"] == []
 
 
 def test_an_id_is_that_of_a_segment_first(core: Core, path: str, voxels: np.ndarray) -> None:

@@ -157,6 +157,7 @@ DECODED: dict[str, Callable[[bytes], np.ndarray]] = {
     "png": imagecodecs.png_decode,
     "bmp": imagecodecs.bmp_decode,
     "tiff": lambda data: tifffile.imread(io.BytesIO(data)),
+    "tiff-stack": lambda data: tifffile.imread(io.BytesIO(data)),
 }
 
 
@@ -214,7 +215,7 @@ def test_a_section_of_any_plane_is_streamed(client, make_core, monkeypatch, plan
     [
         ("jpeg", BoundingBox((0, 0, 0), (1, 70_000, 2)), "a side of image/jpeg has at most 65500"),
         ("webp", BoundingBox((0, 0, 0), (1, 2, 70_000)), "a side of image/webp has at most 16383"),
-        ("tiff", BoundingBox((0, 0, 0), (70_000, 1, 2)), "image/tiff has at most 65535"),
+        ("tiff-stack", BoundingBox((0, 0, 0), (70_000, 1, 2)), "image/tiff has at most 65535"),
         ("compressed_segmentation", BOXES[1], "The voxels are uint8"),
     ],
 )

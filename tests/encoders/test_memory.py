@@ -27,7 +27,7 @@ SIDES = {"u1": 22_000, "u2": 16_000, "u4": 11_500, "u8": 8_192, "f4": 11_500}
 
 NAMES = [name for name in ENCODERS if name not in ("jpg", "tif")]
 
-PICTURES = ("png", "jpeg", "bmp", "tiff", "webp")
+PICTURES = ("png", "jpeg", "bmp", "tiff", "tiff-stack", "webp")
 
 
 def encoder_of(name: str) -> type[Encoder]:

@@ -14,6 +14,7 @@ import tifffile
 import yaml
 
 from bfly import registry
+from bfly.protocols.api import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,9 +97,12 @@ def test_lossless_volumes(client, volumes, name: str, method: str) -> None:
     assert array.dtype == expected.dtype
     assert np.array_equal(array, expected[None])
     for fmt in ("tif", "tiff"):
-        pages = tifffile.imread(io.BytesIO(body(fmt)))
-        assert pages.dtype == expected.dtype
-        assert np.array_equal(pages, expected)
+        page = tifffile.imread(io.BytesIO(body(fmt)))
+        assert page.dtype == expected.dtype
+        assert np.array_equal(page, np.concatenate(list(expected)))
+    pages = tifffile.imread(io.BytesIO(body("tiff-stack")))
+    assert pages.dtype == expected.dtype
+    assert np.array_equal(pages, expected)
 
 
 def test_pictures_of_an_image(client, volumes) -> None:
@@ -162,9 +166,9 @@ BAD = {
         400,
         "The channel foo is not in ['em', 'deep', 'prob', 'seg'].",
     ),
-    "text for x": ({"x": "here"}, 400, "The x here is not a whole number."),
-    "a fraction for y": ({"y": "1.5"}, 400, "The y 1.5 is not a whole number."),
-    "no width": ({"width": None}, 400, "The width is missing."),
+    "text for x": ({"x": "here"}, 400, "The x here is not an integer."),
+    "a fraction for y": ({"y": "1.5"}, 400, "The y 1.5 is not an integer."),
+    "no width": ({"width": None}, 400, "The width None is not an integer."),
     "negative width": ({"width": -3}, 400, "The width -3 is not from 1 to 9007199254740992."),
     "no height at all": ({"height": 0}, 400, "The height 0 is not from 1 to 9007199254740992."),
     "negative resolution": ({"resolution": -1}, 400, "The resolution -1 is not from 0 to 31."),
@@ -199,7 +203,8 @@ def test_bad_parameters(client, case: str) -> None:
 
 
 def test_unknown_pages(client) -> None:
-    assert client.get("/api/foo").status_code == 404
+    got = client.get("/api/foo")
+    assert (got.status_code, got.text) == (400, f"The method foo is not in {[*METHODS]}.\n")
     assert client.get("/foo").status_code == 404
     got = client.get("/api/channels?experiment=exp")
     assert (got.status_code, got.text) == (400, "The sample is missing.\n")

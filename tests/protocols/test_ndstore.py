@@ -54,10 +54,14 @@ def decoded(file: str, data: bytes, channel: Channel, like: np.ndarray) -> np.nd
         return blosc.unpack_array(data)[0]
     if file == "zip":
         return np.frombuffer(zlib.decompress(data), like.dtype).reshape(like.shape)
-    return tifffile.imread(io.BytesIO(data))
+    # The sections of a TIFF of one page are below each other.
+    return tifffile.imread(io.BytesIO(data)).reshape(like.shape)
 
 
-@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+FILES = ["hdf5", "npz", "blosc", "zip", "tif", "tiff", "tiff-stack"]
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
     for mip in channel.mips[1:]:
         voxels = channel.with_all_sections(mip)
@@ -67,7 +71,7 @@ def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
         assert np.array_equal(found, voxels)
 
 
-@pytest.mark.parametrize("file", ["hdf5", "npz", "blosc", "zip", "tif", "tiff"])
+@pytest.mark.parametrize("file", FILES)
 def test_cutouts_of_a_part(channel: Channel, file: str) -> None:
     part = channel.voxels[3:9, 5:50, 7:80]
     box = spans(np.add(channel.offset, (3, 5, 7)), part.shape)
@@ -89,20 +93,27 @@ def test_pictures_of_cutouts_stack_the_sections(channel: Channel) -> None:
     assert imagecodecs.jpeg8_decode(jpg.content).shape == expected.shape
 
 
-@pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
+@pytest.mark.parametrize("plane", ["xy", "XY", "xz", "yz"])
 def test_slices_at_every_mip(channel: Channel, plane: str) -> None:
-    axis = {"xy": 0, "xz": 1, "yz": 2}[plane]
+    axis = {"xy": 0, "xz": 1, "yz": 2}[plane.lower()]
     for mip in channel.mips:
         voxels, first = channel.with_all_sections(mip), channel.first_section(mip)
         at = voxels.shape[axis] // 3
         asked = spans(first, voxels.shape).split("/")
         asked[2 - axis] = str(first[axis] + at)
         answer = get(channel, f"{plane}/{mip}/{'/'.join(asked)}/")
-        assert answer.headers["content-type"] == "image/png"
         section = np.take(voxels, [at], axis)
         # Rows of xy are y; rows of the other planes are z.
         section = np.moveaxis(section, axis, 0)
-        assert np.array_equal(imagecodecs.png_decode(answer.content), rendered(channel, section))
+        if axis:
+            assert answer.headers["content-type"] == "image/png"
+            found = imagecodecs.png_decode(answer.content)
+            assert np.array_equal(found, rendered(channel, section))
+        else:
+            assert answer.headers["content-type"] == "image/tiff"
+            (page,) = tifffile.TiffFile(io.BytesIO(answer.content)).pages
+            assert page.dtype == voxels.dtype
+            assert np.array_equal(page.asarray(), section[0])
 
 
 # Words
@@ -121,6 +132,9 @@ def test_info(channel: Channel) -> None:
             assert len(dataset["cube_dimension"][str(mip)]) == 3
             voxel_size = np.array(channel.voxel_size) * (1, 2**mip, 2**mip)
             np.testing.assert_allclose(dataset["voxelres"][str(mip)], voxel_size[::-1])
+        for name in ("voxelres", "imagesize", "offset"):
+            assert dataset[f"neariso_{name}"] == dataset[name]
+        assert info["project"] == {"name": TOKEN, "description": TOKEN, "version": "0.0"}
         about = info["channels"][channel.name]
         assert about["datatype"] == channel.voxels.dtype.name
         kind = "annotation" if channel.kind == "segmentation" else "image"
@@ -172,7 +186,7 @@ def test_a_token_of_nothing_but_broken_channels(
     [
         (f"nd/sd/{TOKEN}/foo/hdf5/0/0,1/0,1/0,1/", 400, "The channel foo is not in ['seg']."),
         (f"nd/sd/{TOKEN}/seg/foo/0/0,1/0,1/0,1/", 400, "The format foo is not in ["),
-        (f"nd/sd/{TOKEN}/seg/hdf5/a/0,1/0,1/0,1/", 400, "The resolution a is not a whole number."),
+        (f"nd/sd/{TOKEN}/seg/hdf5/a/0,1/0,1/0,1/", 400, "The resolution a is not an integer."),
         (f"nd/sd/{TOKEN}/seg/hdf5/0/5,1/0,1/0,1/", 400, "The x 5,1 is empty"),
         (f"nd/sd/{TOKEN}/seg/hdf5/0/0,1/b/0,1/", 400, "The y b is neither a whole number nor"),
         (f"nd/sd/{TOKEN}/seg/xz/0/0,1/0,2/0,1/", 400, "is not one section of the plane xz"),

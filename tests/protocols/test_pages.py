@@ -85,7 +85,20 @@ def test_nothing_else_is_below_assets(client, path) -> None:
 
 
 def test_nothing_is_below_a_page(client) -> None:
-    assert client.get("/ng/index.html").status_code == 404
+    for path in ("ng/index.htm", "ng/index.html/", "ng/ng/index.html", "index.html/index.html"):
+        assert client.get(f"/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/", "/ng/"])
+@pytest.mark.parametrize(
+    "asked", ["", "?channel=e::s::d/a&channel=e::s::d/b%20b", "?q=%0d%0aA:%20b"]
+)
+def test_the_file_of_a_page_leads_to_the_page(client, address, asked) -> None:
+    got = client.get(f"{address}index.html{asked}")
+    assert (got.status_code, got.headers["location"]) == (302, f"./{asked}")
+    followed = client.get(f"{address}index.html{asked}", follow_redirects=True)
+    assert followed.url.raw_path.decode() == f"{address}{asked}"
+    assert followed.content == client.get(address).content
 
 
 def test_a_page_that_is_not_built_says_how_to(client, make_tree, monkeypatch, tmp_path) -> None:

@@ -166,13 +166,13 @@ def test_time_that_an_answer_takes_is_not_the_clients(
 
     monkeypatch.setattr("bfly.server.serving.HEAD_TIME", 0.5)
     monkeypatch.setattr("bfly.server.serving.BODY_TIME", 0.5)
-    get_data = Core.get_data
+    get_buffer = Core.get_buffer
 
     def slow(self, query):
         time.sleep(3)
-        return get_data(self, query)
+        return get_buffer(self, query)
 
-    monkeypatch.setattr(Core, "get_data", slow)
+    monkeypatch.setattr(Core, "get_buffer", slow)
     got = client.get("/pre/exp::sam::dat/v/0/0-64_0-64_0-64")
     assert (got.status_code, got.content) == (200, b"\7" * 64**3)
 

@@ -85,8 +85,10 @@ def test_an_unchanged_file_is_looked_at_and_not_read_again(
     with serve(make_tree({"name": "v", "path": volume(tmp_path / "v.h5", 1)})) as client:
         client.get(CHUNK)
         calls: list[object] = []
-        original = Core.get_data
-        monkeypatch.setattr(Core, "get_data", lambda self, q: calls.append(q) or original(self, q))
+        original = Core.get_buffer
+        monkeypatch.setattr(
+            Core, "get_buffer", lambda self, q: calls.append(q) or original(self, q)
+        )
         expire(client)
         assert client.get(CHUNK).content == bytes([1]) * 512
         assert client.get(CHUNK).content == bytes([1]) * 512
@@ -99,7 +101,7 @@ def test_a_mistake_in_the_program_is_500_without_its_inside(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("the inside")
 
-    monkeypatch.setattr(Core, "get_data", broken)
+    monkeypatch.setattr(Core, "get_buffer", broken)
     with serve(make_tree({"name": "v", "path": volume(tmp_path / "v.h5", 1)})) as client:
         got = client.get(CHUNK)
         assert got.status_code == 500

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from bfly.config.config import Config
 
 EMPTY = {"action": "restore", "merge": [], "split": [], "error": ""}
+ACK = {"action": "save"}
+"""What the client that saved is sent in place of EMPTY's action."""
+
 SPLIT = "5:1:0:9:0:9:0:9"
 
 
@@ -84,11 +87,13 @@ def test_a_documented_session(config: Config, tmp_path: Path) -> None:
             assert hear(one) == hear(two) == hear(other) == EMPTY
             say(one, action="save", merge=[["3", "4"]], split=[SPLIT])
             saved = {**EMPTY, "merge": [["3", "4"]], "split": [SPLIT]}
-            assert hear(one) == hear(two) == saved
+            assert hear(one) == {**saved, **ACK}
+            assert hear(two) == saved
             assert labels(server) == {*range(12)} - {4}
             say(two, action="save", merge=[["9", "4"], ["1", "2"]], split=[])
             saved["merge"] = [["1", "2"], ["9", "3", "4"]]
-            assert hear(one) == hear(two) == saved
+            assert hear(one) == saved
+            assert hear(two) == {**saved, **ACK}
             assert labels(server) == {*range(12)} - {2, 3, 4}
             # Those of another channel hear nothing of it: the next that they hear is an answer.
             say(other, action="restore")
@@ -109,7 +114,7 @@ def test_a_documented_session(config: Config, tmp_path: Path) -> None:
         ('{"merge": [["1", "2"]]}', "The action None is not in ['restore', 'save']."),
         ('{"action": "drop"}', "The action drop is not in ['restore', 'save']."),
         ('{"action": ["save"]}', "The action ['save'] is not in"),
-        ('{"action": "save", "merge": [["1", "b"]]}', "The id b is not a whole number."),
+        ('{"action": "save", "merge": [["1", "b"]]}', "The id b is not an integer."),
         ('{"action": "save", "merge": [["1", "99"]]}', "There is no segment or supervoxel 99."),
         ('{"action": "save", "merge": 1}', "The merge is not a list of lists of ids."),
         ('{"action": "save", "split": ["1:2"]}', "The split 1:2 is not id:region"),
@@ -128,7 +133,8 @@ def test_what_is_wrong_is_answered_and_the_session_goes_on(
         assert said in answer["error"]
         assert {**answer, "error": ""} == EMPTY
         say(one, action="save", merge=[["1", "2"]])
-        assert hear(one) == hear(two) == {**EMPTY, "merge": [["1", "2"]]}
+        assert hear(one) == {**EMPTY, **ACK, "merge": [["1", "2"]]}
+        assert hear(two) == {**EMPTY, "merge": [["1", "2"]]}
 
 
 def test_what_changes_nothing_is_answered_to_who_asked_alone(server: Webserver) -> None:
@@ -136,12 +142,49 @@ def test_what_changes_nothing_is_answered_to_who_asked_alone(server: Webserver) 
         hear(one), hear(two)
         say(one, action="save", merge=[["1", "2"]])
         saved = hear(one)
-        assert hear(two) == saved
+        assert hear(two) == {**saved, "action": "restore"}
         for message in ({"merge": [["1", "2"]]}, {}, {"merge": [], "split": []}):
             say(one, action="save", **message)
             assert hear(one) == saved
         say(two, action="save", merge=[["3", "4"]])
-        assert hear(one) == hear(two) == {**EMPTY, "merge": [["1", "2"], ["3", "4"]]}
+        assert hear(one) == {**EMPTY, "merge": [["1", "2"], ["3", "4"]]}
+        assert hear(two) == {**EMPTY, **ACK, "merge": [["1", "2"], ["3", "4"]]}
+        say(one, action="restore")
+        assert hear(one) == {**EMPTY, "merge": [["1", "2"], ["3", "4"]]}
+
+
+def test_many_at_once_hear_their_own_answers(server: Webserver) -> None:
+    """The state that each is sent for another's edit does not take the place of its own answer."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(client(server)) for _ in range(5)]
+        for one in clients:
+            assert hear(one) == EMPTY
+        for number, one in enumerate(clients):
+            say(one, action="save", merge=[[f"{2 * number + 1}", f"{2 * number + 2}"]])
+        for number, one in enumerate(clients):
+            mine, heard = [f"{2 * number + 1}", f"{2 * number + 2}"], []
+            while not heard or len(heard[-1]["merge"]) < 5:
+                heard.append(hear(one))
+            (answer,) = (message for message in heard if message["action"] == "save")
+            assert mine in answer["merge"]
+
+
+def test_an_image_has_an_empty_state(server: Webserver) -> None:
+    with client(server, "em") as one, client(server, "em") as two:
+        assert hear(one) == hear(two) == EMPTY
+        say(one, action="save", merge=[["1", "2"]])
+        answer = hear(one)
+        assert "only a segmentation has edits" in answer.pop("error")
+        assert {**answer, "error": ""} == EMPTY
+        say(two, action="restore")
+        assert hear(two) == EMPTY
+
+
+def test_a_region_of_a_split_is_taken_for_its_id(server: Webserver) -> None:
+    with client(server) as one:
+        hear(one)
+        say(one, action="save", merge=[["3:1", "4", "4:2"]], split=[SPLIT])
+        assert hear(one) == {**EMPTY, **ACK, "merge": [["3", "4"]], "split": [SPLIT]}
 
 
 def test_a_message_far_too_long_ends_the_session_of_its_sender_alone(server: Webserver) -> None:
@@ -163,7 +206,6 @@ def test_a_message_far_too_long_ends_the_session_of_its_sender_alone(server: Web
         ("/ws/exp::sam/seg", 404, "exp::sam is not experiment::sample::dataset."),
         ("/ws/exp::sam::dat/seg/more", 404, "There is nothing below seg"),
         ("/pre/exp::sam::dat/seg", 404, "There is no websocket at"),
-        ("/ws/exp::sam::dat/em", 400, "only a segmentation has edits"),
     ],
 )
 def test_what_is_no_channel_of_labels(server: Webserver, path: str, status: int, said: str) -> None:
@@ -275,5 +317,6 @@ def test_a_client_of_another_process_hears_of_it(config: Config, tmp_path: Path)
     ):
         assert hear(one) == hear(two) == EMPTY
         say(one, action="save", merge=[["3", "4"]])
-        assert hear(one) == hear(two) == {**EMPTY, "merge": [["3", "4"]]}
+        assert hear(one) == {**EMPTY, **ACK, "merge": [["3", "4"]]}
+        assert hear(two) == {**EMPTY, "merge": [["3", "4"]]}
         assert labels(second) == {*range(12)} - {4}

@@ -67,7 +67,7 @@ class Build:
         Parameters
         ----------
         complete : bool
-            Add neurons named only by synapses, at the position of the first synapse.
+            Add neurons named only by synapses, at the positions that `unplaced` defines.
         progress : callable, optional
             As for `PackStore.replace`.
         """
@@ -81,7 +81,7 @@ class Build:
             first = _first(links)
             # The row written last wins, and a neuron with very many links comes in parts.
             if last is not None and first["head"][0] == last["head"]:
-                first = first[int(first["row"]["__id"][0] > last["row"]["__id"]) :]
+                first = first[int(_rank(first[0]) > _rank(last)) :]
             if complete and len(first):
                 from_synapses.append(self._as_neurons(first))
                 last = first[-1]
@@ -172,10 +172,19 @@ def _field(name: str) -> Key:
 
 
 def _first(links: Rows) -> Rows:
-    """Return, from the sorted links of each neuron, the one with the lowest synapse id."""
+    """Return, from the sorted links of each neuron, the one of the lowest `_rank`."""
     owners = np.ascontiguousarray(links["head"])
     ids = np.ascontiguousarray(links["row"]["__id"])
     starts = np.append(0, np.flatnonzero(owners[1:] != owners[:-1]) + 1)
-    lowest = np.repeat(np.minimum.reduceat(ids, starts), np.diff(starts, append=len(ids)))
-    first: Rows = links[ids == lowest]
+    sizes = np.diff(starts, append=len(ids))
+    post = links["row"]["n2"] == owners
+    wanted = post | ~np.repeat(np.logical_or.reduceat(post, starts), sizes)
+    lowest = np.minimum.reduceat(np.where(wanted, ids, np.uint64(2**64 - 1)), starts)
+    first: Rows = links[wanted & (ids == np.repeat(lowest, sizes))]
     return first
+
+
+def _rank(link: np.void) -> tuple[bool, int]:
+    """Return the rank of a link for its neuron's position: postsynaptic first, then by id."""
+    row = link["row"]
+    return bool(row["n2"] != link["head"]), int(row["__id"])

@@ -125,7 +125,9 @@ async function soma(id: string): Promise<Neuron> {
   words.set("feature", "neuron_keypoint");
   words.set("id", id);
   const answer = await ask(`${url("api/entity_feature")}?${words}`);
-  return { neuron: id, ...(await answer.json()) };
+  const place = await answer.json();
+  if (!("x" in place)) throw new Error(`There is no neuron ${id}.`);
+  return { neuron: id, ...place };
 }
 
 async function showAll(main: HTMLElement): Promise<void> {
