@@ -12,7 +12,9 @@ from rich.console import Console
 from bfly import registry
 from bfly.config import rh_config
 from bfly.config.config import Config
-from bfly.config.settings import DEFAULT_DATABASE, DEFAULT_PATHS
+from bfly.config.database_file import database_file
+from bfly.config.settings import DEFAULT_DATABASE
+from bfly.databases.edit_logs import first_edits
 from bfly.discovery.report import report
 from bfly.discovery.scan import scan
 from bfly.errors import ButterflyError, ConfigError
@@ -47,11 +49,15 @@ class Butterfly:
         The YAML file to which the configuration is saved (``-o``).
     port, host : optional
         Override the configured ones.
+    strict : bool
+        Whether mistakes are errors even if they can be mended (see `bfly.config.lenient`).
 
     Attributes
     ----------
     config : Config
-        The configuration in use.
+        The configuration in use, with the path of the database.
+    notes : list of str
+        What was mended in the configuration, one line each.
     _db_type : type
         The class of the database in use; on `Butterfly` itself, that of the default one.
 
@@ -69,6 +75,7 @@ class Butterfly:
         output: str | None = None,
         port: int | None = None,
         host: str | None = None,
+        strict: bool = False,
     ) -> None:
         experiments: str | None
         if _argv is None or isinstance(_argv, str):
@@ -77,14 +84,20 @@ class Butterfly:
             given = self.parse_argv(_argv)
             experiments, output, port = given["exp"], given["out"], given["port"]
             at_once = True
+        self.notes: list[str] = []
+        config = configuration(experiments, None if strict else self.notes)
         overrides = {"port": port, "host": host}
         changes = {name: value for name, value in overrides.items() if value is not None}
-        self.config = configuration(experiments).replace(**changes)
+        self.config = config.replace(**changes)
         if output is not None:
             self.config.save(output)
         name = self.config.db_type or DEFAULT_DATABASE
         self._db_type = registry.load("databases", name)
-        self._db_path = self.config.db_path or DEFAULT_PATHS.get(name, "")
+        self._db_reason = "as db-path says"
+        if name == DEFAULT_DATABASE and self.config.db_path is None:
+            path, self._db_reason = database_file(config_file(experiments))
+            self.config = self.config.replace(db_path=path)
+        self._db_path = self.config.db_path or ""
         if at_once:
             self.serve()
 
@@ -113,7 +126,7 @@ class Butterfly:
 
     def serve(self) -> None:
         """Serve until the process receives a signal to end."""
-        self.warn_of_paths()
+        self.log_start()
         self.server().start()
 
     def server(self) -> Webserver:
@@ -128,8 +141,14 @@ class Butterfly:
         """Return the database, before the tables of the configuration are loaded into it."""
         return self._db_type(self._db_path, runtime_of(self.config))
 
-    def warn_of_paths(self) -> None:
-        """Log a warning with the reason for each channel that cannot be served."""
+    def log_start(self) -> None:
+        """Log what was mended, the database's file, and channels that cannot be served."""
+        for note in self.notes:
+            log.warning("%s", note)
+        if (self.config.db_type or DEFAULT_DATABASE) == DEFAULT_DATABASE:
+            log.info("The database is %s (%s)", self._db_path, self._db_reason)
+        if folder := first_edits(self.config.edit_path):
+            log.info("Edits of the first Butterfly are read from %s, and continued", folder)
         files = Files(self.config.allowed_paths)
         for channel in self.config.channels.values():
             reason = _refusal(channel, files)
@@ -157,17 +176,32 @@ def runtime_of(config: Config) -> RUNTIME:
     return runtime
 
 
-def configuration(experiments: str | None) -> Config:
+def config_file(experiments: str | None) -> str | None:
+    """Return the YAML file that a command line names (see `Butterfly`); None for a folder."""
+    if experiments is not None and os.path.isdir(experiments):
+        return None
+    return os.path.expanduser(experiments or rh_config.default_path())
+
+
+def configuration(experiments: str | None, notes: list[str] | None = None) -> Config:
     """Return the configuration that a command line names (see `Butterfly`).
+
+    Parameters
+    ----------
+    experiments : str, optional
+        As for `Butterfly`.
+    notes : list of str, optional
+        As for `Config.load`.
 
     Raises
     ------
     ConfigError
         The configuration has mistakes or is missing, or the folder contains no channel.
     """
-    if experiments is not None and os.path.isdir(experiments):
+    path = config_file(experiments)
+    if path is None:
+        assert experiments
         return _from_folder(os.path.abspath(experiments))
-    path = os.path.expanduser(experiments or rh_config.default_path())
     if any(can_open(source, path) for source in registry.find("sources").values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
@@ -178,7 +212,7 @@ def configuration(experiments: str | None) -> Config:
             f"There is nothing to serve: {path} does not exist. Give a folder with data or a "
             "YAML file (bfly -e FOLDER), or try 'bfly demo'."
         )
-    return Config.load(path)
+    return Config.load(path, notes)
 
 
 def _from_folder(folder: str) -> Config:

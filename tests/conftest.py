@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
 
 pytest.register_assert_rewrite("tests.fixtures")
-pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.channels"]
+pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.channels", "tests.fixtures.lab"]
 
 # A busy machine is no mistake in what is tested.
 settings.register_profile("untimed", deadline=None)
@@ -39,10 +39,11 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep nothing in the cache folder of the user."""
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep nothing in the folders of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 

@@ -21,7 +21,8 @@ from bfly.butterfly import runtime_of
 from bfly.cli import COMMANDS, main
 from bfly.config.config import Config
 from bfly.config.settings import DEFAULT_DATABASE
-from bfly.config.tree import Channel, Dataset, Experiment, KeptPyramid, Model, Sample
+from bfly.config.stores import KeptPyramid
+from bfly.config.tree import Channel, Dataset, Experiment, Model, Sample
 from bfly.encoders.views import VIEWS
 from bfly.protocols.api import METHODS
 from bfly.queries.data import DataQuery

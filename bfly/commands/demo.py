@@ -33,7 +33,7 @@ class Demo(Command):
     @override
     def run(self, arguments: Namespace) -> None:
         _make(arguments.folder)
-        serve(arguments.folder, None, arguments)
+        serve(arguments.folder, arguments)
 
 
 def _make(folder: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.config.config import Config
     from bfly.doctor.examine import Examined
+    from bfly.storage.files import Files
 
 __all__ = ["Doctor"]
 
@@ -36,7 +37,8 @@ Open every channel, read a few tiles of it, and print what is wrong and how to f
   bfly doctor -e FILE.yaml --json    check the channels of a configuration, and print JSON
 
 An error is a channel that cannot be opened or read, a missing or truncated file, a missing
-section, or a volume that has only one value. A warning is a doubt (axes in another order, a dtype
+section, a volume that has only one value, or a table of neurons or synapses that cannot be read.
+A warning is a doubt (axes in another order, a dtype
 too small for its labels, an unknown voxel size) or something slow (chunks that do not suit
 viewing, a large volume without mips). Each comes with the command or the setting that fixes it.
 
@@ -62,7 +64,9 @@ volume gets an empty entry in the store of mips.
             console=Console(stderr=True),
             transient=True,
         )
-        examined = [*channels, *skipped]
+        examined = [*channels, *_metadata(config)]
+        paths = {each.path for each in examined}
+        examined += [each for each in skipped if each.path not in paths]
         if arguments.json:
             print(json.dumps(_document(examined), indent=1))
         else:
@@ -75,8 +79,8 @@ volume gets an empty entry in the store of mips.
 
 
 def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
-    """Return the configuration, and the files of a folder that only look like channels."""
-    from bfly.butterfly import configuration
+    """Return the configuration, and mistakes in it, or files that only look like channels."""
+    from bfly.butterfly import config_file, configuration
     from bfly.config.config import Config
     from bfly.discovery.scan import scan
     from bfly.doctor.examine import Examined
@@ -84,8 +88,13 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     from bfly.errors import ConfigError
     from bfly.storage.files import Files
 
-    if experiments is None or not os.path.isdir(experiments):
-        return configuration(experiments), []
+    if path := config_file(experiments):
+        notes: list[str] = []
+        config = configuration(experiments, notes)
+        mended = [Finding("configuration", note.removeprefix(f"{path}: ")) for note in notes]
+        name = os.path.basename(path)
+        return config, [Examined(name, path, None, mended)] if mended else []
+    assert experiments
     found = scan(experiments, Files())
     if not found.experiments and not found.skipped:
         raise ConfigError(f"There is no channel of a supported format below {experiments}.")
@@ -116,6 +125,36 @@ def _is_something_else(path: str) -> bool:
     return True
 
 
+def _files(config: Config) -> Files:
+    from bfly.butterfly import runtime_of
+    from bfly.storage.files import Files
+
+    runtime = runtime_of(config)
+    return Files(
+        runtime.FILES.ALLOWED.VALUE,
+        disk_cache=runtime.FILES.CACHE.VALUE,
+        max_chunk=runtime.IMAGE.CHUNK.VALUE,
+    )
+
+
+def _metadata(config: Config) -> Iterator[Examined]:
+    """Examine the files of neurons and synapses of each dataset."""
+    from bfly.doctor.tables import examine_tables
+
+    files = _files(config)
+    datasets = (
+        dataset
+        for experiment in config.experiments
+        for sample in experiment.samples
+        for dataset in sample.datasets
+    )
+    for dataset in datasets:
+        words = dataset.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        yield from examine_tables(dataset.name, words, files)
+        for folder in dict.fromkeys(c.dpath for c in dataset.channels if c.dpath):
+            yield from examine_tables(dataset.name, {"path": folder}, files)
+
+
 def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from functools import partial
 
@@ -123,18 +162,12 @@ def _examined(config: Config, experiments: str) -> Iterator[Examined]:
     from bfly.commands.channel_names import short_names
     from bfly.doctor.examine import examine
     from bfly.protocols.protocol import channel_words
-    from bfly.storage.files import Files
     from bfly.volumes.channel import ChannelSpec
     from bfly.volumes.pyramid_store import pyramids_of
     from bfly.volumes.volume import Volume
 
     runtime, names = runtime_of(config), short_names(config)
-    files = Files(
-        runtime.FILES.ALLOWED.VALUE,
-        disk_cache=runtime.FILES.CACHE.VALUE,
-        max_chunk=runtime.IMAGE.CHUNK.VALUE,
-    )
-    place = files, runtime.CACHE.MAX_BLOCK.VALUE, pyramids_of(runtime)
+    place = _files(config), runtime.CACHE.MAX_BLOCK.VALUE, pyramids_of(runtime)
     for key, channel in config.channels.items():
         opened = partial(Volume.open, ChannelSpec(**channel_words(channel)), *place)
         yield examine(names[key], channel.path, experiments, opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
     from bfly.queries.info import InfoQuery
 
     butterfly = Butterfly(experiments)
+    for note in butterfly.notes:
+        print(note, file=sys.stderr)
     _, channel = channel_named(butterfly.config, name)
     core = Core(butterfly.database())
     if not core.edits.log.durable:

@@ -59,7 +59,10 @@ or an error, run the command again. The exit code is 0 if every tile is kept, ot
         from bfly.jobs.pyramid import pieces
         from bfly.storage.files import is_url
 
-        config = configuration(arguments.exp)
+        notes: list[str] = []
+        config = configuration(arguments.exp, notes)
+        for note in notes:
+            _say(note)
         names, channel = channel_named(config, arguments.channel)
         if not config.pyramid.size:
             raise ConfigError("pyramid.size is 0, so nothing is kept; allowed are MiB above 0.")

@@ -45,10 +45,13 @@ Serve connectomics volumes directly from their files.
         add_server_arguments(parser)
         parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
         add_data(parser)
+        parser.add_argument(
+            "--strict", action="store_true", help="refuse a configuration with any mistake"
+        )
 
     @override
     def run(self, arguments: Namespace) -> None:
-        serve(arguments.exp, arguments.out, arguments)
+        serve(arguments.exp, arguments, arguments.out, arguments.strict)
 
 
 def add_server_arguments(parser: ArgumentParser) -> None:
@@ -61,19 +64,24 @@ def add_server_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")
 
 
-def serve(experiments: str | None, output: str | None, arguments: Namespace) -> None:
+def serve(
+    experiments: str | None,
+    arguments: Namespace,
+    output: str | None = None,
+    strict: bool = False,
+) -> None:
     """Serve until the process receives a signal to end.
 
     Parameters
     ----------
-    experiments, output : str, optional
+    experiments, output, strict
         As for `Butterfly`.
     arguments : Namespace
         The arguments that `add_server_arguments` adds.
     """
     from bfly.butterfly import Butterfly
 
-    butterfly = Butterfly(experiments, output, arguments.port, arguments.host)
+    butterfly = Butterfly(experiments, output, arguments.port, arguments.host, strict)
     if butterfly.config.developer_mode:
         if arguments.workers > 1:
             raise ButterflyError("In developer-mode there is one worker.")
@@ -91,7 +99,7 @@ def _serve(butterfly: Butterfly, log_json: bool, workers: int = 1) -> None:
     if workers > 1:
         from bfly.commands.supervisor import serve_together
 
-        butterfly.warn_of_paths()
+        butterfly.log_start()
         serve_together(butterfly, workers, log_json)
     else:
         butterfly.serve()

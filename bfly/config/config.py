@@ -22,17 +22,21 @@ from pydantic import (
 from bfly import registry
 from bfly.config import rh_config
 from bfly.config.error_messages import mistake, shortened
+from bfly.config.hosts import Hosts, Origins
+from bfly.config.lenient import checked
+from bfly.config.stores import DiskCacheSettings, KeptPyramid
 from bfly.config.tree import (
     AbsolutePath,
     Channel,
     Dataset,
     Experiment,
+    Flag,
     Group,
-    KeptPyramid,
     Model,
     PathOrNone,
     PathOrUrl,
     Sample,
+    Size,
     T,
 )
 from bfly.errors import BadRequest, ConfigError
@@ -43,15 +47,20 @@ if TYPE_CHECKING:
 __all__ = ["Config", "pick"]
 
 _PORT = "a whole number from 0 to 65535"
-_HOSTS = "a list of names like bfly.lab.org, .lab.org for all names below it, or *"
-_ORIGINS = "a list of origins like https://lab.org:8080, or *"
-_IMPLIED = {"http": ":80", "https": ":443"}
+_FORMER = {
+    "Mongodb": (
+        ". Mongodb was a database of the first Butterfly: write Sqlite (a file), or Postgres (a "
+        "server) with its address as db-path. Nothing has to be copied: the JSON files of the "
+        "datasets are loaded again at the start"
+    )
+}
+"""Databases of the first Butterfly, and what to write instead."""
 
 
 def _database(name: str) -> str:
     allowed = list(registry.names("databases"))
     if name not in allowed:
-        raise ValueError(f"one of {', '.join(allowed)}")
+        raise ValueError(f"one of {', '.join(allowed)}{_FORMER.get(name, '')}")
     return name
 
 
@@ -61,27 +70,6 @@ def _address(value: Any, expanded: ValidatorFunctionWrapHandler) -> Any:
     return value if is_address else expanded(value)
 
 
-def _host_name(name: str) -> str:
-    """Return a host name as browsers send it: lower case, Punycode, no trailing dot."""
-    try:
-        labels = [
-            label if label.isascii() else label.encode("idna").decode("ascii")
-            for label in name.lower().removesuffix(".").split(".")
-        ]
-    except UnicodeError:
-        raise ValueError(_HOSTS) from None
-    plain = ".".join(labels)
-    if not re.fullmatch(r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*", plain):
-        raise ValueError(_HOSTS)
-    return plain
-
-
-def _origin(origin: str) -> str:
-    """Return an origin as browsers send it: lower case, without the scheme's default port."""
-    scheme, _, host = origin.lower().partition("://")
-    return f"{scheme}://{host.removesuffix(_IMPLIED[scheme])}" if host else origin
-
-
 Port = Annotated[int, Strict(), Field(ge=0, le=65535, description=_PORT)]
 Address = Annotated[
     AbsolutePath | None,
@@ -89,16 +77,7 @@ Address = Annotated[
     Field(description="a path, relative ones as seen from this file's folder, or an address"),
 ]
 PortOrNone = Annotated[Port | None, Field(description=_PORT)]
-Size = Annotated[int, Strict(), Field(gt=0, description="a whole number of MiB above 0")]
-Flag = Annotated[bool, Strict(), Field(description="yes or no")]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-class DiskCacheSettings(Model):
-    """Folder of the disk cache for chunks from URLs, and its size in MiB."""
-
-    folder: AbsolutePath
-    size: Size = 10_240
 
 
 class Config(Model):
@@ -119,20 +98,8 @@ class Config(Model):
     allowed_paths: Annotated[
         tuple[PathOrUrl, ...], Field(description="a list of folders and URLs")
     ] = ("/",)
-    allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(description=_HOSTS)
-    ] = ()
-    allowed_origins: Annotated[
-        tuple[
-            Annotated[
-                str,
-                Field(pattern=r"^(\*|(?i:https?)://[a-zA-Z0-9._\[\]:-]+)$"),
-                AfterValidator(_origin),
-            ],
-            ...,
-        ],
-        Field(description=_ORIGINS),
-    ] = ()
+    allowed_hosts: Hosts = ()
+    allowed_origins: Origins = ()
     disk_cache: Annotated[
         DiskCacheSettings | None, Field(description="a mapping with folder and size")
     ] = None
@@ -154,8 +121,16 @@ class Config(Model):
     experiments: Annotated[Group[Experiment], Field(description="a list of {name, samples}")] = ()
 
     @classmethod
-    def load(cls, path: str) -> Self:
+    def load(cls, path: str, notes: list[str] | None = None) -> Self:
         """Read and check a YAML file.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        notes : list of str, optional
+            If given, mistakes that can be mended (see `bfly.config.lenient`) are mended, and a
+            line is added to the list for each.
 
         Raises
         ------
@@ -163,10 +138,10 @@ class Config(Model):
             The file cannot be read or has mistakes: one line for each of them.
         """
         data, mistakes = rh_config.read(path)
-        return cls._checked(data, path, mistakes)
+        return cls._checked(data, path, mistakes, notes)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], file: str) -> Self:
+    def parse(cls, data: Mapping[str, Any], file: str, notes: list[str] | None = None) -> Self:
         """Check the content of a file.
 
         Parameters
@@ -175,32 +150,42 @@ class Config(Model):
             The root of the file, with the key ``bfly``.
         file : str
             Its path. Mistakes name it, and relative paths are relative to its folder.
+        notes : list of str, optional
+            As for `load`.
 
         Raises
         ------
         ConfigError
             One line for each mistake.
         """
-        return cls._checked(data, file, [])
+        return cls._checked(data, file, [], notes)
 
     @classmethod
-    def _checked(cls, data: Mapping[str, Any], file: str, mistakes: list[str]) -> Self:
-        context = {"folder": os.path.dirname(os.path.abspath(file))}
+    def _checked(
+        cls, data: Mapping[str, Any], file: str, mistakes: list[str], notes: list[str] | None
+    ) -> Self:
+        folder = os.path.dirname(os.path.abspath(file))
+        mended: list[str] = []
         if "bfly" not in data:
             keys = ", ".join(map(str, data)) or "nothing"
             mistakes = [*mistakes, f"{file}: bfly is missing at the root; there is {keys}."]
+        elif data["bfly"] is None and notes is not None and not mistakes:
+            notes.append(f"{file}: bfly is empty; there is no channel to serve.")
+            return cls()
         elif not isinstance(data["bfly"], dict):
             value = shortened(data["bfly"])
             mistakes = [*mistakes, f"{file}: bfly is {value}; allowed is a mapping of keys."]
         else:
             try:
-                config = cls.model_validate(data["bfly"], context=context, by_name=False)
+                config = checked(cls, data["bfly"], folder, None if notes is None else mended)
             except ValidationError as error:
                 mistakes = [*mistakes, *(f"{file}: {mistake(e, cls)}" for e in error.errors())]
             else:
+                if notes is not None:
+                    notes += [f"{file}: {note}" for note in mended]
                 if not mistakes:
                     return config
-        raise ConfigError("\n".join(mistakes))
+        raise ConfigError("\n".join([*mistakes, *(f"{file}: {note}" for note in mended)]))
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with other settings (Python names), checked like those of a file.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
-from platformdirs import user_cache_dir
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +19,7 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -30,10 +30,10 @@ __all__ = [
     "Channel",
     "Dataset",
     "Experiment",
-    "KeptPyramid",
     "Neurons",
     "Sample",
     "Synapses",
+    "absolute",
     "check_name",
 ]
 
@@ -64,12 +64,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def absolute(path: str, folder: str) -> str:
+    """Return a path as an absolute path, relative to a folder; ``~`` is expanded."""
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
+
 def _expand(path: str, info: ValidationInfo) -> str:
     """Return a path as an absolute path, relative to the folder of the YAML file."""
     if "\0" in path:
         raise ValueError("a path without NUL")
-    folder = (info.context or {}).get("folder", "")
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+    return absolute(path, (info.context or {}).get("folder", ""))
 
 
 def _unique(items: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -108,6 +112,8 @@ PathOrNone = Annotated[AbsolutePath | None, Field(description=_PATH)]
 Group = Annotated[tuple[T, ...], WrapValidator(_unique)]
 Kind = Literal["image", "segmentation"]
 Encoding = Literal["raw", "jpeg", "png", "compressed_segmentation"]
+Size = Annotated[int, Strict(), Field(gt=0, description="a whole number of MiB above 0")]
+Flag = Annotated[bool, Strict(), Field(description="yes or no")]
 VoxelSize = Annotated[
     tuple[Positive, Positive, Positive] | None,
     Field(description="a list of three numbers above 0, z y x in nanometres"),
@@ -126,20 +132,6 @@ class Model(BaseModel):
         populate_by_name=True,
         alias_generator=lambda name: name if name == "voxel_size" else name.replace("_", "-"),
     )
-
-
-class KeptPyramid(Model):
-    """Folder of computed mips, and its size in MiB; size 0 stores none."""
-
-    folder: PathOrNone = None
-    size: Annotated[int, Strict(), Field(ge=0, description="a whole number of MiB, 0 for none")] = (
-        10240
-    )
-
-    @property
-    def where(self) -> str:
-        """The folder, by default in the user's cache directory."""
-        return self.folder or os.path.join(user_cache_dir("bfly"), "pyramids")
 
 
 class Channel(Model):
@@ -177,7 +169,7 @@ class Table(Model):
         Literal["voxel", "nm"] | None, Field(description="voxel or nm, what positions count")
     ] = None
     voxel_size: VoxelSize = None
-    skip_bad_rows: Annotated[bool, Strict(), Field(description="yes or no")] = False
+    skip_bad_rows: Flag = False
 
     @model_validator(mode="after")
     def _one_position(self) -> Self:
@@ -198,7 +190,11 @@ class Synapses(Table):
 
 
 class Dataset(Model):
-    """Channels of one piece of tissue; `path` is the folder of its metadata files."""
+    """Channels of one piece of tissue; `path` is the folder of its metadata files.
+
+    Relative paths of `synapse_connections` and `neuron_soma` are relative to that folder, or else
+    to the folder of the YAML file.
+    """
 
     name: Name
     path: Path
@@ -207,6 +203,18 @@ class Dataset(Model):
     neuron_soma: PathOrNone = None
     synapses: Annotated[Synapses | None, Field(description="a mapping with path")] = None
     neurons: Annotated[Neurons | None, Field(description="a mapping with path")] = None
+
+    @field_validator("synapse_connections", "neuron_soma", mode="before")
+    @classmethod
+    def _in_its_folder(cls, path: Any, info: ValidationInfo) -> Any:
+        """Return a path in the dataset's folder, unless only the other place has the file."""
+        folder = info.data.get("path")
+        if folder is None or not isinstance(path, str) or not path:
+            return path
+        inside = os.path.join(folder, os.path.expanduser(path))
+        if os.path.exists(inside) or not os.path.exists(_expand(path, info)):
+            return inside
+        return path
 
     @model_validator(mode="after")
     def _one_file_each(self) -> Self:

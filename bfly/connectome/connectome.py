@@ -10,7 +10,7 @@ import numpy as np
 from bfly.concurrency.workers import BriefLock
 from bfly.connectome.edited_tables import Merged
 from bfly.databases.engine import Engine
-from bfly.errors import Absent, BadRequest
+from bfly.errors import Absent, BadRequest, SourceError
 from bfly.tables.writing import write_rows
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Connectome:
         return nullcontext() if waits else self._turns.turn()
 
     def counts(self, query: InfoQuery) -> dict[str, int]:
-        """Count the neurons and synapses of a dataset; 0 for a table without rows.
+        """Count the neurons and synapses of a dataset; 0 for a table without readable rows.
 
         If several channels have edits, the neurons are counted without edits.
         """
@@ -66,7 +66,10 @@ class Connectome:
             return {"neurons": 0, "synapses": 0}
         edited = self._edited_channels(query)
         engine = self._merged(self._db, edited[0], query) if len(edited) == 1 else self._db
-        path = engine.dataset(query.path)
+        try:
+            path = engine.dataset(query.path)
+        except SourceError:
+            return {"neurons": 0, "synapses": 0}
         key = f"counts:{path}:{engine.state(path)}"
         counts: dict[str, int] = self._cache.get(key)
         if not counts:

@@ -27,8 +27,7 @@ from bfly.cutouts.passthrough import passed
 from bfly.cutouts.plan import check_size
 from bfly.cutouts.prefetch import Prefetcher
 from bfly.cutouts.stream import WHOLE, CutoutStreams
-from bfly.databases.edit_logs import opened_log
-from bfly.edits.edits import Edits
+from bfly.databases.edit_logs import edits_of
 from bfly.errors import NotAllowed, SourceError
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
@@ -108,7 +107,7 @@ class Core(Stateless):
         files = db.RUNTIME.FILES
         largest = db.RUNTIME.IMAGE.CHUNK.VALUE
         self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE, max_chunk=largest)
-        self.edits = Edits(opened_log(db))
+        self.edits = edits_of(db)
         self.connectome = Connectome(db, self.edits, self._cache)
         self.annotations = Annotations(self.connectome, self._cache)
         self._workers = Workers()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bfly import registry
+from bfly.edits.edits import Edits
 
 if TYPE_CHECKING:
     from bfly.databases.database import Database
     from bfly.edits.log import EditLog
 
-__all__ = ["opened_log"]
+__all__ = ["edits_of", "first_edits", "opened_log"]
+
+NAME = "bfly-edits.db"
+"""File of the log in a folder of edits of the first Butterfly."""
+
+
+def edits_of(db: Database) -> Edits:
+    """Return the edits of all channels, in the log of `opened_log`."""
+    return Edits(opened_log(db), first_edits(db.RUNTIME.DB.EDIT.VALUE))
 
 
 def opened_log(db: Database) -> EditLog:
@@ -22,7 +32,18 @@ def opened_log(db: Database) -> EditLog:
         The file cannot be used.
     """
     path = db.RUNTIME.DB.EDIT.VALUE
-    if not path:
+    if not path or path == os.sep:
         return db.edit_log()
+    if first_edits(path):
+        path = os.path.join(path, NAME)
     alone: Database = registry.load("databases", "Sqlite")(path, db.RUNTIME)
     return alone.edit_log()
+
+
+def first_edits(edit_path: str | None) -> str | None:
+    """Return ``edit-path`` if it is a folder, which the first Butterfly kept its edits in.
+
+    Its edits of a channel are at the channel's path below that folder. With ``/`` they are beside
+    the channel, and the log is in the database.
+    """
+    return edit_path if edit_path and os.path.isdir(edit_path) else None

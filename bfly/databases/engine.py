@@ -13,7 +13,7 @@ from typing_extensions import override
 from bfly.databases.database import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import PackStore
-from bfly.errors import NotAllowed
+from bfly.errors import NotAllowed, SourceError
 from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
 from bfly.tables.columns import entries_of, typed
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
+
+    from bfly.keywords import RUNTIME
+    from bfly.tables import TableSource
 
 __all__ = ["Engine"]
 
@@ -34,16 +37,38 @@ class Engine(Features, PackStore):
     The documented methods take the path of a channel or of a dataset.
     """
 
+    def __init__(self, path: str, _runtime: RUNTIME) -> None:
+        super().__init__(path, _runtime)
+        self._unread: dict[str, str] = {}
+
     @override
     def dataset(self, path: str) -> str:
-        return self.get_path(path) or path
+        """Return the dataset of a path.
+
+        Raises
+        ------
+        SourceError
+            Its files could not be read when they were loaded last: its rows are not theirs.
+        """
+        path = self.get_path(path) or path
+        if path in self._unread:
+            raise SourceError(self._unread[path])
+        return path
+
+    @override
+    def add_tables(self, path: str) -> None:
+        self._unread.pop(path, None)
+        super().add_tables(path)
 
     def _key(self, table: str) -> str:
         return str(getattr(self.RUNTIME.DB.TABLE, table.upper()).KEY.NAME)
 
     @override
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
-        """Load the files of one folder, unless their fingerprint is the one last loaded."""
+        """Load the files of one folder, unless their fingerprint is the one last loaded.
+
+        Files that cannot be read are errors in the log and in answers about them, no more.
+        """
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
         try:
             synapses, neurons = sources_of(dataset, files)
@@ -56,6 +81,24 @@ class Engine(Features, PackStore):
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
             log.info("The synapses and neurons of %s are already loaded", path)
             return
+        try:
+            self._replace(path, state, synapses, neurons, files)
+        except SourceError as error:
+            self._unread[path] = str(error)
+            log.error("The synapses and neurons of %s are not loaded: %s", path, error)
+            return
+        counts = [self.count(table, path) for table in self.RUNTIME.DB.TABLE.LIST]
+        log.info("Loaded {:,} neurons and {:,} synapses of {}".format(*counts, path))
+
+    def _replace(
+        self,
+        path: str,
+        state: str,
+        synapses: TableSource | None,
+        neurons: TableSource | None,
+        files: Files,
+    ) -> None:
+        """Replace the tables of a dataset by the rows of files, and show the progress."""
         with Progress(console=Console(stderr=True), transient=True) as progress:
             read = progress.add_task(f"Reading the synapses of {path}", total=1)
             sort = progress.add_task("Sorting them", total=1, visible=False)
@@ -68,8 +111,6 @@ class Engine(Features, PackStore):
                 else (),
                 lambda done: progress.update(sort, completed=done, visible=True),
             )
-        counts = [self.count(table, path) for table in self.RUNTIME.DB.TABLE.LIST]
-        log.info("Loaded {:,} neurons and {:,} synapses of {}".format(*counts, path))
 
     @override
     def add_synapses(self, path: str, synapses: ArrayLike) -> list[dict[str, Any]]:

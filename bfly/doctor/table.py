@@ -39,7 +39,7 @@ def table(examined: Iterable[Examined]) -> Table:
 def _cells(each: Examined) -> list[Text]:
     name = Text(each.name, "bold")
     if each.facts is None:
-        return [name, Text("not opened", "red")]
+        return [name, Text("not opened" if each.has_errors else "", "red")]
     facts = each.facts
     return [
         _lines(name, Text(f"{facts.format}, {facts.dtype}", "dim"), Text(facts.kind, "dim")),

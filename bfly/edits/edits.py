@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.first_tables import begin
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Edits:
     ----------
     edit_log : EditLog
         Log of the process.
+    first : str, optional
+        Folder with edits of the first Butterfly: a channel without a log begins with them.
 
     Attributes
     ----------
@@ -39,8 +42,9 @@ class Edits:
         Counter that grows whenever the state of a channel changes.
     """
 
-    def __init__(self, edit_log: EditLog) -> None:
+    def __init__(self, edit_log: EditLog, first: str | None = None) -> None:
         self.log = edit_log
+        self._first = first
         self._channels: dict[str, ChannelEdits] = {}
         self._opening = threading.Lock()
         self._listener: threading.Thread | None = None
@@ -54,6 +58,8 @@ class Edits:
         ------
         DatabaseError
             The log cannot be read.
+        SourceError
+            A table of the first Butterfly cannot be read.
         Busy
             The thread that follows other processes' edits cannot be started.
         """
@@ -70,6 +76,8 @@ class Edits:
                 self._listener = listener
             if path not in self._channels:
                 channel = ChannelEdits(path, self.log)
+                if self._first:
+                    begin(channel, self._first)
                 channel.listen(self._count)
                 self._channels[path] = channel
             return self._channels[path]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["read_table", "write_table"]
+__all__ = ["MERGE", "read_table", "write_table"]
 
 NAMES = ("supervoxel", "segment")
 

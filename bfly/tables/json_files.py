@@ -1,11 +1,13 @@
 """Documented metadata files, ``synapse-connections.json`` and ``neuron-soma.json``.
 
 They are parsed as a stream, with 8 bytes of memory per stored number. Errors name the location
-in the file. No row is ever left out.
+in the file. No row is ever left out. A number of a neuron may be text.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from array import array
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["read_json"]
 
+log = logging.getLogger(__name__)
+
 _FILE = RUNTIME().DB.FILE.SYNAPSE
 _LISTS = {
     **dict(zip(IDS["synapse"][1:], _FILE.NEURON_LIST, strict=True)),
     **{axis: f"{_FILE.POINT.NAME}.{axis}" for axis in _FILE.POINT.LIST},
 }
 _MEMBERS = {KEYS["neuron"]: "neuron_id", **{axis: axis for axis in POINT}}
+_TEXT = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
 _NOT_VALUES = {"start_map": "a mapping", "start_array": "a list", "null": "null"}
 
 
@@ -96,12 +101,19 @@ def _neurons(file: IO[bytes], path: str, root: str) -> Numbers:
     if root != "[":
         raise SourceError(f"{path}: needed is a list of {{{', '.join(_MEMBERS.values())}}}.")
     columns = _empty(_MEMBERS)
+    text = ""
     for row, entry in enumerate(ijson.items(file, "item")):
         if not isinstance(entry, dict) or not entry.keys() >= set(_MEMBERS.values()):
             needed = f"needed is {{{', '.join(_MEMBERS.values())}}}"
             raise SourceError(f"{path}: [{row}] is {shortened(entry)}; {needed}.")
         for name, member in _MEMBERS.items():
-            _append(columns[name], f"[{row}].{member}", entry[member], "number", path, None)
+            value, place = entry[member], f"[{row}].{member}"
+            if isinstance(value, str) and _TEXT.fullmatch(value):
+                value = Decimal(value)
+                text = text or place
+            _append(columns[name], place, value, "number", path, None)
+    if text:
+        log.warning("%s: numbers that are text, from %s on, are read as numbers", path, text)
     return columns
 
 

@@ -80,6 +80,16 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
         yield from read_json(opener.open(), source.path, source.table, root)
         return
     try:
+        yield from _rows(source, opener, head)
+    except (ConfigError, MissingLibrary, SourceError) as error:
+        if source.columns or not source.path.endswith(".json"):
+            raise
+        raise SourceError(f"{source.path} is not JSON. As a table: {error}") from error
+
+
+def _rows(source: TableSource, opener: _Opener, head: bytes) -> Iterator[Columns]:
+    """Read a table that is not JSON."""
+    try:
         from bfly.tables.arrow_files import MAGIC, ArrowFile
         from bfly.tables.rows import rows_of
     except ImportError as error:

@@ -237,3 +237,42 @@ def test_a_configuration_is_examined(folder: Path, make_tree: Callable[..., Any]
     assert code == 1
     assert "longest along x" in said
     assert "gone.h5 does not exist." in said
+
+
+def test_metadata_that_cannot_be_read_is_an_error(folder: Path) -> None:
+    make_healthy(folder)
+    (folder / "synapse-connections.json").write_text('{"neuron_1": [')
+    found = found_in(folder)
+    (finding,) = found.pop(folder.name)
+    assert (finding["check"], finding["is_error"]) == ("metadata", True)
+    assert "synapse-connections.json is not whole JSON" in finding["message"]
+    assert set(found) == {"em.h5", "segmentation.h5", "mask.h5"}
+    code, said = doctor(folder, "-e", ".")
+    assert code == 1
+    assert "bfly: 1 of 4 have errors." in said
+
+
+def test_metadata_of_a_channel_is_examined_too(folder: Path, make_tree: Callable[..., Any]) -> None:
+    hdf5(folder / "em.h5", EM)
+    (folder / "meta").mkdir()
+    (folder / "meta" / "neuron-soma.json").write_text("[7]")
+    channel = {"name": "em", "path": str(folder / "em.h5"), "dpath": str(folder / "meta")}
+    make_tree(channel).save(str(folder / "bfly.yaml"))
+    code, said = doctor(folder, "-e", "bfly.yaml")
+    assert code == 1
+    assert "[0] is 7; needed is" in said
+
+
+def test_mended_mistakes_are_warnings(folder: Path, make_tree: Callable[..., Any]) -> None:
+    hdf5(folder / "em.h5", EM)
+    make_tree({"name": "em", "path": str(folder / "em.h5")}).save(str(folder / "bfly.yaml"))
+    with open(folder / "bfly.yaml", "a") as file:
+        file.write("  prot: 1\n")
+    code, said = doctor(folder, "-e", "bfly.yaml", "--json")
+    assert code == 0
+    em, config = json.loads(said)["channels"]
+    assert em["healthy"]
+    assert config["name"] == "bfly.yaml"
+    (finding,) = config["findings"]
+    assert (finding["check"], finding["is_error"]) == ("configuration", False)
+    assert "did you mean port? It is ignored." in finding["message"]

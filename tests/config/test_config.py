@@ -261,6 +261,45 @@ bfly:
         assert sum(line.startswith(f"{file}: {start}") for line in lines) == 1, start
 
 
+def test_a_mistake_below_the_disk_cache():
+    (line,) = mistakes(parse, **{"disk-cache": {"folder": "/x", "sise": 1}})
+    assert "bfly.disk-cache.sise is 1, but there is no such key; did you mean size?" in line
+
+
+def test_a_database_of_the_first_butterfly_leads_to_those_of_today():
+    (line,) = mistakes(parse, **{"db-type": "Mongodb"})
+    for word in (*registry.DATABASES, "db-path", "JSON files", "loaded again"):
+        assert word in line
+
+
+@pytest.fixture
+def nested(tmp_path):
+    """Folders, and in each of some a file that other folders do not have."""
+    (tmp_path / "data").mkdir()
+    for name in ("data/inner.json", "outer.json", "data/both.json", "both.json"):
+        (tmp_path / name).write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "read"),
+    [
+        ("inner.json", "data/inner.json"),
+        ("outer.json", "outer.json"),
+        ("both.json", "data/both.json"),
+        ("neither.json", "data/neither.json"),
+        ("{folder}/outer.json", "outer.json"),
+    ],
+)
+def test_metadata_files_are_in_the_folder_of_the_dataset(nested, named, read):
+    files = {key: named.format(folder=nested) for key in ("synapse-connections", "neuron-soma")}
+    dataset = {"name": "d", "path": "data", **files}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    config = Config.parse({"bfly": {"experiments": tree}}, str(nested / "bfly.yaml"))
+    checked = config.dataset("e", "s", "d")
+    assert checked.synapse_connections == checked.neuron_soma == str(nested / read)
+
+
 def test_a_long_value_is_cut():
     (line,) = mistakes(parse, port="9" * 1000)
     assert "bfly.port is '9999" in line

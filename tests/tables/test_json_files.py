@@ -111,7 +111,10 @@ def test_wrong_synapses_are_told_by_their_place(folder: Path, content: Any, mess
         ({"neuron_id": 1}, "needed is a list of {neuron_id, z, y, x}"),
         ([{"neuron_id": 1, "z": 0, "y": 0}], "[0] is {'neuron_id': 1, 'z': 0, 'y': 0}; needed"),
         ([7], "[0] is 7; needed is {neuron_id, z, y, x}"),
-        ([{"neuron_id": "1", "z": 0, "y": 0, "x": 0}], "[0].neuron_id is '1'"),
+        ([{"neuron_id": "one", "z": 0, "y": 0, "x": 0}], "[0].neuron_id is 'one'"),
+        ([{"neuron_id": "-1", "z": 0, "y": 0, "x": 0}], "[0].neuron_id is Decimal('-1')"),
+        ([{"neuron_id": "1.5", "z": 0, "y": 0, "x": 0}], "[0].neuron_id is Decimal('1.5')"),
+        ([{"neuron_id": 1, "z": "", "y": 0, "x": 0}], "[0].z is ''; allowed is a number"),
         ([{"neuron_id": 1, "z": None, "y": 0, "x": 0}], "[0].z is None; allowed is a number"),
         ('[{"neuron_id": 1', "is not whole JSON"),
     ],
@@ -120,6 +123,23 @@ def test_wrong_neurons_are_told_by_their_place(folder: Path, content: Any, messa
     with pytest.raises(SourceError) as caught:
         read(folder, "neuron", content)
     assert message in str(caught.value)
+
+
+def test_numbers_of_neurons_may_be_text(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    highest = 2**64 - 1
+    rows = [
+        {"neuron_id": 7, "z": 1, "y": 2, "x": 3},
+        {"neuron_id": str(highest), "z": "-1.5", "y": "+2", "x": "3"},
+    ]
+    (columns,) = read(folder, "neuron", rows)
+    assert {name: column.tolist() for name, column in columns.items()} == {
+        "neuron": [7, highest],
+        "z": [1, -2],
+        "y": [2, 2],
+        "x": [3, 3],
+    }
+    (line,) = caplog.messages
+    assert "numbers that are text, from [1].neuron_id on, are read as numbers" in line
 
 
 LARGE = """
