@@ -17,6 +17,7 @@ from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
 from bfly.server.webserver import Webserver
 from bfly.sources.shared.net import can_open
+from bfly.sources.tile_source import formats
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
 
@@ -129,7 +130,7 @@ def configuration(experiments: str | None) -> Config:
     if experiments is not None and os.path.isdir(experiments):
         return _from_folder(os.path.abspath(experiments))
     path = os.path.expanduser(experiments or rh_config.default_path())
-    if any(can_open(source, path) for source in registry.find("sources").values()):
+    if any(can_open(source, path) for source in formats().values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
     if not os.path.exists(path):

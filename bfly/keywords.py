@@ -156,7 +156,16 @@ class RUNTIME(_Words):
     TILE = Field("tile", ZYX=Field("zyx"), KJI=Field("kji"), SCALES=Field("scales"))
     IMAGE = Field(
         "image",
-        SOURCE=Field("source-type", LIST=list(registry.SOURCES)),
+        SOURCE=Field(
+            "source-type",
+            LIST=list(registry.SOURCES),
+            HDF5=Field(
+                "hdf5",
+                OUTER=Field("filename"),
+                INNER=Field("dataset-path", VALUE="main"),
+                OFF=Field("z-offset", VALUE=0),
+            ),
+        ),
         BLOCK=Field("block-size"),
         MERGE=Field("merge", VALUE=[]),
         SPLIT=Field("split", VALUE=[]),
