@@ -50,7 +50,7 @@ class Database(Facts):
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         self.path = path
         self.RUNTIME = _runtime
-        self._datasets: dict[str, Mapping[str, Any]] = {}
+        self._loaded_from: dict[str, Mapping[str, Any]] = {}
 
     def add_path(self, c_path: str, d_path: str) -> None:
         """Store a link from a channel's path to its dataset's path. Must be overridden.
@@ -90,7 +90,7 @@ class Database(Facts):
         """
         return path
 
-    def _name(self, table: str, path: str) -> str:
+    def _table_name(self, table: str, path: str) -> str:
         """Return the full name of a table: ``table://path``, with the path of the dataset."""
         name: str = self.RUNTIME.DB.JOIN.NAME.format(table, self.get_path(path) or path)
         return name
@@ -104,7 +104,7 @@ class Database(Facts):
             The base class returns the full name of the table. An engine returns whether the
             table exists now.
         """
-        return self._name(table, path)
+        return self._table_name(table, path)
 
     def get_table(self, table: str, path: str) -> Any:
         """Get the actual table of a dataset. Must be overridden.
@@ -114,7 +114,7 @@ class Database(Facts):
         str or object
             The base class returns the full name of the table. A derived class returns its table.
         """
-        return self._name(table, path)
+        return self._table_name(table, path)
 
     def get_all(self, table: str, path: str) -> Any:
         """Get all entries of a table; override this if `get_table` gives another object.
@@ -129,7 +129,7 @@ class Database(Facts):
 
     @property
     @override
-    def _reader(self) -> Features:
+    def _features(self) -> Features:
         return EntryTables(self)
 
     def get_by_key(self, table: str, path: str, key: int) -> Any:
@@ -161,7 +161,7 @@ class Database(Facts):
             The base class returns the full name of the table. A derived class returns the entries
             with their keys.
         """
-        return self._name(table, path)
+        return self._table_name(table, path)
 
     def add_entry(self, table: str, path: str, entry: Mapping[str, Any], update: int = 1) -> Any:
         """Add a single entry to a table. Must be overridden.
@@ -181,7 +181,7 @@ class Database(Facts):
             The base class returns the full name of the table. A derived class returns the entry
             as stored now.
         """
-        return self._name(table, path)
+        return self._table_name(table, path)
 
     def commit(self) -> None:
         """Save all changes to the database's file. Must be overridden."""
@@ -217,7 +217,7 @@ class Database(Facts):
         list of dict
             One dictionary per row, with the keys of ``TABLE.SYNAPSE.FULL_LIST``.
         """
-        reader = self._reader
+        reader = self._features
         known = reader.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, reader.dataset(path))
         return self._add_synapses(path, synapses, int(known[-1]) + 1 if len(known) else 0)
 
@@ -314,7 +314,7 @@ class Database(Facts):
 
     def _from_files(self, path: str, which: int, names: Sequence[str]) -> NDArray[np.uint64]:
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
-        source = sources_of(self._datasets.get(path) or {"path": path}, files)[which]
+        source = sources_of(self._loaded_from.get(path) or {"path": path}, files)[which]
         rows = (
             np.column_stack([batch[name].astype(np.uint64) for name in names])
             for batch in (batches(source, files) if source else ())
@@ -363,7 +363,7 @@ class Database(Facts):
         self.add_paths({channel: d_path for channel, d_path in paths.items() if channel and d_path})
         for d_path, dataset in folders.items():
             if d_path:
-                self._datasets[d_path] = dataset
+                self._loaded_from[d_path] = dataset
                 self.add_tables(d_path)
                 self._load_files(d_path, dataset)
 

@@ -33,16 +33,16 @@ class Facts(ABC):
 
     @property
     @abstractmethod
-    def _reader(self) -> Features:
+    def _features(self) -> Features:
         """The tables as columns."""
 
     def is_neuron(self, table: str, path: str, id: int) -> bool:  # noqa: A002 - documented name
         """Return whether a neuron id exists."""
-        return bool(self._reader.get_by_key(table, path, id))
+        return bool(self._features.get_by_key(table, path, id))
 
     def is_synapse(self, table: str, path: str, id: int) -> bool:  # noqa: A002
         """Return whether a synapse id exists."""
-        return bool(self._reader.get_by_key(table, path, id))
+        return bool(self._features.get_by_key(table, path, id))
 
     def neuron_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
         """Return the position of a neuron.
@@ -66,7 +66,7 @@ class Facts(ABC):
         return self._keypoint(table, path, id, scales)
 
     def _keypoint(self, table: str, path: str, key: int, scales: int) -> dict[str, int]:
-        entry = self._reader.get_by_key(table, path, key)
+        entry = self._features.get_by_key(table, path, key)
         if not entry:
             return {}
         scale = int(scales)
@@ -82,7 +82,7 @@ class Facts(ABC):
             the id does not exist.
         """
         links, (n1, n2) = self.RUNTIME.FEATURES.LINKS, self.RUNTIME.DB.TABLE.SYNAPSE.NEURON_LIST
-        entry = self._reader.get_by_key(table, path, id)
+        entry = self._features.get_by_key(table, path, id)
         if not entry:
             return {}
         return {links.ID.NAME: id, links.PRE.NAME: entry[n1], links.POST.NAME: entry[n2]}
@@ -99,7 +99,7 @@ class Facts(ABC):
         start, stop : array_like of int
             Corners of the box, zyx, in voxels of mip 0, start inclusive, stop exclusive.
         """
-        reader = self._reader
+        reader = self._features
         ids: list[int] = reader.ids_in(reader.dataset(path), _box(start, stop)).tolist()
         return ids
 
@@ -127,7 +127,7 @@ class Facts(ABC):
         """
         if not 0 <= id < 2**64:
             return {}
-        words, reader = self.RUNTIME.DB.TABLE.SYNAPSE, self._reader
+        words, reader = self.RUNTIME.DB.TABLE.SYNAPSE, self._features
         synapses = reader.synapses_of(reader.dataset(path), id, _box(start, stop))
         pre, post = (synapses[name] == np.uint64(id) for name in words.NEURON_LIST)
         sides = pre.astype(int) + 2 * post
@@ -135,7 +135,7 @@ class Facts(ABC):
 
     def all_neurons(self, table: str, path: str) -> list[int]:
         """Return the ids of all neurons."""
-        reader = self._reader
+        reader = self._features
         ids: list[int] = reader.ids(table, reader.dataset(path)).tolist()
         return ids
 
@@ -145,7 +145,7 @@ class Features(Reader, Facts):
 
     @property
     @override
-    def _reader(self) -> Features:
+    def _features(self) -> Features:
         return self
 
     def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
