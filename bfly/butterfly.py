@@ -22,6 +22,7 @@ from bfly.keywords import MIB, RUNTIME
 from bfly.server.arguments import add_data, add_port
 from bfly.server.webserver import Webserver
 from bfly.sources.shared.net import can_open
+from bfly.sources.tile_source import formats
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
 
@@ -202,7 +203,7 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
     if path is None:
         assert experiments
         return _from_folder(os.path.abspath(experiments))
-    if any(can_open(source, path) for source in registry.find("sources").values()):
+    if any(can_open(source, path) for source in formats().values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
     if not os.path.exists(path):

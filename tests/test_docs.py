@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,6 @@ import pytest
 import yaml
 
 from bfly import registry
-from bfly.butterfly import runtime_of
 from bfly.cli import COMMANDS, main
 from bfly.config.config import Config
 from bfly.config.settings import DEFAULT_DATABASE
@@ -392,15 +394,91 @@ def test_example_protocol_reads_a_url(make_tree: Callable[..., Config]) -> None:
     assert (query.box.start, query.box.shape) == ((7, 256, 768), (1, 256, 256))
 
 
-def test_example_database_keeps_what_it_was_told(
-    make_tree: Callable[..., Config], tmp_path: Path
+LONGEST = 60
+"""Lines of an example of the documented contracts."""
+
+
+@contextmanager
+def plugged(
+    folder: Path,
+    command: Callable[..., AbstractContextManager[str]],
+    kind: str,
+    name: str,
+    plug_in: str,
+    channel: str,
+    **settings: str,
+) -> Iterator[httpx.Client]:
+    """Serve a channel with an example as a plug-in, which a package of its own registers."""
+    (code,) = example(kind)
+    assert code.count("\n") <= LONGEST
+    (folder / "plug_in.py").write_text(code)
+    package = folder / "plug_in-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: plug-in\nVersion: 1\n")
+    group = "databases" if "db-type" in settings else "sources"
+    (package / "entry_points.txt").write_text(f"[bfly.{group}]\n{name} = plug_in:{plug_in}\n")
+    channels = [{"name": "seg", "path": str(folder / channel)}]
+    dataset = {"name": "d", "path": str(folder), "channels": channels}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    (folder / "b.yaml").write_text(yaml.safe_dump({"bfly": {"experiments": tree, **settings}}))
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    with (
+        command("-e", "b.yaml", "0", cwd=folder, PYTHONPATH=paths) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        yield client
+
+
+AT = {"experiment": "e", "sample": "s", "dataset": "d"}
+
+
+def test_example_documented_source_serves(
+    command: Callable[..., AbstractContextManager[str]], tmp_path: Path
 ) -> None:
-    (code,) = example("a database")
-    config = make_tree({"name": "em", "path": "/em.h5"})
-    file = str(tmp_path / "links.json")
-    loaded(code, "JsonFile")(file, runtime_of(config)).load_config(config.dump())
-    again = loaded(code, "JsonFile")(file, runtime_of(config))
-    assert (again.get_path("/em.h5"), again.get_path("/other.h5")) == ("/nowhere", "")
+    volume = np.random.default_rng(0).integers(0, 9, (20, 100, 90)).astype(np.uint16)
+    np.savez(tmp_path / "v.npz", volume=volume)
+    with plugged(tmp_path, command, "a documented source", "npz", "Npz", "v.npz") as client:
+        words = {**AT, "channel": "seg"}
+        box = {"z": 2, "y": 10, "x": 30, "depth": 18, "height": 80, "width": 60, "format": "raw"}
+        cutout = client.get("/api/data", params={**words, **box}).content
+        assert cutout == volume[2:20, 10:90, 30:90].tobytes()
+        about = client.get("/api/channel_metadata", params=words).json()
+        assert about["source-type"] == "npz"
+        assert about["dimensions"] == {"x": 90, "y": 100, "z": 20}
+        assert client.get("/pre/e::s::d/seg/info").json()["data_type"] == "uint16"
+        chunk = client.get("/pre/e::s::d/seg/0/0-64_0-64_0-16").content
+        assert chunk[:2] == volume[0, 0, 0].tobytes()
+        assert client.get("/browse/e::s::d/seg").json()["format"] == "npz"
+        assert client.get("/browse/e::s::d/seg/thumbnail").status_code == 200
+
+
+def test_example_database_serves(
+    command: Callable[..., AbstractContextManager[str]], tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "seg.h5", "w") as file:
+        file["main"] = np.arange(60, dtype="u4").reshape(3, 4, 5)
+    synapses = {"neuron_1": [7, 9], "neuron_2": [9, 7]}
+    synapses["synapse_center"] = {"z": [0, 2], "y": [1, 3], "x": [2, 4]}
+    (tmp_path / "synapse-connections.json").write_text(json.dumps(synapses))
+    settings = {"db-type": "JsonFile", "db-path": str(tmp_path / "links.json")}
+    plug_in = "a database", "JsonFile", "JsonFile"
+    with plugged(tmp_path, command, *plug_in, "seg.h5", **settings) as client:
+
+        def fact(feature: str, **words: int) -> Any:
+            words = {**AT, "feature": feature, **words}
+            return client.get("/api/entity_feature", params=words).json()
+
+        assert fact("all_neurons") == [7, 9]
+        assert fact("is_neuron", id=9) is True
+        assert fact("neuron_keypoint", id=7, resolution=1) == {"z": 0, "y": 0, "x": 1}
+        rows = client.get("/api/synapses", params={**AT, "pre": 9}).json()
+        assert rows == {"__id": 1, "n1": 9, "n2": 7, "z": 2, "y": 3, "x": 4}
+        info = client.get("/pre/e::s::d/seg/synapses/info").json()
+        assert info["upper_bound"] == [5, 4, 3]
+        related = client.get("/pre/e::s::d/seg/synapses/pre/7").content
+        assert int.from_bytes(related[:8], "little") == 1
+        assert client.get("/browse/e::s::d").json() == {"neurons": 2, "synapses": 2}
+    assert (tmp_path / "links.json").exists()
 
 
 def test_the_house_is_whole() -> None:

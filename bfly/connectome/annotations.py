@@ -55,8 +55,7 @@ class Annotations:
         Absent
             The dataset has no synapses, or there is no such synapse, level or cell.
         """
-        table = NEURON if query.part == "segment_properties" else SYNAPSE
-        engine = self._connectome.edited(query, table)
+        engine = self._connectome.edited(query)
         answers: dict[str, Callable[[Features, str, AnnotationQuery], bytes]] = {
             "info": self._info,
             "by_id": self._by_id,

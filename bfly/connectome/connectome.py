@@ -10,6 +10,7 @@ import numpy as np
 from bfly.concurrency.workers import BriefLock
 from bfly.connectome.edited_tables import Merged
 from bfly.databases.engine import Engine
+from bfly.databases.entry_tables import EntryTables
 from bfly.errors import Absent, BadRequest, SourceError
 from bfly.tables.writing import write_rows
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bfly.databases.database import Database
-    from bfly.databases.features import Features
+    from bfly.databases.features import Facts, Features
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
@@ -62,10 +63,9 @@ class Connectome:
 
         If several channels have edits, the neurons are counted without edits.
         """
-        if not isinstance(self._db, Engine):
-            return {"neurons": 0, "synapses": 0}
-        edited = self._edited_channels(query)
-        engine = self._merged(self._db, edited[0], query) if len(edited) == 1 else self._db
+        edited, engine = self._edited_channels(query), self._tables()
+        if len(edited) == 1:
+            engine = self._merged(engine, edited[0], query)
         try:
             path = engine.dataset(query.path)
         except SourceError:
@@ -78,25 +78,26 @@ class Connectome:
             self._cache.set(key, counts)
         return counts
 
-    def edited(self, query: InfoQuery, table: str) -> Features:
-        """Return the engine with the requested edits applied, and set the query's state.
+    def _tables(self) -> Features:
+        """Return the tables of the database as they are: an engine has them as columns."""
+        return self._db if isinstance(self._db, Engine) else EntryTables(self._db)
+
+    def edited(self, query: InfoQuery) -> Features:
+        """Return the tables with the requested edits applied, and set the query's state.
 
         Raises
         ------
-        Absent
-            The database has no tables.
         BadRequest
             Several channels have edits, and the query names none.
         """
-        if not isinstance(self._db, Engine):
-            raise _nothing(query.path, table)
         edited = self._edited_channels(query)
         if len(edited) > 1:
             raise BadRequest(
                 f"The channels of {edited} have edits: name one as channel, or ask with "
                 "labels=supervoxels."
             )
-        return self._merged(self._db, edited[0], query) if edited else self._db
+        tables = self._tables()
+        return self._merged(tables, edited[0], query) if edited else tables
 
     def _edited_channels(self, query: InfoQuery) -> list[str]:
         """Return the paths of the channels that have edits; none for supervoxels."""
@@ -104,7 +105,7 @@ class Connectome:
             return []
         return [path for path in query.labelled if self._edits.channel(path).state.position]
 
-    def _merged(self, engine: Engine, channel: str, query: InfoQuery) -> Merged:
+    def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
         query.state = self._edits.channel(channel).state
         return Merged(engine, channel, query.state)
 
@@ -121,8 +122,8 @@ class Connectome:
         Absent
             The database has no tables.
         """
-        engine = self.edited(query, query.table)
-        ask = _feature_of(engine, query.feature)
+        engine = self.edited(query)
+        ask = _feature_of(engine if isinstance(engine, Merged) else self._db, query.feature)
         arguments: list[Any] = [query.table, query.path]
         if query.id is not None:
             arguments.append(query.id)
@@ -156,7 +157,7 @@ class Connectome:
             No neuron has a requested id, or the dataset has no rows at all.
         """
         table = NEURON if query.rows == "neurons" else SYNAPSE
-        engine = self.edited(query, table)
+        engine = self.edited(query)
         self.check_some(engine, table, query.path)
         path = engine.dataset(query.path)
         for number in (query.neuron, query.pre, query.post, query.id, *query.wanted):
@@ -217,16 +218,16 @@ def _nothing(path: str, table: str) -> Absent:
     return Absent(f"The dataset of {path} has no {table}s.")
 
 
-def _feature_of(engine: Features, feature: str) -> Callable[..., Any]:
-    """Return the method of an engine that finds a feature."""
+def _feature_of(facts: Facts, feature: str) -> Callable[..., Any]:
+    """Return the method that finds a feature."""
     methods: dict[str, Callable[..., Any]] = {
-        "is_neuron": engine.is_neuron,
-        "is_synapse": engine.is_synapse,
-        "neuron_keypoint": engine.neuron_keypoint,
-        "synapse_keypoint": engine.synapse_keypoint,
-        "synapse_parent": engine.synapse_parent,
-        "synapse_ids": engine.synapse_ids,
-        "neuron_children": engine.neuron_children,
-        "all_neurons": engine.all_neurons,
+        "is_neuron": facts.is_neuron,
+        "is_synapse": facts.is_synapse,
+        "neuron_keypoint": facts.neuron_keypoint,
+        "synapse_keypoint": facts.synapse_keypoint,
+        "synapse_parent": facts.synapse_parent,
+        "synapse_ids": facts.synapse_ids,
+        "neuron_children": facts.neuron_children,
+        "all_neurons": facts.all_neurons,
     }
     return methods[feature]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
+from bfly.databases.entries import as_rows
+from bfly.databases.entry_tables import EntryTables
+from bfly.databases.features import Facts
 from bfly.edits.log import MemoryLog
 from bfly.storage.files import Files
 from bfly.tables import batches, sources_of
@@ -16,17 +20,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from bfly.databases.features import Features
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
 
 __all__ = ["Database"]
 
 
-class Database:
+class Database(Facts):
     """Mapping of channels to datasets, and the neurons and synapses of each dataset.
 
-    Methods that must be overridden raise `NotImplementedError`. `bfly.databases.engine`
-    overrides them for engines that store columns of numbers.
+    A derived class overrides the methods that must be overridden, each of which may call that of
+    the base first. All else is built on them: files are loaded through `add_entries`, and queries
+    are answered from `get_by_key` and `get_all`. `bfly.databases.engine` overrides more, for
+    engines that store columns of numbers.
 
     Parameters
     ----------
@@ -43,6 +50,7 @@ class Database:
     def __init__(self, path: str, _runtime: RUNTIME) -> None:
         self.path = path
         self.RUNTIME = _runtime
+        self._loaded_from: dict[str, Mapping[str, Any]] = {}
 
     def add_path(self, c_path: str, d_path: str) -> None:
         """Store a link from a channel's path to its dataset's path. Must be overridden.
@@ -54,7 +62,6 @@ class Database:
         d_path : str
             The path to the dataset with metadata files.
         """
-        raise NotImplementedError
 
     def add_paths(self, paths: Mapping[str, str]) -> None:
         """Store many links as `add_path` does. An engine may store them in one batch.
@@ -78,9 +85,15 @@ class Database:
         Returns
         -------
         str
-            The dataset's path; empty for a channel that was never added.
+            The dataset's path. For a channel that was never added, the base class returns
+            `path` itself, an engine an empty text.
         """
-        raise NotImplementedError
+        return path
+
+    def _table_name(self, table: str, path: str) -> str:
+        """Return the full name of a table: ``table://path``, with the path of the dataset."""
+        name: str = self.RUNTIME.DB.JOIN.NAME.format(table, self.get_path(path) or path)
+        return name
 
     def add_table(self, table: str, path: str) -> str | bool:
         """Add a table for a dataset. Must be overridden.
@@ -91,7 +104,7 @@ class Database:
             The base class returns the full name of the table. An engine returns whether the
             table exists now.
         """
-        return self.RUNTIME.DB.JOIN.NAME.format(table, path)  # type: ignore[no-any-return]
+        return self._table_name(table, path)
 
     def get_table(self, table: str, path: str) -> Any:
         """Get the actual table of a dataset. Must be overridden.
@@ -99,9 +112,25 @@ class Database:
         Returns
         -------
         str or object
-            The base class returns the full name of the table. An engine returns its table.
+            The base class returns the full name of the table. A derived class returns its table.
         """
-        return self.RUNTIME.DB.JOIN.NAME.format(table, path)
+        return self._table_name(table, path)
+
+    def get_all(self, table: str, path: str) -> Any:
+        """Get all entries of a table; override this if `get_table` gives another object.
+
+        Returns
+        -------
+        object
+            A mapping from ids to entries, or an iterable of entries. An entry is a mapping, or a
+            row with the columns of ``FULL_LIST``. None or a text means that there is no table.
+        """
+        return self.get_table(table, path)
+
+    @property
+    @override
+    def _features(self) -> Features:
+        return EntryTables(self)
 
     def get_by_key(self, table: str, path: str, key: int) -> Any:
         """Get the entry with a key. Must be overridden.
@@ -109,14 +138,12 @@ class Database:
         Returns
         -------
         object or dict
-            The base class returns the result of `get_table`. An engine returns the entry,
+            The base class returns the result of `get_table`. A derived class returns the entry,
             empty if the key does not exist.
         """
         return self.get_table(table, path)
 
-    def add_entries(
-        self, table: str, path: str, t_keys: Sequence[str], entries: ArrayLike
-    ) -> list[dict[str, Any]]:
+    def add_entries(self, table: str, path: str, t_keys: Sequence[str], entries: ArrayLike) -> Any:
         """Add an array or a list of entries to a table. Must be overridden.
 
         Parameters
@@ -130,14 +157,13 @@ class Database:
 
         Returns
         -------
-        list of dict
-            The entries with their keys.
+        str or list of dict
+            The base class returns the full name of the table. A derived class returns the entries
+            with their keys.
         """
-        raise NotImplementedError
+        return self._table_name(table, path)
 
-    def add_entry(
-        self, table: str, path: str, entry: Mapping[str, Any], update: int = 1
-    ) -> dict[str, Any]:
+    def add_entry(self, table: str, path: str, entry: Mapping[str, Any], update: int = 1) -> Any:
         """Add a single entry to a table. Must be overridden.
 
         Parameters
@@ -151,14 +177,14 @@ class Database:
 
         Returns
         -------
-        dict
-            The entry as stored now.
+        str or dict
+            The base class returns the full name of the table. A derived class returns the entry
+            as stored now.
         """
-        raise NotImplementedError
+        return self._table_name(table, path)
 
     def commit(self) -> None:
         """Save all changes to the database's file. Must be overridden."""
-        raise NotImplementedError
 
     def edit_log(self) -> EditLog:
         """Return the log of the edits of label channels.
@@ -170,10 +196,11 @@ class Database:
         """
         return MemoryLog()
 
-    def add_tables(self, path: str) -> None:
-        """Add all the tables of a dataset."""
+    def add_tables(self, path: str) -> Self:
+        """Add all the tables of a dataset; return this instance."""
         for table in self.RUNTIME.DB.TABLE.LIST:
             self.add_table(table, path)
+        return self
 
     def add_synapses(self, path: str, synapses: ArrayLike) -> list[dict[str, Any]]:
         """Add synapses to a dataset. Their ids follow its highest synapse id.
@@ -190,16 +217,19 @@ class Database:
         list of dict
             One dictionary per row, with the keys of ``TABLE.SYNAPSE.FULL_LIST``.
         """
+        reader = self._features
+        known = reader.ids(self.RUNTIME.DB.TABLE.SYNAPSE.NAME, reader.dataset(path))
+        return self._add_synapses(path, synapses, int(known[-1]) + 1 if len(known) else 0)
+
+    def _add_synapses(self, path: str, synapses: ArrayLike, first: int) -> list[dict[str, Any]]:
+        """Add synapses whose ids count from `first`."""
         words = self.RUNTIME.DB.TABLE.SYNAPSE
         rows = as_rows(synapses, 5)
-        ids = np.arange(len(rows), dtype=np.uint64) + np.uint64(self._next_synapse(path))
-        return self.add_entries(
+        ids = np.arange(len(rows), dtype=np.uint64) + np.uint64(first)
+        entries: list[dict[str, Any]] = self.add_entries(
             words.NAME, path, words.FULL_LIST, np.column_stack([ids, rows]).astype(np.uint64)
         )
-
-    def _next_synapse(self, path: str) -> int:
-        """Return the lowest id above all synapses of a dataset. The base class stores none."""
-        return 0
+        return entries
 
     def add_neurons(self, path: str, neurons: ArrayLike) -> list[dict[str, Any]]:
         """Add neurons to a dataset.
@@ -216,11 +246,15 @@ class Database:
         list of dict
             One dictionary per row, with the keys of ``TABLE.NEURON.FULL_LIST``.
         """
-        words = self.RUNTIME.DB.TABLE.NEURON
-        return self.add_entries(words.NAME, path, words.FULL_LIST, as_rows(neurons, 4))
+        words, rows = self.RUNTIME.DB.TABLE.NEURON, as_rows(neurons, 4)
+        entries: list[dict[str, Any]] = self.add_entries(words.NAME, path, words.FULL_LIST, rows)
+        return entries
 
     def load_synapses(self, path: str) -> NDArray[np.uint64]:
-        """Load all the synapses of a dataset from the file of the documented name.
+        """Load all the synapses of a dataset from its file, and add them.
+
+        The file is the one that the configuration of the dataset names, or else has the
+        documented name. The id of a synapse is its row.
 
         Parameters
         ----------
@@ -239,10 +273,13 @@ class Database:
         """
         words = self.RUNTIME.DB.TABLE
         names = [*words.SYNAPSE.NEURON_LIST, *words.ALL.POINT_LIST]
-        return self._from_files(path, 0, names)
+        synapses = self._from_files(path, 0, names)
+        if len(synapses):
+            self._add_synapses(path, synapses, 0)
+        return synapses
 
     def load_neurons(self, path: str, synapses: ArrayLike) -> NDArray[np.uint64]:
-        """Load all neurons of a dataset: neurons with a soma, and neurons of its synapses.
+        """Load all neurons of a dataset, with a soma or of its synapses, and add them.
 
         Parameters
         ----------
@@ -271,11 +308,14 @@ class Database:
                 if neuron not in with_soma:
                     first.setdefault(neuron, point)
         others = [[neuron, *point] for neuron, point in first.items()]
-        return np.concatenate([somas, np.array(others, np.uint64).reshape(-1, 4)])
+        neurons = np.concatenate([somas, np.array(others, np.uint64).reshape(-1, 4)])
+        if len(neurons):
+            self.add_neurons(path, neurons)
+        return neurons
 
     def _from_files(self, path: str, which: int, names: Sequence[str]) -> NDArray[np.uint64]:
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
-        source = sources_of({"path": path}, files)[which]
+        source = sources_of(self._loaded_from.get(path) or {"path": path}, files)[which]
         rows = (
             np.column_stack([batch[name].astype(np.uint64) for name in names])
             for batch in (batches(source, files) if source else ())
@@ -312,45 +352,22 @@ class Database:
         source : dict
             The dataset as configured: ``path``, optionally the files of its synapses and
             neurons, and ``channels``. Each channel has a ``path`` and optionally a ``dpath``,
-            the folder with the channel's own metadata files.
+            the folder with the channel's own metadata files. What has no path is left out.
         """
         words = self.RUNTIME.DB.FILE.CONFIG
-        path = source[words.PATH.NAME]
+        path = source.get(words.PATH.NAME) or ""
         folders, paths = {path: source}, {}
         for channel in source.get(words.GROUP_LIST[-1]) or []:
             d_path = channel.get(words.DPATH.NAME) or path
             folders.setdefault(d_path, {words.PATH.NAME: d_path})
-            paths[channel[words.PATH.NAME]] = d_path
-        self.add_paths(paths)
+            paths[channel.get(words.PATH.NAME) or ""] = d_path
+        self.add_paths({channel: d_path for channel, d_path in paths.items() if channel and d_path})
         for d_path, dataset in folders.items():
-            self.add_tables(d_path)
-            self._load_files(d_path, dataset)
+            if d_path:
+                self._loaded_from[d_path] = dataset
+                self.add_tables(d_path)
+                self._load_files(d_path, dataset)
 
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
         """Load the files of one folder. Engines load them in batches."""
-        synapses = self.load_synapses(path)
-        neurons = self.load_neurons(path, synapses)
-        if len(synapses):
-            self.add_synapses(path, synapses)
-        if len(neurons):
-            self.add_neurons(path, neurons)
-
-
-def as_rows(values: ArrayLike, width: int) -> NDArray[np.uint64]:
-    """Return rows as uint64 without loss; negative numbers as two's complement.
-
-    Raises
-    ------
-    ValueError
-        The shape is not N × `width`.
-    """
-    rows = np.asarray(values, None if isinstance(values, np.ndarray) else object)
-    if rows.size == 0:
-        return np.empty((0, width), np.uint64)
-    if rows.ndim != 2 or rows.shape[1] != width:
-        raise ValueError(f"The rows have the shape {rows.shape}; allowed is (N, {width}).")
-    if rows.dtype == object:
-        return np.array([[int(v) & 0xFFFFFFFFFFFFFFFF for v in row] for row in rows], np.uint64)
-    if rows.dtype.kind == "f":
-        rows = rows.astype(np.int64)
-    return rows.astype(np.uint64)
+        self.load_neurons(path, self.load_synapses(path))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from typing_extensions import override
 
-from bfly.databases.database import as_rows
+from bfly.databases.entries import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import PackStore
 from bfly.errors import NotAllowed, SourceError

@@ -1,10 +1,12 @@
-"""Documented queries for neurons and synapses, answered from columns."""
+"""Documented queries for neurons and synapses, answered from entries and columns."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from bfly.databases.reader import Reader
 from bfly.geometry import BoundingBox, zyx
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 
     from bfly.keywords import RUNTIME
 
-__all__ = ["Features"]
+__all__ = ["Facts", "Features"]
 
 
-class Features(Reader):
-    """Queries on a `Reader`; each method takes the path of a channel or a dataset.
+class Facts(ABC):
+    """Documented queries; each method takes the path of a channel or a dataset.
 
     Attributes
     ----------
@@ -29,20 +31,18 @@ class Features(Reader):
 
     RUNTIME: RUNTIME
 
-    def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
-        """Return the row with a key as a dictionary, empty if the key does not exist."""
-        if not 0 <= key < 2**64:
-            return {}
-        row = self.rows(table, self.dataset(path), np.array([key], np.uint64))
-        return next(iter(entries_of(row)), {})
+    @property
+    @abstractmethod
+    def _features(self) -> Features:
+        """The tables as columns."""
 
     def is_neuron(self, table: str, path: str, id: int) -> bool:  # noqa: A002 - documented name
         """Return whether a neuron id exists."""
-        return bool(self.get_by_key(table, path, id))
+        return bool(self._features.get_by_key(table, path, id))
 
     def is_synapse(self, table: str, path: str, id: int) -> bool:  # noqa: A002
         """Return whether a synapse id exists."""
-        return bool(self.get_by_key(table, path, id))
+        return bool(self._features.get_by_key(table, path, id))
 
     def neuron_keypoint(self, table: str, path: str, id: int, scales: int) -> dict[str, int]:  # noqa: A002
         """Return the position of a neuron.
@@ -66,7 +66,7 @@ class Features(Reader):
         return self._keypoint(table, path, id, scales)
 
     def _keypoint(self, table: str, path: str, key: int, scales: int) -> dict[str, int]:
-        entry = self.get_by_key(table, path, key)
+        entry = self._features.get_by_key(table, path, key)
         if not entry:
             return {}
         scale = int(scales)
@@ -82,7 +82,7 @@ class Features(Reader):
             the id does not exist.
         """
         links, (n1, n2) = self.RUNTIME.FEATURES.LINKS, self.RUNTIME.DB.TABLE.SYNAPSE.NEURON_LIST
-        entry = self.get_by_key(table, path, id)
+        entry = self._features.get_by_key(table, path, id)
         if not entry:
             return {}
         return {links.ID.NAME: id, links.PRE.NAME: entry[n1], links.POST.NAME: entry[n2]}
@@ -99,7 +99,8 @@ class Features(Reader):
         start, stop : array_like of int
             Corners of the box, zyx, in voxels of mip 0, start inclusive, stop exclusive.
         """
-        ids: list[int] = self.ids_in(self.dataset(path), _box(start, stop)).tolist()
+        reader = self._features
+        ids: list[int] = reader.ids_in(reader.dataset(path), _box(start, stop)).tolist()
         return ids
 
     def neuron_children(
@@ -126,16 +127,33 @@ class Features(Reader):
         """
         if not 0 <= id < 2**64:
             return {}
-        words = self.RUNTIME.DB.TABLE.SYNAPSE
-        synapses = self.synapses_of(self.dataset(path), id, _box(start, stop))
+        words, reader = self.RUNTIME.DB.TABLE.SYNAPSE, self._features
+        synapses = reader.synapses_of(reader.dataset(path), id, _box(start, stop))
         pre, post = (synapses[name] == np.uint64(id) for name in words.NEURON_LIST)
         sides = pre.astype(int) + 2 * post
         return dict(zip(synapses[words.KEY.NAME].tolist(), sides.tolist(), strict=True))
 
     def all_neurons(self, table: str, path: str) -> list[int]:
         """Return the ids of all neurons."""
-        ids: list[int] = self.ids(table, self.dataset(path)).tolist()
+        reader = self._features
+        ids: list[int] = reader.ids(table, reader.dataset(path)).tolist()
         return ids
+
+
+class Features(Reader, Facts):
+    """Queries on a `Reader`."""
+
+    @property
+    @override
+    def _features(self) -> Features:
+        return self
+
+    def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
+        """Return the row with a key as a dictionary, empty if the key does not exist."""
+        if not 0 <= key < 2**64:
+            return {}
+        row = self.rows(table, self.dataset(path), np.array([key], np.uint64))
+        return next(iter(entries_of(row)), {})
 
 
 def _box(start: Iterable[int], stop: Iterable[int]) -> BoundingBox:

@@ -11,25 +11,24 @@ from typing_extensions import override
 
 from bfly.concurrency.threads import starting
 from bfly.databases.engine import Engine
-from bfly.databases.memory.sorted import SortedSynapses, SortedTable
+from bfly.databases.memory.reads import SortedReads
+from bfly.databases.memory.sorted import SortedSynapses, SortedTable, sorted_table
 from bfly.databases.store import amended, numbered
 from bfly.tables.columns import KEYS, concatenated, empty, latest, typed, unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bfly.databases.reader import Ids
     from bfly.databases.store import Progress
-    from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
-    from bfly.tables.columns import Columns, Ranges
+    from bfly.tables.columns import Columns
 
 __all__ = ["Nodb"]
 
 Name = tuple[str, str]
 
 
-class Nodb(Engine):
+class Nodb(SortedReads, Engine):
     """Database in memory; same parameters as `Database`.
 
     Written rows are kept in a list until the next read. That read sorts a new table and
@@ -125,6 +124,7 @@ class Nodb(Engine):
             self.upsert(table, path, columns)
         return columns
 
+    @override
     def _table(self, table: str, path: str) -> SortedTable:
         name = table, path
         if self._written.get(name):
@@ -132,46 +132,5 @@ class Nodb(Engine):
                 parts = self._written.pop(name, [])
                 old = self._tables.get(name)
                 rows = concatenated(table, [*([old.columns] if old else []), *parts])
-                self._tables = {**self._tables, name: _sorted(table, latest(table, rows))}
-        return self._tables.get(name) or _sorted(table, empty(table))
-
-    def _synapses(self, path: str) -> SortedSynapses:
-        table = self._table("synapse", path)
-        assert isinstance(table, SortedSynapses)
-        return table
-
-    @override
-    def rows(self, table: str, path: str, ids: Ids) -> Columns:
-        return self._table(table, path).rows(ids)
-
-    @override
-    def ids(self, table: str, path: str) -> Ids:
-        return self._table(table, path).columns[KEYS[table]]
-
-    @override
-    def synapses_in(self, path: str, box: BoundingBox) -> Columns:
-        return self._synapses(path).inside(box)
-
-    @override
-    def ids_in(self, path: str, box: BoundingBox) -> Ids:
-        return self._synapses(path).ids_in(box)
-
-    @override
-    def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
-        return self._synapses(path).thinned(first, last, box)
-
-    @override
-    def ranges(self, path: str) -> Ranges:
-        return self._synapses(path).ranges
-
-    @override
-    def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
-        return self._synapses(path).of(neuron, box)
-
-    @override
-    def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
-        return self._synapses(path).partners(neuron)
-
-
-def _sorted(table: str, columns: Columns) -> SortedTable:
-    return (SortedSynapses if table == "synapse" else SortedTable)(table, columns)
+                self._tables = {**self._tables, name: sorted_table(table, latest(table, rows))}
+        return self._tables.get(name) or sorted_table(table, empty(table))

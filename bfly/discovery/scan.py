@@ -14,12 +14,12 @@ from natsort import natsort_keygen
 from rich.console import Console
 from rich.text import Text
 
-from bfly import registry
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open
 from bfly.sources.tiff.source import has_sections
+from bfly.sources.tile_source import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -115,7 +115,7 @@ class _Walk:
     def __init__(self, files: Files, tell: Callable[[str], None]) -> None:
         self.files = files
         self.tell = tell
-        sources = dict(registry.find("sources"))
+        sources = formats()
         self.stacks = [source for name, source in sources.items() if name == "stack"]
         self.formats = [source for name, source in sources.items() if name != "stack"]
         self.endings: dict[str, list[str]] = defaultdict(list)

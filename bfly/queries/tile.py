@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly import registry
-from bfly.geometry import BoundingBox, zyx
+from bfly.geometry import BoundingBox, Zyx, zyx
 from bfly.queries.query import Query
+from bfly.sources.tile_coordinates import TileCoordinates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TileQuery"]
 
 
-class TileQuery(Query):
+class TileQuery(TileCoordinates, Query):
     """One tile of a `DataQuery`, and the requested voxels in it.
 
     Target and source coordinates are defined as in `DataQuery`.
@@ -110,9 +111,9 @@ class TileQuery(Query):
         return level.read(level.tile_box(self.index), source.kind, read)
 
     @property
-    def index_zyx(self) -> Numbers:
-        """Position of the tile, counted in tiles."""
-        return np.array(self.index)
+    def corner(self) -> Zyx:
+        """First voxel of the tile, at the mip."""
+        return self.data.tile_origin(self.index)
 
     @property
     def blocksize(self) -> Numbers:
@@ -123,36 +124,3 @@ class TileQuery(Query):
     def all_scales(self) -> Numbers:
         """Voxels of mip 0 per voxel of the tile."""
         return self.data.scales
-
-    @property
-    def pixels_kji(self) -> Numbers:
-        """Requested voxels, 2 × 3, from the tile's first voxel."""
-        return np.array([self.crop.start, self.crop.stop])
-
-    @property
-    def target_origin(self) -> Numbers:
-        """First requested voxel, at the mip."""
-        origin: Numbers = self.target_bounds[0]
-        return origin
-
-    @property
-    def target_bounds(self) -> Numbers:
-        """Box of the requested voxels, at the mip."""
-        bounds: Numbers = self.pixels_kji + np.array(self.data.tile_origin(self.index))
-        return bounds
-
-    @property
-    def target_tile_bounds(self) -> Numbers:
-        """Box of the whole tile, at the mip."""
-        origin = np.array(self.data.tile_origin(self.index))
-        return np.array([origin, origin + self.blocksize])
-
-    @property
-    def source_bounds(self) -> Numbers:
-        """Box of the requested voxels, at mip 0."""
-        return np.multiply(self.target_bounds, self.all_scales)
-
-    @property
-    def source_tile_bounds(self) -> Numbers:
-        """Box of the whole tile, at mip 0."""
-        return np.multiply(self.target_tile_bounds, self.all_scales)

@@ -15,6 +15,7 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.file_state import Watched
+from bfly.sources.tile_pair import TilePair
 from bfly.storage.files import Files
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
 
 
-class Datasource(Watched, ABC):
+class Datasource(TilePair, Watched, ABC):
     """Base of all sources.
 
     Parameters

@@ -17,6 +17,7 @@ from bfly.geometry import fit_tile, zyx
 from bfly.sources.mips import factor_at, stored_for
 from bfly.sources.shared.kvstore import check_reachable
 from bfly.sources.shared.net import can_open, opened
+from bfly.sources.tile_source import formats
 from bfly.storage.files import Files, is_url
 from bfly.volumes.level import Level
 
@@ -151,7 +152,7 @@ class Volume:
                 # Raise the reason that the file cannot be opened, rather than "unknown format".
                 with files.open(spec.path):
                     pass
-        for source in registry.find("sources").values():
+        for source in formats().values():
             if can_open(source, spec.path):
                 options = {"kind": spec.kind, "voxel_size": spec.voxel_size}
                 datasource = opened(source, spec.path, files=files, **options)
@@ -168,12 +169,9 @@ class Volume:
     @property
     def keywords(self) -> dict[str, Any]:
         """Properties of the channel by documented keyword (see `Query.update_source`)."""
-        z, y, x = self._scales[0].shape
         return {
-            "source-type": self.source.name,
+            **self.source.keywords,
             "block-size": [list(self.level(mip).tile) for mip in range(max(self._scales) + 1)],
-            "data-type": self.dtype.name,
-            "dimensions": {"x": x, "y": y, "z": z},
             "voxel-size": dict(zip("zyx", self.voxel_size, strict=True)),
             "voxel-size-source": self.source.voxel_size_source,
             "volume": self,

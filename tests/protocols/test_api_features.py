@@ -15,6 +15,7 @@ import yaml
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.nodb import Nodb
+from tests.fixtures.documented import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,8 @@ ALL = {"z": 0, "y": 0, "x": 0, "depth": 99, "height": 99, "width": 99}
 FLAT = {"z": 0, "y": 0, "x": 0, "height": 99, "width": 99}
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory, serve) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module", params=[Nodb, *FORMS])
+def client(request, tmp_path_factory, serve) -> Iterator[httpx.Client]:
     folder: Path = tmp_path_factory.mktemp("features")
     (folder / "full").mkdir()
     (folder / "bare").mkdir()
@@ -47,7 +48,8 @@ def client(tmp_path_factory, serve) -> Iterator[httpx.Client]:
         {"name": "bare", "path": str(folder / "bare")},
     ]
     tree = [{"name": "e", "samples": [{"name": "s", "datasets": datasets}]}]
-    with serve(Config.parse({"bfly": {"experiments": tree}}, "test.yaml")) as client:
+    config = Config.parse({"bfly": {"experiments": tree}}, "test.yaml")
+    with serve(config, request.param("", runtime_of(config))) as client:
         yield client
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.intp]
 
-__all__ = ["SortedSynapses", "SortedTable"]
+__all__ = ["SortedSynapses", "SortedTable", "sorted_table"]
 
 
 class SortedTable:
@@ -138,3 +138,8 @@ class _Above:
         hit &= joined(self._tiers, runs) <= last
         rows: Rows = joined(self._rows, runs)[hit]
         return rows
+
+
+def sorted_table(table: str, columns: Columns) -> SortedTable:
+    """Return a table of rows that are sorted by id, each id once."""
+    return (SortedSynapses if table == "synapse" else SortedTable)(table, columns)

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bfly.databases.packed.blobs import Blobs
 from bfly.databases.packed.curve import SECTIONS, Curve
 from bfly.databases.packed.rows import RowLayout
+from bfly.databases.packed.table import PackedTable
 from bfly.errors import DatabaseError
 from bfly.geometry import Zyx, zyx
 from bfly.tables.columns import KEYS
@@ -142,9 +143,11 @@ class Datasets(Blobs):
         return True
 
     @override
-    def get_table(self, table: str, path: str) -> str | None:
-        dataset = self._look_up(self.dataset(path))
-        return table_name(dataset.number, table) if dataset and table in dataset.tables else None
+    def get_table(self, table: str, path: str) -> PackedTable | None:
+        path = self.dataset(path)
+        dataset = self._look_up(path)
+        there = dataset is not None and table in dataset.tables
+        return PackedTable(self, table, path) if there else None
 
     @override
     def commit(self) -> None:

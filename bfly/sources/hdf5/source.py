@@ -12,9 +12,10 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.hdf5.dataset import Hdf5Dataset
-from bfly.sources.source import Datasource
+from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned
+from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.storage.files import regular
-from bfly.storage.limits import METADATA, check_number, parsed_json
+from bfly.storage.limits import check_number, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ PARTS = 100_000
 """Maximum number of files in a pointer: opening this many takes about a minute."""
 
 
-class HDF5(Datasource):
+class HDF5(DocumentedHDF5):
     """An ``.h5`` file, or a ``.json`` that lists the files and datasets of the volume.
 
     A pointer is ``{"filename", "dataset-path", "z-offset"}``, or a list of those. The default
@@ -50,6 +51,10 @@ class HDF5(Datasource):
         "json": "a pointer to HDF5 files",
     }
 
+    if not TYPE_CHECKING:
+        # On the class, the documented helper; on a channel, its own dtype.
+        dtype = staticmethod(unsigned)
+
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
         """Return whether the file has the HDF5 signature, or the keys of a JSON pointer."""
@@ -57,7 +62,7 @@ class HDF5(Datasource):
             if path.endswith(".json"):
                 with regular(path) as file:
                     data = file.read(POINTER_LIMIT + 1)
-                return len(data) <= POINTER_LIMIT and _is_pointer(parsed_json(data, path))
+                return len(data) <= POINTER_LIMIT and is_pointer(parsed_json(data, path))
             with regular(path) as file:
                 # A user block of 512 bytes times a power of two may precede the signature.
                 starts = [0] + [512 << i for i in range(8)]
@@ -68,7 +73,8 @@ class HDF5(Datasource):
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
         if self.path.endswith(".json"):
-            pointers = self._pointers()
+            self._watch(self.path)
+            pointers = read_pointers(self.files, self.path)
         check_number(self.path, len(pointers), PARTS, "files of HDF5")
         self._parts: list[tuple[int, Hdf5Dataset]] = []
         next_z = 0
@@ -90,19 +96,6 @@ class HDF5(Datasource):
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
-
-    def _pointers(self) -> list[dict[str, Any]]:
-        self._watch(self.path)
-        try:
-            found = parsed_json(self.files.read_bytes(self.path, METADATA), self.path)
-        except FileNotFoundError:
-            raise SourceError(f"{self.path} does not exist.") from None
-        if not _is_pointer(found):
-            raise SourceError(
-                f"{self.path} is not a pointer to HDF5: that is an object with filename, "
-                "dataset-path and z-offset (a whole number, at least 0), or a list of those."
-            )
-        return found if isinstance(found, list) else [found]
 
     def _check_parts(self) -> None:
         """Check that the files fit together as one volume."""
@@ -167,16 +160,3 @@ class HDF5(Datasource):
 def _is_text(name: str) -> bool:
     """Return whether a file can have this name: JSON may hold NUL and lone surrogates."""
     return "\0" not in name and name == name.encode(errors="replace").decode()
-
-
-def _is_pointer(found: Any) -> bool:
-    """Return whether a JSON value is a pointer or a list of them."""
-    pointers = found if isinstance(found, list) else [found]
-    return bool(pointers) and all(
-        isinstance(pointer, dict)
-        and isinstance(pointer.get("filename"), str)
-        and isinstance(pointer.get("dataset-path", ""), str)
-        and type(pointer.get("z-offset", 0)) is int
-        and pointer.get("z-offset", 0) >= 0
-        for pointer in pointers
-    )
