@@ -68,7 +68,9 @@ def test_a_channel_says_what_it_is(client) -> None:
     assert client.get("/browse/exp::sam::dat/seg").json()["voxel_size"] is None
 
 
-@pytest.mark.parametrize(("name", "reason"), [("broken", "is none of the formats"), ("gone", "not exist")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("broken", "is none of the formats"), ("gone", "not exist")]
+)
 @pytest.mark.parametrize("part", ["", "/thumbnail", "/contrast"])
 def test_a_broken_channel_says_why(client, name, reason, part) -> None:
     got = client.get(f"/browse/exp::sam::dat/{name}{part}")
