@@ -20,6 +20,7 @@ from bfly.tables.columns import entries_of, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
     from numpy.typing import ArrayLike
 
@@ -56,9 +57,9 @@ class Engine(Features, PackStore):
         return path
 
     @override
-    def add_tables(self, path: str) -> None:
+    def add_tables(self, path: str) -> Self:
         self._unread.pop(path, None)
-        super().add_tables(path)
+        return super().add_tables(path)
 
     def _key(self, table: str) -> str:
         return str(getattr(self.RUNTIME.DB.TABLE, table.upper()).KEY.NAME)

@@ -23,7 +23,7 @@ class RUNTIME(Words):
             LIST=list(registry.SOURCES),
             HDF5=NamedStruct(
                 "hdf5",
-                OFF=NamedStruct("z-offset"),
+                OFF=NamedStruct("z-offset", VALUE=0),
                 OUTER=NamedStruct("filename"),
                 INNER=NamedStruct("dataset-path", VALUE="main"),
             ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.geometry import Zyx
-    from bfly.keywords import Field
+    from bfly.keywords import NamelessStruct
     from bfly.sources.tile_coordinates import Numbers
 
 __all__ = ["TileRequest"]
@@ -99,7 +99,7 @@ class TileRequest(TileCoordinates):
         return words
 
 
-def _set(field: Field, values: Mapping[str, Any]) -> None:
+def _set(field: NamelessStruct, values: Mapping[str, Any]) -> None:
     """Set the fields below a field to the values of their names."""
     for name in field:
         if name in values:

@@ -13,7 +13,7 @@ from bfly.databases.database import Database
 from bfly.databases.nodb import Nodb
 from bfly.databases.sqlite import Sqlite
 from bfly.keywords import RUNTIME
-from tests.fixtures.documented import Plain
+from tests.fixtures.documented_plugins import Plain
 
 SYNAPSES = {
     "neuron_1": [7, 9],

@@ -11,7 +11,7 @@ from bfly.errors import DatabaseError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
 from bfly.testing.databases import NEURON, PATH, SYNAPSE, random_synapses
-from tests.fixtures.documented import FORMS, Plain
+from tests.fixtures.documented_plugins import FORMS, Plain
 
 CHANNEL = "/data/set/em.h5"
 BOX = BoundingBox((-100, 0, 0), (1500, 2500, 4000))

@@ -15,7 +15,7 @@ import yaml
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.nodb import Nodb
-from tests.fixtures.documented import FORMS
+from tests.fixtures.documented_plugins import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
