@@ -102,7 +102,7 @@ def test_formats_of_one_address_are_kept_apart(seg: Channel) -> None:
         ("cutout/exp/sam::dat/seg/0/0:1/0:1/0/", 400, "The range of z 0 is not start:stop"),
         ("cutout/exp/sam::dat/seg/0/0:1/0:1/0:1/1:2/", 400, "The range of time 1:2 is not 0:1."),
         ("cutout/exp/sam::dat/seg/x/0:1/0:1/0:1/", 400, "The resolution x is not an integer."),
-        ("cutout/exp/sam::dat/seg/0/0:1/0:1/0:1/?filter=a", 400, "The filter a is not a whole"),
+        ("cutout/exp/sam::dat/seg/0/0:1/0:1/0:1/?filter=a", 400, "The filter a is not an integer"),
         ("cutout/exp/sam/seg/0/0:1/0:1/0:1/", 404, "exp::sam is not experiment::sample::dataset"),
         ("cutout/exp/sam::dat/seg/0/0:1/", 404, "the services are ['boundingbox', 'collection'"),
         ("cutout/exp/sam::dat/seg/0/0:99999/0:99999/0:9/", 413, "max-cutout-size"),
