@@ -60,6 +60,9 @@ class EntryTables(SortedReads, Features):
 
     @override
     def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
+        if not 0 <= key < 2**64:
+            # No id; a database may not even be able to look for it.
+            return {}
         found = self._database.get_by_key(table, path, key)
         entry = as_entry(found, self.RUNTIME.DB.TABLE[table].FULL_LIST)
         return entries_of(_typed(table, list(entry), [entry]))[0] if entry else {}
