@@ -13,7 +13,6 @@ from typing_extensions import override
 from bfly.databases.entries import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import PackStore
-from bfly.errors import NotAllowed
 from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
 from bfly.tables.columns import entries_of, typed
@@ -45,12 +44,8 @@ class Engine(Features, PackStore):
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
         """Load the files of one folder, unless their fingerprint is the one last loaded."""
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
-        try:
-            synapses, neurons = sources_of(dataset, files)
-            state = fingerprint([synapses, neurons], files)
-        except NotAllowed as error:
-            log.warning("The synapses and neurons of %s are not loaded: %s", path, error)
-            return
+        synapses, neurons = sources_of(dataset, files)
+        state = fingerprint([synapses, neurons], files)
         if synapses is None and neurons is None:
             return
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:
