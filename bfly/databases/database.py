@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from bfly.databases.entries import as_rows
 from bfly.databases.entry_tables import EntryTables
 from bfly.databases.features import Facts
 from bfly.edits.log import MemoryLog
+from bfly.errors import NotAllowed
 from bfly.storage.files import Files
 from bfly.tables import batches, sources_of
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from bfly.keywords import RUNTIME
 
 __all__ = ["Database"]
+
+log = logging.getLogger(__name__)
 
 
 class Database(Facts):
@@ -352,7 +356,8 @@ class Database(Facts):
         source : dict
             The dataset as configured: ``path``, optionally the files of its synapses and
             neurons, and ``channels``. Each channel has a ``path`` and optionally a ``dpath``,
-            the folder with the channel's own metadata files. What has no path is left out.
+            the folder with the channel's own metadata files. What has no path is left out, and
+            so are files outside the allowed folders, with a warning.
         """
         words = self.RUNTIME.DB.FILE.CONFIG
         path = source.get(words.PATH.NAME) or ""
@@ -366,7 +371,11 @@ class Database(Facts):
             if d_path:
                 self._loaded_from[d_path] = dataset
                 self.add_tables(d_path)
-                self._load_files(d_path, dataset)
+                try:
+                    self._load_files(d_path, dataset)
+                except NotAllowed as error:
+                    text = "The synapses and neurons of %s are not loaded: %s"
+                    log.warning(text, d_path, error)
 
     def _load_files(self, path: str, dataset: Mapping[str, Any]) -> None:
         """Load the files of one folder. Engines load them in batches."""

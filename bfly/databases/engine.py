@@ -13,7 +13,7 @@ from typing_extensions import override
 from bfly.databases.entries import as_rows
 from bfly.databases.features import Features
 from bfly.databases.store import PackStore
-from bfly.errors import NotAllowed, SourceError
+from bfly.errors import SourceError
 from bfly.storage.files import Files
 from bfly.tables import batches, fingerprint, sources_of
 from bfly.tables.columns import entries_of, typed
@@ -71,12 +71,8 @@ class Engine(Features, PackStore):
         Files that cannot be read are errors in the log and in answers about them, no more.
         """
         files = Files(self.RUNTIME.FILES.ALLOWED.VALUE)
-        try:
-            synapses, neurons = sources_of(dataset, files)
-            state = fingerprint([synapses, neurons], files)
-        except NotAllowed as error:
-            log.warning("The synapses and neurons of %s are not loaded: %s", path, error)
-            return
+        synapses, neurons = sources_of(dataset, files)
+        state = fingerprint([synapses, neurons], files)
         if synapses is None and neurons is None:
             return
         if state == self.fingerprint(path) and not self.RUNTIME.DB.UPDATE.VALUE:

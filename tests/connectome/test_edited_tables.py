@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bfly.butterfly import runtime_of
 from bfly.connectome.edited_tables import Merged
 from bfly.databases.nodb import Nodb
 from bfly.edits.channel import ChannelEdits
@@ -20,6 +21,7 @@ from bfly.edits.log import MemoryLog
 from bfly.edits.message import Save
 from bfly.keywords import RUNTIME
 from bfly.tables.columns import concatenated
+from tests.fixtures.documented import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +35,12 @@ PRE_URL = "/pre/exp::sam::dat/seg"
 PRE, POST = [1, 2, 3, 2, 5], [2, 3, 4, 5, 1]
 
 
-@pytest.fixture
+@pytest.fixture(params=[Nodb, Plain])
 def client(
-    tmp_path: Path, serve: Callable[..., Any], make_tree: Callable[..., Any]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    serve: Callable[..., Any],
+    make_tree: Callable[..., Any],
 ) -> Iterator[httpx.Client]:
     """Neurons 1 to 5 in a ring of synapses, and 9 alone; 2 and 3 are merged, named 3."""
     for name in ("seg", "other"):
@@ -51,7 +56,8 @@ def client(
     dataset = config.dataset("exp", "sam", "dat").model_copy(update={"path": str(tmp_path)})
     sample = config.experiments[0].samples[0].model_copy(update={"datasets": (dataset,)})
     experiment = config.experiments[0].model_copy(update={"samples": (sample,)})
-    with serve(config.replace(experiments=(experiment,))) as client:
+    config = config.replace(experiments=(experiment,))
+    with serve(config, request.param("", runtime_of(config))) as client:
         yield client
 
 

@@ -88,6 +88,17 @@ def test_what_has_no_path_is_left_out(kind, folder):
     assert database.all_neurons("neuron", "/c.h5") == [7, 9, 2**64 - 1]
 
 
+@pytest.mark.parametrize("kind", [Plain, Nodb])
+def test_files_outside_the_allowed_folders_are_not_loaded(kind, folder, caplog):
+    runtime = RUNTIME()
+    runtime.FILES.ALLOWED.VALUE = [str(folder / "other")]
+    (folder / "other").mkdir()
+    database = kind("", runtime)
+    database.load_all({"path": str(folder)})
+    assert f"neurons of {folder} are not loaded: The path {folder}" in caplog.text
+    assert database.all_neurons("neuron", str(folder)) == []
+
+
 def test_databases_by_name():
     for name in registry.DATABASES:
         assert getattr(DatabaseLayer, name) is registry.load("databases", name)

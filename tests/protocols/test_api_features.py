@@ -15,7 +15,7 @@ import yaml
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.nodb import Nodb
-from tests.fixtures.documented_plugins import FORMS
+from tests.fixtures.documented_plugins import FORMS, Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,6 +255,19 @@ def test_neurons_that_only_added_synapses_name(serve, tmp_path) -> None:
         assert client.get("/api/partners", params={**AT, "id": 56}).status_code == 404
         assert feature(client, "neuron_children", id=56, **ALL).json() == {}
         assert feature(client, "neuron_keypoint", id=55).json() == {}
+
+
+def test_queries_that_a_derived_database_overrides_are_asked(serve, tmp_path) -> None:
+    class Own(Plain):
+        def all_neurons(self, table: str, path: str) -> list[int]:
+            return [len(super().all_neurons(table, path)), 55]
+
+    (tmp_path / "synapse-connections.json").write_text(json.dumps(SYNAPSES))
+    dataset = {"name": "d", "path": str(tmp_path)}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    config = Config.parse({"bfly": {"experiments": tree}}, "t.yaml")
+    with serve(config, Own("", runtime_of(config))) as client:
+        assert feature(client, "all_neurons").json() == [3, 55]
 
 
 def test_many_rows_are_streamed_whole(serve, tmp_path) -> None:
