@@ -77,7 +77,7 @@ def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
     assert main(["-e", str(tmp_path)]) == 1
     assert "no channel of a supported format" in capsys.readouterr().err
     (tmp_path / "bad.yaml").write_text("bfly:\n  prot: 1\n")
-    assert main(["-e", str(tmp_path / "bad.yaml")]) == 1
+    assert main(["--strict", "-e", str(tmp_path / "bad.yaml")]) == 1
     assert "bad.yaml: bfly.prot is 1" in capsys.readouterr().err
 
 

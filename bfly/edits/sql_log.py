@@ -70,10 +70,12 @@ class SqlLog(EditLog):
     @contextmanager
     @override
     def writing(self) -> Iterator[None]:
-        with self._transaction():
-            if not self._there():
+        if not self._there():
+            # In a transaction of their own: an error in the body must not take them away.
+            with self._transaction():
                 for statement in TABLES.format(schema=self.schema).split(";"):
                     self._change(statement)
+        with self._transaction():
             yield
 
     def _there(self) -> bool:

@@ -85,12 +85,14 @@ class EditLogSuite:
             with log.writing():
                 for number in numbers:
                     log.append(CHANNEL, operation(number))
+                assert log.last(CHANNEL) == numbers[-1]
                 assert not fail
 
         for before in (0, 2):
             with pytest.raises(AssertionError):
                 append(before + 1, before + 2, fail=True)
             assert log.last(CHANNEL) == before == len(list(log.read(CHANNEL)))
+            assert log.snapshot(CHANNEL, 9)[0] == 0
             append(before + 1, before + 2)
 
     def test_many_operations_come_in_their_order(self, open_log: OpenLog) -> None:

@@ -41,7 +41,7 @@ SERVED = {
         f"{IN_DATASET}.pth is 'x', but",
     ),
     "key of a channel": (text(channel=f"{SEG}visible: yes"), f"{IN_CHANNEL}.visible is True, but"),
-    "number as key": (text("7: x"), "bfly.7 is 'x', but there is no such key. It is ignored."),
+    "number as key": (text("7: x"), "bfly.7 is 7, but there is no such key. It is ignored."),
     "no path": (text(dataset=""), f"{IN_DATASET}.path is missing; it is {{folder}}/data, the"),
     "folder of edits": (text("edit-path: edits"), "first Butterfly are read from {folder}/edits"),
     "edits at the root": (text("edit-path: /"), "first Butterfly are read from /, and continued"),
