@@ -329,7 +329,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE))
         (b"/ws/exp::sam::dat/v", b"A: " + b"x" * 9000 + b"\r\n", b"431"),
         (b"/ws/exp::sam::dat/v", b"A: b\r\n" * 200, b"431"),
         (b"/ws/" + b"x" * LARGEST_HEAD, b"", b"431"),
-        (b"/ws/exp::sam::dat/v", b"A: \xff\xfe\r\n", b"400"),
+        (b"/ws/exp::sam::dat/none", b"A: \xff\xfe\r\n", b"400"),
         (b"/ws/" + b"x" * 4000, b"", b"404"),
     ],
 )
