@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import xxhash
@@ -19,11 +19,26 @@ from bfly.tables.columns import KEYS, empty, entries_of, latest, typed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bfly.databases.database import Database
     from bfly.databases.memory.sorted import SortedTable
+    from bfly.keywords import RUNTIME
     from bfly.tables.columns import Columns
 
 __all__ = ["EntryTables"]
+
+
+class Entries(Protocol):
+    """What is asked of a database; `Database` documents the methods."""
+
+    RUNTIME: RUNTIME
+
+    def get_path(self, path: str) -> str:
+        """Return the dataset of a path."""
+
+    def get_all(self, table: str, path: str) -> Any:
+        """Return all entries of a table."""
+
+    def get_by_key(self, table: str, path: str, key: int) -> Any:
+        """Return the entry with a key."""
 
 
 class EntryTables(SortedReads, Features):
@@ -34,7 +49,7 @@ class EntryTables(SortedReads, Features):
 
     Parameters
     ----------
-    database : Database
+    database : Entries
         Its `get_all` gives the entries; see there for their forms.
 
     Raises
@@ -43,7 +58,7 @@ class EntryTables(SortedReads, Features):
         On reading a table: its entries have another form.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Entries) -> None:
         self.RUNTIME = database.RUNTIME
         self._database = database
         self._tables: dict[tuple[str, str], SortedTable] = {}
