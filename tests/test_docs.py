@@ -470,7 +470,7 @@ def test_example_database_serves(
 
         assert fact("all_neurons") == [7, 9]
         assert fact("is_neuron", id=9) is True
-        assert fact("neuron_keypoint", id=7, resolution=1) == {"z": 0, "y": 0, "x": 1}
+        assert fact("neuron_keypoint", id=7, resolution=1) == {"z": 2, "y": 1, "x": 2}
         rows = client.get("/api/synapses", params={**AT, "pre": 9}).json()
         assert rows == {"__id": 1, "n1": 9, "n2": 7, "z": 2, "y": 3, "x": 4}
         info = client.get("/pre/e::s::d/seg/synapses/info").json()

@@ -21,7 +21,7 @@ from bfly.edits.log import MemoryLog
 from bfly.edits.message import Save
 from bfly.keywords import RUNTIME
 from bfly.tables.columns import concatenated
-from tests.fixtures.documented import Plain
+from tests.fixtures.documented_plugins import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
