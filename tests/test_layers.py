@@ -9,25 +9,13 @@ import bfly
 
 ROOT = Path(bfly.__file__).parent
 FLOORS = """
-errors layers bfly
-geometry concurrency metrics
-registry validation downsample encoders
-keywords edits
-storage
-config sources
-tables volumes discovery
-databases queries jobs doctor cutouts
-connectome protocols
-core
-server
-butterfly testing
-commands DatabaseLayer ImageLayer UtilityLayer
-QueryLayer
-AccessLayer
-cli CoreLayer
-__main__ __init__
+errors layers bfly < geometry concurrency metrics < registry validation downsample encoders
+< keywords edits < storage < config sources < tables volumes discovery
+< databases queries jobs doctor cutouts < connectome protocols < core < server
+< butterfly testing < commands DatabaseLayer ImageLayer UtilityLayer < QueryLayer < AccessLayer
+< cli CoreLayer < __main__ __init__
 """
-FLOOR = {name: floor for floor, row in enumerate(FLOORS.split("\n")) for name in row.split()}
+FLOOR = {name: floor for floor, row in enumerate(FLOORS.split("<")) for name in row.split()}
 
 
 def test_a_layer_imports_only_from_layers_below() -> None:

@@ -69,13 +69,15 @@ class LruCache:
         keys : collection of str
             Keys passed to `set`.
         """
+        misses = 0
         with self._lock:
             values = [self._cache.get(key, MISSING) for key in keys]
             for key, value in zip(keys, values, strict=True):
-                if value is not MISSING:
+                if value is MISSING:
+                    misses += 1
+                else:
                     self._cache.move_to_end(key)
         if self._metrics is not None:
-            misses = sum(value is MISSING for value in values)
             self._metrics.misses.inc(misses)
             self._metrics.hits.inc(len(values) - misses)
         return [[] if value is MISSING else value for value in values]
