@@ -191,7 +191,9 @@ class Core(Stateless):
 
         The server calls this. A memoryview may share its memory with the cache.
         """
-        d_query.update_source(self.update_query(d_query))
+        if d_query.known_volume is None:
+            # A derived class may find tiles without it.
+            d_query.update_source(self.update_query(d_query))
         return self.write_image(d_query, self.find_tiles(d_query))
 
     def get_stored(self, d_query: DataQuery, codings: Sequence[str]) -> Passed | None:
