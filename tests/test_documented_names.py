@@ -142,4 +142,4 @@ def test_a_database_maps_channels_to_datasets() -> None:
     assert database.load_config({"bfly": config}) is database
     assert database.get_path("/d/em") == "/d"
     assert database.get_path("/d/seg") == "/m"
-    assert database.get_path("/other") == ""
+    assert database.get_path("/other") == "/other"

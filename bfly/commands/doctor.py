@@ -91,6 +91,7 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     if path := config_file(experiments):
         notes: list[str] = []
         config = configuration(experiments, notes)
+        notes += filter(None, [config.offset_note])
         mended = [Finding("configuration", note.removeprefix(f"{path}: ")) for note in notes]
         name = os.path.basename(path)
         return config, [Examined(name, path, None, mended)] if mended else []

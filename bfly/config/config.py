@@ -233,6 +233,16 @@ class Config(Model):
             for channel in dataset.channels
         }
 
+    @property
+    def offset_note(self) -> str:
+        """Line about the key ``offset``, which once had the opposite sign; "" without it."""
+        if not any(channel.offset for channel in self.channels.values()):
+            return ""
+        return (
+            "offset is read as documented: voxel of the file = voxel asked for + offset. "
+            "The position of the first voxel is voxel_offset."
+        )
+
     def experiment(self, experiment: str) -> Experiment:
         """Return an experiment; errors as `find`."""
         return pick(self.experiments, "experiment", experiment)

@@ -114,6 +114,9 @@ Kind = Literal["image", "segmentation"]
 Encoding = Literal["raw", "jpeg", "png", "compressed_segmentation"]
 Size = Annotated[int, Strict(), Field(gt=0, description="a whole number of MiB above 0")]
 Flag = Annotated[bool, Strict(), Field(description="yes or no")]
+Voxel = Annotated[
+    tuple[Int, Int, Int] | None, Field(description="a list of three whole numbers, z y x")
+]
 VoxelSize = Annotated[
     tuple[Positive, Positive, Positive] | None,
     Field(description="a list of three numbers above 0, z y x in nanometres"),
@@ -130,13 +133,15 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         populate_by_name=True,
-        alias_generator=lambda name: name if name == "voxel_size" else name.replace("_", "-"),
+        alias_generator=lambda name: name if name.startswith("voxel_") else name.replace("_", "-"),
     )
 
 
 class Channel(Model):
-    """One served volume: `path` is its file or folder, `offset` its first voxel (z, y, x).
+    """One served volume: `path` is its file or folder, `voxel_offset` its first voxel (z, y, x).
 
+    `offset` is the documented opposite of `voxel_offset`: a voxel of the file is at the voxel
+    asked for plus `offset`. A channel has at most one of the two.
     `dpath` is the folder of its metadata files, if not the dataset's. `kind` and `voxel_size`
     (nanometres, z y x) override those of the file. `encoding` is that of its precomputed chunks,
     raw by default.
@@ -144,9 +149,8 @@ class Channel(Model):
 
     name: Name
     path: Annotated[PathOrUrl, Field(description=f"{_PATH}, or a URL")]
-    offset: Annotated[
-        tuple[Int, Int, Int], Field(description="a list of three whole numbers, z y x")
-    ] = (0, 0, 0)
+    voxel_offset: Voxel = None
+    offset: Voxel = None
     dpath: PathOrNone = None
     short_description: Annotated[str | None, Field(description="text")] = None
     kind: Annotated[Kind | None, Field(description="image or segmentation")] = None
@@ -154,6 +158,20 @@ class Channel(Model):
         Encoding | None, Field(description="raw, jpeg, png or compressed_segmentation")
     ] = None
     voxel_size: VoxelSize = None
+
+    @model_validator(mode="after")
+    def _one_offset(self) -> Self:
+        if self.offset is not None and self.voxel_offset is not None:
+            raise ValueError("either offset or voxel_offset")
+        return self
+
+    @property
+    def first_voxel(self) -> tuple[int, int, int]:
+        """Position of the first voxel (z, y, x) in the dataset, in voxels of mip 0."""
+        if self.offset is None:
+            return self.voxel_offset or (0, 0, 0)
+        z, y, x = self.offset
+        return -z, -y, -x
 
 
 class Table(Model):

@@ -14,7 +14,7 @@ from bfly.databases.features import Facts
 from bfly.edits.log import MemoryLog
 from bfly.errors import NotAllowed
 from bfly.storage.files import Files
-from bfly.tables import batches, sources_of
+from bfly.tables import batches, named_in, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,14 +89,13 @@ class Database(Facts):
         Returns
         -------
         str
-            The dataset's path. For a channel that was never added, the base class returns
-            `path` itself, an engine an empty text.
+            The dataset's path; for a channel that was never added, `path` itself.
         """
         return path
 
     def _table_name(self, table: str, path: str) -> str:
         """Return the full name of a table: ``table://path``, with the path of the dataset."""
-        name: str = self.RUNTIME.DB.JOIN.NAME.format(table, self.get_path(path) or path)
+        name: str = self.RUNTIME.DB.JOIN.NAME.format(table, self.get_path(path))
         return name
 
     def add_table(self, table: str, path: str) -> str | bool:
@@ -364,7 +363,7 @@ class Database(Facts):
         folders, paths = {path: source}, {}
         for channel in source.get(words.GROUP_LIST[-1]) or []:
             d_path = channel.get(words.DPATH.NAME) or path
-            folders.setdefault(d_path, {words.PATH.NAME: d_path})
+            folders.setdefault(d_path, {words.PATH.NAME: d_path, **named_in(d_path, source)})
             paths[channel.get(words.PATH.NAME) or ""] = d_path
         self.add_paths({channel: d_path for channel, d_path in paths.items() if channel and d_path})
         for d_path, dataset in folders.items():

@@ -51,7 +51,7 @@ class Engine(Features, PackStore):
         SourceError
             Its files could not be read when they were loaded last: its rows are not theirs.
         """
-        path = self.get_path(path) or path
+        path = self.get_path(path)
         if path in self._unread:
             raise SourceError(self._unread[path])
         return path

@@ -65,7 +65,7 @@ class EntryTables(SortedReads, Features):
 
     @override
     def dataset(self, path: str) -> str:
-        return self._database.get_path(path) or path
+        return self._database.get_path(path)
 
     @override
     def state(self, path: str) -> str:

@@ -50,7 +50,7 @@ class Nodb(SortedReads, Engine):
 
     @override
     def get_path(self, path: str) -> str:
-        return self._paths.get(path, "")
+        return self._paths.get(path, path)
 
     @override
     def add_table(self, table: str, path: str) -> bool:

@@ -2,11 +2,13 @@
 
 The first Butterfly wrote two files. ``PATH.merge.npy`` has rows of supervoxel, segment, region.
 ``PATH.split.npy`` has rows of region, supervoxel, x0, x1, y0, y1, z0, z1. All numbers are plus 1.
+A region of a split in a merge is read as its supervoxel, as in messages of clients.
 """
 
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
 
 __all__ = ["MERGE", "read_table", "write_table"]
+
+log = logging.getLogger(__name__)
 
 NAMES = ("supervoxel", "segment")
 
@@ -138,11 +142,8 @@ def _read_npy(path: str) -> Any:
     rows = np.load(path, allow_pickle=False)
     if rows.ndim != 2 or rows.shape[1] != 3 or (rows.size and rows.min() < 1):
         raise SourceError(f"{path} does not hold rows of the first Butterfly, all above 0.")
-    if (rows[:, 2] > 1).any():
-        region = rows[rows[:, 2] > 1][0] - 1
-        raise SourceError(
-            f"{path} merges region {region[2]} of supervoxel {region[0]}; regions are not split."
-        )
+    if regions := np.count_nonzero(rows[:, 2] > 1):
+        log.warning("%s merges %d regions of splits: each is read as its supervoxel", path, regions)
     return rows[:, :2].astype(np.uint64) - np.uint64(1)
 
 

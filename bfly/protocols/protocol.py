@@ -94,7 +94,7 @@ def channel_words(channel: Channel) -> dict[str, Any]:
     """Return the words that all queries about a channel share."""
     return {
         "path": channel.path,
-        "offset": channel.offset,
+        "voxel_offset": channel.first_voxel,
         "kind": channel.kind,
         "voxel_size": channel.voxel_size,
     }

@@ -205,7 +205,7 @@ class CutoutQuery(Query):
         """Position of the channel's first voxel at the mip, rounded down."""
         if self.known_volume is not None:
             return self.known_volume.level(self.resolution).origin
-        return zyx(a // f for a, f in zip(self.offset, self.factor, strict=True))
+        return zyx(a // f for a, f in zip(self.voxel_offset, self.factor, strict=True))
 
     @property
     def factor(self) -> Zyx:

@@ -25,8 +25,8 @@ class DataQuery(CutoutQuery):
     ``z`` and ``depth`` count sections of mip 0 at every mip. A mip with fewer sections repeats
     each of them. `BoxQuery` counts the sections of the mip instead.
 
-    Names with *target* count voxels of the requested mip, names with *source* voxels of mip 0.
-    Both start at the origin of the dataset, so a channel with an ``offset`` starts there.
+    Names with *target* count voxels of the requested mip, names with *source* voxels of mip 0,
+    both from the first voxel of the file.
     Arrays are zyx, boxes 2 × 3 (start, stop).
 
     Parameters
@@ -58,15 +58,15 @@ class DataQuery(CutoutQuery):
 
     @property
     def source_off(self) -> Numbers:
-        """Position of the channel's first voxel, at mip 0."""
+        """Voxel of the file minus voxel asked for, at mip 0."""
         if self.known_volume is not None:
-            return np.array(self.known_volume.level(0).origin)
+            return -np.array(self.known_volume.level(0).origin)
         return np.array(self.offset)
 
     @property
     def target_off(self) -> Numbers:
-        """Position of the channel's first voxel at the mip, rounded down."""
-        return np.array(self.off_zyx)
+        """Voxel of the file minus voxel asked for, at the mip."""
+        return -np.array(self.off_zyx)
 
     @property
     def blocksizes(self) -> Numbers:
@@ -98,7 +98,7 @@ class DataQuery(CutoutQuery):
     @property
     def target_origin(self) -> Numbers:
         """First requested voxel, at the mip."""
-        return np.array(self.box.start)
+        return np.array(self.box.start) + self.target_off
 
     @property
     def source_origin(self) -> Numbers:
@@ -108,7 +108,7 @@ class DataQuery(CutoutQuery):
     @property
     def target_bounds(self) -> Numbers:
         """Requested box, at the mip."""
-        return np.array([self.box.start, self.box.stop])
+        return np.array([self.box.start, self.box.stop]) + self.target_off
 
     @property
     def tile_bounds(self) -> Numbers:
@@ -129,12 +129,8 @@ class DataQuery(CutoutQuery):
 
     def part_of_tile(self, index: Zyx) -> BoundingBox:
         """Return `all_in_some` as a box."""
-        tile = BoundingBox.of_shape(self.tile_zyx, self.tile_origin(index))
-        return (self.box & tile).relative_to(tile.start)
-
-    def tile_origin(self, index: Zyx) -> Zyx:
-        """Return the first voxel of a tile, at the mip."""
-        return zyx(i * t + o for i, t, o in zip(index, self.tile_zyx, self.off_zyx, strict=True))
+        tile = BoundingBox.of_shape((1, 1, 1), index).refined(self.tile_zyx)
+        return (self.box.relative_to(self.off_zyx) & tile).relative_to(tile.start)
 
     def some_in_all(self, t_origin: ArrayLike, t_shape: ArrayLike) -> Numbers:
         """Return the position of some voxels in the requested array, clipped to it.
@@ -142,7 +138,7 @@ class DataQuery(CutoutQuery):
         Parameters
         ----------
         t_origin : array_like of int
-            The first of these voxels at the mip, zyx.
+            The first of these voxels at the mip, zyx, from the first voxel of the file.
         t_shape : array_like of int
             Their shape, zyx.
         """

@@ -44,7 +44,7 @@ class ChannelQuery(InfoQuery):
             "kind": volume.kind,
             "dtype": volume.dtype.name,
             "size": levels[0].whole.shape[::-1],
-            "offset": levels[0].origin[::-1],
+            "voxel_offset": levels[0].origin[::-1],
             "voxel_size": stated and stated[::-1],
             "mips": [level.whole.shape[::-1] for level in levels],
         }

@@ -36,9 +36,11 @@ class Query(Keyworded):
     ----------
     **keywords
         Parameters of the wire; see `WORDS`. Others are kept, and change nothing. ``path`` is the
-        channel's file or folder, ``offset`` its translation (voxels of mip 0, zyx). ``kind`` and
-        ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and columns
-        from the channel's first voxel, whatever its position. For ``labels`` see `LABELS`.
+        channel's file or folder, ``voxel_offset`` the position of its first voxel (zyx, mip 0).
+        ``offset`` is the documented opposite: voxel of the file minus voxel asked for. ``kind``
+        and ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and
+        columns from the channel's first voxel, whatever its position. For ``labels`` see
+        `LABELS`.
 
     Raises
     ------
@@ -49,7 +51,7 @@ class Query(Keyworded):
     WORDS: ClassVar[dict[str, str]] = {
         "method": "method",
         "path": "path",
-        "offset": "offset",
+        "voxel_offset": "voxel_offset",
         "kind": "kind",
         "unmoved": "unmoved",
         "voxel_size": "voxel_size",
@@ -84,7 +86,7 @@ class Query(Keyworded):
     """Whether the answer stays valid as long as the channel's files do not change."""
 
     path: str = ""
-    offset: Zyx = (0, 0, 0)
+    voxel_offset: Zyx = (0, 0, 0)
     kind: str | None = None
     voxel_size: tuple[float, float, float] | None = None
     unmoved = False
@@ -100,17 +102,32 @@ class Query(Keyworded):
 
     @override
     def update_keys(self, keywords: Mapping[str, Any]) -> None:
+        if "offset" in keywords and "voxel_offset" in keywords:
+            raise BadRequest("Both offset and voxel_offset are given; allowed is one of them.")
         super().update_keys(keywords)
-        self.offset = _offset(self.offset)
+        self.voxel_offset = _vector("voxel_offset", self.voxel_offset)
+        if "offset" in keywords:
+            self.offset = keywords["offset"]
+
+    @property
+    def offset(self) -> Zyx:
+        """Voxel of the file minus voxel asked for: the opposite of `voxel_offset`."""
+        z, y, x = self.voxel_offset
+        return -z, -y, -x
+
+    @offset.setter
+    def offset(self, value: Any) -> None:
+        z, y, x = _vector("offset", value)
+        self.voxel_offset = -z, -y, -x
 
     @property
     def spec(self) -> ChannelSpec:
         """The channel, before it is opened."""
-        return ChannelSpec(self.path, self.offset, self.kind, self.voxel_size, self.unmoved)
+        return ChannelSpec(self.path, self.voxel_offset, self.kind, self.voxel_size, self.unmoved)
 
     @property
     def key(self) -> str:
-        """Key of the channel with its offset and kind, unique among all channels."""
+        """Key of the channel with its place and kind, unique among all channels."""
         return self.spec.key
 
     @property
@@ -167,9 +184,9 @@ class Query(Keyworded):
         self.update_source({**finest, "dimensions": extent})
 
 
-def _offset(value: Any) -> Zyx:
+def _vector(name: str, value: Any) -> Zyx:
     try:
         z, y, x = value
     except (TypeError, ValueError):
-        raise BadRequest(f"The offset {value} is not three whole numbers [z, y, x].") from None
-    return whole_number("offset", z), whole_number("offset", y), whole_number("offset", x)
+        raise BadRequest(f"The {name} {value} is not three whole numbers [z, y, x].") from None
+    return whole_number(name, z), whole_number(name, y), whole_number(name, x)

@@ -111,11 +111,6 @@ class TileQuery(TileCoordinates, Query):
         return level.read(level.tile_box(self.index), source.kind, read)
 
     @property
-    def corner(self) -> Zyx:
-        """First voxel of the tile, at the mip."""
-        return self.data.tile_origin(self.index)
-
-    @property
     def blocksize(self) -> Numbers:
         """Shape of the tile, before it is clipped to the volume."""
         return self.data.blocksize

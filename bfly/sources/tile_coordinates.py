@@ -17,7 +17,8 @@ __all__ = ["TileCoordinates"]
 class TileCoordinates:
     """Coordinates zyx of a tile, and of the requested voxels in it; boxes are 2 × 3.
 
-    Names with *target* count voxels of the mip, names with *source* voxels of mip 0.
+    Names with *target* count voxels of the mip, names with *source* voxels of mip 0, both from
+    the first voxel of the file.
 
     Attributes
     ----------
@@ -31,10 +32,6 @@ class TileCoordinates:
     crop: BoundingBox
 
     if TYPE_CHECKING:
-
-        @property
-        def corner(self) -> Zyx:
-            """First voxel of the tile, at the mip."""
 
         @property
         def blocksize(self) -> Numbers:
@@ -63,13 +60,13 @@ class TileCoordinates:
     @property
     def target_bounds(self) -> Numbers:
         """Box of the requested voxels, at the mip."""
-        bounds: Numbers = self.pixels_kji + np.array(self.corner)
+        bounds: Numbers = self.pixels_kji + self.index_zyx * self.blocksize
         return bounds
 
     @property
     def target_tile_bounds(self) -> Numbers:
         """Box of the whole tile, at the mip."""
-        origin = np.array(self.corner)
+        origin = self.index_zyx * self.blocksize
         return np.array([origin, origin + self.blocksize])
 
     @property

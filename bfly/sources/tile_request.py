@@ -50,13 +50,8 @@ class TileRequest(TileCoordinates):
         self.path, self.keywords = path, keywords or {}
         self.mip, self._scale, self.index = mip, scale, index
         tile = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk)
-        self._tile, self.box = tile, tile & scale.box
+        self.box = tile & scale.box
         self.crop = self.box.relative_to(tile.start)
-
-    @property
-    def corner(self) -> Zyx:
-        """First voxel of the tile, at the mip."""
-        return self._tile.start
 
     @property
     def blocksize(self) -> Numbers:

@@ -16,6 +16,6 @@ bad rows may come only after the last batch, so use the batches only once the it
 
 from bfly.tables.limits import ROWS
 from bfly.tables.reading import batches
-from bfly.tables.table_source import TableSource, fingerprint, sources_of
+from bfly.tables.table_source import TableSource, fingerprint, named_in, sources_of
 
-__all__ = ["ROWS", "TableSource", "batches", "fingerprint", "sources_of"]
+__all__ = ["ROWS", "TableSource", "batches", "fingerprint", "named_in", "sources_of"]

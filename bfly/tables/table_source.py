@@ -18,7 +18,7 @@ from bfly.storage.files import Files, stamp_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["TableSource", "fingerprint", "sources_of"]
+__all__ = ["TableSource", "fingerprint", "named_in", "sources_of"]
 
 _KEYS = ("synapses", "neurons", "synapse-connections", "neuron-soma")
 _ROLES = ("id", "pre", "post", "z", "y", "x", "position")
@@ -52,6 +52,26 @@ class TableSource:
     units: Literal["voxel", "nm"] | None = None
     voxel_size: tuple[float, float, float] | None = None
     skip_bad_rows: bool = False
+
+
+def named_in(folder: str, dataset: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files in a channel's own folder that have the names which its dataset states.
+
+    Parameters
+    ----------
+    folder : str
+        The channel's ``dpath``.
+    dataset : mapping
+        The dataset; ``synapse-connections`` and ``neuron-soma`` are relative to its ``path``.
+    """
+    home, found = dataset.get("path") or "", {}
+    for key in _FILE.DB_LIST:
+        if named := dataset.get(key):
+            name = os.path.relpath(os.path.join(home, named), home)
+            inside = os.path.join(folder, name)
+            if not name.startswith(os.pardir) and os.path.exists(inside):
+                found[key] = inside
+    return found
 
 
 def sources_of(

@@ -1,4 +1,4 @@
-"""Specification of a channel: its path, its offset and its configuration."""
+"""Specification of a channel: its path, its place and its configuration."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ class ChannelSpec:
     ----------
     path : str
         File, folder or URL.
-    offset : tuple of int
-        Shift of the channel (z, y, x), in voxels of mip 0.
+    voxel_offset : tuple of int
+        Position of the first voxel (z, y, x), in voxels of mip 0. If the file states a position
+        too, they are added.
     kind : {"image", "segmentation"}, optional
         Kind of voxels that the configuration states.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x), if the configuration states them.
     unmoved : bool
-        Whether rows and columns start at the channel's first voxel, whatever its offset.
+        Whether rows and columns start at the channel's first voxel, whatever its position.
     """
 
     path: str
-    offset: Zyx = (0, 0, 0)
+    voxel_offset: Zyx = (0, 0, 0)
     kind: str | None = None
     voxel_size: tuple[float, float, float] | None = None
     unmoved: bool = False
@@ -38,4 +39,4 @@ class ChannelSpec:
     @property
     def key(self) -> str:
         """Name of the channel in the cache, unique among all channels."""
-        return f"{self.path}@{self.offset}/{self.unmoved}/{self.kind}/{self.voxel_size}"
+        return f"{self.path}@{self.voxel_offset}/{self.unmoved}/{self.kind}/{self.voxel_size}"

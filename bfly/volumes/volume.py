@@ -1,4 +1,4 @@
-"""An open channel: its source, its offset, and all its mips, stored or computed."""
+"""An open channel: its source, its place, and all its mips, stored or computed."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ class Volume:
             mip: fit_tile(scale.chunk, scale.shape, itemsize, SMALLEST_TILE, largest_tile)
             for mip, scale in scales.items()
         }
-        self._scales, self._offset = scales, spec.offset
+        self._scales, self._offset = scales, spec.voxel_offset
         if spec.unmoved:
-            self._offset = spec.offset[0], 0, 0
+            self._offset = spec.voxel_offset[0], 0, 0
             self._scales = {
                 mip: replace(scale, origin=(scale.origin[0], 0, 0)) for mip, scale in scales.items()
             }

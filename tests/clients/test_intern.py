@@ -65,7 +65,7 @@ def test_intern_reads_what_a_channel_is(
     assert experiment.num_hierarchy_levels == len(channel.mips)
     frame = remote.get_coordinate_frame(experiment.coord_frame)
     assert (frame.x_start, frame.y_start, frame.z_start) == (0, 0, 0)
-    stop = np.array(channel.offset) + channel.voxels.shape
+    stop = np.array(channel.voxel_offset) + channel.voxels.shape
     assert (frame.z_stop, frame.y_stop, frame.x_stop) == tuple(stop)
     sizes = frame.z_voxel_size, frame.y_voxel_size, frame.x_voxel_size
     assert sizes == tuple(channel.voxel_size)
@@ -101,7 +101,7 @@ def test_intern_arrays_count_from_voxel_0(remote: BossRemote, channel: Channel) 
     for mip in (0, 1):
         found = array(f"bossdb://{AT}/{channel.name}", resolution=mip, volume_provider=provider)
         z, y, x = (int(n) for n in channel.origin(mip))
-        assert found.shape[0] == channel.offset[0] + channel.voxels.shape[0]
+        assert found.shape[0] == channel.voxel_offset[0] + channel.voxels.shape[0]
         expected = channel.at_mip(mip)[:9, :20, :30]
         assert np.array_equal(found[z : z + 9, y : y + 20, x : x + 30], expected)
 

@@ -118,7 +118,7 @@ def check(channel: Channel, found: dict[str, Any], placed: bool = True, toleranc
     sizes = np.array(found["sizes"])[order]
     for point, value in found["points"]:
         place = np.array(point)[order] * sizes / channel.voxel_size
-        index = np.floor(place).astype(int) - (channel.offset if placed else 0)
+        index = np.floor(place).astype(int) - (channel.voxel_offset if placed else 0)
         truth = int(channel.voxels[tuple(index)])
         assert value.isdecimal(), (point, value)
         assert abs(int(value) - truth) <= tolerance, (point, value, truth)

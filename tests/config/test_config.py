@@ -60,13 +60,13 @@ def test_the_defaults_are_those_of_the_table():
 
 def test_a_channel_keeps_all_that_is_said_of_it():
     config = with_channel(
-        **{"offset": [-1, 2, 3], "dpath": "meta", "short-description": "", "kind": "image"},
+        **{"voxel_offset": [-1, 2, 3], "dpath": "meta", "short-description": "", "kind": "image"},
         voxel_size=[40, 4, 4.5],
     )
     assert config.find("e", "s", "d", "c") == Channel(
         name="c",
         path="/d/c",
-        offset=(-1, 2, 3),
+        voxel_offset=(-1, 2, 3),
         dpath="/etc/lab/meta",
         short_description="",
         kind="image",
@@ -154,6 +154,8 @@ def test_a_wrong_setting_says_what_is_allowed(key, value, allowed):
         ("offset", [1, 2.5, 3], "offset[1] is 2.5; allowed is a list of three whole numbers,"),
         ("offset", [1, 2], "offset[2] is missing; needed is a list of three whole numbers,"),
         ("offset", [1, 2, 3, 4], "offset is [1, 2, 3, 4]; allowed is a list of three whole"),
+        ("voxel_offset", [1, 2], "voxel_offset[2] is missing; needed is a list of three whole"),
+        ("voxel-offset", [1, 2, 3], "but there is no such key; did you mean voxel_offset?"),
         ("voxel_size", [4, 0, 4], "voxel_size[1] is 0; allowed is a list of three numbers above 0"),
         ("voxel_size", [4, 4, float("inf")], "voxel_size[2] is inf; allowed is"),
         ("voxel_size", [True, 4, 4], "voxel_size[0] is True; allowed is"),
@@ -172,6 +174,24 @@ def test_a_wrong_channel_is_named_by_its_path(key, value, said):
     where = f"{FILE}: bfly.experiments[0].samples[0].datasets[0].channels[0].{key}"
     assert line.startswith(where)
     assert said in line
+
+
+def test_offset_is_the_documented_opposite_of_voxel_offset():
+    config = with_channel(offset=[-1, 2, 3])
+    assert config.find("e", "s", "d", "c").first_voxel == (1, -2, -3)
+    assert "voxel of the file = voxel asked for + offset" in config.offset_note
+    assert Config.parse(config.dump(), FILE) == config
+
+
+@pytest.mark.parametrize("keys", [{}, {"voxel_offset": [1, 2, 3]}, {"offset": [0, 0, 0]}])
+def test_nothing_is_said_of_an_offset_that_moves_nothing(keys):
+    assert with_channel(**keys).offset_note == ""
+
+
+def test_a_channel_has_one_of_the_two_offsets():
+    (line,) = mistakes(with_channel, offset=[0, 0, 0], voxel_offset=[0, 0, 0])
+    assert "channels[0] is {" in line
+    assert line.endswith("; allowed is either offset or voxel_offset.")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +404,7 @@ channels = st.builds(
     Channel,
     name=names,
     path=paths,
-    offset=triples,
+    voxel_offset=triples,
     dpath=st.none() | paths,
     short_description=st.none() | st.text(unicode, max_size=20),
     kind=st.sampled_from([None, "image", "segmentation"]),

@@ -35,12 +35,12 @@ def test_words_for_yes_and_no(word, meant):
     ("text", "number"), [("4", 4), ("4.5", 4.5), (".5", 0.5), ("1e3", 1000), ("4.", 4)]
 )
 def test_numbers_that_are_text(text, number):
-    channel = {"name": "c", "path": "/c", "voxel_size": (text, 4, 4), "offset": ["-7", 2, 3]}
+    channel = {"name": "c", "path": "/c", "voxel_size": (text, 4, 4), "voxel_offset": ["-7", 2, 3]}
     config, notes = read(experiments=tree({"name": "d", "path": "/d", "channels": [channel]}))
     assert config.find("e", "s", "d", "c").voxel_size == (number, 4, 4)
-    assert config.find("e", "s", "d", "c").offset == (-7, 2, 3)
+    assert config.find("e", "s", "d", "c").first_voxel == (-7, 2, 3)
     assert len(notes) == 2
-    assert channel["offset"] == ["-7", 2, 3]
+    assert channel["voxel_offset"] == ["-7", 2, 3]
 
 
 @pytest.mark.parametrize("text", ["", "4 ", "4x", "1_0", "²", "nan", "inf", "9" * 21, "0x4", True])
@@ -72,7 +72,7 @@ def test_only_datasets_get_a_path():
 
 
 def test_what_is_given_does_not_change():
-    shared = {"name": "c", "path": "/c", "pth": 1, "offset": ["1", 2, 3]}
+    shared = {"name": "c", "path": "/c", "pth": 1, "voxel_offset": ["1", 2, 3]}
     keys = {"prot": 1, "experiments": tree({"name": "d", "channels": [shared]})}
     keys["experiments"].append({**keys["experiments"][0], "name": "f"})
     before = deepcopy(keys)

@@ -104,7 +104,7 @@ def test_a_cutout_equals_the_padded_slice(
     if mip:
         served = downsample(served, offset, (1, 1 << mip, 1 << mip), kind)
     box = BoundingBox.of_shape(extent, start)
-    query = ask(path, box, mip, offset=offset, kind=kind)
+    query = ask(path, box, mip, voxel_offset=offset, kind=kind)
     place = (offset[0], offset[1] >> mip, offset[2] >> mip)
     expected = padded(served, box.relative_to(place))
     # A small cache is read past.
@@ -352,13 +352,13 @@ def test_the_documented_order_of_calls(tmp_path: Path, make_core: Make) -> None:
     volume = np.random.default_rng(1).integers(0, 255, (8, 16, 16), np.uint8)
     path = write(tmp_path / "v.h5", volume, chunks=(4, 8, 8))
     core = make_core(block=256)
-    query = core.make_data_query(InfoQuery(path=path))
+    query = core.make_data_query(InfoQuery(path=path, offset=[1, 0, 2]))
     keywords = core.update_query(query)
     assert keywords["dimensions"] == {"x": 16, "y": 16, "z": 8}
     assert keywords["source-type"] == "hdf5"
-    query = DataQuery(path=path, z=1, y=2, x=3, depth=5, height=12, width=9)
+    query = DataQuery(path=path, z=1, y=2, x=3, depth=5, height=12, width=9, offset=[1, 0, 2])
     query.update_source(keywords)
-    assert np.array_equal(core.find_tiles(query), volume[1:6, 2:14, 3:12])
+    assert np.array_equal(core.find_tiles(query), volume[2:7, 2:14, 5:14])
     result = np.zeros(query.target_shape, query.dtype)
     for index in np.ndindex(*np.ptp(query.tile_bounds, axis=0)):
         tile = core.make_tile_query(query, query.tile_bounds[0] + index)
@@ -418,18 +418,18 @@ def test_the_attributes_of_a_tile_query(tmp_path: Path, make_core: Make) -> None
     volume = np.arange(4 * 128 * 128, dtype="u2").reshape(4, 128, 128)
     path = write(tmp_path / "v.h5", volume, chunks=(2, 128, 64))
     core = make_core()
-    query = DataQuery(path=path, y=10, height=30, width=20, resolution=1, offset=[0, 20, 0])
+    query = DataQuery(path=path, y=10, height=30, width=20, resolution=1, voxel_offset=[0, 20, 0])
     query.update_source(core.update_query(query))
     tile = core.make_tile_query(query, [0, 0, 0])
     assert isinstance(tile, TileQuery)
     assert tile.index_zyx.tolist() == [0, 0, 0]
     assert tile.all_scales.tolist() == [1, 2, 2]
-    assert tile.target_bounds.tolist() == [[0, 10, 0], [1, 40, 20]]
+    assert tile.target_bounds.tolist() == [[0, 0, 0], [1, 30, 20]]
     assert tile.pixels_kji.tolist() == [[0, 0, 0], [1, 30, 20]]
-    assert tile.target_origin.tolist() == [0, 10, 0]
-    assert tile.source_bounds.tolist() == [[0, 20, 0], [1, 80, 40]]
-    assert (tile.target_tile_bounds[0] == [0, 10, 0]).all()
-    assert (tile.source_tile_bounds[0] == [0, 20, 0]).all()
+    assert tile.target_origin.tolist() == [0, 0, 0]
+    assert tile.source_bounds.tolist() == [[0, 0, 0], [1, 60, 40]]
+    assert tile.target_tile_bounds[0].tolist() == [0, 0, 0]
+    assert tile.source_tile_bounds[0].tolist() == [0, 0, 0]
     assert isinstance(tile.my_source, HDF5)
     assert tile.valid_source
     assert tile.preload_source["data-type"] == "uint16"

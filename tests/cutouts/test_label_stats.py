@@ -61,7 +61,7 @@ def test_labels_of_a_whole_volume(
 ) -> None:
     monkeypatch.setattr("bfly.cutouts.assemble.LISTED", listed)
     core = make_core(cache=cache, block=64 << 10)
-    words = {"path": path, "offset": OFFSET, "resolution": mip}
+    words = {"path": path, "voxel_offset": OFFSET, "resolution": mip}
     coarse = downsample(volume, OFFSET, (1, 2**mip, 2**mip), "segmentation") if mip else volume
     first = (OFFSET[0], OFFSET[1] >> mip, OFFSET[2] >> mip)
     whole = LabelQuery("unique", whole=True, **words)
@@ -79,7 +79,7 @@ def test_labels_of_a_box(volume, path: str, make_core: Callable[..., Core]) -> N
     core = make_core()
     box = {"z": 5, "y": 20, "x": 30, "depth": 11, "height": 31, "width": 22}
     part = volume[8:19, 10:41, 23:45]
-    words = {"path": path, "offset": OFFSET, **box}
+    words = {"path": path, "voxel_offset": OFFSET, **box}
     assert core.find_unique(LabelQuery("unique", **words)) == set(np.unique(part).tolist())
     for label in np.unique(part).tolist():
         found = core.labels.find(LabelQuery("box", label, **words))

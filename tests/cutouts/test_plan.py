@@ -34,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 def query_of(path: str, box: BoundingBox) -> DataQuery:
     (z, y, x), (depth, height, width) = box.start, box.shape
     place = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
-    return DataQuery(path=path, offset=OFFSET, **place)
+    return DataQuery(path=path, voxel_offset=OFFSET, **place)
 
 
 def test_parts_are_the_whole_request_and_nothing_else(path: str) -> None:

@@ -63,7 +63,7 @@ def client(volume, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.create_dataset("main", data=voxels, chunks=CHUNK, compression="gzip")
         channels.append({"name": name, "path": str(folder / f"{name}.h5")})
-    channels[1]["offset"] = [3, 5, 7]
+    channels[1]["voxel_offset"] = [3, 5, 7]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "WHOLE", 10_000)
         patch.setattr(module, "SLAB", 60_000)

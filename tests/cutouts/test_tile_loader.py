@@ -74,7 +74,7 @@ def test_several_tiles_are_one_read(
 
 def test_an_offset_is_counted(path: str, make_core: Callable[..., Core]) -> None:
     box = BoundingBox((2, 50, 60), (12, 250, 260))
-    found = cutout(make_core(), path, box, offset=(1, 7, 30))
+    found = cutout(make_core(), path, box, voxel_offset=(1, 7, 30))
     assert (found == padded_slice(VOLUME, box.relative_to((1, 7, 30)))).all()
 
 

@@ -59,14 +59,17 @@ def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
         assert found[2] == ((SPLIT,) if name.endswith("npy") else ())
 
 
-def test_the_arrays_of_the_first_butterfly(tmp_path: Path) -> None:
+def test_the_arrays_of_the_first_butterfly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     np.save(tmp_path / "seg.merge.npy", np.array([[4, 4, 1], [5, 4, 1]], np.uint64))
     np.save(tmp_path / "seg.split.npy", np.array([[3, 6, 1, 10, 2, 9, 3, 8]], np.uint64))
     supervoxels, segments, splits = read_table(str(tmp_path / "seg.merge.npy"))
     assert (supervoxels.tolist(), segments.tolist(), splits) == ([3, 4], [3, 3], (SPLIT,))
     np.save(tmp_path / "seg.merge.npy", np.array([[4, 4, 1], [5, 4, 3]], np.uint64))
-    with pytest.raises(SourceError, match="merges region 2 of supervoxel 4"):
-        read_table(str(tmp_path / "seg.merge.npy"))
+    supervoxels, segments, _ = read_table(str(tmp_path / "seg.merge.npy"))
+    assert (supervoxels.tolist(), segments.tolist()) == ([3, 4], [3, 3])
+    assert "merges 1 regions of splits: each is read as its supervoxel" in caplog.text
 
 
 def test_other_columns_of_a_csv(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def make_task(path: str, folder: Path, **words: Any) -> Task:
     return Task(ChannelSpec(path, **words), ("/",), 1 << 13, str(folder), 1 << 30)
 
 
-@pytest.fixture(params=[{}, {"voxel_size": (4.0, 4.0, 4.0), "offset": (3, 5, 7)}])
+@pytest.fixture(params=[{}, {"voxel_size": (4.0, 4.0, 4.0), "voxel_offset": (3, 5, 7)}])
 def task(
     request: pytest.FixtureRequest, write_channel: Callable[..., str], store_folder: Path
 ) -> Task:
@@ -67,7 +67,7 @@ def test_all_mips_equal_another_computation(
     assert sum(each.failed for each in done) == 0
     with h5py.File(task.spec.path) as file:
         voxels = file["main"][:]
-    offset = task.spec.offset
+    offset = task.spec.voxel_offset
     for mip in range(1, volume.levels):
         level, kept = volume.level(mip), volume.kept(mip)
         assert kept

@@ -52,7 +52,7 @@ def served(
     with h5py.File(folder / "seg.h5", "w") as file:
         file.create_dataset("main", data=voxels, chunks=(16, 64, 64))
     pa.parquet.write_table(synapses(request.param == "lines"), folder / "synapses.parquet")
-    place = {"offset": list(OFFSET), "voxel_size": [40, 8, 8], "kind": "segmentation"}
+    place = {"voxel_offset": list(OFFSET), "voxel_size": [40, 8, 8], "kind": "segmentation"}
     channel = {"name": "seg", "path": str(folder / "seg.h5"), **place}
     table = {"path": str(folder / "synapses.parquet")}
     dataset = {"name": "dat", "path": str(folder), "channels": [channel], "synapses": table}

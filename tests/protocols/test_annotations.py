@@ -127,7 +127,7 @@ def configuration(folder: Path, **dataset: Any) -> Config:
     with h5py.File(folder / "seg.h5", "w") as file:
         file.create_dataset("main", data=voxels)
         file.create_dataset("other", data=voxels)
-    place = {"offset": [5, 6, 7], "voxel_size": list(SIZE), "kind": "segmentation"}
+    place = {"voxel_offset": [5, 6, 7], "voxel_size": list(SIZE), "kind": "segmentation"}
     channel = {"name": "seg", "path": str(folder / "seg.h5"), **place}
     tree = {"name": "d", "path": str(folder), "channels": [channel], **dataset}
     samples = [{"name": "s", "datasets": [tree]}]

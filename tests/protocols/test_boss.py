@@ -133,7 +133,7 @@ def several(
     for name, offset, shape in (("a", (-2, 5, 6), (9, 70, 80)), ("b", (1, 0, 9), (20, 30, 150))):
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.create_dataset("main", data=np.ones(shape, "f4" if name == "a" else "u2"))
-        channels.append({"name": name, "path": str(folder / f"{name}.h5"), "offset": offset})
+        channels.append({"name": name, "path": str(folder / f"{name}.h5"), "voxel_offset": offset})
     channels[1] |= {"voxel_size": [30, 4, 4], "short-description": "EM"}
     (folder / "c.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
     with serve(make_tree(*channels, {"name": "c", "path": str(folder / "c.h5")})) as client:

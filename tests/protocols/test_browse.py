@@ -38,7 +38,7 @@ def client(volumes, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client
             file.create_dataset("main", data=volume, chunks=(1, 64, 64), compression="gzip")
     (folder / "broken.h5").write_bytes(b"no HDF5")
     channels = [{"name": n, "path": str(folder / f"{n}.h5")} for n in (*volumes, "broken")]
-    channels[0] |= {"kind": "image", "voxel_size": [40, 4, 4], "offset": [1, 2, 3]}
+    channels[0] |= {"kind": "image", "voxel_size": [40, 4, 4], "voxel_offset": [1, 2, 3]}
     channels[0] |= {"short-description": "EM of a cube"}
     channels.append({"name": "gone", "path": str(folder / "gone.h5")})
     with serve(make_tree(*channels)) as client:
@@ -61,7 +61,7 @@ def test_a_channel_says_what_it_is(client) -> None:
         "kind": "image",
         "dtype": "uint16",
         "size": [200, 300, 9],
-        "offset": [3, 2, 1],
+        "voxel_offset": [3, 2, 1],
         "voxel_size": [4, 4, 40],
         "mips": [[200, 300, 9], [101, 150, 9], [51, 76, 9], [26, 38, 9]],
     }

@@ -74,7 +74,7 @@ def test_cutouts_hold_every_voxel(channel: Channel, file: str) -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_cutouts_of_a_part(channel: Channel, file: str) -> None:
     part = channel.voxels[3:9, 5:50, 7:80]
-    box = spans(np.add(channel.offset, (3, 5, 7)), part.shape)
+    box = spans(np.add(channel.voxel_offset, (3, 5, 7)), part.shape)
     for service in SERVICES:
         for end in ("", "/", "/neariso/"):
             answer = get(channel, f"{file}/0/{box}{end}", service)
@@ -161,7 +161,7 @@ def test_a_broken_channel_hides_itself_alone(
     for name, offset in (("a", (-2, 5, 6)), ("b", (1, 0, 9))):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file.create_dataset("main", data=np.ones((9, 70, 80), "u2"))
-        broken[name] = {"name": name, "path": str(tmp_path / f"{name}.h5"), "offset": offset}
+        broken[name] = {"name": name, "path": str(tmp_path / f"{name}.h5"), "voxel_offset": offset}
     channels = [broken.pop("a"), broken.pop("b"), broken]
     with serve(make_tree(*channels)) as client:
         info = client.get(f"/nd/sd/{TOKEN}/info/").json()

@@ -32,7 +32,12 @@ def client(volume, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]
     path = tmp_path_factory.mktemp("precomputed") / "seg.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("main", data=volume, chunks=(32, 32, 32), compression="gzip")
-    channel = {"name": "seg", "path": str(path), "offset": OFFSET, "voxel_size": [40, 4, 3.58]}
+    channel = {
+        "name": "seg",
+        "path": str(path),
+        "voxel_offset": OFFSET,
+        "voxel_size": [40, 4, 3.58],
+    }
     with serve(make_tree(channel)) as client:
         yield client
 
@@ -116,7 +121,9 @@ def encoded(tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]:
     for name, volume in volumes.items():
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.create_dataset("main", data=volume)
-        channels.append({"name": name, "path": str(folder / f"{name}.h5"), "offset": [0, 3, 5]})
+        channels.append(
+            {"name": name, "path": str(folder / f"{name}.h5"), "voxel_offset": [0, 3, 5]}
+        )
     channels[1]["kind"] = "image"
     channels.append({**channels[3], "name": "set", "encoding": "compressed_segmentation"})
     with serve(make_tree(*channels)) as client:

@@ -34,7 +34,7 @@ def client(volume, tmp_path_factory, serve, make_tree) -> Iterator[httpx.Client]
     with h5py.File(folder / "seg.h5", "w") as file:
         file["main"] = volume.astype("u8")
     channels = [
-        {"name": n, "path": str(folder / f"{n}.h5"), "offset": OFFSET} for n in ("em", "seg")
+        {"name": n, "path": str(folder / f"{n}.h5"), "voxel_offset": OFFSET} for n in ("em", "seg")
     ]
     with serve(make_tree(*channels)) as client:
         yield client

@@ -152,7 +152,7 @@ def mixed(
     channels = [
         {"name": "em", "path": str(tmp_path / "em.h5"), "voxel_size": (40, 4, 4)},
         {"name": "coarse", "path": str(tmp_path / "em.h5"), "voxel_size": (40, 8, 8)},
-        {"name": "moved", **seg, "offset": (4, 10, 7)},
+        {"name": "moved", **seg, "voxel_offset": (4, 10, 7)},
         {"name": "finer", **seg, "voxel_size": (20, 4, 4)},
         {"name": "picture", **seg, "kind": "image"},
         {"name": "small", **seg, "path": str(tmp_path / "small.h5")},

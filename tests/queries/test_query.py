@@ -138,10 +138,14 @@ def test_a_query_keeps_the_words_as_named_fields() -> None:
     query.OUTPUT.INFO.PATH.VALUE = "/q"
     assert query.path == "/q"
     assert np.array_equal(query.scales, [1, 2, 2])
-    assert np.array_equal(query.target_bounds, [[1, 2, 3], [5, 7, 9]])
-    assert np.array_equal(query.source_origin, [1, 4, 6])
+    assert np.array_equal(query.target_bounds, [[1, 4, 6], [5, 9, 12]])
+    assert np.array_equal(query.source_origin, [1, 8, 12])
     assert np.array_equal(query.source_shape, [4, 10, 12])
     assert np.array_equal(query.source_off, [0, 4, 6])
     assert np.array_equal(query.target_off, [0, 2, 3])
+    assert query.voxel_offset == (0, -4, -6)
+    assert query.INPUT.IMAGE.OFFSET.VALUE == query.offset == (0, 4, 6)
+    query.INPUT.IMAGE.OFFSET.VALUE = [1, 2, 3]
+    assert query.voxel_offset == (-1, -2, -3)
     assert query.is_data
     assert query.mime_type == "image/tiff"

@@ -116,7 +116,7 @@ def test_two_settings_of_one_file_are_two_channels(tmp_path: Path, make_tree, se
         file["main"] = np.arange(512, dtype="u2").reshape(8, 8, 8)
     channels = (
         {"name": "a", "path": str(path)},
-        {"name": "b", "path": str(path), "offset": [0, 0, 4]},
+        {"name": "b", "path": str(path), "voxel_offset": [0, 0, 4]},
         {"name": "c", "path": str(path), "kind": "image", "voxel_size": [30, 8, 8]},
     )
     with serve(make_tree(*channels)) as client:

@@ -178,7 +178,7 @@ def test_a_box_of_any_mip(
         truth, first = coarser(truth, place, by, source.kind)
     (z, y, x), (depth, height, width) = start, extent
     words: dict[str, Any] = {
-        **{"path": "/nowhere", "offset": offset, "resolution": mip},
+        **{"path": "/nowhere", "voxel_offset": offset, "resolution": mip},
         **{"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width},
     }
     expected = padded_slice(truth, BoundingBox.of_shape(extent, start).relative_to(first))

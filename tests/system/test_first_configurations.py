@@ -29,6 +29,10 @@ SERVED = {
     "nothing": ("bfly:\n", "bfly is empty; there is no channel to serve."),
     "number": (text('max-cache-size: "64"'), "bfly.max-cache-size is '64'; it is read as 64."),
     "offset": (text(channel=f'{SEG}offset: ["0", 0, 0]'), f"{IN_CHANNEL}.offset[0] is '0'; it"),
+    "offset as documented": (
+        text(channel=f"{SEG}offset: [1, 0, 0]"),
+        "offset is read as documented: voxel of the file = voxel asked for + offset.",
+    ),
     "voxel size": (text(channel=f"{SEG}voxel_size: [1e2, 4, 4]"), "is '1e2'; it is read as 100.0."),
     "yes": (text("db-update: y"), "bfly.db-update is 'y'; it is read as yes."),
     "no": (text('developer-mode: "no"'), "bfly.developer-mode is 'no'; it is read as no."),

@@ -59,7 +59,6 @@ def test_edits_of_the_first_butterfly_go_on(
     ("merge", "why"),
     [
         ([[3, 3, 0], [3, 5, 0]], "The supervoxel 3 is in two segments"),
-        ([[3, 3, 2]], "regions are not split"),
         ([[3, 3]], "does not hold rows of the first Butterfly"),
     ],
 )

@@ -14,7 +14,7 @@ from bfly.config.config import Config
 from bfly.config.tree import Neurons, Synapses
 from bfly.errors import ConfigError, NotAllowed
 from bfly.storage.files import Files
-from bfly.tables import TableSource, fingerprint, sources_of
+from bfly.tables import TableSource, fingerprint, named_in, sources_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
@@ -32,6 +32,23 @@ def test_documented_files_are_found(tmp_path: Path) -> None:
     said = {"path": str(tmp_path), "synapse-connections": "/other.json"}
     expected = TableSource("synapse", "/other.json")
     assert sources_of(said, Files()) == (expected, TableSource("neuron", str(neurons)))
+
+
+@pytest.mark.parametrize("stated", ["links.json", "{home}/links.json"])
+def test_a_channels_own_folder_has_the_files_that_its_dataset_names(
+    stated: str, tmp_path: Path
+) -> None:
+    home, own = tmp_path / "home", tmp_path / "own"
+    own.mkdir()
+    dataset = {
+        "path": str(home),
+        "synapse-connections": stated.format(home=home),
+        "neuron-soma": f"{tmp_path}/elsewhere.json",
+    }
+    assert named_in(str(own), dataset) == {}
+    (own / "links.json").touch()
+    (own / "elsewhere.json").touch()
+    assert named_in(str(own), dataset) == {"synapse-connections": str(own / "links.json")}
 
 
 def test_tables_go_before_documented_files(tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def no_computing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     ("dtype", "words"),
     [
         ("uint8", {}),
-        ("uint8", {"offset": (1, 3, 5), "voxel_size": (8.0, 8.0, 8.0)}),
+        ("uint8", {"voxel_offset": (1, 3, 5), "voxel_size": (8.0, 8.0, 8.0)}),
         ("uint16", {"kind": "image", "voxel_size": (16.0, 8.0, 8.0)}),
         ("float32", {}),
-        ("uint64", {"offset": (-1, 2, 7)}),
+        ("uint64", {"voxel_offset": (-1, 2, 7)}),
         ("uint32", {"voxel_size": (4.0, 4.0, 4.0)}),
     ],
 )
@@ -99,7 +99,7 @@ def test_mean_and_mode_equal_another_computation_and_are_found_again(
     core = make_core()
     known = opened(core, path, **words).volume
     expected = independent(
-        volume, words.get("offset", (0, 0, 0)), known.level(mip).factor, known.kind
+        volume, words.get("voxel_offset", (0, 0, 0)), known.level(mip).factor, known.kind
     )
     first = whole(core, path, mip, **words)
     if dtype == "float32":
@@ -160,7 +160,7 @@ def test_other_kinds_sizes_and_places_are_kept_apart(
     whole(core, path, 1)
     labels = whole(core, path, 1, kind="segmentation")
     np.testing.assert_array_equal(labels, independent(volume, (0, 0, 0), (1, 2, 2), "mode"))
-    moved = whole(core, path, 1, offset=(0, 1, 1))
+    moved = whole(core, path, 1, voxel_offset=(0, 1, 1))
     np.testing.assert_array_equal(moved, independent(volume, (0, 1, 1), (1, 2, 2), "image"))
     cubes = whole(core, path, 1, voxel_size=(4.0, 4.0, 4.0))
     np.testing.assert_array_equal(cubes, independent(volume, (0, 0, 0), (2, 2, 2), "image"))

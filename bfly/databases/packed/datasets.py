@@ -129,9 +129,9 @@ class Datasets(Blobs):
     def get_path(self, path: str) -> str:
         if path not in self._paths and path not in self._known:
             if (d_path := self._get(f"path:{path}")) is None:
-                return ""
+                return path
             self._paths[path] = d_path
-        return self._paths.get(path, "")
+        return self._paths.get(path, path)
 
     @override
     def add_table(self, table: str, path: str) -> bool:

@@ -23,7 +23,7 @@ class EntryTests(DatabaseTests):
     def test_paths(self, database: Engine, place: str) -> None:
         """A channel's path leads to its dataset, also after a restart."""
         assert database.get_path("/data/set/em.h5") == PATH
-        assert database.get_path("/other") == ""
+        assert database.get_path("/other") == "/other"
         database.add_path("/data/set/em.h5", "/elsewhere")
         assert database.get_path("/data/set/em.h5") == "/elsewhere"
         database.commit()

@@ -88,7 +88,7 @@ class ReadingTests(SourceTests):
             volume = random_volume(shape, dtype)
             with tempfile.TemporaryDirectory() as folder:
                 path = str(self.write(Path(folder), volume))
-                query = DataQuery(path=path, offset=offset)
+                query = DataQuery(path=path, voxel_offset=offset)
                 opened = Volume(self.source.open(path), query.spec, largest_tile)
                 # The core looks in its cache first, so the source need not be registered.
                 core._cache.set(query.key, OpenChannel.of(opened))

@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path, serve, make_tree) -> Iterator[httpx.Client]:
     names = [*(f"{name}.h5" for name in (*OPTIONS, "big-endian")), "stack"]
     channels = [{"name": name, "path": str(folder / name)} for name in names]
-    channels.append({"name": "moved", "path": str(folder / "gzip.h5"), "offset": [1, 0, 0]})
+    channels.append({"name": "moved", "path": str(folder / "gzip.h5"), "voxel_offset": [1, 0, 0]})
     channels.append({"name": "ids", "path": str(folder / "stack"), "kind": "segmentation"})
     with serve(make_tree(*channels)) as client:
         yield client

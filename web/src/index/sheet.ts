@@ -71,7 +71,7 @@ export class Sheet {
 }
 
 function facts(channel: Channel): HTMLElement {
-  const { kind, format, dtype, size, offset, voxel_size, mips } = channel;
+  const { kind, format, dtype, size, voxel_offset, voxel_size, mips } = channel;
   const rows: [string, string | undefined][] = [
     ["Kind", kind],
     ["Format", format],
@@ -79,7 +79,7 @@ function facts(channel: Channel): HTMLElement {
     ["Voxels (x, y, z)", voxels(size)],
     ["Voxel size (x, y, z)", voxel_size ? lengths(voxel_size) : "unknown"],
     ["Extent (x, y, z)", physical(channel)],
-    ["First voxel (x, y, z)", offset.some(Boolean) ? offset.join(", ") : undefined],
+    ["First voxel (x, y, z)", voxel_offset.some(Boolean) ? voxel_offset.join(", ") : undefined],
     ["Mips", String(mips.length)],
   ];
   return el("dl", {}, ...rows.flatMap(([term, fact]) => (fact ? [el("dt", {}, term), el("dd", {}, fact)] : [])));

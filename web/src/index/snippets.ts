@@ -19,7 +19,7 @@ const word = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const strict = (address: string): string => address.replaceAll("::", "%3A%3A");
 
 export function snippets(name: ChannelName, channel: Channel): Snippet[] {
-  const start = channel.offset;
+  const start = channel.voxel_offset;
   const stop = channel.size.map((n, i) => (start[i] ?? 0) + Math.min(n, [64, 64, 8][i] ?? 1));
   const extent = stop.map((end, i) => end - (start[i] ?? 0));
   const [x, y, z] = start.map((first, i) => `${first}:${stop[i]}`);

@@ -67,7 +67,7 @@ class Sections {
     private readonly name: ChannelName,
     private readonly channel: Channel,
   ) {
-    const [, , first] = channel.offset;
+    const [, , first] = channel.voxel_offset;
     const asked = address.searchParams.get("z");
     this.z = this.inside(asked === null ? first + Math.floor(channel.size[2] / 2) : Number(asked));
     this.base = new Stack(this.viewer, name, channel, { x: 0, y: 0, width: 1 }, true, 1);
@@ -83,7 +83,7 @@ class Sections {
   }
 
   private inside(z: number): number {
-    const [, , first] = this.channel.offset;
+    const [, , first] = this.channel.voxel_offset;
     return Math.max(first, Math.min(first + this.channel.size[2] - 1, Math.round(z) || 0));
   }
 
@@ -100,7 +100,7 @@ class Sections {
     this.over = undefined;
     if (name && channel) {
       const [width] = this.channel.size;
-      const [left, top] = channel.offset.map((n, i) => (n - (this.channel.offset[i] ?? 0)) / width);
+      const [left, top] = channel.voxel_offset.map((n, i) => (n - (this.channel.voxel_offset[i] ?? 0)) / width);
       const place = { x: left ?? 0, y: top ?? 0, width: channel.size[0] / width };
       this.over = { name, stack: new Stack(this.viewer, name, channel, place, false, this.opacity) };
       this.over.stack.show(this.z);
@@ -141,14 +141,14 @@ class Sections {
     const bounds = byId("picture").getBoundingClientRect();
     const pixel = new OpenSeadragon.Point(event.clientX - bounds.left, event.clientY - bounds.top);
     const point = this.viewer.viewport.pointFromPixel(pixel);
-    const { size, offset, voxel_size } = this.channel;
+    const { size, voxel_offset, voxel_size } = this.channel;
     const [x, y] = [Math.floor(point.x * size[0]), Math.floor(point.y * size[0])];
     this.asking.abort();
     if (x < 0 || y < 0 || x >= size[0] || y >= size[1]) {
       byId("place").textContent = "";
       return;
     }
-    const voxel = [x + offset[0], y + offset[1], this.z];
+    const voxel = [x + voxel_offset[0], y + voxel_offset[1], this.z];
     const place = voxel_size && voxel.map((n, i) => Math.round((n + 0.5) * (voxel_size[i] ?? 1))).join(", ");
     const said = `x, y, z: ${voxel.join(", ")}${place ? `  ·  ${place} nm` : ""}`;
     byId("place").textContent = said;
@@ -176,13 +176,13 @@ class Sections {
   /** Look at what the address says, or at all. */
   private home(): void {
     const words = address.searchParams;
-    const { size, offset } = this.channel;
+    const { size, voxel_offset } = this.channel;
     const wanted = ["x", "y", "span"].map((word) => Number(words.get(word) ?? Number.NaN));
     const [x = 0, y = 0, span = 1] = wanted;
     const width = Number.isFinite(span) ? span / size[0] : 1;
     const aspect = size[1] / size[0];
     const bounds = wanted.every(Number.isFinite)
-      ? new OpenSeadragon.Rect((x - offset[0]) / size[0] - width / 2, (y - offset[1]) / size[0], width, 0)
+      ? new OpenSeadragon.Rect((x - voxel_offset[0]) / size[0] - width / 2, (y - voxel_offset[1]) / size[0], width, 0)
       : new OpenSeadragon.Rect(0, 0, 1, aspect);
     this.viewer.addOnceHandler("open", () => this.viewer.viewport.fitBounds(bounds, true));
     this.viewer.world.addOnceHandler("add-item", () => this.viewer.viewport.fitBounds(bounds, true));
@@ -192,10 +192,10 @@ class Sections {
   private remember(): void {
     clearTimeout(this.saving);
     this.saving = window.setTimeout(() => {
-      const { size, offset } = this.channel;
+      const { size, voxel_offset } = this.channel;
       const bounds = this.viewer.viewport.getBounds();
       const centre = bounds.getCenter();
-      const [x, y] = [centre.x * size[0] + offset[0], centre.y * size[0] + offset[1]].map(Math.round);
+      const [x, y] = [centre.x * size[0] + voxel_offset[0], centre.y * size[0] + voxel_offset[1]].map(Math.round);
       const words = { z: this.z, x, y, span: Math.round(bounds.width * size[0]) };
       for (const [key, value] of Object.entries(words)) address.searchParams.set(key, String(value));
       if (this.over) address.searchParams.set("over", keyOf(this.over.name));

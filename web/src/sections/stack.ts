@@ -49,7 +49,7 @@ export class Stack {
   }
 
   private has(z: number): boolean {
-    const first = this.channel.offset[2];
+    const first = this.channel.voxel_offset[2];
     return z >= first && z < first + this.channel.size[2];
   }
 

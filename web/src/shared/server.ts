@@ -21,7 +21,7 @@ export interface Channel {
   kind: "image" | "segmentation";
   dtype: string;
   size: Xyz;
-  offset: Xyz;
+  voxel_offset: Xyz;
   /** Nanometres; null where neither the file nor the configuration says. */
   voxel_size: Xyz | null;
   mips: Xyz[];

@@ -53,12 +53,12 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
   parts.sort((a, b) => ORDER[a.channel.kind] - ORDER[b.channel.kind]);
   const layers = parts.map((part) => volumeLayer(part, parts, wishes));
   layers.push(...(await synapseLayers(parts, wishes)));
-  const { size, offset, voxel_size } = (parts[0] as Part).channel;
+  const { size, voxel_offset, voxel_size } = (parts[0] as Part).channel;
   const scale = voxel_size ?? [1, 1, 1];
   const extent = Math.max(size[0], size[1] * (scale[1] / scale[0]));
   return {
     dimensions: Object.fromEntries(["x", "y", "z"].map((axis, i) => [axis, [(scale[i] ?? 1) * 1e-9, "m"]])),
-    position: wishes.position ?? size.map((n, i) => (offset[i] ?? 0) + n / 2),
+    position: wishes.position ?? size.map((n, i) => (voxel_offset[i] ?? 0) + n / 2),
     crossSectionScale: Math.max(extent / 700, 0.25),
     projectionScale: 1.5 * Math.max(...size.map((n, i) => (n * (scale[i] ?? 1)) / scale[0])),
     layers,
