@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly import registry
-from bfly.geometry import BoundingBox, Zyx, zyx
+from bfly.geometry import BoundingBox, zyx
 from bfly.queries.query import Query
 from bfly.sources.tile_coordinates import TileCoordinates
 
