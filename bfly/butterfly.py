@@ -143,7 +143,7 @@ class Butterfly:
         return self._db_type(self._db_path, runtime_of(self.config))
 
     def log_start(self) -> None:
-        """Log notes on the configuration, the database's file, and channels that cannot be served."""
+        """Log notes on the configuration, the database, and channels that cannot be served."""
         for note in filter(None, (*self.notes, self.config.offset_note)):
             log.warning("%s", note)
         if (self.config.db_type or DEFAULT_DATABASE) == DEFAULT_DATABASE:
