@@ -25,6 +25,7 @@ from bfly.sources.shared.net import can_open
 from bfly.sources.tile_source import formats
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
+from bfly.storage.part import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,9 +226,9 @@ def _from_folder(folder: str) -> Config:
 
 
 def _refusal(channel: Channel, files: Files) -> str | None:
+    path, _ = split_path(channel.path)
     try:
-        files.resolve(channel.path)
+        files.resolve(path)
     except ButterflyError as error:
         return str(error)
-    there = is_url(channel.path) or os.path.exists(channel.path)
-    return None if there else f"{channel.path} does not exist."
+    return None if is_url(path) or os.path.exists(path) else f"{path} does not exist."

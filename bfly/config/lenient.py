@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from bfly.config.error_messages import UNKNOWN, ignored, key_of
 from bfly.config.tree import Model, absolute
 from bfly.storage.files import is_url
+from bfly.storage.part import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,5 +138,6 @@ def _folder_of(dataset: Mapping[str, Any], folder: str) -> str:
         for channel in (channels if isinstance(channels, (list, tuple)) else ())
         if isinstance(channel, dict) and isinstance(channel.get("path"), str)
     ]
-    folders = {os.path.dirname(absolute(path, folder)) for path in paths if not is_url(path)}
+    files = (split_path(absolute(path, folder))[0] for path in paths if not is_url(path))
+    folders = {os.path.dirname(file) for file in files}
     return os.path.commonpath(folders) if folders else folder

@@ -15,15 +15,17 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
-from bfly.errors import ConfigError, NotAllowed
+from bfly.errors import ButterflyError, ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open
 from bfly.sources.tiff.source import has_sections
 from bfly.sources.tile_source import formats
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from bfly.sources.source import Datasource
     from bfly.storage.files import Files
 
 __all__ = ["Found", "scan"]
@@ -41,6 +43,9 @@ MOJO = ("tiledVolumeDescription.xml", "w=00000000")
 DEPTH = 100
 """Levels of nested folders that are scanned; data of laboratories have about ten."""
 
+
+_AS_NAME = str.maketrans("/,:", "---")
+"""Characters of a part that cannot be in the name of a channel."""
 
 TIMES = 8
 """Scans of one folder, reached by different links: links among ten folders make millions of
@@ -152,8 +157,8 @@ class _Walk:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             return self.skip(path, f"it cannot be read: {error.strerror}")
-        if _is_any(self.of_folder({entry.name for entry in entries}), path):
-            return self.add(path, dataset)
+        if source := _first(self.of_folder({entry.name for entry in entries}), path):
+            return self.add(path, dataset, source)
         if any(entry.name in MOJO for entry in entries):
             return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
         found = False
@@ -179,7 +184,7 @@ class _Walk:
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
         for volume in volumes:
-            found |= self.add(volume, path)
+            found |= self.file(volume, path, "not a TIFF")
         if len(volumes) == len(images):
             return found
         if found:
@@ -187,9 +192,9 @@ class _Walk:
             return True
         if not all(there for _, there in images):
             return self.skip(path, "images of which some cannot be reached")
-        if not _is_any(self.stacks, path):
+        if not (source := _first(self.stacks, path)):
             return self.skip(path, "images that cannot be read as a stack")
-        return self.add(path, dataset)
+        return self.add(path, dataset, source)
 
     def of_folder(self, names: set[str]) -> Iterator[Any]:
         """Yield the formats that a folder may have, by the names of its entries."""
@@ -213,19 +218,29 @@ class _Walk:
 
     def file(self, path: str, dataset: str, reason: str) -> bool:
         """Add a file if it has a supported format; return whether it has."""
-        if _is_any(self.formats, path):
-            return self.add(path, dataset)
+        if source := _first(self.formats, path):
+            return self.add(path, dataset, source)
         return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
 
-    def add(self, path: str, dataset: str) -> bool:
-        """Add a channel to the dataset of a folder; return False if its name is not allowed."""
+    def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
+        """Add the channels of a file or folder; return False if the name is not allowed.
+
+        A part of it is a channel ``NAME-PART``.
+        """
         name = os.path.basename(path)
         try:
             check_name(name)
             check_name(os.path.basename(dataset))
         except ValueError as error:
             return self.skip(path, f"it or its folder has no fit name; needed is {error}")
-        self.channels[dataset].append(Channel(name=name, path=path))
+        try:
+            parts = source.parts(path, self.files)
+        except ButterflyError:
+            # The channel is listed all the same: what asks for it is told the reason.
+            parts = (WHOLE,)
+        for part in parts:
+            channel = Channel(name=_name_of(name, part), path=f"{path}#{part}" if part else path)
+            self.channels[dataset].append(channel)
         return True
 
     def skip(self, path: str, reason: str) -> bool:
@@ -258,8 +273,15 @@ def _volumes(images: list[tuple[str, bool]]) -> list[str]:
     return [path for path in readable if path == first or has_sections(path)]
 
 
-def _is_any(sources: Iterable[Any], path: str) -> bool:
-    return any(can_open(source, path) for source in sources)
+def _first(sources: Iterable[Any], path: str) -> Any:
+    """Return the first format that recognises a path; None if none does."""
+    return next((source for source in sources if can_open(source, path)), None)
+
+
+def _name_of(name: str, part: Part) -> str:
+    """Return the name of a channel that is a part of a file or folder."""
+    text = str(part).replace("=", "").translate(_AS_NAME)
+    return f"{name}-{text}" if text else name
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -29,13 +29,16 @@ class Watched:
     ----------
     path : str
         The channel's ``path``: a file or a folder.
+    part : str
+        The part of it that is the channel.
     """
 
     _read_at_first: tuple[str, ...] = ()
     """Files that were read to open the channel."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, part: str = "") -> None:
         self.path = path
+        self._part = part
         self._stamps: OrderedDict[str, Stamp] = OrderedDict()
         self._stamps_lock = threading.Lock()
 
@@ -82,7 +85,7 @@ class Watched:
         """
         if is_url(self.path):
             return None
-        state = hashlib.sha256()
+        state = hashlib.sha256(self._part.encode(errors="surrogateescape"))
         for path in self.all_files():
             state.update(f"{path}\0{stamp_of(path)}\0".encode(errors="surrogateescape"))
         if changed := self.changed():

@@ -17,6 +17,7 @@ from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.file_state import Watched
 from bfly.sources.tile_pair import TilePair
 from bfly.storage.files import Files
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,6 +77,8 @@ class Datasource(TilePair, Watched, ABC):
         Overrides the default for the dtype.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x); overrides what the file states.
+    part : Part
+        The volume among those that the file or folder holds.
 
     Attributes
     ----------
@@ -96,6 +99,9 @@ class Datasource(TilePair, Watched, ABC):
     """From an ending of a file name, in lower case and without its first dot, to what such a file
     is (``an HDF5 file``). A scan probes such files, and reports those that are of no format."""
 
+    has_parts: ClassVar[bool] = False
+    """Whether a path may name a part of a file or folder of the format."""
+
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
 
@@ -110,8 +116,12 @@ class Datasource(TilePair, Watched, ABC):
         files: Files | None = None,
         kind: str | None = None,
         voxel_size: tuple[float, float, float] | None = None,
+        part: Part = WHOLE,
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, str(part))
+        if part and not self.has_parts:
+            raise SourceError(f"{path} has no part {part}: a channel of {self.name} is whole.")
+        self.part = part
         self.files = files or Files()
         self._kind = kind
         self._voxel_size = voxel_size
@@ -138,6 +148,7 @@ class Datasource(TilePair, Watched, ABC):
         files: Files | None = None,
         kind: str | None = None,
         voxel_size: tuple[float, float, float] | None = None,
+        part: Part = WHOLE,
     ) -> Self:
         """Open a channel; the arguments are those of the class.
 
@@ -148,7 +159,31 @@ class Datasource(TilePair, Watched, ABC):
         NotAllowed
             A file is outside the allowed folders.
         """
-        return cls(path, files=files, kind=kind, voxel_size=voxel_size)
+        return cls(path, files=files, kind=kind, voxel_size=voxel_size, part=part)
+
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the parts of a file or folder that are channels, for a scan.
+
+        Parameters
+        ----------
+        path : str
+            `guess_can_open` is true for it.
+        files : Files
+            Access to every file that is read for it.
+
+        Returns
+        -------
+        sequence of Part
+            `WHOLE` alone if it is one channel. The default, if it is one of several, is `WHOLE`
+            too.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            As `open`.
+        """
+        return (WHOLE,)
 
     @property
     def kind(self) -> str:

@@ -19,6 +19,7 @@ from bfly.sources.shared.kvstore import check_reachable
 from bfly.sources.shared.net import can_open, opened
 from bfly.sources.tile_source import formats
 from bfly.storage.files import Files, is_url
+from bfly.storage.part import split_path
 from bfly.volumes.level import Level
 
 if TYPE_CHECKING:
@@ -144,27 +145,28 @@ class Volume:
     def _open(
         cls, spec: ChannelSpec, files: Files, largest_tile: int, pyramids: Pyramids | None
     ) -> Volume:
-        real = files.resolve(spec.path)
+        path, part = split_path(spec.path)
+        real = files.resolve(path)
         if not is_url(real):
             if not os.path.exists(real):
-                raise SourceError(f"{spec.path} does not exist.")
+                raise SourceError(f"{path} does not exist.")
             if not os.path.isdir(real):
                 # Raise the reason that the file cannot be opened, rather than "unknown format".
-                with files.open(spec.path):
+                with files.open(path):
                     pass
         for source in formats().values():
-            if can_open(source, spec.path):
-                options = {"kind": spec.kind, "voxel_size": spec.voxel_size}
-                datasource = opened(source, spec.path, files=files, **options)
+            if can_open(source, path):
+                options = {"kind": spec.kind, "voxel_size": spec.voxel_size, "part": part}
+                datasource = opened(source, path, files=files, **options)
                 if datasource.voxel_size is None:
                     log.info("%s: its voxel size is not known; 1 nm is assumed.", spec.path)
                 return cls(datasource, spec, largest_tile, pyramids)
         if is_url(real):
             check_reachable(real, files)
         elif os.path.isdir(real):
-            with files.folder(spec.path):
+            with files.folder(path):
                 pass
-        raise SourceError(f"{spec.path} is none of the formats {list(registry.names('sources'))}.")
+        raise SourceError(f"{path} is none of the formats {list(registry.names('sources'))}.")
 
     @property
     def keywords(self) -> dict[str, Any]:
