@@ -236,7 +236,7 @@ class Config(Model):
     @property
     def offset_note(self) -> str:
         """Line about the key ``offset``, which once had the opposite sign; "" without it."""
-        if not any(channel.offset for channel in self.channels.values()):
+        if all(channel.offset is None for channel in self.channels.values()):
             return ""
         return (
             "offset is read as documented: voxel of the file = voxel asked for + offset. "

@@ -20,6 +20,7 @@ from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.boss import BossGrid
 from bfly.sources.hdf5 import HDF5
 from bfly.storage.files import Files
+from bfly.storage.part import WHOLE
 
 
 class ByMark:
@@ -40,6 +41,9 @@ class ByMark:
             return False
         with open(path) as file:
             return file.read().startswith(self.mark)
+
+    def parts(self, path, files):
+        return (WHOLE,)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ SERVED = {
     "number": (text('max-cache-size: "64"'), "bfly.max-cache-size is '64'; it is read as 64."),
     "offset": (text(channel=f'{SEG}offset: ["0", 0, 0]'), f"{IN_CHANNEL}.offset[0] is '0'; it"),
     "offset as documented": (
-        text(channel=f"{SEG}offset: [1, 0, 0]"),
+        text(channel=f"{SEG}offset: [0, 0, 0]"),
         "offset is read as documented: voxel of the file = voxel asked for + offset.",
     ),
     "voxel size": (text(channel=f"{SEG}voxel_size: [1e2, 4, 4]"), "is '1e2'; it is read as 100.0."),
