@@ -58,7 +58,7 @@ class Moved(ButterflyError):
     Parameters
     ----------
     address : str
-        The address, relative to the requested one.
+        The address, relative to the requested one. Without a query, it keeps the requested one's.
     """
 
     def __init__(self, address: str) -> None:

@@ -63,6 +63,7 @@ PROTOCOLS = {
     "assets": "bfly.protocols.pages:Assets",
     "bossdb": "bfly.protocols.boss:BossDB",
     "browse": "bfly.protocols.browse:Browse",
+    "first-viewer": "bfly.protocols.pages:FirstViewer",
     "health": "bfly.protocols.pages:Health",
     "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
 
 pytest.register_assert_rewrite("tests.fixtures")
-pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.channels", "tests.fixtures.lab"]
+pytest_plugins = [f"tests.fixtures.{name}" for name in ("browser", "channels", "first", "lab")]
 
 # A busy machine is no mistake in what is tested.
 settings.register_profile("untimed", deadline=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlencode
 
 from typing_extensions import override
 
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
     from bfly.protocols.ready import Headers
 
-__all__ = ["Assets", "Health", "Icon", "Index", "IndexFile", "Neuroglancer", "Neuron", "Sections"]
+__all__ = [
+    "Assets",
+    "FirstViewer",
+    "Health",
+    "Icon",
+    "Index",
+    "IndexFile",
+    "Neuroglancer",
+    "Neuron",
+    "Sections",
+]
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -106,6 +117,29 @@ class Sections(_Page):
     prefixes: ClassVar[tuple[str, ...]] = ("sections",)
     file = "sections.html"
     policy = OF_SECTIONS
+
+
+class FirstViewer(Protocol):
+    """``/viz.html``: redirects bookmarks of the first Butterfly's viewer to ``/sections``.
+
+    Its ``channel`` listed layers: ``0NAME`` for a picture, ``1NAME`` for labels over it.
+    """
+
+    prefixes: ClassVar[tuple[str, ...]] = ("viz.html",)
+
+    @override
+    def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path:
+            raise Absent(f"There is nothing below /viz.html, such as {path}.")
+        token = "::".join(parameters.get(name, "") for name in ("experiment", "sample", "dataset"))
+        layers = parameters.get("channel", "").split(",")
+        pictures = [layer[1:] for layer in layers if layer[:1] == "0" and layer != "0dojo"]
+        labels = [layer[1:] for layer in layers if layer[:1] == "1"]
+        shown = [f"{token}/{name}" for name in (*pictures[:1], *labels[:1])]
+        words = dict(zip(("channel", "over"), (*shown, ""), strict=False)) if shown else {}
+        if "z" in parameters:
+            words["z"] = parameters["z"]
+        raise Moved(f"sections?{urlencode(words)}")
 
 
 class Neuron(_Page):

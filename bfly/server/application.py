@@ -99,7 +99,8 @@ class Application:
                 extra.append((b"retry-after", b"%d" % error.retry_after))
             elif isinstance(error, Moved):
                 question = quote(request.query_string, punctuation, "latin-1")
-                extra.append((b"location", f"{error.address}?{question}".rstrip("?").encode()))
+                kept = "" if "?" in error.address else f"?{question}"
+                extra.append((b"location", f"{error.address}{kept}".rstrip("?").encode()))
             await send_text(send, status, str(error), method, extra)
         except Abandoned:
             log.debug("The client of %s is gone.", request.path)

@@ -101,6 +101,26 @@ def test_the_file_of_a_page_leads_to_the_page(client, address, asked) -> None:
     assert followed.content == client.get(address).content
 
 
+AT = "e%3A%3As%3A%3Ad%2F"
+
+
+@pytest.mark.parametrize(
+    ("layers", "shown"),
+    [
+        ("channel=0em,1seg,0other&z=7", f"channel={AT}em&over={AT}seg&z=7"),
+        ("channel=0dojo,0a%20b&depth=9", f"channel={AT}a+b&over="),
+        ("channel=1seg", f"channel={AT}seg&over="),
+        ("channel=0%0d%0aA:b", f"channel={AT}%0D%0AA%3Ab&over="),
+        ("channel=em", ""),
+        ("", ""),
+    ],
+)
+def test_a_bookmark_of_the_first_viewer_leads_to_the_sections(client, layers, shown) -> None:
+    got = client.get(f"/viz.html?experiment=e&sample=s&dataset=d&{layers}")
+    assert (got.status_code, got.headers["location"]) == (302, f"sections?{shown}".rstrip("?"))
+    assert client.get("/viz.html/a").status_code == 404
+
+
 def test_a_page_that_is_not_built_says_how_to(client, make_tree, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("bfly.protocols.pages.WEB", tmp_path)
     got = client.get("/ng/?unbuilt")

@@ -68,7 +68,7 @@ ADDRESSES = [
     *("/v1/cutout/exp/sam::dat/seg/0/0:8/0:8/0:8/?filter=1,2", "/v1/reserve/exp/sam::dat/seg/5"),
     *("/latest/ids/exp/sam::dat/seg/0/0:8/0:8/0:8/", "/v1/boundingbox/exp/sam::dat/seg/0/7/"),
     *(f"/browse/{CHANNEL}", f"/browse/{CHANNEL}/thumbnail", f"/ws/{CHANNEL}", "/nothing"),
-    *("/index.html?q=a", "/ng/index.html"),
+    *("/index.html?q=a", "/ng/index.html", "/viz.html?channel=0em,1seg&z=1"),
 ]
 
 WORDS = [
