@@ -61,7 +61,7 @@ class Brain:
         ]
         (folder / "neuron-soma.json").write_text(json.dumps(somata))
 
-    def children(self, neuron: int, box: np.ndarray[Any, Any]) -> dict[int, int]:
+    def children(self, neuron: np.uint32, box: np.ndarray[Any, Any]) -> dict[int, int]:
         """Return the synapses of a neuron in a box, each with 1 for pre, 2 for post, 3 for both."""
         sides = (self.pairs == neuron) @ [1, 2]
         inside = ((self.centers >= box[0]) & (self.centers < box[1])).all(axis=1)
@@ -84,14 +84,16 @@ def test_a_database_answers_every_feature(engine: str, tmp_path: Path) -> None:
     assert not any(db.is_synapse(SYNAPSE, channel, i) for i in range(SYNAPSES, 2 * SYNAPSES))
     assert all(db.is_neuron(NEURON, channel, i) for i in brain.neurons)
     assert not any(db.is_neuron(NEURON, channel, i) for i in brain.others)
-    for i, (pair, center) in enumerate(zip(brain.pairs, brain.centers, strict=True)):
-        scale = 2 ** (i % 10)
+    # The first's own callers pass ids of numpy.
+    synapses = np.arange(SYNAPSES, dtype=np.uint32)
+    for i, pair, center in zip(synapses, brain.pairs, brain.centers, strict=True):
+        scale = 2 ** (int(i) % 10)
         place = db.synapse_keypoint(SYNAPSE, channel, i, scale)
         assert [place[axis] for axis in AXES] == (center // [1, scale, scale]).tolist()
         links = db.RUNTIME.FEATURES.LINKS
         parents = db.synapse_parent(SYNAPSE, channel, i)
         assert [parents[links.PRE.NAME], parents[links.POST.NAME]] == pair.tolist()
-    for i, (neuron, soma) in enumerate(zip(brain.neurons.tolist(), brain.somata, strict=True)):
+    for i, (neuron, soma) in enumerate(zip(brain.neurons, brain.somata, strict=True)):
         scale = 2 ** (i % 10)
         place = db.neuron_keypoint(NEURON, channel, neuron, scale)
         assert [place[axis] for axis in AXES] == (soma // [1, scale, scale]).tolist()

@@ -60,7 +60,7 @@ class PackedReads(Datasets):
     def get_by_key(self, table: str, path: str, key: int) -> dict[str, Any]:
         if not 0 <= key < 2**64:
             return {}
-        name = key.to_bytes(8, "big")
+        name = int(key).to_bytes(8, "big")
 
         def question(dataset: PackedDataset) -> dict[str, Any]:
             # Reads only one row: unpacking the whole pack takes several times as long.
@@ -151,7 +151,7 @@ class PackedReads(Datasets):
 
     def _links(self, dataset: PackedDataset, neuron: int, box: BoundingBox | None) -> list[bytes]:
         packs = dict(self._read(dataset.number, "link", _link_ranges(dataset, neuron, box)))
-        owner = neuron.to_bytes(8, "big")
+        owner = int(neuron).to_bytes(8, "big")
         return [blob for key, blob in packs.items() if key[:8] == owner]
 
     def _sorted(
@@ -205,7 +205,7 @@ class PackedReads(Datasets):
         self, dataset: PackedDataset, neuron: int, box: BoundingBox | None
     ) -> Iterator[tuple[Rows, list[str]]]:
         """Yield all synapses of a neuron, or those in a box and some around it."""
-        owner = neuron.to_bytes(8, "big")
+        owner = int(neuron).to_bytes(8, "big")
         links = self._scan(dataset.number, "link", _link_ranges(dataset, neuron, box))
         return self._unpacked(dataset, "link", (pack for pack in links if pack[0][:8] == owner))
 
@@ -240,7 +240,7 @@ def _link_ranges(
     dataset: PackedDataset, neuron: int, box: BoundingBox | None
 ) -> list[tuple[bytes, bytes]]:
     """Return the key ranges of a neuron's links, in a box if given."""
-    owner = neuron.to_bytes(8, "big")
+    owner = int(neuron).to_bytes(8, "big")
     if box is None:
         return [(owner + 2 * LOWEST, owner + 2 * HIGHEST)]
     return [(owner + low, owner + high) for low, high in _ranges(dataset, box, FEW_CUBES)]
