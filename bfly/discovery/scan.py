@@ -128,6 +128,7 @@ class _Walk:
             for ending, phrase in source.endings.items():
                 self.endings[ending].append(phrase)
         self.channels: dict[str, list[Channel]] = defaultdict(list)
+        self.names: dict[str, set[str]] = defaultdict(set)
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
         self.times: Counter[str] = Counter()
@@ -225,7 +226,7 @@ class _Walk:
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
         """Add the channels of a file or folder; return False if the name is not allowed.
 
-        A part of it is a channel ``NAME-PART``.
+        A part of it is a channel ``NAME-PART``, with a number if another has that name.
         """
         name = os.path.basename(path)
         try:
@@ -239,8 +240,12 @@ class _Walk:
             # The channel is listed all the same: what asks for it is told the reason.
             parts = (WHOLE,)
         for part in parts:
-            channel = Channel(name=_name_of(name, part), path=f"{path}#{part}" if part else path)
+            channel = Channel(
+                name=_free(_name_of(name, part), self.names[dataset]),
+                path=f"{path}#{part}" if part else path,
+            )
             self.channels[dataset].append(channel)
+            self.names[dataset].add(channel.name)
         return True
 
     def skip(self, path: str, reason: str) -> bool:
@@ -284,6 +289,12 @@ def _name_of(name: str, part: Part) -> str:
     return f"{name}-{text}" if text else name
 
 
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken, with a number if need be."""
+    more = (f"{name}-{number}" for number in count(2))
+    return next(new for new in chain([name], more) if new not in taken)
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     """Return whether an entry is a folder; False if that cannot be determined."""
     try:
@@ -309,8 +320,7 @@ def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
         if folder not in names:
             inner = os.path.relpath(folder, top)
             name = last[folder] if inner == "." else inner.replace("/", "-")
-            more = (f"{name}-{number}" for number in count(2))
-            names[folder] = next(new for new in chain([name], more) if new not in taken)
+            names[folder] = _free(name, taken)
             taken.add(names[folder])
     return names
 
