@@ -17,7 +17,7 @@ from rich.text import Text
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ButterflyError, ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
-from bfly.sources.shared.net import can_open
+from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import has_sections
 from bfly.sources.tile_source import formats
 from bfly.storage.part import WHOLE, Part
@@ -235,7 +235,7 @@ class _Walk:
         except ValueError as error:
             return self.skip(path, f"it or its folder has no fit name; needed is {error}")
         try:
-            parts = source.parts(path, self.files)
+            parts = parts_of(source, path, self.files)
         except ButterflyError:
             # The channel is listed all the same: what asks for it is told the reason.
             parts = (WHOLE,)

@@ -27,8 +27,8 @@ def attributes_of(holder: Any, names: Iterable[str]) -> dict[str, Any]:
     names : iterable of str
         Names of the attributes; those that are missing, or cannot be read, are left out.
     """
-    attributes = {}
-    for name in names:
+    attributes: dict[str, Any] = {}
+    for name in names if len(holder.attrs) else ():
         try:
             if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
                 attributes[name] = holder.attrs[name]

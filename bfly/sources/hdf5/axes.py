@@ -181,7 +181,10 @@ def _stated(dataset: Any, path: str) -> list[str]:
     if "axistags" in attributes:
         return _tags(attributes["axistags"], f"{path}: axistags of {dataset.name}")
     if "DIMENSION_LABELS" in attributes or "DIMENSION_LIST" in attributes:
-        return [_label(dataset, axis) for axis in range(dataset.ndim)]
+        labels = _each(attributes.get("DIMENSION_LABELS"), dataset.ndim)
+        scales = _each(attributes.get("DIMENSION_LIST"), dataset.ndim)
+        pairs = zip(labels, scales, strict=True)
+        return [_text(label or "") or _scale(dataset, items) for label, items in pairs]
     for name in ("axis_names", "axes"):
         match attributes.get(name):
             case str() as text:
@@ -194,7 +197,7 @@ def _stated(dataset: Any, path: str) -> list[str]:
 
 
 def _is_list(values: Any) -> bool:
-    return getattr(values, "ndim", 1) == 1 and hasattr(values, "__iter__")
+    return getattr(values, "ndim", 1) == 1 and hasattr(values, "__len__")
 
 
 def _text(value: Any) -> str:
@@ -213,14 +216,21 @@ def _tags(value: Any, what: str) -> list[str]:
     return []
 
 
-def _label(dataset: Any, axis: int) -> str:
-    """Return the label of a dimension, or else the name of its scale; "" if it has neither."""
+def _each(values: Any, count: int) -> list[Any]:
+    """Return the items of an attribute with one for each axis; None for each if it is another."""
+    return list(values) if _is_list(values) and len(values) == count else [None] * count
+
+
+def _scale(dataset: Any, references: Any) -> str:
+    """Return the name of the first scale of an axis, or else of its dataset; "" without scales.
+
+    The library's functions for scales end the process on damaged files.
+    """
     try:
-        dimension = dataset.dims[axis]
-        if dimension.label:
-            return str(dimension.label)
-        names = [name or scale.name.rpartition("/")[2] for name, scale in dimension.items()]
-        return names[0] if names else ""
+        for reference in () if references is None else references:
+            scale = dataset.file[reference]
+            name = attributes_of(scale, ("NAME",)).get("NAME")
+            return _text(name) if name else str(scale.name).rpartition("/")[2]
     except (OSError, RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
-        log.debug("%s: dimension %d cannot be read: %s", dataset.name, axis, error)
-        return ""
+        log.debug("%s: its scales cannot be read: %s", dataset.name, error)
+    return ""

@@ -146,9 +146,11 @@ def _ratios(file: Any, setup: str) -> tuple[VoxelSize, ...]:
     if not fits or not 0 < table.shape[0] <= LEVELS or table.dtype.kind not in "iuf":
         return ()
     rows = np.asarray(table[()], float)[:, ::-1]
-    if not (rows > 0).all():
+    if not (rows > 0).all() or not np.isfinite(rows).all():
         return ()
-    return tuple((z, y, x) for z, y, x in (rows / rows[0]).tolist())
+    finest = rows[0].tolist()
+    # As numbers of Python, damage that overflows raises no warning.
+    return tuple((z / finest[0], y / finest[1], x / finest[2]) for z, y, x in rows.tolist())
 
 
 def _names(group: Any, *, hard: bool = False) -> list[str]:

@@ -7,12 +7,13 @@ master file (Dectris, EIGER file format), which continue along z.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
 from bfly.sources.hdf5 import bdv
-from bfly.sources.hdf5.datasets import datasets_of, identity, names_of
+from bfly.sources.hdf5.datasets import DAMAGE, datasets_of, identity, names_of
 from bfly.sources.hdf5.entry import Entry
 from bfly.sources.hdf5.file import Place, locate, open_h5
 from bfly.sources.hdf5.groups import grouped
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     Watch = Callable[[str], None]
 
 __all__ = ["Located", "entries", "volume"]
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,19 @@ def _default(files: Files, path: str, watch: Watch) -> Located:
     watch(path)
     if is_plain(files, path):
         return Located(Entry(MAIN), (Place(path, f"/{MAIN}"),))
-    found = entries(files, path)
+    main = locate(files, path, MAIN, watch)
+    try:
+        found = entries(files, path)
+    except (SourceError, *DAMAGE) as error:
+        if main is None:
+            raise
+        log.warning("%s: its other volumes cannot be listed: %s", path, error)
+        found = [Entry(MAIN)]
     if not found:
         with open_h5(files, path) as (file, _):
             raise SourceError(f"{path} has no dataset with three axes; it has {names_of(file)}.")
+    if main is not None:
+        return Located(found[0], (main,), others=found[1:])
     return _located(files, path, found[0], watch, found[1:])
 
 

@@ -11,14 +11,14 @@ import h5py
 
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.hdf5.entry import PARTS, Entry
-from bfly.sources.hdf5.file import OBJECTS, follow, is_unbounded, open_h5
+from bfly.sources.hdf5.file import LINKS, OBJECTS, follow, is_unbounded, open_h5
 
 if TYPE_CHECKING:
     from typing import Any
 
     from bfly.storage.files import Files
 
-__all__ = ["Found", "datasets_of", "identity", "names_of"]
+__all__ = ["DAMAGE", "Found", "datasets_of", "identity", "names_of"]
 
 log = logging.getLogger(__name__)
 
@@ -122,11 +122,12 @@ class _Search:
         """Search a group of a file; its path from the first file ends with a slash, or is ""."""
         with open_h5(self._files, path) as (file, _):
             group = file[inner].id
-            if self._is_new(group, path):
+            if self._is_new(identity(group, path)):
                 names, count = _objects(group, self.objects)
                 self.objects -= count
-                for name in names:
-                    self._add(group, name, path, f"{prefix}{name}", is_linked=bool(prefix))
+                for name in sorted(names):
+                    if len(self.found) <= PARTS:
+                        self._add(group, name, path, f"{prefix}{name}", is_linked=bool(prefix))
                 links = _links(group, self.links)
             else:
                 links = []
@@ -135,9 +136,8 @@ class _Search:
             if self.links >= 0:
                 self._follow(path, f"{inner.rstrip('/')}/{name}", f"{prefix}{name}")
 
-    def _is_new(self, item: Any, path: str) -> bool:
+    def _is_new(self, known: tuple[str, int]) -> bool:
         """Return whether an object was not seen under another name."""
-        known = identity(item, path)
         is_new = known not in self._seen
         self._seen.add(known)
         return is_new
@@ -151,10 +151,9 @@ class _Search:
                 return
             if min(item.shape) < 1 or HELPERS & {*name.split("/")}:
                 return
-            if self._is_new(item, path):
+            if self._is_new(known := identity(item, path)):
                 entry = Entry.of(name, h5py.Dataset(item), path)
-                found = Found(entry, item.shape, identity(item, path), is_linked)
-                self.found.append(found)
+                self.found.append(Found(entry, item.shape, known, is_linked))
 
     def _follow(self, path: str, inner: str, name: str) -> None:
         """Add what a link to another file leads to."""
@@ -162,6 +161,8 @@ class _Search:
             target = follow(self._files, path, inner, lambda _path: None)
         except (NotAllowed, SourceError) as error:
             log.warning("%s: the link %s cannot be followed: %s", path, inner, error)
+            # It may have led through many files.
+            self.links -= LINKS
             self.found.append(Found(Entry(name), (), None, is_linked=True))
             return
         if target is None:
