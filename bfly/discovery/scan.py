@@ -17,7 +17,7 @@ from rich.text import Text
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.errors import ButterflyError, ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
-from bfly.sources.shared.net import can_open
+from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import has_sections
 from bfly.sources.tile_source import formats
 from bfly.storage.part import WHOLE, Part
@@ -128,6 +128,7 @@ class _Walk:
             for ending, phrase in source.endings.items():
                 self.endings[ending].append(phrase)
         self.channels: dict[str, list[Channel]] = defaultdict(list)
+        self.names: dict[str, set[str]] = defaultdict(set)
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
         self.times: Counter[str] = Counter()
@@ -225,7 +226,7 @@ class _Walk:
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
         """Add the channels of a file or folder; return False if the name is not allowed.
 
-        A part of it is a channel ``NAME-PART``.
+        A part of it is a channel ``NAME-PART``, with a number if another has that name.
         """
         name = os.path.basename(path)
         try:
@@ -234,13 +235,17 @@ class _Walk:
         except ValueError as error:
             return self.skip(path, f"it or its folder has no fit name; needed is {error}")
         try:
-            parts = source.parts(path, self.files)
+            parts = parts_of(source, path, self.files)
         except ButterflyError:
             # The channel is listed all the same: what asks for it is told the reason.
             parts = (WHOLE,)
         for part in parts:
-            channel = Channel(name=_name_of(name, part), path=f"{path}#{part}" if part else path)
+            channel = Channel(
+                name=_free(_name_of(name, part), self.names[dataset]),
+                path=f"{path}#{part}" if part else path,
+            )
             self.channels[dataset].append(channel)
+            self.names[dataset].add(channel.name)
         return True
 
     def skip(self, path: str, reason: str) -> bool:
@@ -284,6 +289,12 @@ def _name_of(name: str, part: Part) -> str:
     return f"{name}-{text}" if text else name
 
 
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken, with a number if need be."""
+    more = (f"{name}-{number}" for number in count(2))
+    return next(new for new in chain([name], more) if new not in taken)
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     """Return whether an entry is a folder; False if that cannot be determined."""
     try:
@@ -309,8 +320,7 @@ def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
         if folder not in names:
             inner = os.path.relpath(folder, top)
             name = last[folder] if inner == "." else inner.replace("/", "-")
-            more = (f"{name}-{number}" for number in count(2))
-            names[folder] = next(new for new in chain([name], more) if new not in taken)
+            names[folder] = _free(name, taken)
             taken.add(names[folder])
     return names
 

@@ -1,4 +1,4 @@
-"""NumPy: a ``.npy`` file with three axes, z, y, x."""
+"""NumPy: a ``.npy`` file with three axes, z, y, x, and any others of one voxel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.single_file import FlatFile, Header, head_of
+from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +38,6 @@ class Npy(FlatFile):
         else:
             # Version 3 differs from 2 in the encoding of field names, which voxels do not have.
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        if len(shape) != 3 or min(shape) < 1:
-            raise SourceError(
-                f"{self.path} has the shape {shape}; allowed are three axes (z, y, x), none empty."
-            )
+        sides = zyx(shape[axis] for axis in singletons(shape, self.path))
         order = FORTRAN_ORDER if fortran else C_ORDER
-        return Header(Flat(self.path, zyx(shape), dtype, file.tell(), order))
+        return Header(Flat(self.path, sides, dtype, file.tell(), order))

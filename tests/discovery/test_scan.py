@@ -428,3 +428,46 @@ def test_files_of_a_plug_in_are_found_by_their_ending(make, sources):
     found = look(data)
     assert shown(found) == {"a": ["em.mhd"]}
     assert skipped(found, data) == {"a/bad.mhd": "not a MetaImage"}
+
+
+def test_each_volume_of_a_file_is_a_channel(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    volume = np.zeros((2, 3, 4), "u1")
+    for name, datasets in {
+        "one.h5": ["main"],
+        "stack.h5": ["group/stack"],
+        "cremi.hdf": ["volumes/labels/neuron_ids", "volumes/raw"],
+        "same.h5": ["a/b", "a-b", "z"],
+    }.items():
+        with h5py.File(folder / name, "w") as file:
+            for dataset in datasets:
+                file[dataset] = volume
+    with h5py.File(folder / "rgb.h5", "w") as file:
+        file["main"] = np.zeros((2, 3, 4, 3), "u1")
+        file["main"].attrs["axes"] = "zyxc"
+    (dataset,) = look(folder).experiments[0].samples[0].datasets
+    assert {
+        channel.name: os.path.relpath(channel.path, folder) for channel in dataset.channels
+    } == {
+        "one.h5": "one.h5",
+        "stack.h5": "stack.h5",
+        "cremi.hdf": "cremi.hdf",
+        "cremi.hdf-volumes-raw": "cremi.hdf#volumes/raw",
+        "rgb.h5": "rgb.h5",
+        "rgb.h5-c1": "rgb.h5#c=1",
+        "rgb.h5-c2": "rgb.h5#c=2",
+        "same.h5": "same.h5",
+        "same.h5-a-b": "same.h5#a/b",
+        "same.h5-z": "same.h5#z",
+    }
+
+
+def test_volumes_of_one_name_are_numbered(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with h5py.File(folder / "v.h5", "w") as file:
+        for name in ("0", "a/b", "a-b"):
+            file[name] = np.zeros((2, 3, 4), "u1")
+    (dataset,) = look(folder).experiments[0].samples[0].datasets
+    assert [channel.name for channel in dataset.channels] == ["v.h5", "v.h5-a-b", "v.h5-a-b-2"]

@@ -60,11 +60,19 @@ def test_wide_sections_are_read_row_by_row(tmp_path):
         np.testing.assert_array_equal(source.read(0, box), volume[box.slices])
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(1, 3, 4, 5), (3, 4, 5, 1), (3, 1, 4, 1, 5), (1, 1, 4, 5)])
+def test_axes_of_one_voxel_are_dropped(tmp_path, shape, order):
+    volume = random_volume((3 if 3 in shape else 1, 4, 5), "uint16")
+    np.save(tmp_path / "v.npy", np.array(volume.reshape(shape), order=order))
+    np.testing.assert_array_equal(whole(Npy.open(str(tmp_path / "v.npy"))), volume)
+
+
 @pytest.mark.parametrize(
     ("volume", "reason"),
     [
-        (np.zeros((4, 4), "u1"), r"shape \(4, 4\); allowed are three axes"),
-        (np.zeros((1, 2, 3, 4), "u1"), r"allowed are three axes"),
+        (np.zeros((4, 4), "u1"), r"axes of 4 x 4 voxels; allowed are three"),
+        (np.zeros((5, 2, 3, 4), "u1"), r"axes of 5 x 2 x 3 x 4 voxels; allowed are three"),
         (np.zeros((2, 0, 3), "u1"), r"none empty"),
         (np.zeros((1, 2, 3), "f8"), r"holds float64 voxels; allowed are integers"),
         (np.zeros((1, 2, 3), "U4"), r"holds <U4 voxels"),

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import imagecodecs
 import numpy as np
 
-from bfly.geometry import ceil_div, zyx
+from bfly.geometry import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
+    from bfly.sources.hdf5.view import View
 
 __all__ = ["PIPELINES", "ChunkIndex", "Filter", "is_zlib", "undo"]
 
@@ -100,14 +101,18 @@ def _checked(data: Any) -> Any:
 
 
 class ChunkIndex:
-    """File position of each chunk, looked up by bisection: 28 bytes per chunk."""
+    """File position of each chunk in a view of a dataset, looked up by bisection: 28 bytes each."""
 
-    def __init__(self, dataset: Any, shape: Zyx, chunk: Zyx) -> None:
-        self._grid = zyx(map(ceil_div, shape, chunk))
+    def __init__(self, dataset: Any, view: View) -> None:
+        chunk = dataset.chunks
+        self._grid = view.sides(tuple(map(ceil_div, dataset.shape, chunk)))
         keys, offsets, sizes, masks = array("Q"), array("Q"), array("Q"), array("L")
 
         def note(info: Any) -> None:
-            keys.append(self._key(zyx(map(int.__floordiv__, info.chunk_offset, chunk))))
+            place = view.place_of(info.chunk_offset, chunk)
+            if place is None:
+                return
+            keys.append(self._key(place))
             offsets.append(info.byte_offset)
             sizes.append(info.size)
             masks.append(info.filter_mask)

@@ -18,22 +18,27 @@ import h5py
 import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
-from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
+from bfly.geometry import BoundingBox, ceil_div, copy_rows, indexes, zyx
+from bfly.sources.hdf5.attributes import attributes_of
+from bfly.sources.hdf5.axes import axes_of
+from bfly.sources.hdf5.bdv import as_unsigned
 from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
 from bfly.sources.hdf5.elsewhere import elsewhere
-from bfly.sources.hdf5.file import find, open_h5
+from bfly.sources.hdf5.file import Place, open_h5
 from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import NAMES, stated_size
 from bfly.sources.source import served_dtype
 from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
     from bfly.geometry import Zyx
+    from bfly.sources.hdf5.view import View
     from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
@@ -43,32 +48,31 @@ __all__ = ["Hdf5Dataset"]
 
 log = logging.getLogger(__name__)
 
-LENGTHS = 1 << 16
-"""Bytes of the largest voxel size attribute: HDF5 stores no more next to a dataset."""
-
 
 class Hdf5Dataset:
-    """A three-dimensional dataset in one file.
+    """One volume of a dataset in one file.
 
     Parameters
     ----------
     files : Files
         Access to the file.
-    path : str
-        The HDF5 file.
-    name : str, optional
-        The dataset's path in the file; by default ``main``, else the first with three axes.
+    place : Place
+        The dataset.
     watch : callable
         Called with the path of each file of the dataset before the file is opened.
+    part : Part
+        Its places on axes that are not z, y and x count; the default is 0.
 
     Attributes
     ----------
     path, name : str
-        The file that holds the dataset, after links are followed, and its path there.
+        Those of the place.
     shape, chunk : tuple of int
         Shape of the dataset and of one read (z, y, x), in voxels.
     dtype : numpy.dtype
         As served (see `served_dtype`).
+    others : dict
+        Length of each axis of several places that is not z, y or x, by its letter.
     voxel_size : tuple, optional
         Nanometres (z, y, x), and the attribute of the dataset or a parent group that states
         them.
@@ -77,24 +81,23 @@ class Hdf5Dataset:
     """
 
     def __init__(
-        self, files: Files, path: str, name: str | None, watch: Callable[[str], None]
+        self, files: Files, place: Place, watch: Callable[[str], None], part: Part = WHOLE
     ) -> None:
         self._files = files
         self._lock = threading.Lock()
         self._index: ChunkIndex | None = None
-        place = find(files, path, name, watch)
         self.path, self.name = place
         with open_h5(files, self.path) as (file, self._stamp):
             dataset = file[self.name]
             self._elsewhere = elsewhere(files, place, dataset, watch)
-            if dataset.ndim != 3 or min(dataset.shape) < 1:
-                raise SourceError(
-                    f"{self.path}: the dataset {self.name} has the shape {dataset.shape}; "
-                    "allowed are three axes (z, y, x), none empty."
-                )
-            self.shape = zyx(dataset.shape)
-            self.dtype = served_dtype(dataset.dtype, self.path)
-            self.voxel_size = _voxel_size(dataset)
+            axes = axes_of(dataset, self.path)
+            if axes.doubt:
+                log.warning("%s", axes.doubt)
+            self.others = axes.others
+            self._view = axes.view(part, f"{self.path}: {self.name}")
+            self.shape = self._view.sides(dataset.shape)
+            self.dtype = served_dtype(as_unsigned(self.name, dataset.dtype), self.path)
+            self.voxel_size = _voxel_size(dataset, self._view)
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
@@ -106,21 +109,26 @@ class Hdf5Dataset:
             offset = dataset.id.get_offset() if plain else None
             self._flat: Flat | None = None
             if offset is not None and layout == h5py.h5d.CONTIGUOUS:
-                self._flat = Flat(self.path, self.shape, self._stored, offset)
+                self._flat = self._view.flat(self.path, dataset.shape, self._stored, offset)
+            self._sides = dataset.chunks
             whole_stream = self._chunked and self._filters == (Filter.DEFLATE,)
-            self.is_deflate = whole_stream and self._stored == self.dtype
-            self.chunk = zyx(dataset.chunks or Flat(self.path, self.shape, self._stored).chunk)
-            self._check_sizes(dataset)
+            as_it_is = whole_stream and self._stored == self.dtype
+            self.is_deflate = as_it_is and self._view.keeps_bytes(self._sides)
+            if self._sides is None:
+                self.chunk = Flat(self.path, self.shape, self._stored).chunk
+            else:
+                self.chunk = self._view.sides(self._sides)
+            self._check_sizes(dataset.shape)
 
-    def _check_sizes(self, dataset: Any) -> None:
+    def _check_sizes(self, shape: tuple[int, ...]) -> None:
         """Refuse shapes beyond the offset limit, and chunks beyond the memory limit."""
         itemsize = self._stored.itemsize
-        grid = math.prod(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
-        if math.prod(self.shape) * itemsize > FARTHEST or grid > FARTHEST:
-            raise SourceError(f"{self.path}: {self.name} has {self.shape} voxels; too many.")
-        if dataset.chunks is not None and not self._chunked:
+        grid = math.prod(map(ceil_div, shape, self._sides or shape))
+        if math.prod(shape) * itemsize > FARTHEST or grid > FARTHEST:
+            raise SourceError(f"{self.path}: {self.name} has {shape} voxels; too many.")
+        if self._sides is not None and not self._chunked:
             # The library allocates the whole chunk, even where the dataset ends inside it.
-            check_chunk(self.path, "a chunk", self.chunk, itemsize, self._files.max_chunk)
+            check_chunk(self.path, "a chunk", self._sides, itemsize, self._files.max_chunk)
 
     def _check_filters(self) -> None:
         """Refuse a dataset with filters that neither the library nor a plug-in can decode."""
@@ -205,19 +213,21 @@ class Hdf5Dataset:
         return np.ascontiguousarray(stored).astype(self.dtype, copy=False)
 
     def _read_h5py(self, box: BoundingBox) -> Voxels:
+        region = self._view.selection(box)
         try:
             if self._elsewhere is not None:
                 self._check_unchanged(stamp_of(self.path))
-                voxels = self._elsewhere.read(box.slices)
+                voxels = self._elsewhere.read(region)
             else:
                 with open_h5(self._files, self.path) as (file, stamp):
                     self._check_unchanged(stamp)
                     dataset = file[self.name]
-                    check_packed(dataset, self.path, self._files.max_chunk, box.start, box.stop)
-                    voxels = dataset[box.slices]
+                    start, stop = zip(*((side.start, side.stop) for side in region), strict=True)
+                    check_packed(dataset, self.path, self._files.max_chunk, start, stop)
+                    voxels = dataset[region]
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
-        return self._served(voxels.view(self._stored))
+        return self._served(self._view.cut(voxels.view(self._stored)))
 
     def _read_chunks(self, box: BoundingBox) -> Voxels:
         (z, y, x), (depth, height, width) = box.start, self.chunk
@@ -248,14 +258,14 @@ class Hdf5Dataset:
     def _check_stored(self, size: int) -> None:
         """Refuse a stored chunk above the size limit, compressed or decompressed."""
         limit = self._files.max_chunk
-        check_chunk(self.path, "a stored chunk", self.chunk, self._stored.itemsize, limit)
+        check_chunk(self.path, "a stored chunk", self._sides, self._stored.itemsize, limit)
         check_length(f"{self.path}: a chunk of {self.name}", size, limit)
 
     def _decode(self, raw: bytes, mask: int, position: Zyx) -> Voxels:
         itemsize = self._stored.itemsize
         try:
-            data = undo(self._filters, raw, mask, itemsize, math.prod(self.chunk) * itemsize)
-            return np.frombuffer(data, self._stored).reshape(self.chunk)
+            data = undo(self._filters, raw, mask, itemsize, math.prod(self._sides) * itemsize)
+            return self._view.cut(np.frombuffer(data, self._stored).reshape(self._sides))
         except (RuntimeError, ValueError) as error:
             raise SourceError(
                 f"{self.path}: the chunk {position} of {self.name} is damaged: {error}."
@@ -266,7 +276,7 @@ class Hdf5Dataset:
             if self._index is None:
                 with open_h5(self._files, self.path) as (file, stamp):
                     self._check_unchanged(stamp)
-                    self._index = ChunkIndex(file[self.name], self.shape, self.chunk)
+                    self._index = ChunkIndex(file[self.name], self._view)
             return self._index
 
     def _check_unchanged(self, stamp: Any) -> None:
@@ -274,23 +284,13 @@ class Hdf5Dataset:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
 
 
-def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
+def _voxel_size(dataset: Any, view: View) -> tuple[VoxelSize, str] | None:
     """Find the voxel size in the attributes of a dataset or of its parent groups."""
+    # A dataset without z has no lengths along its axes for all three.
+    axes = [axis for axis in view.zyx if axis is not None]
     holder = dataset
     while True:
-        size = stated_size(_attributes(holder))
+        size = stated_size(attributes_of(holder, NAMES), axes)
         if size or holder.name == "/":
             return size
         holder = holder.parent
-
-
-def _attributes(holder: Any) -> dict[str, Any]:
-    """Read the attributes that may state a voxel size, up to `LENGTHS` bytes each."""
-    attributes = {}
-    for name in NAMES:
-        try:
-            if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
-                attributes[name] = holder.attrs[name]
-        except (OSError, RuntimeError, TypeError, ValueError, KeyError, OverflowError) as error:
-            log.debug("%s: the attribute %s cannot be read: %s", holder.name, name, error)
-    return attributes

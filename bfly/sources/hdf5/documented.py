@@ -10,6 +10,7 @@ import numpy as np
 from bfly.encoders.unsigned import unsigned
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
+from bfly.sources.hdf5.contents import volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.pointer import read_pointers
 from bfly.sources.source import Datasource
@@ -90,7 +91,9 @@ class DocumentedHDF5(Datasource):
         SourceError
             The file cannot be read.
         """
-        dataset = Hdf5Dataset(Files(), h5_file[0], h5_file[1], lambda _path: None)
+        path, name, *_ = h5_file
+        located = volume(Files(), path, name, lambda _path: None)
+        dataset = Hdf5Dataset(Files(), located.pieces[0], lambda _path: None)
         return dataset.read(BoundingBox.of_shape(dataset.shape))
 
 

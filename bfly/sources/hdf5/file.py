@@ -6,9 +6,8 @@ are therefore only read by the library, and followed here.
 
 from __future__ import annotations
 
-import itertools
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LINKS",
+    "OBJECTS",
     "Place",
     "beside",
-    "find",
+    "follow",
     "is_unbounded",
     "leading_to",
     "locate",
@@ -95,8 +95,16 @@ def _opened(name: str, path: str) -> Any:
         raise with_reason(f"{path} cannot be opened as HDF5: {reason}.") from error
 
 
-def find(files: Files, path: str, name: str | None, watch: Watch) -> Place:
-    """Find the dataset to serve: the named one, else ``main``, else the first volume.
+def locate(files: Files, path: str, name: str, watch: Watch) -> Place | None:
+    """Follow a name to a dataset as `follow`; return None if there is none."""
+    target = follow(files, path, name, watch)
+    return target[0] if target and target[1] else None
+
+
+def follow(
+    files: Files, path: str, name: str, watch: Watch, links: int = 0
+) -> tuple[Place, bool] | None:
+    """Follow a name to a dataset or a group, also into other files.
 
     Parameters
     ----------
@@ -104,36 +112,25 @@ def find(files: Files, path: str, name: str | None, watch: Watch) -> Place:
         Access to files.
     path : str
         The file where the search starts.
-    name : str, optional
-        The dataset's path in it.
+    name : str
+        The path in it.
     watch : callable
         Called with the path of each file before the file is opened.
+    links : int
+        Links that led to the file.
+
+    Returns
+    -------
+    tuple, optional
+        The place, and whether it is a dataset; None if the file has no such name.
 
     Raises
     ------
     SourceError
-        There is no such dataset, or a link to it is damaged or circular.
+        A link is damaged, circular, or leads to nothing.
     NotAllowed
-        It is in a file outside the allowed folders.
+        A link leads to a file outside the allowed folders.
     """
-    if name is not None:
-        place = locate(files, path, name, watch)
-        if place is None:
-            raise SourceError(f"{path} has no dataset {name}; it has {_names_in(files, path)}.")
-        return place
-    place = locate(files, path, "main", watch)
-    if place is not None:
-        return place
-    with open_h5(files, path) as (file, _):
-        names = _dataset_names(file)
-        first = next((n for n in names if _has_three_axes(file[n])), None)
-    if first is None:
-        raise SourceError(f"{path} has no dataset with three axes; it has {names}.")
-    return Place(path, f"/{first}")
-
-
-def locate(files: Files, path: str, name: str, watch: Watch, links: int = 0) -> Place | None:
-    """Follow a name to a dataset, also into other files; return None if there is none."""
     watch(path)
     with open_h5(files, path) as (file, _):
         here, way = file["/"], list[str]()
@@ -161,14 +158,16 @@ def locate(files: Files, path: str, name: str, watch: Watch, links: int = 0) -> 
             elif link.path.startswith("/"):
                 here, way = file["/"], []
         if other is None:
-            return Place(path, "/" + "/".join(way)) if isinstance(here, h5py.Dataset) else None
+            place = Place(path, "/" + "/".join(way))
+            is_dataset = isinstance(here, h5py.Dataset)
+            return (place, is_dataset) if is_dataset or isinstance(here, h5py.Group) else None
     target = beside(path, other)
     inner = "/".join(rest[::-1])
     with leading_to(path, name, target):
-        place = locate(files, target, inner, watch, links)
-    if place is None:
+        found = follow(files, target, inner, watch, links)
+    if found is None:
         raise SourceError(f"{path}: {name} is a link to {target}, which has no dataset {inner}.")
-    return place
+    return found
 
 
 @contextmanager
@@ -205,11 +204,6 @@ def beside(path: str, name: str) -> str:
     return there
 
 
-def _names_in(files: Files, path: str) -> list[str]:
-    with open_h5(files, path) as (file, _):
-        return _dataset_names(file)
-
-
 def is_unbounded(plist: Any) -> bool:
     """Return whether the extent of a virtual dataset depends on other files.
 
@@ -230,22 +224,3 @@ def is_unbounded(plist: Any) -> bool:
             slab.get_regular_hyperslab() for slab in slabs if slab.is_regular_hyperslab()
         )
     )
-
-
-def _has_three_axes(dataset: Any) -> bool:
-    return not is_unbounded(dataset.id.get_create_plist()) and dataset.ndim == 3
-
-
-def _dataset_names(file: Any) -> list[str]:
-    names: list[str] = []
-    seen = itertools.count()
-
-    def note(name: str, item: Any) -> bool | None:
-        if isinstance(item, h5py.Dataset):
-            names.append(name)
-        return True if next(seen) > OBJECTS else None
-
-    # Opening the dataset raises a clearer error for a damaged group.
-    with suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
-        file.visititems(note)
-    return sorted(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,19 +12,28 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
+from bfly.sources.hdf5.bdv import voxel_size, xml_of
+from bfly.sources.hdf5.contents import Located, entries, volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
+from bfly.sources.hdf5.entry import parts_of
+from bfly.sources.hdf5.levels import mips_of
+from bfly.sources.hdf5.plain import is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.storage.files import regular
 from bfly.storage.limits import check_number, parsed_json
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
+    from bfly.storage.files import Files
 
 __all__ = ["HDF5"]
+
+log = logging.getLogger(__name__)
 
 DEFLATE = StoredAs("raw", "deflate")
 
@@ -32,20 +42,28 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 POINTER_LIMIT = 16 << 20
 """Bytes: a larger JSON file holds data of another kind, not a pointer to files."""
 
-PARTS = 100_000
+POINTERS = 100_000
 """Maximum number of files in a pointer: opening this many takes about a minute."""
+
+SHOWN = 10
+"""Maximum number of other volumes that the log names."""
 
 
 class HDF5(DocumentedHDF5):
     """An ``.h5`` file, or a ``.json`` that lists the files and datasets of the volume.
 
+    The part of a file is a dataset or a group of datasets that are one volume, by default ``main``,
+    else the first dataset with three axes (see `bfly.sources.hdf5.contents`), and a place on each
+    axis that is not z, y or x.
+
     A pointer is ``{"filename", "dataset-path", "z-offset"}``, or a list of those. The default
-    ``dataset-path`` is ``main``, else the first dataset with three axes. The default ``z-offset``
-    is the end of the previous file. Gaps between files are zeros.
+    ``dataset-path`` is the default part. The default ``z-offset`` is the end of the previous file.
+    Gaps between files are zeros.
     """
 
     name = "hdf5"
     marks = ()
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("h5", "hdf", "hdf5"), "an HDF5 file"),
         "json": "a pointer to HDF5 files",
@@ -70,13 +88,25 @@ class HDF5(DocumentedHDF5):
         except (OSError, ValueError, SourceError):
             return False
 
+    @override
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        if path.endswith(".json") or is_plain(files, path):
+            return (WHOLE,)
+        return parts_of(path, entries(files, path)) or (WHOLE,)
+
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
         if self.path.endswith(".json"):
             self._watch(self.path)
             pointers = read_pointers(self.files, self.path)
-        check_number(self.path, len(pointers), PARTS, "files of HDF5")
+            if self.part.dataset:
+                raise SourceError(
+                    f"{self.path} has no part {self.part}: a pointer names its datasets."
+                )
+        check_number(self.path, len(pointers), POINTERS, "files of HDF5")
         self._parts: list[tuple[int, Hdf5Dataset]] = []
+        self._levels: dict[int, Hdf5Dataset] = {}
         next_z = 0
         for pointer in pointers:
             filename = os.path.join(os.path.dirname(self.path), pointer["filename"])
@@ -84,11 +114,13 @@ class HDF5(DocumentedHDF5):
                 raise SourceError(
                     f"{self.path}: filename is {filename!r:.100}; that is not a path."
                 )
-            name = pointer.get("dataset-path")
-            part = Hdf5Dataset(self.files, filename, name, self._watch)
-            z = pointer.get("z-offset", next_z)
-            next_z = z + part.shape[0]
-            self._parts.append((z, part))
+            name = pointer.get("dataset-path", self.part.dataset or None)
+            located = volume(self.files, filename, name, self._watch)
+            next_z = pointer.get("z-offset", next_z)
+            for place in located.pieces:
+                part = Hdf5Dataset(self.files, place, self._watch, self.part)
+                self._parts.append((next_z, part))
+                next_z += part.shape[0]
         self._parts.sort(key=lambda item: item[0])
         self._check_parts()
         first = self._parts[0][1]
@@ -96,6 +128,32 @@ class HDF5(DocumentedHDF5):
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
+        if len(pointers) == 1:
+            self._open_levels(filename, located)
+            self._say_others(located)
+
+    def _open_levels(self, path: str, located: Located) -> None:
+        """Open the coarser levels of a volume, and find the voxel size of BigDataViewer."""
+        levels = [Hdf5Dataset(self.files, p, self._watch, self.part) for p in located.levels]
+        finest = self.scales[0]
+        mips = mips_of(self.path, finest, self.dtype, levels, located.entry.ratios)
+        self._levels = {mip: level for mip, (level, _) in mips.items()}
+        self.scales = {0: finest, **{mip: scale for mip, (_, scale) in mips.items()}}
+        if located.entry.setup is not None:
+            self._watch(xml_of(path))
+            stated = voxel_size(self.files, path, located.entry.setup)
+            self._stated = stated or self._stated
+
+    def _say_others(self, located: Located) -> None:
+        """Report the volumes of the file that the path does not name."""
+        if located.others:
+            names = [f"#{other.name}" for other in located.others]
+            shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+            served = located.entry.name
+            log.info("%s: the volume %s is served; others are %s.", self.path, served, shown)
+        for axis, length in self._parts[0][1].others.items():
+            if self.part.of_axis(axis) is None:
+                log.info("%s: %s is 0; allowed are 0 to %d.", self.path, axis, length - 1)
 
     def _check_parts(self) -> None:
         """Check that the files fit together as one volume."""
@@ -123,23 +181,28 @@ class HDF5(DocumentedHDF5):
 
     @override
     def stored_as(self, mip: int) -> Sequence[StoredAs]:
-        return (DEFLATE,) if any(part.is_deflate for _, part in self._parts) else ()
+        return (DEFLATE,) if any(part.is_deflate for _, part in self._parts_of(mip)) else ()
 
     @override
     def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
         box = BoundingBox.of_shape((1, 1, 1), index).refined(self.scales[mip].chunk)
-        for z, part in self._parts:
+        for z, part in self._parts_of(mip):
             if box in BoundingBox.of_shape(part.shape, (z, 0, 0)):
                 return part.read_stream(box.relative_to((z, 0, 0)))
         return None
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        return all(part.reads_at_once(box) for _, part in self._parts)
+        return all(part.reads_at_once(box) for _, part in self._parts_of(mip))
+
+    def _parts_of(self, mip: int) -> list[tuple[int, Hdf5Dataset]]:
+        """Return the datasets of a mip, each with its first section."""
+        return [(0, self._levels[mip])] if mip else self._parts
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        if len(self._parts) == 1 and self._parts[0][0] == 0:
-            return self._parts[0][1].read(box)
+        (z, first), *others = self._parts_of(mip)
+        if z == 0 and not others:
+            return first.read(box)
         voxels = np.empty(box.shape, self.dtype)
         self.read_into(mip, box, voxels)
         return voxels
@@ -147,7 +210,7 @@ class HDF5(DocumentedHDF5):
     @override
     def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
         end = box.start[0]
-        for z, part in self._parts:
+        for z, part in self._parts_of(mip):
             inside = box & BoundingBox.of_shape(part.shape, (z, 0, 0))
             if inside.size:
                 place = inside.relative_to(box.start).slices

@@ -11,14 +11,15 @@ from bfly.errors import Busy, MissingLibrary, NotAllowed, SourceError
 from bfly.storage.limits import check_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
     from bfly.concurrency.room import Room
     from bfly.sources.source import Datasource
     from bfly.storage.files import Files
+    from bfly.storage.part import Part
 
-__all__ = ["can_open", "opened"]
+__all__ = ["can_open", "opened", "parts_of"]
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,17 @@ def opened(source: type[Datasource], path: str, *, files: Files, **options: Any)
     return cast("Datasource", _Guarded(channel))
 
 
+def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part]:
+    """Return `Datasource.parts` of a format so that every error has the file's name.
+
+    Raises
+    ------
+    SourceError, NotAllowed, MissingLibrary, Busy
+        As `opened`.
+    """
+    return _named(source.parts, path)(path, files)
+
+
 def _check(source: Datasource, limit: int) -> None:
     """Raise `SourceError` if scales or voxel sizes are damage."""
     path, itemsize = source.path, source.dtype.itemsize
@@ -108,7 +120,7 @@ def _fail(path: str, error: Exception) -> NoReturn:
 READS = ("read", "read_into")
 """Methods that decode chunks; their first argument is the mip."""
 
-CALLS = ("read_encoded", "stored_as", "reads_at_once", "changed", "state")
+CALLS = ("read_encoded", "stored_as", "reads_at_once", "changed", "state", "parts")
 """Other methods of an open source that are called while it is served."""
 
 LISTS = ("all_files", "listed_files", "gaps")

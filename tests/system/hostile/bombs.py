@@ -549,6 +549,9 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
         struct.pack(">QI", 1 << 40, 8192), compression=hdf5plugin.Bitshuffle(cname="lz4")
     ),
     "hdf5, attributes": lambda f: _attributes(f / "v.h5"),
+    "hdf5, times": lambda f: _times(f / "v.h5"),
+    "hdf5, circles": lambda f: _circles(f / "v.h5"),
+    "hdf5, objects": lambda f: _objects(f / "v.h5"),
     "hdf5, gaps": lambda f: _pointer(f, {"z-offset": 1 << 40}),
     "hdf5, pointer to NUL": lambda f: _pointer(f, {"filename": "a\0b"}),
     "hdf5, pointer to a surrogate": lambda f: _pointer(f, {"filename": "\ud800"}),
@@ -647,6 +650,37 @@ def _contiguous(path: Path) -> Path:
     with h5py.File(path, "w") as file:
         space = h5py.h5s.create_simple((1 << 20, 1 << 20, 1 << 20))
         h5py.h5d.create(file.id, b"main", h5py.h5t.STD_U8LE, space)
+    return path
+
+
+def _times(path: Path) -> Path:
+    """State 2^60 times of a small volume."""
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("main", (1 << 60, 2, 2, 2), "u1", chunks=(1, 2, 2, 2))
+        made.attrs["axes"] = "tzyx"
+    return path
+
+
+def _circles(path: Path) -> Path:
+    """Link groups of a file to each other, so that there are paths of any length."""
+    with h5py.File(path, "w") as file:
+        for number in range(30):
+            group = file.create_group(f"g{number}")
+            group["soft"] = h5py.SoftLink("/")
+            group["hard"] = file["/"]
+            group["self"] = h5py.ExternalLink(path.name, f"/g{(number + 1) % 30}")
+            group["raw"] = h5py.ExternalLink(path.name, f"/g{(number + 1) % 30}/raw")
+        file["g0/volume"] = samples.VOLUME
+    return path
+
+
+def _objects(path: Path) -> Path:
+    """Write many groups and small datasets."""
+    with h5py.File(path, "w", libver="latest") as file:
+        for number in range(5000):
+            file.create_group(f"{number}")
+        for number in range(1100):
+            file.create_dataset(f"{number}/v", (2, 2, 2), "u1")
     return path
 
 

@@ -154,6 +154,7 @@ def fuzz(core: Core, seed: str, samples: str, folder: str) -> dict[str, Any]:
 
     path = mutate.damaged(seed, Path(samples), Path(folder))
     found = read(core, str(path))
+    try_out(str(path), [], found["foreign"], lambda: scan(folder, Files()))
     if not found["foreign"]:
         mutate.remove(Path(folder))
     return found

@@ -62,6 +62,9 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "hdf5-block", lambda f: write_hdf5(f / "v.h5", block, **hdf5["gzip"])
     yield "hdf5-latest", lambda f: write_hdf5(f / "v.h5", {"libver": "latest"}, **hdf5["gzip"])
     yield "hdf5-pointer", write_pointer
+    yield "hdf5-axes", write_hdf5_axes
+    yield "hdf5-several", write_hdf5_several
+    yield "hdf5-bdv", write_hdf5_bdv
     for packed in ("none", "zlib", "lzw", "jpeg", "jpeg2000", "png", "webp", "zstd", "packbits"):
         yield f"tiff-{packed}", lambda f, p=packed: write_tiff(f / "v.tif", p)
     yield "tiff-big", lambda f: write_tiff(f / "v.tif", "zlib", bigtiff=True, byteorder=">")
@@ -111,6 +114,40 @@ def write_pointer(folder: Path) -> Path:
     pointers = [{"filename": f"{name}.hdf", "dataset-path": "main"} for name in "ab"]
     path.write_text(json.dumps(pointers))
     return path
+
+
+def write_hdf5_axes(folder: Path) -> Path:
+    with h5py.File(folder / "v.h5", "w") as file:
+        made = file.create_dataset("main", data=np.stack([VOLUME] * 2, -1), chunks=(2, 16, 16, 1))
+        keys = ", ".join(f'{{"key": "{letter}"}}' for letter in "zyxc")
+        made.attrs["axistags"] = f'{{"axes": [{keys}]}}'
+        for axis, letter in enumerate("zyxc"):
+            made.dims[axis].label = letter
+        scale = file.create_dataset("scale", data=np.zeros(len(VOLUME)))
+        scale.make_scale("z")
+        made.dims[0].attach_scale(scale)
+    return folder / "v.h5"
+
+
+def write_hdf5_several(folder: Path) -> Path:
+    write_hdf5(folder / "a.hdf")
+    with h5py.File(folder / "v.h5", "w") as file:
+        file["labels/s0"] = VOLUME
+        file["labels/s1"] = VOLUME[::2, ::2, ::2]
+        file["raw"] = h5py.ExternalLink("a.hdf", "main")
+        file["again"] = h5py.SoftLink("/labels/s0")
+    return folder / "v.h5"
+
+
+def write_hdf5_bdv(folder: Path) -> Path:
+    with h5py.File(folder / "v.h5", "w") as file:
+        file["s00/resolutions"] = np.array([(1, 1, 1), (2, 2, 2)], "f8")
+        for level in range(2):
+            file[f"t00000/s00/{level}/cells"] = VOLUME[:: level + 1, :: level + 1, :: level + 1]
+    size = "<voxelSize><unit>um</unit><size>0.1 0.1 0.3</size></voxelSize>"
+    setups = f"<ViewSetups><ViewSetup><id>0</id>{size}</ViewSetup></ViewSetups>"
+    (folder / "v.xml").write_text(f"<SpimData>{setups}</SpimData>")
+    return folder / "v.h5"
 
 
 def write_tiff(path: Path, packed: str, **how: Any) -> Path:

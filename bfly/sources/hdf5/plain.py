@@ -1,0 +1,56 @@
+"""Quick look at an HDF5 file: most have one dataset, ``main``, and nothing to choose from.
+
+A scan of thousands of files looks at each. The library's lower interface takes a third of the time
+of the usual one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+
+from bfly.errors import ButterflyError
+from bfly.sources.hdf5.axes import NAMING
+from bfly.storage.opening import fd_path
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bfly.storage.files import Files
+
+__all__ = ["MAIN", "is_plain"]
+
+MAIN = "main"
+"""The dataset that is served by default."""
+
+_AXES = [name.encode() for name in NAMING]
+
+_ACCESS = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+_ACCESS.set_file_locking(False, True)
+
+
+def is_plain(files: Files, path: str) -> bool:
+    """Return whether all of a file is a dataset ``main`` with three axes without names.
+
+    False if the file cannot be opened: then what opens it states the reason.
+    """
+    try:
+        with files.open(path) as (fd, _):
+            file = h5py.h5f.open(fd_path(fd).encode(), h5py.h5f.ACC_RDONLY, _ACCESS)
+            try:
+                return _has_only_main(file)
+            finally:
+                file.close()
+    except (ButterflyError, OSError, RuntimeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _has_only_main(file: Any) -> bool:
+    root = h5py.h5g.open(file, b"/")
+    name = MAIN.encode()
+    if len(root) != 1 or root.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+        return False
+    main = h5py.h5d.open(root, name)
+    named = h5py.h5a.get_num_attrs(main) and any(h5py.h5a.exists(main, each) for each in _AXES)
+    return not named and main.rank == 3
