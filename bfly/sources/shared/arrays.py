@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.encoded_chunks import StoredForms
     from bfly.sources.mips import VoxelSize
+    from bfly.sources.shared.axes import VolumeAxes
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
@@ -35,9 +36,9 @@ class Array:
         TensorStore's driver and its options, without the store.
     name : str
         Path of the array in the store.
-    axes : tuple of int
-        Which axes of the array are z, y and x, or y and x of a single section. All others are
-        one voxel long.
+    axes : VolumeAxes
+        Which axes of the array are z, y and x, or y and x of a single section, and the place of
+        the volume on the others.
     names : callable
         Returns the names, in the store, of the objects that hold a box of its voxels (z, y, x,
         counted from 0).
@@ -60,7 +61,7 @@ class Array:
 
     spec: dict[str, Any]
     name: str
-    axes: tuple[int, ...]
+    axes: VolumeAxes
     names: Names
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
@@ -73,7 +74,7 @@ class Array:
 
 def grid_names(
     folder: str,
-    axes: tuple[int, ...],
+    axes: VolumeAxes,
     rank: int,
     chunk: tuple[int, ...],
     separator: str,
@@ -85,7 +86,7 @@ def grid_names(
     ----------
     folder : str
         Path of the array in the store.
-    axes : tuple of int
+    axes : VolumeAxes
         As in `Array`.
     rank : int
         Number of axes of the array.
@@ -96,9 +97,10 @@ def grid_names(
     """
 
     def names(box: BoundingBox) -> Iterable[str]:
-        spans = [range(1)] * rank
-        ends = list(zip(box.start, box.stop, strict=True))[-len(axes) :]
-        for axis, (start, stop) in zip(axes, ends, strict=True):
+        firsts = [axes.at.get(axis, 0) // chunk[axis] for axis in range(rank)]
+        spans = [range(first, first + 1) for first in firsts]
+        ends = list(zip(box.start, box.stop, strict=True))[-len(axes.zyx) :]
+        for axis, (start, stop) in zip(axes.zyx, ends, strict=True):
             spans[axis] = range(start // chunk[axis], (stop - 1) // chunk[axis] + 1)
         for index in itertools.product(*spans):
             name = prefix + separator.join(map(str, index))

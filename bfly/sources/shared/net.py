@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from bfly.concurrency.room import SMALL
 from bfly.errors import Busy, MissingLibrary, NotAllowed, SourceError
 from bfly.storage.limits import check_chunk
+from bfly.storage.part import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
     from bfly.concurrency.room import Room
     from bfly.sources.source import Datasource
     from bfly.storage.files import Files
+    from bfly.storage.part import Part
 
-__all__ = ["can_open", "opened"]
+__all__ = ["can_open", "opened", "parts_of"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,18 @@ def can_open(source: type[Datasource], path: str) -> bool:
     except Exception:
         log.debug("%s: the probe of the format %s failed", path, source.name, exc_info=True)
         return False
+
+
+def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part]:
+    """Return the parts of a file or folder; the whole of it if they cannot be determined.
+
+    Opening the channel then reports the reason.
+    """
+    try:
+        return source.parts(path, files)
+    except Exception:
+        log.debug("%s: its parts cannot be determined", path, exc_info=True)
+        return (WHOLE,)
 
 
 def opened(source: type[Datasource], path: str, *, files: Files, **options: Any) -> Datasource:
