@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tifffile
@@ -23,14 +24,17 @@ from bfly.storage.files import regular, stamp_of
 from bfly.storage.limits import LEVELS, check_number, in_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import BoundingBox
-    from bfly.storage.files import Files
+    from bfly.storage.files import Files, Stamp
     from bfly.storage.part import Part
 
 __all__ = ["Tiff", "has_sections"]
+
+REMEMBERED = 4096
+"""Files whose first image is remembered during a scan."""
 
 ALIKE = ("dtype", "photometric", "samplesperpixel")
 """Properties that the pages of all levels of a pyramid have in common."""
@@ -61,9 +65,7 @@ class Tiff(Datasource):
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
         """Return the volumes along axes of channels, time and other names."""
-        with files.file(path) as file, naming(path), _structure(file, path) as tiff:
-            volume = volume_of(tiff.series[0], path)
-        return parts_along(volume.axes.lengths, path)
+        return parts_along(_first_image(path, stamp_of(path)).lengths, path)
 
     def _open(self) -> None:
         self._watch(self.path)
@@ -142,9 +144,29 @@ def has_sections(path: str) -> bool:
     if not Tiff.guess_can_open(path):
         return False
     try:
-        with regular(path) as file, _structure(file, path) as tiff:
-            return bool(tiff.series) and sections_of(tiff.series[0]) > 1
+        return _first_image(path, stamp_of(path)).sections > 1
     except Busy:
         raise
     except Exception:  # tifffile may raise anything on damage; opening the file reports it
         return False
+
+
+class _Image(NamedTuple):
+    """Sections of the first image of a file, and its axes that select a volume."""
+
+    sections: int
+    lengths: Mapping[str, int]
+
+
+@lru_cache(REMEMBERED)
+def _first_image(path: str, _stamp: Stamp) -> _Image:
+    """Describe the first image of a file; a scan asks twice."""
+    with regular(path) as file, _structure(file, path) as tiff:
+        if not tiff.series:
+            raise SourceError(f"{path} has no image.")
+        series = tiff.series[0]
+        try:
+            lengths = volume_of(series, path).axes.lengths
+        except SourceError:
+            lengths = {}
+        return _Image(sections_of(series), lengths)

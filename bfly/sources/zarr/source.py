@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
@@ -62,7 +63,7 @@ class Zarr(TensorSource):
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
         """Return the volumes along axes of channels and time; none for a column of a table."""
-        read = KeyValueStore(path, files).json
+        read = cache(KeyValueStore(path, files).json)
         multiscales = _multiscales(read)
         name = str(multiscales[0]["datasets"][0]["path"]) if multiscales else ""
         meta = _array(read, name)
