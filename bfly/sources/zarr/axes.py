@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bfly.sources.shared.axes import axes_of, letter_of, parts_along
+from bfly.sources.zarr.webknossos import names_in_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.storage.files import Files
     from bfly.storage.part import Part
 
 __all__ = ["names_in_array", "names_in_ome", "parts_of"]
@@ -45,21 +47,28 @@ def _name(axis: Any) -> str:
     return ROLES.get(str(kind), letter)
 
 
-def names_in_array(meta: Mapping[str, Any]) -> Sequence[object]:
-    """Return the names of the axes of an array, empty if it states none.
+def names_in_array(meta: Mapping[str, Any], path: str, files: Files) -> Sequence[object]:
+    """Return the names of the axes of an array, empty if none are stated.
 
     Parameters
     ----------
     meta : mapping
         Its ``zarr.json`` or ``.zarray``, with its attributes. xarray writes the names into
         ``_ARRAY_DIMENSIONS``.
+    path : str
+        Folder, archive or URL of the array.
+    files : Files
+        Access to the description of a dataset that the array is in.
     """
     names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
-    return names if isinstance(names, list) else ()
+    if isinstance(names, list):
+        return names
+    rank = len(meta["shape"])
+    return names_in_dataset(path, files, rank) if rank > 3 else ()
 
 
 def parts_of(
-    meta: Mapping[str, Any], multiscale: Mapping[str, Any] | None, path: str
+    meta: Mapping[str, Any], multiscale: Mapping[str, Any] | None, path: str, files: Files
 ) -> Sequence[Part]:
     """Return the parts that are channels; none if the array is a column or matrix of a table.
 
@@ -69,8 +78,8 @@ def parts_of(
         Metadata of the array, or of the finest one of the group.
     multiscale : mapping, optional
         What describes the group.
-    path : str
-        Name of the channel in messages.
+    path, files
+        As for `names_in_array`.
 
     Raises
     ------
@@ -83,4 +92,5 @@ def parts_of(
     # anndata states an encoding for each array of its tables: https://anndata.readthedocs.io.
     if len(shape) < 2 or "encoding-type" in meta["attributes"]:
         return ()
-    return parts_along(axes_of(names_in_array(meta), shape, path).lengths, path)
+    names = names_in_array(meta, path, files)
+    return parts_along(axes_of(names, shape, path).lengths, path)

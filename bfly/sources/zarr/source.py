@@ -22,6 +22,7 @@ from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
+from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
@@ -69,7 +70,7 @@ class Zarr(TensorSource):
         meta = _array(read, name)
         if meta is None:
             raise SourceError(f"{path} has no array {name}.")
-        return parts_of(meta, multiscales[0] if multiscales else None, path)
+        return parts_of(meta, multiscales[0] if multiscales else None, path, files)
 
     def _arrays(self) -> dict[str, Array]:
         multiscales = _multiscales(self.document)
@@ -127,7 +128,10 @@ class Zarr(TensorSource):
         meta = _array(self.document, "")
         if meta is None:
             raise SourceError(f"{self.path} has neither an array nor multiscales of OME-Zarr.")
-        axes = axes_of(names_in_array(meta), meta["shape"], self.path, self.part)
+        if self.store.folder is not None and len(meta["shape"]) > 3:
+            self._watch(f"{dataset_of(self.path)}/{DOCUMENT}")
+        names = names_in_array(meta, self.path, self.files)
+        axes = axes_of(names, meta["shape"], self.path, self.part)
         self._stated = stated_size(meta["attributes"], axes.zyx)
         return _described(meta, "", axes, self.store)
 
