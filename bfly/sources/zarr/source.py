@@ -6,6 +6,8 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,7 +24,7 @@ from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
-from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of
+from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, names_in_dataset
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
@@ -70,7 +72,9 @@ class Zarr(TensorSource):
         meta = _array(read, name)
         if meta is None:
             raise SourceError(f"{path} has no array {name}.")
-        return parts_of(meta, multiscales[0] if multiscales else None, path, files)
+        if multiscales:
+            return parts_of(meta, names_in_ome(multiscales[0], len(meta["shape"])), path)
+        return parts_of(meta, _names(meta, path, files), path)
 
     def _arrays(self) -> dict[str, Array]:
         multiscales = _multiscales(self.document)
@@ -128,9 +132,11 @@ class Zarr(TensorSource):
         meta = _array(self.document, "")
         if meta is None:
             raise SourceError(f"{self.path} has neither an array nor multiscales of OME-Zarr.")
-        if self.store.folder is not None and len(meta["shape"]) > 3:
-            self._watch(f"{dataset_of(self.path)}/{DOCUMENT}")
-        names = names_in_array(meta, self.path, self.files)
+        if self.store.folder is not None:
+            for document in _documents_above(self.path):
+                with suppress(NotAllowed):
+                    self._watch(self.files.resolve(document))
+        names = _names(meta, self.path, self.files)
         axes = axes_of(names, meta["shape"], self.path, self.part)
         self._stated = stated_size(meta["attributes"], axes.zyx)
         return _described(meta, "", axes, self.store)
@@ -165,6 +171,28 @@ def _array(read: Any, name: str) -> Document | None:
     if meta is None or "shape" not in meta:
         return None
     return {**meta, "attributes": read(f"{below}.zattrs") or {}}
+
+
+def _names(meta: Document, path: str, files: Files) -> Sequence[object]:
+    """Return the names of the axes of an array: its own, or those that a folder above states.
+
+    OME-Zarr has the names in the group of its arrays, of which a path may name one.
+    """
+    names, rank = names_in_array(meta), len(meta["shape"])
+    if names or rank < 3:
+        return names
+    folder, name = os.path.split(path.rstrip("/"))
+    with suppress(NotAllowed, SourceError):
+        for multiscale in _multiscales(KeyValueStore(folder, files).json):
+            if any(dataset.get("path") == name for dataset in multiscale["datasets"]):
+                return names_in_ome(multiscale, rank)
+    return names_in_dataset(path, files, rank) if rank > 3 else ()
+
+
+def _documents_above(path: str) -> list[str]:
+    """Return the documents that may name the axes of an array."""
+    folder = os.path.dirname(path.rstrip("/"))
+    return [f"{folder}/zarr.json", f"{folder}/.zattrs", f"{dataset_of(path)}/{DOCUMENT}"]
 
 
 def _described(

@@ -96,6 +96,14 @@ def test_the_type_of_an_axis_goes_before_its_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.read(0, source.scales[0].box), volumes[1:2])
 
 
+def test_an_array_of_a_group_has_the_axes_of_the_group(tmp_path: Path) -> None:
+    volumes = random_volume((3, 32, 48), "uint8")
+    path = ome(tmp_path / "a", [volumes], [AXES[1], *AXES[-2:]]) + "/0"
+    assert len(Zarr.parts(path, Files())) == 3
+    source = Zarr.open(path, part=Part.parse("c=2"))
+    np.testing.assert_array_equal(source.read(0, source.scales[0].box), volumes[2:])
+
+
 def test_a_group_that_describes_other_arrays_is_refused(tmp_path: Path) -> None:
     path = ome(tmp_path / "a", [random_volume((3, 4, 5, 6), "uint8")], AXES[-3:])
     with pytest.raises(SourceError, match="array 0 has 4 axes, its group describes 3"):
