@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.sources.mips import VoxelSize
-    from bfly.sources.shared.axes import VolumeAxes
     from bfly.storage.part import Part
 
 __all__ = ["N5"]
@@ -109,19 +108,20 @@ class N5(TensorSource):
         for multiscale in group.get("multiscales") or []:
             for dataset in multiscale.get("datasets") or []:
                 if dataset.get("path") == "s0":
-                    return stated_size(dataset, first.axes.zyx)
-        return stated_size(group, first.axes.zyx)
+                    return stated_size(dataset, first.axes)
+        return stated_size(group, first.axes)
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
         shape = tuple(attributes["dimensions"])
-        axes = axes_of(names_of(attributes), shape, self.path, self.part, x_first=True)
+        found = axes_of(names_of(attributes), shape, self.path, self.part, x_first=True)
+        axes = found.zyx
         if name in ("", "s0"):
-            self._stated = stated_size(attributes, axes.zyx)
+            self._stated = stated_size(attributes, axes)
         block = sides(attributes["blockSize"], "blockSize", self.path)
-        names = grid_names(name, axes, len(shape), block, "/")
+        names = grid_names(name, found, len(shape), block, "/")
         place = _place(attributes)
-        stored = ways_of(attributes) if len(shape) == 3 and axes.zyx == (2, 1, 0) else {}
-        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
+        stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
+        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored, at=found.at)
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
         if not packed or self.store.is_remote:
             return array
@@ -138,21 +138,20 @@ def _item(values: Any, number: int) -> Any:
     return values[number] if isinstance(values, list) and number < len(values) else None
 
 
-def _factor(values: Any, axes: VolumeAxes) -> VoxelSize | None:
+def _factor(values: Any, axes: tuple[int, ...]) -> VoxelSize | None:
     """Return a factor (z, y, x) from one for each axis, or for x, y and z in their order."""
     if not isinstance(values, list) or not all(isinstance(by, int | float) for by in values):
         return None
-    order = axes.zyx
     if len(values) == 3:
-        order = tuple(sorted(order).index(axis) for axis in order)
-    if len(values) <= max(order):
+        axes = tuple(sorted(axes).index(axis) for axis in axes)
+    if len(values) <= max(axes):
         return None
-    z, y, x = [1.0, *(float(values[axis]) for axis in order)][-3:]
+    z, y, x = [1.0, *(float(values[axis]) for axis in axes)][-3:]
     return z, y, x
 
 
 def _own_size(attributes: Document, first: Array) -> VoxelSize | None:
-    stated = stated_size(attributes, first.axes.zyx)
+    stated = stated_size(attributes, first.axes)
     return stated[0] if stated else None
 
 

@@ -85,7 +85,7 @@ class Precomputed(TensorSource):
             sharded = scale.get("sharding") is not None
             stored = {} if sharded or axes.lengths else ways_of(info, scale)
             names = self._names_of(scale)
-            array = Array(spec, "", axes, names, (z, y, x), place, stored)
+            array = Array(spec, "", axes.zyx, names, (z, y, x), place, stored, at=axes.at)
             if sharded:
                 array = replace(array, in_shards=True, check=self._check_of(scale))
             arrays[scale["key"]] = array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,8 @@ class Array:
         TensorStore's driver and its options, without the store.
     name : str
         Path of the array in the store.
-    axes : VolumeAxes
-        Which axes of the array are z, y and x, or y and x of a single section, and the place of
-        the volume on the others.
+    axes : tuple of int
+        Which axes of the array are z, y and x, or y and x of a single section.
     names : callable
         Returns the names, in the store, of the objects that hold a box of its voxels (z, y, x,
         counted from 0).
@@ -57,11 +56,13 @@ class Array:
         Raises `SourceError` unless the objects that hold a box may be decompressed.
     check_object : callable, optional
         Raises `SourceError` unless an object, by its name, may be decompressed.
+    at : mapping of int to int
+        Index of the volume on each of the other axes.
     """
 
     spec: dict[str, Any]
     name: str
-    axes: VolumeAxes
+    axes: tuple[int, ...]
     names: Names
     ratio: VoxelSize | None = None
     place: Zyx = (0, 0, 0)
@@ -70,6 +71,7 @@ class Array:
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
+    at: Mapping[int, int] = field(default_factory=dict)
 
 
 def grid_names(
@@ -87,7 +89,7 @@ def grid_names(
     folder : str
         Path of the array in the store.
     axes : VolumeAxes
-        As in `Array`.
+        Axes of the volume, and its place on the others.
     rank : int
         Number of axes of the array.
     chunk : tuple of int

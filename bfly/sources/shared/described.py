@@ -77,9 +77,8 @@ class Described:
         stated = opened.chunk_layout.read_chunk.shape or (1,) * opened.rank
         self.stored_shape = [int(side) for side in opened.shape]
         self.stored_chunk = [side or 1 for side in stated]
-        axes = array.axes
-        self.chunk: Zyx = zyx([1, 1, *(self.stored_chunk[axis] for axis in axes.zyx)][-3:])
-        if len(axes.zyx) + len(axes.at) != opened.rank or 0 in opened.shape:
+        self.chunk: Zyx = zyx([1, 1, *(self.stored_chunk[axis] for axis in array.axes)][-3:])
+        if len(array.axes) + len(array.at) != opened.rank or 0 in opened.shape:
             raise SourceError(
                 f"{path}: {array.name or 'the array'} has the shape {opened.shape}; allowed "
                 "are z, y and x, none empty, and other axes that select a volume."
@@ -105,9 +104,9 @@ class Described:
             raise failure(f"{self.path} cannot be opened", error) from error
 
     def _volume(self, opened: ts.TensorStore) -> ts.TensorStore:
-        axes = self.array.axes.zyx
+        axes = self.array.axes
         index: list[Any] = [slice(None)] * opened.rank
-        for axis, place in self.array.axes.at.items():
+        for axis, place in self.array.at.items():
             index[axis] = opened.domain.origin[axis] + place
         kept = sorted(axes)
         volume = opened[tuple(index)].transpose([kept.index(axis) for axis in axes])

@@ -111,7 +111,7 @@ class Zarr(TensorSource):
             ratio = (z, y, x) if scaled else None
             array = _described(meta, dataset["path"], found, self.store, ratio, corner)
             arrays[dataset["path"]] = array
-        self._state(first, sizes[0], next(iter(arrays.values())).axes.zyx)
+        self._state(first, sizes[0], next(iter(arrays.values())).axes)
         return arrays
 
     def _state(self, multiscale: Document, size: list[float], axes: tuple[int, ...]) -> None:
@@ -221,8 +221,8 @@ def _described(
     others = {chunk[axis] for axis in axes.at}
     in_order = list(axes.zyx) == sorted(axes.zyx) and others <= {1}
     shared = has_shards(meta.get("codecs"))
-    array = Array({"driver": driver}, name, axes, names, ratio, place, in_shards=shared)
-    array = replace(array, **checks_of(meta, axes, names, store))
+    array = Array({"driver": driver}, name, axes.zyx, names, ratio, place, in_shards=shared)
+    array = replace(array, at=axes.at, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):
