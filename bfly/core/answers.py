@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bfly.cutouts.streamed import Stream
+from bfly.protocols.precomputed import GroupChunkQuery
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
@@ -110,6 +111,12 @@ def _voxels(core: Core, query: DataQuery, codings: Sequence[str]) -> Answer | St
     return Answer(body)
 
 
+def _chunk_of_group(core: Core, query: GroupChunkQuery, _codings: Sequence[str]) -> Answer:
+    query.update_source(core.update_query(query))
+    core.admit(query)
+    return Answer(b"".join(core.get_data(member) for member in query.members))
+
+
 def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
     rows = partial(core.connectome.rows, query)
     return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
@@ -158,6 +165,7 @@ def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
 
 KINDS: dict[type[Query], Kind] = {
     DataQuery: Kind(_voxels),
+    GroupChunkQuery: Kind(_chunk_of_group),
     LabelQuery: Kind(_labels),
     InfoQuery: Kind(_info),
     DatasetQuery: Kind(_dataset, DATASETS),

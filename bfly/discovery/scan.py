@@ -15,18 +15,18 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
-from bfly.errors import ButterflyError, ConfigError, NotAllowed
+from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import has_sections
 from bfly.sources.tile_source import formats
-from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from bfly.sources.source import Datasource
     from bfly.storage.files import Files
+    from bfly.storage.part import Part
 
 __all__ = ["Found", "scan"]
 
@@ -226,7 +226,9 @@ class _Walk:
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
         """Add the channels of a file or folder; return False if the name is not allowed.
 
-        A part of it is a channel ``NAME-PART``, with a number if another has that name.
+        A part of it is a channel ``NAME-PART``, with a number if another has that name. A file
+        without a volume, such as a column of a table, counts as one that does not look like a
+        channel.
         """
         name = os.path.basename(path)
         try:
@@ -234,11 +236,7 @@ class _Walk:
             check_name(os.path.basename(dataset))
         except ValueError as error:
             return self.skip(path, f"it or its folder has no fit name; needed is {error}")
-        try:
-            parts = parts_of(source, path, self.files)
-        except ButterflyError:
-            # The channel is listed all the same: what asks for it is told the reason.
-            parts = (WHOLE,)
+        parts = parts_of(source, path, self.files)
         for part in parts:
             channel = Channel(
                 name=_free(_name_of(name, part), self.names[dataset]),
@@ -246,7 +244,8 @@ class _Walk:
             )
             self.channels[dataset].append(channel)
             self.names[dataset].add(channel.name)
-        return True
+        self.others += not parts
+        return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:
         """Record a skipped path and its reason; return False, since it is not a channel."""

@@ -1,8 +1,8 @@
 """Neuroglancer precomputed volumes: ``info`` and chunks at every mip, in four encodings.
 
 The format: ``src/datasource/precomputed/volume.md`` in the Neuroglancer repository. Its order is
-x, y, z. A raw chunk holds the voxels in Fortran order of (x, y, z), which is C order of zyx. A
-JPEG or PNG chunk is an image of width x and height y times z.
+x, y, z. A raw chunk holds the voxels in Fortran order of (x, y, z, channel), which is C order of
+channel and zyx. A JPEG or PNG chunk is an image of width x and height y times z.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bfly.encoders.compressed_segmentation import BLOCK
 from bfly.encoders.unsigned import as_unsigned, unsigned
 from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
+from bfly.protocols.channel_group import channel_group
 from bfly.protocols.chunk_grid import block_shape
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.cutout import MOST_HALVINGS
@@ -24,15 +25,16 @@ from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
+    from bfly.config.tree import Channel
     from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
+__all__ = ["ChunkQuery", "GroupChunkQuery", "Precomputed", "VolumeQuery"]
 
 _CHUNK_PATH = re.compile(
     r"([0-9]{1,18})/(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})"
@@ -74,12 +76,20 @@ class VolumeQuery(_Encoded, InfoQuery):
 
     method = "precompute_info"
 
+    count = 1
+    """Channels of the volume."""
+
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
         super().update_source(keywords)
-        self.wants_neurons = self.volume.kind == "segmentation"
+        self.wants_neurons = self.kind_of_layer == "segmentation"
         # Whether the dataset has neurons can change while the server runs.
         self.lasting = not self.wants_neurons
+
+    @property
+    def kind_of_layer(self) -> str:
+        """Kind of the volume; Neuroglancer has no segmentations of several channels."""
+        return self.volume.kind if self.count == 1 else "image"
 
     @property
     def result(self) -> dict[str, Any]:
@@ -89,9 +99,9 @@ class VolumeQuery(_Encoded, InfoQuery):
         properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
         return {
             "@type": "neuroglancer_multiscale_volume",
-            "type": volume.kind,
+            "type": self.kind_of_layer,
             "data_type": self.sent(volume).name,
-            "num_channels": 1,
+            "num_channels": self.count,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
             **properties,
         }
@@ -151,13 +161,47 @@ class ChunkQuery(_Encoded, BoxQuery):
         return voxels if self.plain else as_unsigned(voxels, "precomputed")
 
 
+class GroupChunkQuery(ChunkQuery):
+    """A request for a chunk with several channels: raw, one after the other.
+
+    Parameters
+    ----------
+    members : list of ChunkQuery
+        The chunk in each channel.
+    **keywords
+        Keywords of the first one.
+    """
+
+    lasting = False  # the files of the other channels are not watched for it
+
+    def __init__(self, members: Sequence[ChunkQuery], **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.members = members
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return super().nbytes * len(self.members)
+
+    @property
+    @override
+    def memory(self) -> int:
+        return super().memory * len(self.members)
+
+
 class Precomputed(Protocol):
-    """``/pre/{experiment::sample::dataset}/{channel}/…``, or ``…/{channel}/{encoding}/…``."""
+    """``/pre/{experiment::sample::dataset}/{channel}/…``, or ``…/{channel}/{encoding}/…``.
+
+    All channels of a file are one volume, ``NAME-all``, in the encoding raw.
+    """
 
     prefixes: ClassVar[tuple[str, ...]] = ("pre",)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        token, name, file = (*path.split("/", 2), "", "")[:3]
+        if group := channel_group(self.config, token, name):
+            return _group_query(group, file)
         channel, rest = by_token(self.config, path)
         first, _, below = rest.partition("/")
         encoding: str = channel.encoding or "raw"
@@ -184,3 +228,17 @@ def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
         raise Absent(f"The chunk {rest} is empty.")
     shape = {"depth": z_stop - z, "height": y_stop - y, "width": x_stop - x}
     return ChunkQuery(z=z, y=y, x=x, resolution=mip, **shape, **words)
+
+
+def _group_query(group: Sequence[Channel], file: str) -> ChunkQuery | VolumeQuery:
+    words = [channel_words(channel) for channel in group]
+    if file.removeprefix("raw/") == "info":
+        query = VolumeQuery(name=group[0].name, **words[0])
+        query.count = len(group)
+        return query
+    members = [_chunk_query(file.removeprefix("raw/"), {**each, "format": "raw"}) for each in words]
+    first = members[0]
+    box = {word: getattr(first, word) for word in ("z", "y", "x", "depth", "height", "width")}
+    return GroupChunkQuery(
+        members, **words[0], **box, resolution=first.resolution, format=first.format
+    )

@@ -16,7 +16,7 @@ from bfly.encoders.zstd import ZSTD_LEVEL
 from bfly.protocols.chunk_grid import DocumentQuery, block_shape, centre
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bfly.sources.mips import VoxelSize
     from bfly.volumes.volume import Volume
@@ -42,6 +42,9 @@ class ZarrQuery(DocumentQuery):
     """
 
     compressor = COMPRESSORS[0]
+
+    count = 0
+    """Channels of a group, which are an axis before z; 0 for a single channel, without the axis."""
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
@@ -78,6 +81,34 @@ class ZarrQuery(DocumentQuery):
             files |= {f"labels/{name}/{file}": words for file, words in group.items()}
         return self.consolidated(files)
 
+    def led(self, first: Any, values: Iterable[Any]) -> list[Any]:
+        """Return values for z, y and x, after one for channels if there is that axis."""
+        return [*([first] if self.count else []), *values]
+
+    def _multiscale(self, volume: Volume, name: str) -> dict[str, Any]:
+        """Return the description of all mips, the same in both versions."""
+        space = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in AXES]
+        return {
+            "name": name,
+            "type": "mean" if volume.kind == "image" else "mode",
+            "axes": self.led({"name": "c", "type": "channel"}, space),
+            "datasets": [
+                {
+                    "path": str(mip),
+                    "coordinateTransformations": [
+                        {"type": "scale", "scale": self.led(1, volume.voxel_size_at(mip))},
+                        {"type": "translation", "translation": self.led(0, centre(volume, mip))},
+                    ],
+                }
+                for mip in range(volume.levels)
+            ],
+        }
+
+    def _units(self, volume: Volume, mip: int) -> dict[str, Any]:
+        """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
+        sizes = [f"{size} nm" for size in volume.voxel_size_at(mip)]
+        return {"dimension_units": self.led(None, sizes)}
+
     @abstractmethod
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
         """Return the metadata of a multiscale image and its arrays, by path.
@@ -100,14 +131,17 @@ class Zarr2Query(ZarrQuery):
     @override
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
         attributes: dict[str, Any] = {
-            "multiscales": [{"version": "0.4", **_multiscale(volume, name)}]
+            "multiscales": [{"version": "0.4", **self._multiscale(volume, name)}]
         }
         if volume.kind == "segmentation":
             attributes["image-label"] = {"version": "0.4", **_source(image)}
         files: dict[str, Any] = {".zgroup": {"zarr_format": 2}, ".zattrs": attributes}
         for mip in range(volume.levels):
             files[f"{mip}/.zarray"] = self._array(volume, mip)
-            files[f"{mip}/.zattrs"] = {"_ARRAY_DIMENSIONS": AXES, **_units(volume, mip)}
+            files[f"{mip}/.zattrs"] = {
+                "_ARRAY_DIMENSIONS": self.led("c", AXES),
+                **self._units(volume, mip),
+            }
         return files
 
     @override
@@ -132,8 +166,8 @@ class Zarr2Query(ZarrQuery):
         }
         return {
             "zarr_format": 2,
-            "shape": volume.level(mip).whole.shape,
-            "chunks": block_shape(volume, 0),
+            "shape": self.led(self.count, volume.level(mip).whole.shape),
+            "chunks": self.led(1, block_shape(volume, 0)),
             "dtype": volume.dtype.newbyteorder("<").str,
             "compressor": compressors[self.compressor],
             "filters": None,
@@ -148,7 +182,7 @@ class Zarr3Query(ZarrQuery):
 
     @override
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
-        ome: dict[str, Any] = {"multiscales": [_multiscale(volume, name)]}
+        ome: dict[str, Any] = {"multiscales": [self._multiscale(volume, name)]}
         if volume.kind == "segmentation":
             ome["image-label"] = _source(image)
         arrays = {f"{mip}/zarr.json": self._array(volume, mip) for mip in range(volume.levels)}
@@ -184,11 +218,11 @@ class Zarr3Query(ZarrQuery):
         return {
             "zarr_format": 3,
             "node_type": "array",
-            "shape": volume.level(mip).whole.shape,
+            "shape": self.led(self.count, volume.level(mip).whole.shape),
             "data_type": volume.dtype.name,
             "chunk_grid": {
                 "name": "regular",
-                "configuration": {"chunk_shape": block_shape(volume, 0)},
+                "configuration": {"chunk_shape": self.led(1, block_shape(volume, 0))},
             },
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
             "codecs": [
@@ -196,8 +230,8 @@ class Zarr3Query(ZarrQuery):
                 {"name": self.compressor, "configuration": compressors[self.compressor]},
             ],
             "fill_value": 0,
-            "dimension_names": AXES,
-            "attributes": _units(volume, mip),
+            "dimension_names": self.led("c", AXES),
+            "attributes": self._units(volume, mip),
         }
 
 
@@ -212,27 +246,3 @@ def _source(image: str) -> dict[str, Any]:
 
 def _voxel_sizes(volume: Volume) -> list[VoxelSize]:
     return [volume.voxel_size_at(mip) for mip in range(volume.levels)]
-
-
-def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
-    """Return the description of all mips, the same in both versions."""
-    return {
-        "name": name,
-        "type": "mean" if volume.kind == "image" else "mode",
-        "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in AXES],
-        "datasets": [
-            {
-                "path": str(mip),
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": volume.voxel_size_at(mip)},
-                    {"type": "translation", "translation": centre(volume, mip)},
-                ],
-            }
-            for mip in range(volume.levels)
-        ],
-    }
-
-
-def _units(volume: Volume, mip: int) -> dict[str, Any]:
-    """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
-    return {"dimension_units": [f"{size} nm" for size in volume.voxel_size_at(mip)]}

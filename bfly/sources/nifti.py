@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from bfly import registry
-from bfly.geometry import zyx
+from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
+from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
@@ -18,15 +18,20 @@ __all__ = ["Nifti"]
 FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
 """Header size, offset of the magic string, and that string: NIfTI-1 and -2."""
 
+AXES = "xyztc"
+"""The first five axes, as https://nifti.nimh.nih.gov defines them; the fifth holds the components
+of a vector."""
+
 
 class Nifti(FlatFile):
-    """A single-file NIfTI, optionally in gzip; x is the fastest axis.
+    """A single-file NIfTI, optionally in gzip; the axes are x, y, z, time and components.
 
     Voxels are served as stored: neither scaled by ``scl_slope`` nor rotated by the affine. The
     voxel size is that of ``pixdim``, if the header states its unit.
     """
 
     name = "nifti"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = dict.fromkeys(("nii", "nii.gz"), "a NIfTI file")
 
     @classmethod
@@ -43,16 +48,22 @@ class Nifti(FlatFile):
         file.seek(0)
         header = kind.from_fileobj(file)
         shape = header.get_data_shape()
-        x, y, z = singletons(shape, self.path)
-        flat = Flat(
+        names = [*AXES, *[""] * len(shape)][: len(shape)]
+        axes = axes_of(names, shape, self.path, self.part, x_first=True)
+        flat = Flat.in_array(
             self.path,
-            zyx(shape[axis] for axis in (z, y, x)),
+            shape,
+            axes,
             header.get_data_dtype(),
             header.get_data_offset(),
+            x_first=True,
         )
         zooms = header.get_zooms()
         unit = nanometres(header.get_xyzt_units()[0])
-        return Header(flat, sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit))
+        # A single section has no size along z.
+        lengths = [round(float(zooms[axis]), 6) for axis in axes.zyx]
+        stated = sizes(lengths, unit) if len(lengths) == 3 else None
+        return Header(flat, stated, lengths=axes.lengths)
 
 
 def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""NumPy: a ``.npy`` file with three axes, z, y, x, and any others of one voxel."""
+"""NumPy: a ``.npy`` file with the axes z, y, x, and others that select a volume."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bfly.geometry import zyx
+from bfly.errors import SourceError
+from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
+from bfly.sources.shared.single_file import FlatFile, Header, head_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,13 +18,15 @@ __all__ = ["Npy"]
 
 MAGIC = b"\x93NUMPY"
 
-C_ORDER, FORTRAN_ORDER = (0, 1, 2), (2, 1, 0)
-
 
 class Npy(FlatFile):
-    """A ``.npy`` file of any version, in C or in Fortran order."""
+    """A ``.npy`` file of any version, in C or in Fortran order.
+
+    Axes have no names: beyond three, those of one voxel are left out.
+    """
 
     name = "npy"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = {"npy": "a file of NumPy"}
 
     @classmethod
@@ -38,6 +41,11 @@ class Npy(FlatFile):
         else:
             # Version 3 differs from 2 in the encoding of field names, which voxels do not have.
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        sides = zyx(shape[axis] for axis in singletons(shape, self.path))
-        order = FORTRAN_ORDER if fortran else C_ORDER
-        return Header(Flat(self.path, sides, dtype, file.tell(), order))
+        if len(shape) < 3:
+            raise SourceError(
+                f"{self.path} has the shape {shape}; allowed are three axes (z, y, x), none empty."
+            )
+        axes = axes_of((), shape, self.path, self.part)
+        start = file.tell()
+        flat = Flat.in_array(self.path, shape, axes, dtype, start, x_first=fortran)
+        return Header(flat, lengths=axes.lengths)

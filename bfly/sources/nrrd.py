@@ -11,9 +11,9 @@ import numpy as np
 
 from bfly import registry
 from bfly.errors import SourceError
-from bfly.geometry import zyx
+from bfly.sources.shared.axes import axes_of, letter_of
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
+from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
@@ -45,18 +45,23 @@ TYPES = {
 }
 """dtypes by the words of a ``type`` without ``signed``, ``unsigned`` and ``_t``."""
 
+SPACE = ("", "none", "???", "domain", "space")
+"""Kinds of axes that may be z, y or x; all others but time are components of a value."""
+
 LONGEST = 1 << 20
 """Most bytes of a header that are read."""
 
 
 class Nrrd(FlatFile):
-    """An NRRD file in the encodings raw, gzip and bzip2; the first axis, x, is the fastest.
+    """An NRRD file in the encodings raw, gzip and bzip2; the axes of space are x, y, z.
 
+    ``kinds``, ``space directions`` and ``labels`` state axes of channels and of time.
     The voxel size is the length of each of ``space directions``, or else ``spacings``, if
     ``space units`` or ``units`` state the unit.
     """
 
     name = "nrrd"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = dict.fromkeys(("nhdr", "nrrd"), "an NRRD file")
 
     @classmethod
@@ -76,8 +81,8 @@ class Nrrd(FlatFile):
             )
         packing = PACKINGS[encoding]
         path, start = self._data(fields, head.tell())
-        axes = singletons(tuple(map(int, fields["sizes"])), self.path)
-        shape = zyx(fields["sizes"][axis] for axis in reversed(axes))
+        shape = [int(side) for side in fields["sizes"]]
+        axes = axes_of(_names(fields), shape, self.path, self.part, x_first=True)
         stored = _dtype(str(fields["type"]), str(fields.get("endian", "little")))
         skip = int(fields.get("byte skip", fields.get("byteskip", 0)))
         if skip < 0 and packing:
@@ -90,8 +95,9 @@ class Nrrd(FlatFile):
                 size = os.fstat(fd).st_size
             start, skip = size - math.prod(shape) * stored.itemsize, 0
         # For compressed voxels, byte skip counts bytes after decompression.
-        flat = Flat(path, shape, stored, skip if packing else start + skip)
-        return Header(flat, _voxel_size(fields, axes), packing, start)
+        first = skip if packing else start + skip
+        flat = Flat.in_array(path, shape, axes, stored, first, x_first=True)
+        return Header(flat, _voxel_size(fields, axes.zyx), packing, start, axes.lengths)
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
         """Return the file with the voxels, and their offset in it, in bytes."""
@@ -116,9 +122,31 @@ def _dtype(text: str, endian: str) -> np.dtype[Any]:
     return np.dtype(f"{order}{'u' if unsigned else word[0]}{word[1]}")
 
 
-def _voxel_size(
-    fields: dict[str, Any], axes: tuple[int, int, int]
-) -> tuple[float, float, float] | None:
+def _names(fields: dict[str, Any]) -> list[str]:
+    """Return the names of the axes: c and t by ``kinds`` and directions, or else by ``labels``.
+
+    An axis without a direction in space is none of space:
+    https://teem.sourceforge.net/nrrd/format.html.
+    """
+    count = len(fields["sizes"])
+    labels = [str(label) for label in fields.get("labels") or [""] * count]
+    kinds = [str(kind).lower() for kind in fields.get("kinds") or [""] * count]
+    directions = fields.get("space directions")
+    if directions is None:
+        directions = [0.0] * count
+    in_space = [step is not None and not np.isnan(step).any() for step in directions]
+    names = []
+    for kind, label, is_space in zip(kinds, labels, in_space, strict=True):
+        letter = letter_of(label)
+        if kind in SPACE and is_space:
+            names.append(letter if letter in [*"zyxct"] else "")
+        else:
+            names.append("t" if kind == "time" or letter == "t" else "c")
+    return names
+
+
+def _voxel_size(fields: dict[str, Any], axes: tuple[int, ...]) -> tuple[float, float, float] | None:
+    """Return the size of a voxel in nanometres (z, y, x), if it is stated for all of `axes`."""
     directions, spacings = fields.get("space directions"), fields.get("spacings")
     if directions is not None:
         lengths = [float(np.linalg.norm(directions[axis])) for axis in axes]
@@ -129,6 +157,6 @@ def _voxel_size(
         units = [units[axis] for axis in axes] if units is not None else None
     else:
         return None
-    if units is None or len(units) != 3 or len(set(units)) != 1:
+    if units is None or len(units) != 3 or len(set(units)) != 1 or len(axes) != 3:
         return None
-    return sizes(reversed(lengths), nanometres(units[0]))
+    return sizes(lengths, nanometres(units[0]))

@@ -176,7 +176,7 @@ class Datasource(TilePair, Watched, ABC):
         -------
         sequence of Part
             `WHOLE` alone if it is one channel. The default, if it is one of several, is `WHOLE`
-            too.
+            too. Empty if it has no volume.
 
         Raises
         ------

@@ -71,8 +71,8 @@ def test_axes_of_one_voxel_are_dropped(tmp_path, shape, order):
 @pytest.mark.parametrize(
     ("volume", "reason"),
     [
-        (np.zeros((4, 4), "u1"), r"axes of 4 x 4 voxels; allowed are three"),
-        (np.zeros((5, 2, 3, 4), "u1"), r"axes of 5 x 2 x 3 x 4 voxels; allowed are three"),
+        (np.zeros((4, 4), "u1"), r"shape \(4, 4\); allowed are three axes"),
+        (np.zeros((5, 2, 3, 4), "u1"), r"5 x 2 x 3 x 4 voxels; allowed are three.*npy#c=0 is one"),
         (np.zeros((2, 0, 3), "u1"), r"none empty"),
         (np.zeros((1, 2, 3), "f8"), r"holds float64 voxels; allowed are integers"),
         (np.zeros((1, 2, 3), "U4"), r"holds <U4 voxels"),
@@ -84,3 +84,11 @@ def test_what_is_no_volume(tmp_path, volume, reason):
     assert Npy.guess_can_open(str(tmp_path / "v.npy"))
     with pytest.raises(SourceError, match=reason):
         Npy.open(str(tmp_path / "v.npy"))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3, 4), (2, 3, 4, 1), (1, 1, 2, 3, 4), (1, 2, 3, 4, 1)])
+@pytest.mark.parametrize("order", "CF")
+def test_further_axes_of_one_voxel_are_left_out(tmp_path, shape, order):
+    volume = random_volume((2, 3, 4), "uint16")
+    np.save(tmp_path / "v.npy", volume.reshape(shape).copy(order))
+    np.testing.assert_array_equal(whole(Npy.open(str(tmp_path / "v.npy"))), volume)

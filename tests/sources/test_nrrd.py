@@ -147,3 +147,34 @@ def test_a_header_without_an_end(tmp_path):
     (tmp_path / "v.nrrd").write_bytes(b"NRRD0004\n" + bytes(3 << 20))
     with pytest.raises(SourceError, match="cannot be decoded"):
         Nrrd.open(str(tmp_path / "v.nrrd"))
+
+
+C_AND_SPACE = "none (1,0,0) (0,1,0) (0,0,1)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "letter"),
+    [
+        ({"kinds": "RGB-color domain domain domain"}, "c"),
+        ({"kinds": "vector space space space"}, "c"),
+        ({"kinds": "list domain domain domain", "labels": '"frame" "" "" ""'}, "t"),
+        ({"kinds": "time domain domain domain"}, "t"),
+        ({"space_dimension": 3, "space_directions": C_AND_SPACE}, "c"),
+        ({"labels": '"c" "x" "y" "z"'}, "c"),
+    ],
+)
+def test_components_and_times_select_a_volume(tmp_path, fields, letter):
+    volume = random_volume((2, 3, 4, 5), "uint16")
+    path = tmp_path / "v.nrrd"
+    options = {"type": "uint16", "endian": "little", "dimension": 4, "sizes": "5 4 3 2"}
+    handmade(path, volume.astype("<u2").tobytes(), **options, **fields)
+    parts = Nrrd.parts(str(path), Files())
+    assert [str(part) for part in parts] == ["", *(f"{letter}={i}" for i in range(1, 5))]
+    for place, part in enumerate(parts):
+        np.testing.assert_array_equal(whole(Nrrd.open(str(path), part=part)), volume[..., place])
+
+
+def test_colours_of_a_section_are_no_z(tmp_path):
+    path = handmade(tmp_path / "v.nrrd", VOLUME.tobytes(), kinds="domain domain RGB-color")
+    assert len(Nrrd.parts(path, Files())) == 2
+    np.testing.assert_array_equal(whole(Nrrd.open(path)), VOLUME[:1])

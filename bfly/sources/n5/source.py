@@ -14,20 +14,22 @@ import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
+from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
+from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.shared.kvstore import KeyValueStore
-from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.voxel_size import stated_size
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bfly.sources.mips import VoxelSize
+    from bfly.storage.part import Part
 
 __all__ = ["N5"]
 
@@ -39,12 +41,14 @@ DOCUMENT = "attributes.json"
 class N5(TensorSource):
     """An N5 dataset, or a group with the datasets ``s0``, ``s1``, ….
 
-    The first axis is x. Axes of length 1 are skipped where there are more than three. The factor
-    of a scale is from ``downsamplingFactors`` of the scale or the group, or the group's ``scales``.
-    Otherwise it is computed from stated voxel sizes, or else from the shapes.
+    Axes without names are x, y and z; those of length 1 are skipped where there are more than
+    three. Axes of channels and time select the volume. The factor of a scale is from
+    ``downsamplingFactors`` of the scale or the group, or the group's ``scales``. Otherwise it is
+    computed from stated voxel sizes, or else from the shapes.
     """
 
     name = "n5"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of N5"}
     marks = (DOCUMENT, "s0")
 
@@ -58,6 +62,17 @@ class N5(TensorSource):
             return True
         except (NotAllowed, SourceError):
             return False
+
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the volumes along axes of channels and time; none for a list of numbers."""
+        read = KeyValueStore(path, files).json
+        group = read(DOCUMENT) or {}
+        attributes = group if _is_dataset(group) else read(f"s0/{DOCUMENT}") or {}
+        shape = attributes["dimensions"]
+        if len(shape) < 2:
+            return ()
+        return parts_along(axes_of(names_of(attributes), shape, path, x_first=True).lengths, path)
 
     def _arrays(self) -> dict[str, Array]:
         group = self.document(DOCUMENT) or {}
@@ -73,10 +88,11 @@ class N5(TensorSource):
             raise SourceError(f"{self.path} has neither a dataset nor scales s0, s1, ….")
         arrays = {}
         for number, (name, attributes) in enumerate(scales.items()):
-            ratio = _factor(attributes.get("downsamplingFactors"))
-            ratio = ratio or _factor(_item(group.get("downsamplingFactors"), number))
-            ratio = ratio or _factor(_item(group.get("scales"), number))
-            arrays[name] = self._array(name, attributes, ratio)
+            array = self._array(name, attributes, None)
+            ratio = _factor(attributes.get("downsamplingFactors"), array.axes)
+            ratio = ratio or _factor(_item(group.get("downsamplingFactors"), number), array.axes)
+            ratio = ratio or _factor(_item(group.get("scales"), number), array.axes)
+            arrays[name] = replace(array, ratio=ratio)
         first = arrays["s0"]
         self._stated = self._stated or self._of_group(group, first)
         for name, attributes in scales.items():
@@ -97,16 +113,15 @@ class N5(TensorSource):
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
         shape = tuple(attributes["dimensions"])
-        # Reversed, the axes are z, y, x, or y, x.
-        kept = singletons(shape[::-1], self.path) if len(shape) != 2 else (0, 1)
-        axes = tuple(len(shape) - 1 - axis for axis in kept)
+        found = axes_of(names_of(attributes), shape, self.path, self.part, x_first=True)
+        axes = found.zyx
         if name in ("", "s0"):
             self._stated = stated_size(attributes, axes)
         block = sides(attributes["blockSize"], "blockSize", self.path)
-        names = grid_names(name, axes, len(shape), block, "/")
+        names = grid_names(name, found, len(shape), block, "/")
         place = _place(attributes)
-        stored = ways_of(attributes) if len(shape) == 3 else {}
-        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
+        stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
+        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored, at=found.at)
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
         if not packed or self.store.is_remote:
             return array
@@ -123,12 +138,16 @@ def _item(values: Any, number: int) -> Any:
     return values[number] if isinstance(values, list) and number < len(values) else None
 
 
-def _factor(values: Any) -> VoxelSize | None:
-    """Return a factor (z, y, x) from one in the order x, y, z."""
-    match values:
-        case [int() | float() as x, int() | float() as y, int() | float() as z, *_]:
-            return float(z), float(y), float(x)
-    return None
+def _factor(values: Any, axes: tuple[int, ...]) -> VoxelSize | None:
+    """Return a factor (z, y, x) from one for each axis, or for x, y and z in their order."""
+    if not isinstance(values, list) or not all(isinstance(by, int | float) for by in values):
+        return None
+    if len(values) == 3:
+        axes = tuple(sorted(axes).index(axis) for axis in axes)
+    if len(values) <= max(axes):
+        return None
+    z, y, x = [1.0, *(float(values[axis]) for axis in axes)][-3:]
+    return z, y, x
 
 
 def _own_size(attributes: Document, first: Array) -> VoxelSize | None:

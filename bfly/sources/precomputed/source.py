@@ -18,20 +18,21 @@ from bfly.geometry import zyx
 from bfly.sources.precomputed.chunks import ways_of
 from bfly.sources.precomputed.shards import PrecomputedShards
 from bfly.sources.shared.arrays import Array
+from bfly.sources.shared.axes import VolumeAxes, axes_of, parts_along
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
+from bfly.storage.part import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bfly.geometry import BoundingBox, Zyx
     from bfly.sources.shared.arrays import Names
+    from bfly.storage.part import Part
 
 __all__ = ["Precomputed"]
-
-AXES: Zyx = (2, 1, 0)
 
 PACKED = (".gz", ".br", ".zstd")
 """Suffixes that CloudVolume adds to the names of files that it compresses."""
@@ -44,6 +45,7 @@ class Precomputed(TensorSource):
     """
 
     name = "precomputed"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of precomputed"}
     marks = ("info",)
 
@@ -58,12 +60,17 @@ class Precomputed(TensorSource):
             return False
         return info is not None and {"scales", "data_type"} <= {*info}
 
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the channels of the volume."""
+        info = KeyValueStore(path, files).json("info") or {}
+        return parts_along(_axes(info, path, WHOLE).lengths, path)
+
     def _arrays(self) -> dict[str, Array]:
         info = self.document("info")
         if info is None:
             raise SourceError(f"{self.path} has no info.")
-        if info.get("num_channels", 1) != 1:
-            raise SourceError(f"{self.path} has {info['num_channels']} channels; allowed is one.")
+        axes = _axes(info, self.path, self.part)
         if info.get("type") in ("image", "segmentation"):
             self._kind = self._kind or info["type"]
         scales = info["scales"]
@@ -76,9 +83,9 @@ class Precomputed(TensorSource):
             spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
             place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
             sharded = scale.get("sharding") is not None
-            stored = {} if sharded else ways_of(info, scale)
+            stored = {} if sharded or axes.lengths else ways_of(info, scale)
             names = self._names_of(scale)
-            array = Array(spec, "", AXES, names, (z, y, x), place, stored)
+            array = Array(spec, "", axes.zyx, names, (z, y, x), place, stored, at=axes.at)
             if sharded:
                 array = replace(array, in_shards=True, check=self._check_of(scale))
             arrays[scale["key"]] = array
@@ -143,6 +150,12 @@ class Precomputed(TensorSource):
                 f"{self.path}: {os.path.basename(folder)}/{first} is a file that CloudVolume has "
                 "packed once more; write the volume with compress=False, or unpack its files."
             )
+
+
+def _axes(info: dict[str, Any], path: str, part: Part) -> VolumeAxes:
+    """Return the axes of all scales, and the channel."""
+    (channels,) = sides([info.get("num_channels", 1)], "num_channels", path)
+    return axes_of("xyzc", (*sides(info["scales"][0]["size"], "size", path), channels), path, part)
 
 
 def _resolution(scale: dict[str, Any], path: str) -> list[float]:

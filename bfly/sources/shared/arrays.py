@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.encoded_chunks import StoredForms
     from bfly.sources.mips import VoxelSize
+    from bfly.sources.shared.axes import VolumeAxes
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
@@ -36,8 +37,7 @@ class Array:
     name : str
         Path of the array in the store.
     axes : tuple of int
-        Which axes of the array are z, y and x, or y and x of a single section. All others are
-        one voxel long.
+        Which axes of the array are z, y and x, or y and x of a single section.
     names : callable
         Returns the names, in the store, of the objects that hold a box of its voxels (z, y, x,
         counted from 0).
@@ -56,6 +56,8 @@ class Array:
         Raises `SourceError` unless the objects that hold a box may be decompressed.
     check_object : callable, optional
         Raises `SourceError` unless an object, by its name, may be decompressed.
+    at : mapping of int to int
+        Index of the volume on each of the other axes.
     """
 
     spec: dict[str, Any]
@@ -69,11 +71,12 @@ class Array:
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
+    at: Mapping[int, int] = field(default_factory=dict)
 
 
 def grid_names(
     folder: str,
-    axes: tuple[int, ...],
+    axes: VolumeAxes,
     rank: int,
     chunk: tuple[int, ...],
     separator: str,
@@ -85,8 +88,8 @@ def grid_names(
     ----------
     folder : str
         Path of the array in the store.
-    axes : tuple of int
-        As in `Array`.
+    axes : VolumeAxes
+        Axes of the volume, and its place on the others.
     rank : int
         Number of axes of the array.
     chunk : tuple of int
@@ -96,9 +99,10 @@ def grid_names(
     """
 
     def names(box: BoundingBox) -> Iterable[str]:
-        spans = [range(1)] * rank
-        ends = list(zip(box.start, box.stop, strict=True))[-len(axes) :]
-        for axis, (start, stop) in zip(axes, ends, strict=True):
+        firsts = [axes.at.get(axis, 0) // chunk[axis] for axis in range(rank)]
+        spans = [range(first, first + 1) for first in firsts]
+        ends = list(zip(box.start, box.stop, strict=True))[-len(axes.zyx) :]
+        for axis, (start, stop) in zip(axes.zyx, ends, strict=True):
             spans[axis] = range(start // chunk[axis], (stop - 1) // chunk[axis] + 1)
         for index in itertools.product(*spans):
             name = prefix + separator.join(map(str, index))

@@ -6,7 +6,8 @@ process ends, while a read raises an error. The page cache is the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,11 @@ from bfly.sources.source import served_dtype
 from bfly.storage.files import read_into
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, Self
 
     from bfly.geometry import Zyx
+    from bfly.sources.shared.axes import VolumeAxes
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,6 +36,9 @@ gaps included."""
 
 SPARSEST = 32
 """A box is read directly if that costs no more than copying this many times its bytes."""
+
+SPAN = 16 << 20
+"""Most bytes that are read at once where voxels of other volumes are in between."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Flat:
         Axes of `shape` in the order of the file, the fastest last.
     sections : sequence of int, optional
         Offset in bytes of each step along the slowest axis, if the steps are not contiguous.
+    steps : tuple of int, optional
+        Bytes from a voxel to the next one along each axis, in the order of the file, if voxels of
+        other volumes are in between.
+    end_of_all : int
+        Bytes of the file up to the end of all its volumes, if there are several.
     """
 
     path: str
@@ -61,6 +72,50 @@ class Flat:
     offset: int = 0
     order: Zyx = (0, 1, 2)
     sections: tuple[int, ...] | None = None
+    steps: Zyx | None = None
+    end_of_all: int = 0
+
+    @classmethod
+    def in_array(
+        cls,
+        path: str,
+        shape: Sequence[int],
+        axes: VolumeAxes,
+        stored: np.dtype[Any],
+        offset: int = 0,
+        *,
+        x_first: bool = False,
+    ) -> Self:
+        """Return one volume of a contiguous array with any number of axes.
+
+        Parameters
+        ----------
+        path, stored
+            As for the class.
+        shape : sequence of int
+            Voxels along each axis of the array, in the order of its format.
+        axes : VolumeAxes
+            Axes of the volume, and its place on the others.
+        offset : int
+            Bytes before the first voxel of the array.
+        x_first : bool
+            Whether the first axis is the fastest, not the last one.
+        """
+        count = len(shape)
+        slower_first = range(count)[:: -1 if x_first else 1]
+        step, steps = stored.itemsize, [0] * count
+        for axis in reversed(slower_first):
+            steps[axis], step = step, step * int(shape[axis])
+        first = offset + sum(steps[axis] * index for axis, index in axes.at.items())
+        space = sorted(axes.zyx, key=slower_first.index)
+        missing = 3 - len(space)
+        sides = [1] * missing + [int(shape[axis]) for axis in axes.zyx]
+        order = [*range(missing), *(missing + axes.zyx.index(axis) for axis in space)]
+        apart = [step] * missing + [steps[axis] for axis in space]
+        flat = cls(path, zyx(sides), stored, first, zyx(order))
+        if math.prod(shape) == math.prod(sides):
+            return flat
+        return replace(flat, steps=zyx(apart), end_of_all=offset + step)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -83,13 +138,22 @@ class Flat:
         depth, height, width = self._in_file(self.shape)
         if self.sections is not None:
             return max(self.sections) + height * width * self.stored.itemsize
+        if self.steps is not None:
+            return self.end_of_all
         return self.offset + depth * height * width * self.stored.itemsize
+
+    @property
+    def _steps(self) -> Zyx:
+        """Bytes from a voxel to the next along each axis, in the order of the file."""
+        _, height, width = self._in_file(self.shape)
+        size = self.stored.itemsize
+        return self.steps or (height * width * size, width * size, size)
 
     def reads_at_once(self, box: BoundingBox) -> bool:
         """Return whether a box is best read directly: its rows are long or close together."""
-        row, width = self._in_file(box.shape)[2], self._in_file(self.shape)[2]
-        size = self.stored.itemsize
-        return min(width * size, GAP + row * size) <= SPARSEST * row * size
+        row, size = self._in_file(box.shape)[2], self.stored.itemsize
+        _, row_step, step = self._steps
+        return min(row_step, GAP + row * step) <= SPARSEST * row * size
 
     def read(self, fd: int, box: BoundingBox) -> Voxels:
         """Return a box of voxels, in C order; see `read_into`."""
@@ -120,31 +184,39 @@ class Flat:
         stored = np.dtype(f"{self.stored.byteorder}{self.dtype.str[1:]}")
         _, height, width = self._in_file(self.shape)
         _, rows, row = place.shape
-        size = stored.itemsize
-        as_it_is = self.sections is None and (rows, row) == (height, width)
+        section_step, row_step, step = self._steps
+        dense = self.sections is None and self.steps is None
+        as_it_is = dense and (rows, row) == (height, width)
         if as_it_is and stored == self.dtype and target.flags.c_contiguous:
-            at = self.offset + place.start[0] * height * width * size
+            at = self.offset + place.start[0] * section_step
             read_into(fd, target.reshape(-1).view(np.uint8).data, at, self.path)
             return
-        close = (width - row) * size <= GAP
+        close = row_step - row * step <= GAP
+        together = rows if close else 1
+        span = (together - 1) * row_step + (row - 1) * step + stored.itemsize
+        if self.steps is not None and span > SPAN:
+            for half in _halves(box, self.order[1 if together > 1 else 2]):
+                self.read_into(fd, half, voxels[half.relative_to(box.start).slices])
+            return
         # Reused for each section, so that its memory pages are allocated once.
-        piece = np.empty((rows - 1) * width + row if close else row, stored)
-        memory = piece.view(np.uint8).data
-        spread = (
-            np.ndarray((rows, row), stored, piece, strides=(width * size, size)) if close else None
-        )
+        piece = np.empty(span, np.uint8)
+        pixels = np.ndarray((together, row), stored, piece, strides=(row_step, step))
         for k, z in enumerate(range(place.start[0], place.stop[0])):
-            first = self.offset + z * height * width * size
+            first = self.offset + z * section_step
             if self.sections is not None:
                 first = self.sections[z]
-            at = first + (place.start[1] * width + place.start[2]) * size
-            if spread is not None:
-                read_into(fd, memory, at, self.path)
-                target[k] = spread
-                continue
-            for j in range(rows):
-                read_into(fd, memory, at + j * width * size, self.path)
-                target[k, j] = piece
+            at = first + place.start[1] * row_step + place.start[2] * step
+            for j in range(0, rows, together):
+                read_into(fd, piece.data, at + j * row_step, self.path)
+                target[k, j : j + together] = pixels
 
     def _in_file(self, values: Zyx) -> list[int]:
         return [values[axis] for axis in self.order]
+
+
+def _halves(box: BoundingBox, axis: int) -> tuple[BoundingBox, BoundingBox]:
+    """Split a box in the middle of an axis on which it is longer than one voxel."""
+    middle = (box.start[axis] + box.stop[axis]) // 2
+    stop, start = list(box.stop), list(box.start)
+    stop[axis] = start[axis] = middle
+    return BoundingBox(box.start, zyx(stop)), BoundingBox(zyx(start), box.stop)

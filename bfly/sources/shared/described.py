@@ -78,11 +78,10 @@ class Described:
         self.stored_shape = [int(side) for side in opened.shape]
         self.stored_chunk = [side or 1 for side in stated]
         self.chunk: Zyx = zyx([1, 1, *(self.stored_chunk[axis] for axis in array.axes)][-3:])
-        self._others = [axis for axis in range(opened.rank) if axis not in array.axes]
-        if any(opened.shape[axis] != 1 for axis in self._others) or 0 in opened.shape:
+        if len(array.axes) + len(array.at) != opened.rank or 0 in opened.shape:
             raise SourceError(
                 f"{path}: {array.name or 'the array'} has the shape {opened.shape}; allowed "
-                "are z, y and x, none empty, and other axes of one voxel."
+                "are z, y and x, none empty, and other axes that select a volume."
             )
         volume = self._volume(opened)
         self.shape: Zyx = zyx(volume.shape)
@@ -107,8 +106,8 @@ class Described:
     def _volume(self, opened: ts.TensorStore) -> ts.TensorStore:
         axes = self.array.axes
         index: list[Any] = [slice(None)] * opened.rank
-        for axis in self._others:
-            index[axis] = opened.domain.origin[axis]
+        for axis, place in self.array.at.items():
+            index[axis] = opened.domain.origin[axis] + place
         kept = sorted(axes)
         volume = opened[tuple(index)].transpose([kept.index(axis) for axis in axes])
         if len(axes) == 2:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from bfly.concurrency.room import SMALL
 from bfly.errors import Busy, MissingLibrary, NotAllowed, SourceError
 from bfly.storage.limits import check_chunk
+from bfly.storage.part import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,18 @@ def can_open(source: type[Datasource], path: str) -> bool:
         return False
 
 
+def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part]:
+    """Return the parts of a file or folder; the whole of it if they cannot be determined.
+
+    Opening the channel then reports the reason.
+    """
+    try:
+        return source.parts(path, files)
+    except Exception:
+        log.debug("%s: its parts cannot be determined", path, exc_info=True)
+        return (WHOLE,)
+
+
 def opened(source: type[Datasource], path: str, *, files: Files, **options: Any) -> Datasource:
     """Open a channel so that every error has the file's name, and check its stated sizes.
 
@@ -71,17 +84,6 @@ def opened(source: type[Datasource], path: str, *, files: Files, **options: Any)
         _fail(path, error)
     # Callers use the wrapper as the source itself.
     return cast("Datasource", _Guarded(channel))
-
-
-def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part]:
-    """Return `Datasource.parts` of a format so that every error has the file's name.
-
-    Raises
-    ------
-    SourceError, NotAllowed, MissingLibrary, Busy
-        As `opened`.
-    """
-    return _named(source.parts, path)(path, files)
 
 
 def _check(source: Datasource, limit: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from io import BytesIO
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.geometry import Scale
+from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
 from bfly.sources.shared.images import naming
 from bfly.sources.source import Datasource
@@ -19,12 +21,15 @@ from bfly.storage.files import FARTHEST, regular
 from bfly.storage.limits import check_whole, in_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import BoundingBox
     from bfly.sources.shared.contiguous import Flat
+    from bfly.storage.files import Files
+    from bfly.storage.part import Part
 
-__all__ = ["FlatFile", "Header", "head_of", "singletons"]
+__all__ = ["FlatFile", "Header", "head_of"]
 
 _UNPACKED = Unpacked()
 """Shared by the process: its limit is on the disk, which all channels share."""
@@ -47,12 +52,15 @@ class Header(NamedTuple):
         Compression of the voxels (see `packing_of`), if only they are compressed.
     start : int
         Offset of the compressed data, in bytes.
+    lengths : mapping of str to int
+        Number of volumes along each axis that selects one (see `VolumeAxes`).
     """
 
     flat: Flat
     voxel_size: tuple[float, float, float] | None = None
     packing: str | None = None
     start: int = 0
+    lengths: Mapping[str, int] = MappingProxyType({})
 
 
 class FlatFile(Datasource):
@@ -62,6 +70,13 @@ class FlatFile(Datasource):
     """
 
     marks = ()
+
+    @classmethod
+    @override
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        if not cls.has_parts:
+            return super().parts(path, files)
+        return parts_along(cls(path, files=files)._lengths, path)
 
     @abstractmethod
     def _header(self, file: IO[bytes]) -> Header:
@@ -93,7 +108,7 @@ class FlatFile(Datasource):
         if packing or header.packing:
             packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
             check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
-        self._flat = header.flat
+        self._flat, self._lengths = header.flat, header.lengths
         # The stamp from before the header was read, so that a replaced file is noticed.
         self._stamp = self._stamps[self._flat.path]
         self._packing, self._start = packing or header.packing, header.start
@@ -148,28 +163,3 @@ def head_of(path: str, size: int) -> bytes:
         raise
     except Exception:  # decompressors may raise anything on files of other formats
         return b""
-
-
-def singletons(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
-    """Return the three axes of a volume, without others that are one voxel long.
-
-    Returns
-    -------
-    tuple of int
-        Indices of the axes.
-
-    Raises
-    ------
-    SourceError
-        There are fewer or more axes, or one is empty.
-    """
-    axes = list(range(len(shape)))
-    for axis in reversed(range(len(shape))):
-        if len(axes) > 3 and shape[axis] == 1:
-            axes.remove(axis)
-    if len(axes) != 3 or min(shape) < 1:
-        raise SourceError(
-            f"{path} has axes of {' x '.join(map(str, shape))} voxels; allowed are three, none "
-            "empty, and others of one voxel."
-        )
-    return axes[0], axes[1], axes[2]

@@ -198,7 +198,7 @@ class TensorSource(Datasource):
         cache = self.files.disk_cache
         if cache is None or not self.store.is_remote:
             return self.files.spared(partial(self._from_store, mip, box, paths))
-        key = f"{self.path} {self._version} {mip} {box.start} {box.stop}"
+        key = f"{self.path} {self._version} {mip} {box.start} {box.stop}{self._part}"
         packed = cache.get(key)
         if packed is None:
             voxels = self._from_store(mip, box, paths)

@@ -18,8 +18,10 @@ from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming, one_value
 from bfly.sources.shared.tiff_pages import check_packed, check_page, is_palette, samples_of
+from bfly.sources.tiff.axes import Volume, volume_of
 from bfly.storage.files import read_exactly
 from bfly.storage.limits import check_length
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Paged", "level_of", "sections_of"]
-
-PIXELS = "YXS"
-"""The axes within a section: rows, columns, samples."""
+__all__ = ["Paged", "level_of"]
 
 
 class _TiffPage(NamedTuple):
@@ -44,7 +43,7 @@ class _TiffPage(NamedTuple):
 
 
 def level_of(
-    series: tifffile.TiffPageSeries, path: str, limit: int, *, labels: bool
+    series: tifffile.TiffPageSeries, path: str, limit: int, *, labels: bool, part: Part = WHOLE
 ) -> Flat | Paged:
     """Return the level that reads the pages of a volume.
 
@@ -58,52 +57,39 @@ def level_of(
         Bytes that a strip or tile may take, compressed or not.
     labels : bool
         Whether RGB is an id (see `bfly.sources.shared.images`).
+    part : Part
+        The volume, if the pages hold several.
 
     Raises
     ------
     SourceError, ValueError
         The pages are not a volume, or of a kind that cannot be read.
     """
-    if any(page is None for page in series.pages):
+    volume = volume_of(series, path, part)
+    pages = [series.pages[number] for number in volume.pages if number < len(series.pages)]
+    if any(page is None for page in pages):
         raise SourceError(f"{path} is a part of an OME-TIFF whose other sections are elsewhere.")
     key = series.keyframe
     check_page(key, path, limit)
-    shape = _shape(series, path)
-    pages = [
-        _TiffPage(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in series.pages
-    ]
+    shape = _shape(volume, key, path)
+    listed = [_TiffPage(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in pages]
     if key.is_final and key.samplesperpixel == 1 and not is_palette(key):
         stored = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
         if series.dataoffset is not None:
-            return Flat(path, shape, stored, series.dataoffset)
-        if key.imagedepth == 1 and len(pages) == shape[0] and all(map(_touching, pages)):
-            return Flat(path, shape, stored, sections=tuple(page.offsets[0] for page in pages))
-    return Paged.make(path, pages, key, shape, limit, labels=labels)
+            # ImageJ lists one page of a file above 4 GiB.
+            return Flat.in_array(path, volume.shape, volume.axes, stored, series.dataoffset)
+        if key.imagedepth == 1 and len(listed) == shape[0] and all(map(_touching, listed)):
+            return Flat(path, shape, stored, sections=tuple(page.offsets[0] for page in listed))
+    return Paged.make(path, listed, key, shape, limit, labels=labels)
 
 
-def sections_of(series: tifffile.TiffPageSeries) -> int:
-    """Count the sections of a series, whatever its axes are."""
-    axes, shape = series.get_axes(False), series.get_shape(False)
-    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in PIXELS)
-
-
-def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
-    """Return the shape; z is the one axis beside y and x longer than 1, and not channels."""
-    axes = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
-    others = [(axis, size) for axis, size in axes if axis not in PIXELS and size > 1]
-    if len(others) > 1 or any(axis == "C" for axis, _ in others):
-        listed = ", ".join(f"{axis} of {size}" for axis, size in others)
-        raise SourceError(
-            f"{path} has more axes than y and x: {listed}. Allowed is one, and no channels (C): "
-            "store each channel and each time as a file of its own."
-        )
-    stated, key = dict(axes), series.keyframe
+def _shape(volume: Volume, key: tifffile.TiffPage, path: str) -> Zyx:
+    """Return the shape of a volume; raise if its pages have another one."""
+    z, y, x = [1, *(volume.shape[axis] for axis in volume.axes.zyx)][-3:]
     height, width = key.imagelength, key.imagewidth
-    if (stated["Y"], stated["X"]) != (height, width) or 0 in (height, width):
-        raise SourceError(
-            f"{path} is said to be {stated['Y']} x {stated['X']}, its pages are {height} x {width}."
-        )
-    return others[0][1] if others else 1, height, width
+    if (y, x) != (height, width):
+        raise SourceError(f"{path} is said to be {y} x {x}, its pages are {height} x {width}.")
+    return z, y, x
 
 
 def _touching(page: _TiffPage) -> bool:

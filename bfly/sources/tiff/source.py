@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tifffile
@@ -10,21 +12,29 @@ from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.sources.mips import StoredLevel, ladder
+from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.tiff_pages import MAGICS, check_chain
 from bfly.sources.source import Datasource
-from bfly.sources.tiff.level import Paged, level_of, sections_of
+from bfly.sources.tiff.axes import lengths_of, sections_of, volume_of
+from bfly.sources.tiff.level import Paged, level_of
 from bfly.sources.tiff.voxel_size import check_description, voxel_size
 from bfly.storage.files import regular, stamp_of
 from bfly.storage.limits import LEVELS, check_number, in_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import BoundingBox
+    from bfly.storage.files import Files, Stamp
+    from bfly.storage.part import Part
 
 __all__ = ["Tiff", "has_sections"]
+
+REMEMBERED = 4096
+"""Files whose first image is remembered during a scan."""
 
 ALIKE = ("dtype", "photometric", "samplesperpixel")
 """Properties that the pages of all levels of a pyramid have in common."""
@@ -33,13 +43,14 @@ ALIKE = ("dtype", "photometric", "samplesperpixel")
 class Tiff(Datasource):
     """A TIFF or BigTIFF file; its first image is the volume, with pages as sections.
 
-    OME-TIFF and ImageJ hyperstacks state their axes. The third axis is z, or else time or any
-    other axis longer than 1. A second such axis, and channels, are refused. Pyramid levels are
-    SubIFDs, or further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule
-    of `bfly.sources.shared.images`.
+    OME-TIFF and ImageJ hyperstacks state their axes. z is the axis Z, or else an axis without a
+    name; channels, times and other named axes select the volume. Pyramid levels are SubIFDs, or
+    further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule of
+    `bfly.sources.shared.images`.
     """
 
     name = "tiff"
+    has_parts = True
     marks = ()
 
     @classmethod
@@ -51,28 +62,31 @@ class Tiff(Datasource):
         except OSError:
             return False
 
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the volumes along axes of channels, time and other names."""
+        return parts_along(_first_image(path, stamp_of(path)).lengths, path)
+
     def _open(self) -> None:
         self._watch(self.path)
         self._stamp = stamp_of(self.path)
         try:
             with self.files.file(self.path) as file, naming(self.path):
-                self._read_structure(in_pieces(file, self.path))
+                self._read_structure(file)
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
         self.dtype = self._levels[0].dtype
 
     def _read_structure(self, file: IO[bytes]) -> None:
-        # References of an OME-TIFF to other files are not followed.
-        with tifffile.TiffFile(file, _multifile=False) as tiff:
-            check_chain(tiff, self.path)
-            check_description(tiff, self.path)
+        with _structure(file, self.path) as tiff:
             if not tiff.series:
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
             pyramid = _pyramid(tiff.series)
             check_number(self.path, len(pyramid), LEVELS, "levels")
+            limit = self.files.max_chunk
             levels = {
-                f"image {number}": level_of(series, self.path, self.files.max_chunk, labels=labels)
+                f"image {number}": level_of(series, self.path, limit, labels=labels, part=self.part)
                 for number, series in enumerate(pyramid)
             }
             stored = {name: StoredLevel(level.shape, level.chunk) for name, level in levels.items()}
@@ -100,6 +114,16 @@ class Tiff(Datasource):
             self._levels[mip].read_into(fd, box, voxels)
 
 
+@contextmanager
+def _structure(file: IO[bytes], path: str) -> Iterator[tifffile.TiffFile]:
+    """Open the structure of a file, after checks that it is whole and not too large."""
+    # References of an OME-TIFF to other files are not followed.
+    with tifffile.TiffFile(in_pieces(file, path), _multifile=False) as tiff:
+        check_chain(tiff, path)
+        check_description(tiff, path)
+        yield tiff
+
+
 def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:
     """Return the first image and those that may be coarser levels of it: alike, and smaller."""
     first, *others = series
@@ -110,7 +134,9 @@ def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSer
         alike = all(getattr(other, name) == getattr(page, name) for name in ALIKE)
         return smaller and alike
 
-    return [*first.levels, *(other for other in others if is_like(other.keyframe))]
+    volumes = lengths_of(first)
+    similar = (other for other in others if is_like(other.keyframe))
+    return [*first.levels, *(other for other in similar if lengths_of(other) == volumes)]
 
 
 def has_sections(path: str) -> bool:
@@ -118,14 +144,29 @@ def has_sections(path: str) -> bool:
     if not Tiff.guess_can_open(path):
         return False
     try:
-        with (
-            regular(path) as file,
-            tifffile.TiffFile(in_pieces(file, path), _multifile=False) as tiff,
-        ):
-            check_chain(tiff, path)
-            check_description(tiff, path)
-            return bool(tiff.series) and sections_of(tiff.series[0]) > 1
+        return _first_image(path, stamp_of(path)).sections > 1
     except Busy:
         raise
     except Exception:  # tifffile may raise anything on damage; opening the file reports it
         return False
+
+
+class _Image(NamedTuple):
+    """Sections of the first image of a file, and its axes that select a volume."""
+
+    sections: int
+    lengths: Mapping[str, int]
+
+
+@lru_cache(REMEMBERED)
+def _first_image(path: str, _stamp: Stamp) -> _Image:
+    """Describe the first image of a file; a scan asks twice."""
+    with regular(path) as file, _structure(file, path) as tiff:
+        if not tiff.series:
+            raise SourceError(f"{path} has no image.")
+        series = tiff.series[0]
+        try:
+            lengths = volume_of(series, path).axes.lengths
+        except SourceError:
+            lengths = {}
+        return _Image(sections_of(series), lengths)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
     from bfly.sources.shared.arrays import Names
+    from bfly.sources.shared.axes import VolumeAxes
     from bfly.sources.shared.kvstore import KeyValueStore
 
 __all__ = ["BloscInShards", "checks_of"]
@@ -28,7 +29,7 @@ CHECKSUM = "crc32c"
 
 
 def checks_of(
-    meta: Mapping[str, Any], axes: tuple[int, ...], names: Names, store: KeyValueStore
+    meta: Mapping[str, Any], axes: VolumeAxes, names: Names, store: KeyValueStore
 ) -> dict[str, Any]:
     """Return the checks of the chunks of a zarr array, as parameters of `Array`.
 

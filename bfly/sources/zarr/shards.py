@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
+    from bfly.sources.shared.axes import VolumeAxes
     from bfly.storage.files import Files
 
 __all__ = ["ZarrShards", "check_shards", "has_shards", "is_sharded"]
@@ -94,6 +96,9 @@ class ZarrShards:
         and the client's decoder detects a wrong chunk.
     at_end : bool
         Whether the index is at the end of a shard, not at its start.
+    first : int
+        Number of the index entry of the volume's first chunk in a shard; above 0 where chunks of
+        other volumes are in the same shard.
     """
 
     shard: Zyx
@@ -102,17 +107,18 @@ class ZarrShards:
     count: int
     checksum: int
     at_end: bool
+    first: int = 0
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], axes: tuple[int, ...]) -> ZarrShards | None:
+    def of(cls, meta: Mapping[str, Any], axes: VolumeAxes) -> ZarrShards | None:
         """Return the layout of an array with shards; None if it is not a usual one.
 
         Parameters
         ----------
         meta : mapping
             Its ``zarr.json``.
-        axes : tuple of int
-            Which axes are z, y and x; all others have length 1.
+        axes : VolumeAxes
+            Which axes are z, y and x, and the place of the volume on the others.
         """
         try:
             options = meta["codecs"][0]["configuration"]
@@ -124,9 +130,14 @@ class ZarrShards:
             chunk = options["chunk_shape"]
             counts = [n // c for n, c in zip(shard, chunk, strict=True)]
             strides = [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
-            sizes = _zyx_of(shard, axes), _zyx_of(chunk, axes), _zyx_of(strides, axes)
+            zyx_of = partial(_zyx_of, axes=axes.zyx)
+            sizes = zyx_of(shard), zyx_of(chunk), zyx_of(strides)
             at_end = options.get("index_location", "end") == "end"
-            return cls(*sizes, math.prod(counts), checksum, at_end)
+            first = sum(
+                index % shard[axis] // chunk[axis] * strides[axis]
+                for axis, index in axes.at.items()
+            )
+            return cls(*sizes, math.prod(counts), checksum, at_end, first)
         except (KeyError, TypeError, ValueError):
             # TensorStore raises a clearer error, or supports what this class does not.
             return None
@@ -170,7 +181,7 @@ class ZarrShards:
             First voxel (z, y, x) of the chunk.
         """
         steps = zip(start, self.shard, self.chunk, self.strides, strict=True)
-        number = sum(at % n // c * stride for at, n, c, stride in steps)
+        number = self.first + sum(at % n // c * stride for at, n, c, stride in steps)
         return self._first(size) + number * ENTRY, ENTRY
 
     @staticmethod

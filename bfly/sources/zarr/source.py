@@ -6,27 +6,33 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.arrays import Array, grid_names
+from bfly.sources.shared.axes import VolumeAxes, axes_of
 from bfly.sources.shared.kvstore import KeyValueStore
-from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_size
+from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
+from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, names_in_dataset
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
+    from bfly.storage.part import Part
 
 __all__ = ["Zarr"]
 
@@ -37,11 +43,12 @@ class Zarr(TensorSource):
     """A zarr array, or a group with the ``multiscales`` of OME-Zarr 0.4 or 0.5.
 
     The axes are those named z, y and x, in any order. If the axes have no names, they are the
-    last three, where axes of length 1 are skipped. Other axes, such as time and channels, must
-    have length 1.
+    last three, where axes of length 1 are skipped. Other axes, such as time and channels, select
+    the volume.
     """
 
     name = "zarr"
+    has_parts = True
     endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of zarr"}
     marks = ("zarr.json", ".zarray", ".zgroup")
 
@@ -56,13 +63,29 @@ class Zarr(TensorSource):
         except (NotAllowed, SourceError):
             return False
 
+    @classmethod
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the volumes along axes of channels and time; none for a column of a table."""
+        read = cache(KeyValueStore(path, files).json)
+        multiscales = _multiscales(read)
+        name = str(multiscales[0]["datasets"][0]["path"]) if multiscales else ""
+        meta = _array(read, name)
+        if meta is None:
+            raise SourceError(f"{path} has no array {name}.")
+        if multiscales:
+            return parts_of(meta, names_in_ome(multiscales[0], len(meta["shape"])), path)
+        return parts_of(meta, _names(meta, path, files), path)
+
     def _arrays(self) -> dict[str, Array]:
         multiscales = _multiscales(self.document)
         if not multiscales:
             return {"": self._alone()}
         first = multiscales[0]
-        names = [_axis_name(axis) for axis in first.get("axes") or "tczyx"]
+        finest = _array(self.document, first["datasets"][0]["path"])
+        names = names_in_ome(first, len(finest["shape"]) if finest else 0)
         common = _transform(first, len(names))
+        # OME-Zarr before 0.4 states no scales.
+        scaled = any(each.get("coordinateTransformations") for each in first["datasets"])
         check_number(self.path, len(first["datasets"]), LEVELS, "levels")
         sizes, places, arrays = [], [], {}
         for dataset in first["datasets"]:
@@ -73,16 +96,22 @@ class Zarr(TensorSource):
             meta = _array(self.document, dataset["path"])
             if meta is None:
                 raise SourceError(f"{self.path} has no array {dataset['path']}.")
-            axes = _axes(names[-len(meta["shape"]) :], tuple(meta["shape"]), self.path)
+            if len(meta["shape"]) != len(names):
+                raise SourceError(
+                    f"{self.path}: the array {dataset['path']} has {len(meta['shape'])} axes, its "
+                    f"group describes {len(names)}."
+                )
+            found = axes_of(names, meta["shape"], self.path, self.part)
+            axes = found.zyx
             y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
             z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
             # The voxel that contains the first voxel's stated centre. This also suits writers that
             # state its corner, or no translation.
             corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
-            array = _described(meta, dataset["path"], axes, self.store, (z, y, x), corner)
+            ratio = (z, y, x) if scaled else None
+            array = _described(meta, dataset["path"], found, self.store, ratio, corner)
             arrays[dataset["path"]] = array
-        axes = next(iter(arrays.values())).axes
-        self._state(first, sizes[0], axes)
+        self._state(first, sizes[0], next(iter(arrays.values())).axes)
         return arrays
 
     def _state(self, multiscale: Document, size: list[float], axes: tuple[int, ...]) -> None:
@@ -103,9 +132,13 @@ class Zarr(TensorSource):
         meta = _array(self.document, "")
         if meta is None:
             raise SourceError(f"{self.path} has neither an array nor multiscales of OME-Zarr.")
-        names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
-        axes = _axes(names, tuple(meta["shape"]), self.path)
-        self._stated = stated_size(meta["attributes"], axes)
+        if self.store.folder is not None:
+            for document in _documents_above(self.path):
+                with suppress(NotAllowed):
+                    self._watch(self.files.resolve(document))
+        names = _names(meta, self.path, self.files)
+        axes = axes_of(names, meta["shape"], self.path, self.part)
+        self._stated = stated_size(meta["attributes"], axes.zyx)
         return _described(meta, "", axes, self.store)
 
 
@@ -140,10 +173,32 @@ def _array(read: Any, name: str) -> Document | None:
     return {**meta, "attributes": read(f"{below}.zattrs") or {}}
 
 
+def _names(meta: Document, path: str, files: Files) -> Sequence[object]:
+    """Return the names of the axes of an array: its own, or those that a folder above states.
+
+    OME-Zarr has the names in the group of its arrays, of which a path may name one.
+    """
+    names, rank = names_in_array(meta), len(meta["shape"])
+    if names or rank < 3:
+        return names
+    folder, name = os.path.split(path.rstrip("/"))
+    with suppress(NotAllowed, SourceError):
+        for multiscale in _multiscales(KeyValueStore(folder, files).json):
+            if any(dataset.get("path") == name for dataset in multiscale["datasets"]):
+                return names_in_ome(multiscale, rank)
+    return names_in_dataset(path, files, rank) if rank > 3 else ()
+
+
+def _documents_above(path: str) -> list[str]:
+    """Return the documents that may name the axes of an array."""
+    folder = os.path.dirname(path.rstrip("/"))
+    return [f"{folder}/zarr.json", f"{folder}/.zattrs", f"{dataset_of(path)}/{DOCUMENT}"]
+
+
 def _described(
     meta: Document,
     name: str,
-    axes: tuple[int, ...],
+    axes: VolumeAxes,
     store: KeyValueStore,
     ratio: Any = None,
     place: Zyx = (0, 0, 0),
@@ -163,32 +218,17 @@ def _described(
         separator = encoding.get("configuration", {}).get("separator", usual)
         prefix = f"c{separator}" if is_default else ""
     names = grid_names(name, axes, rank, chunk, separator, prefix)
-    others = [chunk[axis] for axis in range(rank) if axis not in axes]
-    in_order = list(axes) == sorted(axes) and set(others) <= {1}
+    others = {chunk[axis] for axis in axes.at}
+    in_order = list(axes.zyx) == sorted(axes.zyx) and others <= {1}
     shared = has_shards(meta.get("codecs"))
-    array = Array({"driver": driver}, name, axes, names, ratio, place, in_shards=shared)
-    array = replace(array, **checks_of(meta, axes, names, store))
+    array = Array({"driver": driver}, name, axes.zyx, names, ratio, place, in_shards=shared)
+    array = replace(array, at=axes.at, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):
         return replace(array, stored=ways)
     shards = ZarrShards.of(meta, axes)
     return replace(array, stored=ways, read=shards.read) if shards else array
-
-
-def _axis_name(axis: Any) -> str:
-    """Return the name of an axis; before OME-Zarr 0.4 an axis was a plain string."""
-    return str(axis["name"] if isinstance(axis, dict) else axis)
-
-
-def _axes(names: Any, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
-    """Return which axes are z, y and x, or y and x."""
-    if len(shape) == 2:
-        return 0, 1
-    lower = [str(name).lower() for name in names or ()]
-    if len(lower) == len(shape) and {*"zyx"} <= {*lower}:
-        return zyx(lower.index(axis) for axis in "zyx")
-    return singletons(shape, path)
 
 
 def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:

@@ -12,6 +12,7 @@ from cloudvolume import CloudVolume
 from bfly.errors import SourceError
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.precomputed.source import Precomputed
+from bfly.storage.files import Files
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
@@ -146,14 +147,11 @@ def test_real_samples(data) -> None:
         path = info.parent
         if not Precomputed.guess_can_open(str(path)):
             continue
-        if json.loads(info.read_text())["num_channels"] > 1:
-            with pytest.raises(SourceError, match="2 channels; allowed is one"):
-                Precomputed.open(str(path))
-            continue
         spec = {"driver": "neuroglancer_precomputed", "kvstore": f"file://{path}/"}
-        truth = ts.open(spec).result()[ts.d["channel"][0]].read().result().T
-        source = Precomputed.open(str(path))
-        got = source.read(0, source.scales[0].box)
-        assert np.array_equal(got.view(truth.dtype), truth)
-        found += 1
+        truth = ts.open(spec).result().read().result()
+        for channel, part in enumerate(Precomputed.parts(str(path), Files())):
+            source = Precomputed.open(str(path), part=part)
+            got = source.read(0, source.scales[0].box)
+            assert np.array_equal(got.view(truth.dtype), truth[..., channel].T)
+            found += channel
     assert found

@@ -9,6 +9,7 @@ from bfly.geometry import BoundingBox
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.tiff.source import Tiff
 from bfly.storage.files import Files
+from bfly.storage.part import Part
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
@@ -184,32 +185,68 @@ def test_resolution_tags_state_the_voxel_size(tmp_path, resolution, unit, voxel_
     [
         ("TZCYX", (1, 6, 1), True),
         ("ZTCYX", (6, 1, 1), True),
-        ("TYX", (6,), True),
         ("ZYX", (6,), False),
         ("QYX", (6,), False),
     ],
 )
-def test_the_one_long_axis_is_z(tmp_path, axes, shape, ome):
+def test_z_or_an_axis_without_a_name_is_z(tmp_path, axes, shape, ome):
     path = tmp_path / "v.tif"
     voxels = VOLUME.reshape(*shape, 40, 52)
     tifffile.imwrite(path, voxels, ome=ome, photometric="minisblack", metadata={"axes": axes})
     np.testing.assert_array_equal(whole(Tiff.open(str(path))), VOLUME)
 
 
+@pytest.mark.parametrize("how", [{"compression": "zlib"}, {}, {"compression": "jpeg"}])
 @pytest.mark.parametrize(
-    ("axes", "shape", "found"),
-    [
-        ("TZYX", (2, 3), "T of 2, Z of 3"),
-        ("CYX", (6,), "C of 6"),
-        ("ZCYX", (3, 2), "Z of 3, C of 2"),
-    ],
+    ("axes", "shape"),
+    [("TZYX", (2, 3)), ("CYX", (6,)), ("ZCYX", (3, 2)), ("TYX", (6,)), ("TZCYX", (2, 1, 3))],
 )
-def test_a_second_long_axis_is_refused(tmp_path, axes, shape, found):
-    path = tmp_path / "v.ome.tif"
+def test_channels_and_times_are_volumes(tmp_path, axes, shape, how):
+    path = str(tmp_path / "v.ome.tif")
     voxels = VOLUME.reshape(*shape, 40, 52)
-    tifffile.imwrite(path, voxels, ome=True, photometric="minisblack", metadata={"axes": axes})
-    with pytest.raises(SourceError, match=rf"{found}. Allowed is one, and no channels \(C\)"):
-        Tiff.open(str(path))
+    how = {"photometric": "minisblack", "tile": (16, 16), **how}
+    tifffile.imwrite(path, voxels, ome=True, metadata={"axes": axes}, **how)
+    truth, z = tifffile.imread(path).reshape(voxels.shape), axes.find("Z")
+    volumes = (np.moveaxis(truth, z, -3) if z >= 0 else truth[..., None, :, :]).reshape(
+        -1, shape[z] if z >= 0 else 1, 40, 52
+    )
+    parts = Tiff.parts(path, Files())
+    assert len(parts) == len(volumes)
+    places = {str(part): whole(Tiff.open(path, part=part)) for part in parts}
+    order = ["", "c=1", "c=2", "t=1", "c=1,t=1", "c=2,t=1"] if axes == "TZCYX" else [*places]
+    for text, volume in zip(order, volumes, strict=True):
+        np.testing.assert_array_equal(places[text], volume)
+
+
+def test_channels_of_volumetric_pages(tmp_path):
+    path = str(tmp_path / "v.tif")
+    voxels = random_volume((3, 8, 32, 48), "uint16")
+    how = {"compression": "zlib", "tile": (16, 16, 16), "volumetric": True}
+    tifffile.imwrite(path, voxels, photometric="minisblack", metadata={"axes": "CZYX"}, **how)
+    for channel, part in enumerate(Tiff.parts(path, Files())):
+        np.testing.assert_array_equal(whole(Tiff.open(path, part=part)), voxels[channel])
+    assert channel == 2
+
+
+def test_two_axes_without_a_name_are_refused(tmp_path):
+    path = str(tmp_path / "v.tif")
+    tifffile.imwrite(path, VOLUME.reshape(2, 3, 40, 52), photometric="minisblack")
+    with pytest.raises(SourceError, match=r"2 x 3 x 40 x 52 voxels.*v\.tif#c=0 is one volume"):
+        Tiff.open(path)
+    np.testing.assert_array_equal(whole(Tiff.open(path, part=Part.parse("c=1"))), VOLUME[3:])
+
+
+def test_a_pyramid_of_channels(tmp_path):
+    path = str(tmp_path / "v.ome.tif")
+    voxels = random_volume((3, 4, 64, 80), "uint8")
+    how = {"photometric": "minisblack", "tile": (16, 16), "compression": "zlib"}
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(voxels, subifds=1, metadata={"axes": "CZYX"}, **how)
+        file.write(voxels[..., ::2, ::2], subfiletype=1, **how)
+    source = Tiff.open(path, part=Part.parse("c=2"))
+    for mip, by in ((0, 1), (1, 2)):
+        got = source.read(mip, source.scales[mip].box)
+        np.testing.assert_array_equal(got, voxels[2, :, ::by, ::by])
 
 
 def test_an_imagej_stack_of_more_than_4_gib(tmp_path):

@@ -13,6 +13,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from bfly.sources.encoded_chunks import StoredAs
+from bfly.sources.shared.axes import axes_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.shards import ZarrShards
 from bfly.sources.zarr.source import Zarr
@@ -184,9 +185,10 @@ INDEXES = {
 def test_shards_with_an_index_of_another_kind_give_nothing(tmp_path, case) -> None:
     path = array(tmp_path / "a", random_volume((4, 32, 32), "uint8"), shards=(4, 32, 32))
     meta = json.loads((path / "zarr.json").read_text())
-    assert ZarrShards.of(meta, (0, 1, 2))
+    axes = axes_of("zyx", meta["shape"], "a")
+    assert ZarrShards.of(meta, axes)
     meta["codecs"][0]["configuration"]["index_codecs"] = INDEXES[case]
-    assert ZarrShards.of(meta, (0, 1, 2)) is None
+    assert ZarrShards.of(meta, axes) is None
 
 
 def test_filtered_chunks_are_not_given(tmp_path) -> None:
