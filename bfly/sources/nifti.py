@@ -7,11 +7,15 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from bfly import registry
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.place import index_position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+    from bfly.sources.shared.place import Position
 
 __all__ = ["Nifti"]
 
@@ -23,7 +27,8 @@ class Nifti(FlatFile):
     """A single-file NIfTI, optionally in gzip; x is the fastest axis.
 
     Voxels are served as stored: neither scaled by ``scl_slope`` nor rotated by the affine. The
-    voxel size is that of ``pixdim``, if the header states its unit.
+    voxel size is that of ``pixdim``, if the header states its unit. The position is that of the
+    affine: ``sform``, or else ``qform``.
     """
 
     name = "nifti"
@@ -52,7 +57,17 @@ class Nifti(FlatFile):
         )
         zooms = header.get_zooms()
         unit = nanometres(header.get_xyzt_units()[0])
-        return Header(flat, sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit))
+        size = sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit)
+        return Header(flat, size, _position(header) if (x, y, z) == (0, 1, 2) else None)
+
+
+def _position(header: Any) -> Position | None:
+    """Return the position in the affine, which the header has if one of its codes is not 0."""
+    form = next((form for form in ("sform", "qform") if header[f"{form}_code"] > 0), None)
+    if form is None:
+        return None
+    affine = header.get_sform() if form == "sform" else header.get_qform()
+    return index_position(affine[:3, 3], affine[:3, :3].T, form)
 
 
 def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:

@@ -13,6 +13,7 @@ from bfly import registry
 from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.place import Position, index_position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of, singletons
 from bfly.sources.shared.units import nanometres, sizes
 
@@ -53,7 +54,8 @@ class Nrrd(FlatFile):
     """An NRRD file in the encodings raw, gzip and bzip2; the first axis, x, is the fastest.
 
     The voxel size is the length of each of ``space directions``, or else ``spacings``, if
-    ``space units`` or ``units`` state the unit.
+    ``space units`` or ``units`` state the unit. The position is ``space origin``, in those
+    directions, or else ``axis mins``.
     """
 
     name = "nrrd"
@@ -91,7 +93,8 @@ class Nrrd(FlatFile):
             start, skip = size - math.prod(shape) * stored.itemsize, 0
         # For compressed voxels, byte skip counts bytes after decompression.
         flat = Flat(path, shape, stored, skip if packing else start + skip)
-        return Header(flat, _voxel_size(fields, axes), packing, start)
+        position = _position(fields, axes)
+        return Header(flat, _voxel_size(fields, axes), position, packing, start)
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
         """Return the file with the voxels, and their offset in it, in bytes."""
@@ -132,3 +135,17 @@ def _voxel_size(
     if units is None or len(units) != 3 or len(set(units)) != 1:
         return None
     return sizes(reversed(lengths), nanometres(units[0]))
+
+
+def _position(fields: dict[str, Any], axes: tuple[int, int, int]) -> Position | None:
+    """Return the stated position: lengths along the axes, in the unit of the voxel size."""
+    directions, spacings = fields.get("space directions"), fields.get("spacings")
+    origin, mins = fields.get("space origin"), fields.get("axis mins", fields.get("axismins"))
+    if directions is not None and origin is not None and len(origin) == 3:
+        return index_position(origin, [directions[axis] for axis in axes], "space origin")
+    if mins is None or spacings is None:
+        return None
+    pairs = [(float(mins[axis]), float(spacings[axis])) for axis in reversed(axes)]
+    if all(math.isnan(start) for start, _ in pairs) or any(step == 0 for _, step in pairs):
+        return None
+    return Position([start / step for start, step in pairs], "axis mins")

@@ -8,7 +8,6 @@ virtual datasets and external storage see `bfly.sources.hdf5.elsewhere`.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from contextlib import suppress
@@ -19,12 +18,13 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, copy_rows, indexes, zyx
+from bfly.sources.hdf5.attributes import attributes_above, placing
 from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
 from bfly.sources.hdf5.elsewhere import elsewhere
 from bfly.sources.hdf5.file import find, open_h5
 from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.voxel_size import NAMES, stated_size
+from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.source import served_dtype
 from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length
@@ -34,17 +34,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import Zyx
-    from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["Hdf5Dataset"]
-
-log = logging.getLogger(__name__)
-
-LENGTHS = 1 << 16
-"""Bytes of the largest voxel size attribute: HDF5 stores no more next to a dataset."""
 
 
 class Hdf5Dataset:
@@ -72,6 +66,8 @@ class Hdf5Dataset:
     voxel_size : tuple, optional
         Nanometres (z, y, x), and the attribute of the dataset or a parent group that states
         them.
+    described : dict
+        The attributes that may state the position of the first voxel (see `stated_place`).
     is_deflate : bool
         Whether `read_stream` may return a stream.
     """
@@ -94,7 +90,9 @@ class Hdf5Dataset:
                 )
             self.shape = zyx(dataset.shape)
             self.dtype = served_dtype(dataset.dtype, self.path)
-            self.voxel_size = _voxel_size(dataset)
+            holders = list(attributes_above(dataset))
+            self.voxel_size = next(filter(None, map(stated_size, holders)), None)
+            self.described = placing(holders)
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
@@ -272,25 +270,3 @@ class Hdf5Dataset:
     def _check_unchanged(self, stamp: Any) -> None:
         if stamp != self._stamp:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
-
-
-def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
-    """Find the voxel size in the attributes of a dataset or of its parent groups."""
-    holder = dataset
-    while True:
-        size = stated_size(_attributes(holder))
-        if size or holder.name == "/":
-            return size
-        holder = holder.parent
-
-
-def _attributes(holder: Any) -> dict[str, Any]:
-    """Read the attributes that may state a voxel size, up to `LENGTHS` bytes each."""
-    attributes = {}
-    for name in NAMES:
-        try:
-            if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
-                attributes[name] = holder.attrs[name]
-        except (OSError, RuntimeError, TypeError, ValueError, KeyError, OverflowError) as error:
-            log.debug("%s: the attribute %s cannot be read: %s", holder.name, name, error)
-    return attributes

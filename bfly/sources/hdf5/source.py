@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +15,8 @@ from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
+from bfly.sources.shared.place import whole_voxels
+from bfly.sources.shared.voxel_size import stated_place
 from bfly.storage.files import regular
 from bfly.storage.limits import check_number, parsed_json
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
 
 __all__ = ["HDF5"]
+
+log = logging.getLogger(__name__)
 
 DEFLATE = StoredAs("raw", "deflate")
 
@@ -95,7 +100,23 @@ class HDF5(DocumentedHDF5):
         self.dtype = first.dtype
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
-        self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
+        place = self._place(has_z=any("z-offset" in pointer for pointer in pointers))
+        self.scales = {0: Scale((end, *first.shape[1:]), first.chunk, origin=place)}
+
+    def _place(self, has_z: bool) -> Zyx:
+        """Return the position that the first file states; the others follow it.
+
+        Parameters
+        ----------
+        has_z : bool
+            Whether the pointer states sections: then those count, not the position along z.
+        """
+        size = self.voxel_size
+        first, *others = (stated_place(part.described, otherwise=size) for _, part in self._parts)
+        if any(other and first and other.voxels[1:] != first.voxels[1:] for other in others):
+            log.warning("%s: its files state different positions; the first counts.", self.path)
+        z, y, x = whole_voxels(self.path, first)
+        return 0 if has_z else z, y, x
 
     def _check_parts(self) -> None:
         """Check that the files fit together as one volume."""

@@ -5,7 +5,6 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,10 +12,11 @@ from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
-from bfly.sources.shared.voxel_size import stated_size
+from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
@@ -64,7 +64,8 @@ class Zarr(TensorSource):
         names = [_axis_name(axis) for axis in first.get("axes") or "tczyx"]
         common = _transform(first, len(names))
         check_number(self.path, len(first["datasets"]), LEVELS, "levels")
-        sizes, places, arrays = [], [], {}
+        sizes, places = [], []
+        arrays: dict[str, Array] = {}
         for dataset in first["datasets"]:
             size, place = _transform(dataset, len(names))
             sizes.append([a * b for a, b in zip(size, common[0], strict=True)])
@@ -76,9 +77,14 @@ class Zarr(TensorSource):
             axes = _axes(names[-len(meta["shape"]) :], tuple(meta["shape"]), self.path)
             y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
             z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
-            # The voxel that contains the first voxel's stated centre. This also suits writers that
-            # state its corner, or no translation.
-            corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
+            voxels = [0.0, *(place[a] / size[a] for a in axes)][-3:]
+            position = Position(voxels, "OME-Zarr translation", is_point=True)
+            # A level that states no position of its own is where the finest, the first, is.
+            corner: Zyx | None = None
+            if not arrays:
+                corner = whole_voxels(self.path, position)
+            elif _is_placed(dataset):
+                corner = position.voxel_at()
             array = _described(meta, dataset["path"], axes, self.store, (z, y, x), corner)
             arrays[dataset["path"]] = array
         axes = next(iter(arrays.values())).axes
@@ -106,7 +112,9 @@ class Zarr(TensorSource):
         names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
         axes = _axes(names, tuple(meta["shape"]), self.path)
         self._stated = stated_size(meta["attributes"], axes)
-        return _described(meta, "", axes, self.store)
+        position = stated_place(meta["attributes"], axes, self.voxel_size)
+        place = whole_voxels(self.path, position)
+        return _described(meta, "", axes, self.store, None, place)
 
 
 def _multiscales(read: Any) -> list[Document]:
@@ -146,7 +154,7 @@ def _described(
     axes: tuple[int, ...],
     store: KeyValueStore,
     ratio: Any = None,
-    place: Zyx = (0, 0, 0),
+    place: Zyx | None = None,
 ) -> Array:
     """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
@@ -189,6 +197,12 @@ def _axes(names: Any, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
     if len(lower) == len(shape) and {*"zyx"} <= {*lower}:
         return zyx(lower.index(axis) for axis in "zyx")
     return singletons(shape, path)
+
+
+def _is_placed(dataset: Document) -> bool:
+    """Return whether a level of OME-Zarr states a translation."""
+    steps = dataset.get("coordinateTransformations") or []
+    return any(step["type"] == "translation" for step in steps)
 
 
 def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:
