@@ -1,7 +1,7 @@
 """Metadata of OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): groups, arrays and labels.
 
 The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org. Positions in
-OME-Zarr are voxel centres, in nanometres.
+OME-Zarr are voxel centres, in nanometres, or in voxels if their size is unknown.
 """
 
 from __future__ import annotations
@@ -215,11 +215,15 @@ def _voxel_sizes(volume: Volume) -> list[VoxelSize]:
 
 
 def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
-    """Return the description of all mips, the same in both versions."""
+    """Return the description of all mips, the same in both versions.
+
+    Axes have no unit if the voxel size is unknown; then lengths count voxels.
+    """
+    unit = {"unit": "nanometer"} if volume.has_voxel_size else {}
     return {
         "name": name,
         "type": "mean" if volume.kind == "image" else "mode",
-        "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in AXES],
+        "axes": [{"name": axis, "type": "space", **unit} for axis in AXES],
         "datasets": [
             {
                 "path": str(mip),
@@ -235,4 +239,6 @@ def _multiscale(volume: Volume, name: str) -> dict[str, Any]:
 
 def _units(volume: Volume, mip: int) -> dict[str, Any]:
     """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
+    if not volume.has_voxel_size:
+        return {}
     return {"dimension_units": [f"{size} nm" for size in volume.voxel_size_at(mip)]}

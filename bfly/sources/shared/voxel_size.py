@@ -142,7 +142,7 @@ def _vector(
     try:
         lengths = [float(value) for value in values]
         if isinstance(units, (str, bytes)) or units is None:
-            each = [units or usual] * len(lengths)
+            each = [usual if units is None else units] * len(lengths)
         else:
             each = list(units)
         order = _order(len(lengths), axes)
