@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
+from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.place import whole_voxels
 from bfly.sources.shared.voxel_size import stated_place
 from bfly.storage.files import regular
@@ -31,6 +33,9 @@ __all__ = ["HDF5"]
 log = logging.getLogger(__name__)
 
 DEFLATE = StoredAs("raw", "deflate")
+
+BDV = re.compile(r"/t[0-9]{5,9}/s(?P<setup>[0-9]{2,9})/0/cells")
+"""The finest level of a setup in BigDataViewer's HDF5."""
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -99,6 +104,8 @@ class HDF5(DocumentedHDF5):
         first = self._parts[0][1]
         self.dtype = first.dtype
         self._stated = first.voxel_size
+        if self._stated is None and (bdv := BDV.fullmatch(first.name)):
+            self._stated = size_in_xml(first.path, int(bdv["setup"]), self.files, self._watch)
         end = max(z + part.shape[0] for z, part in self._parts)
         place = self._place(has_z=any("z-offset" in pointer for pointer in pointers))
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk, origin=place)}

@@ -7,15 +7,16 @@ Paintera and COSEM describe scales by different attributes.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.sources.n5.bdv import is_bdv, size_in_xml
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
+from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import whole_voxels
@@ -36,6 +37,9 @@ __all__ = ["N5"]
 Document = dict[str, Any]
 
 DOCUMENT = "attributes.json"
+
+BDV = re.compile(r"(?P<container>.+)/setup(?P<setup>[0-9]{1,9})/timepoint[0-9]{1,9}/?")
+"""Groups of BigDataViewer. Their ``resolution`` has no unit; it is micrometres as a rule."""
 
 
 class N5(TensorSource):
@@ -81,8 +85,10 @@ class N5(TensorSource):
             arrays[name] = self._array(name, attributes, ratio)
         first = arrays["s0"]
         described = _describing(group)
-        if is_bdv(self.path) and not {"unit", "units"} & described.keys():
-            self._stated = self._stated or size_in_xml(self.path, self.files, self._watch)
+        bdv = BDV.fullmatch(self.path)
+        if bdv and not {"unit", "units"} & described.keys():
+            found = size_in_xml(bdv["container"], int(bdv["setup"]), self.files, self._watch)
+            self._stated = self._stated or found
             described.pop("resolution", None)
         self._stated = self._stated or stated_size(described, first.axes)
         for name, attributes in scales.items():

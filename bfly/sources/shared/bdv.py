@@ -1,14 +1,9 @@
-"""BigDataViewer's N5: its voxel size is in the XML beside the N5, unit included.
-
-The groups are ``setupN/timepointM``, as ``WriteSequenceToN5`` of bigdataviewer-core writes them.
-Their attribute ``resolution`` repeats the numbers without the unit, which is usually micrometres.
-"""
+"""BigDataViewer's datasets: the voxel size is in the XML beside the N5 or HDF5, unit included."""
 
 from __future__ import annotations
 
 import io
 import os
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -22,28 +17,26 @@ if TYPE_CHECKING:
     from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
-__all__ = ["is_bdv", "size_in_xml"]
+__all__ = ["size_in_xml"]
 
-_GROUP = re.compile(r"(?P<container>.+)/setup(?P<setup>[0-9]{1,9})/timepoint[0-9]{1,9}/?")
+CONTAINERS = ("n5", "hdf5")
+"""Elements that name the folder or file with the voxels."""
 
 MOST_XML = 16
-"""XML files beside an N5 that are searched for the one that names it."""
-
-
-def is_bdv(path: str) -> bool:
-    """Return whether a path is that of a setup and a time point of BigDataViewer."""
-    return _GROUP.fullmatch(path) is not None
+"""XML files beside the voxels that are searched for the one that names them."""
 
 
 def size_in_xml(
-    path: str, files: Files, watch: Callable[[str], None]
+    container: str, setup: int, files: Files, watch: Callable[[str], None]
 ) -> tuple[VoxelSize, str] | None:
     """Return the voxel size that the XML of a dataset states for a setup.
 
     Parameters
     ----------
-    path : str
-        Folder of the time point.
+    container : str
+        The N5 folder, or the HDF5 file.
+    setup : int
+        Number of the setup.
     files : Files
         Access to the XML.
     watch : callable
@@ -52,13 +45,9 @@ def size_in_xml(
     Returns
     -------
     tuple, optional
-        Nanometres (z, y, x), and the name of the element; None if no XML names this N5, or it
-        states no length.
+        Nanometres (z, y, x), and the name of the element; None if no XML names the container,
+        or it states no length.
     """
-    match = _GROUP.fullmatch(path)
-    if match is None:
-        return None
-    container, setup = match["container"], int(match["setup"])
     for xml in _beside(container):
         watch(xml)
         try:
@@ -74,7 +63,7 @@ def size_in_xml(
 
 
 def _beside(container: str) -> Iterator[str]:
-    """Yield the XML files in the folder of an N5, that with its name first."""
+    """Yield the XML files in the folder of a container, that with its name first."""
     folder, name = os.path.split(container)
     first = f"{os.path.splitext(name)[0]}.xml"
     try:
@@ -90,7 +79,7 @@ def _parsed(data: bytes, container: str, setup: int) -> VoxelSize | None:
     """Return the size of a setup's voxels from an XML, if that XML is about the container."""
     size, names_it = None, False
     for _, element in ElementTree.iterparse(io.BytesIO(data)):
-        if element.tag == "n5":
+        if element.tag in CONTAINERS:
             names_it = os.path.basename((element.text or "").strip().rstrip("/")) == container
         elif element.tag == "ViewSetup":
             if (element.findtext("id") or "").strip() == str(setup):

@@ -1,12 +1,14 @@
-"""BigDataViewer's N5: the unit of its voxel size is in the XML."""
+"""BigDataViewer's N5 and HDF5: the unit of its voxel size is in the XML."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+import h5py
 import pytest
 
+from bfly.sources.hdf5.source import HDF5
 from bfly.sources.n5.source import N5
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
@@ -73,3 +75,14 @@ def test_an_xml_outside_allowed_paths_is_not_read(dataset: Path, tmp_path: Path)
     (tmp_path / "dataset.xml").write_text(XML.format(name="dataset.n5", unit="um"))
     files = Files([str(tmp_path / "dataset.n5")])
     assert N5.open(str(dataset), files=files).voxel_size is None
+
+
+@pytest.mark.parametrize("setup", [0, 1])
+def test_hdf5_has_the_size_of_its_xml(tmp_path: Path, setup: int) -> None:
+    with h5py.File(tmp_path / "dataset.h5", "w") as file:
+        file[f"t00000/s{setup:02}/0/cells"] = random_volume((4, 5, 6), "uint16")
+    assert HDF5.open(str(tmp_path / "dataset.h5")).voxel_size is None
+    xml = XML.format(name="dataset.h5", unit="um").replace("n5", "hdf5")
+    (tmp_path / "dataset.xml").write_text(xml)
+    found = HDF5.open(str(tmp_path / "dataset.h5")).voxel_size
+    assert found == [(3, 2, 1), (1500, 500, 400)][setup]
