@@ -17,6 +17,7 @@ from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
 from bfly.discovery.report import report
 from bfly.discovery.scan import scan
+from bfly.discovery.voxel_sizes import with_size
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
 from bfly.server.arguments import add_data, add_port
@@ -53,11 +54,16 @@ class Butterfly:
         Override the configured ones.
     strict : bool
         Whether mistakes are errors even if they can be mended (see `bfly.config.lenient`).
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x) of the channels of a scanned folder that state no voxel size.
 
     Attributes
     ----------
     config : Config
         The configuration in use, with the path of the database.
+    config_file : str, optional
+        The YAML file that was read, which the page may change; None if a folder was scanned, or
+        for each of several processes.
     notes : list of str
         What was mended in the configuration, one line each.
     _db_type : type
@@ -78,6 +84,7 @@ class Butterfly:
         port: int | None = None,
         host: str | None = None,
         strict: bool = False,
+        voxel_size: tuple[float, float, float] | None = None,
     ) -> None:
         experiments: str | None
         if _argv is None or isinstance(_argv, str):
@@ -87,7 +94,15 @@ class Butterfly:
             experiments, output, port = given["exp"], given["out"], given["port"]
             at_once = True
         self.notes: list[str] = []
+        self.config_file = config_file(experiments)
         config = configuration(experiments, None if strict else self.notes)
+        if voxel_size is not None:
+            if self.config_file is not None:
+                raise ConfigError(
+                    "--voxel-size is for a folder; in a YAML file, write voxel_size at a channel."
+                )
+            sized = with_size(config.experiments, voxel_size, Files())
+            config = config.replace(experiments=sized)
         overrides = {"port": port, "host": host}
         changes = {name: value for name, value in overrides.items() if value is not None}
         self.config = config.replace(**changes)
@@ -97,7 +112,7 @@ class Butterfly:
         self._db_type = registry.load("databases", name)
         self._db_reason = "as db-path says"
         if name == DEFAULT_DATABASE and self.config.db_path is None:
-            path, self._db_reason = database_file(config_file(experiments))
+            path, self._db_reason = database_file(self.config_file)
             self.config = self.config.replace(db_path=path)
         self._db_path = self.config.db_path or ""
         if at_once:
@@ -133,7 +148,7 @@ class Butterfly:
 
     def server(self) -> Webserver:
         """Return the server, not started yet, with the configured tables loaded."""
-        return Webserver(self.update_db(), self.config)
+        return Webserver(self.update_db(), self.config, self.config_file)
 
     def update_db(self) -> Database:
         """Return the database, with the tables of the configuration loaded into it."""

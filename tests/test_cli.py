@@ -152,3 +152,26 @@ def test_the_demo_serves_a_picture_of_tissue(command: Callable, tmp_path: Path) 
             assert picture.std() > 10
         started = time.time()
     assert os.path.getmtime(tmp_path / "bfly-demo" / "em.h5") <= started
+
+
+def test_a_voxel_size_for_channels_that_state_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, size in (("stated", [30, 8, 8]), ("silent", None)):
+        with h5py.File(data / f"{name}.h5", "w") as file:
+            file["main"] = np.zeros((2, 3, 4), "u1")
+            if size:
+                file["main"].attrs["resolution"] = size
+    monkeypatch.setattr("bfly.commands.serve._serve", lambda *_: None)
+    saved = tmp_path / "saved.yaml"
+    assert main(["-e", str(data), "-o", str(saved), "--voxel-size", "40,4,3.58"]) == 0
+    sizes = {c.name: c.voxel_size for c in Config.load(str(saved)).channels.values()}
+    assert sizes == {"stated.h5": None, "silent.h5": (40, 4, 3.58)}
+    assert main(["-e", str(saved), "--voxel-size", "40,4,4"]) == 1
+    assert "in a YAML file, write voxel_size at a channel" in capsys.readouterr().err
+    for wrong in ("40,4", "40,4,x", "40,4,0", "nan,4,4"):
+        with pytest.raises(SystemExit):
+            main(["-e", str(data), "--voxel-size", wrong])
+        assert "argument --voxel-size" in capsys.readouterr().err

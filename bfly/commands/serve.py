@@ -36,6 +36,9 @@ Serve connectomics volumes directly from their files.
   bfly -e FOLDER           find every channel below a folder and serve it
   bfly -e FILE.yaml        serve the channels that a configuration lists
   bfly -e FOLDER -o FILE   also save the configuration, to edit it and serve it later
+  bfly -e FOLDER --voxel-size 40,4,4
+                           serve a folder; a voxel of channels whose files state no size has
+                           40 nm along z, 4 along y and 4 along x (-o saves it too)
   bfly                     serve the configuration that RH_CONFIG_FILENAME names,
                            or ~/.rh-config.yaml
 """
@@ -48,10 +51,16 @@ Serve connectomics volumes directly from their files.
         parser.add_argument(
             "--strict", action="store_true", help="refuse a configuration with any mistake"
         )
+        parser.add_argument(
+            "--voxel-size",
+            type=_size,
+            metavar="Z,Y,X",
+            help="nanometres, for the channels of a folder whose files state no voxel size",
+        )
 
     @override
     def run(self, arguments: Namespace) -> None:
-        serve(arguments.exp, arguments, arguments.out, arguments.strict)
+        serve(arguments.exp, arguments, arguments.out, arguments.strict, arguments.voxel_size)
 
 
 def add_server_arguments(parser: ArgumentParser) -> None:
@@ -69,19 +78,21 @@ def serve(
     arguments: Namespace,
     output: str | None = None,
     strict: bool = False,
+    voxel_size: tuple[float, float, float] | None = None,
 ) -> None:
     """Serve until the process receives a signal to end.
 
     Parameters
     ----------
-    experiments, output, strict
+    experiments, output, strict, voxel_size
         As for `Butterfly`.
     arguments : Namespace
         The arguments that `add_server_arguments` adds.
     """
     from bfly.butterfly import Butterfly
 
-    butterfly = Butterfly(experiments, output, arguments.port, arguments.host, strict)
+    port, host = arguments.port, arguments.host
+    butterfly = Butterfly(experiments, output, port, host, strict, voxel_size)
     if butterfly.config.developer_mode:
         if arguments.workers > 1:
             raise ButterflyError("In developer-mode there is one worker.")
@@ -124,6 +135,19 @@ def _serve_until_change(butterfly: Butterfly, log_json: bool) -> None:
             _serve(butterfly, log_json)
         except ButterflyError as error:
             log.error("%s", error)
+
+
+def _size(text: str) -> tuple[float, float, float]:
+    from bfly.sources.shared.net import SIZES
+
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not three numbers z,y,x") from None
+    least, most = SIZES
+    if not all(least <= side <= most for side in (z, y, x)):
+        raise argparse.ArgumentTypeError(f"{text} is not {least:g} to {most:g} nm along each axis")
+    return z, y, x
 
 
 def _count(text: str) -> int:

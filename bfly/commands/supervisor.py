@@ -88,6 +88,8 @@ def serve_together(butterfly: Butterfly, count: int, log_json: bool = False) -> 
     shared = max(1, config.max_cache_size // count)
     with _reserved(config) as port, tempfile.TemporaryDirectory(prefix="bfly-metrics-") as folder:
         os.environ[FOLDER] = folder
+        # A change by one worker would be unknown to the others.
+        butterfly.config_file = None
         butterfly.config = config.replace(max_cache_size=shared, port=port, db_update=False)
         workers = [_Worker(butterfly, log_json, folder) for _ in range(count)]
         old = signal(SIGTERM, _interrupt)

@@ -8,6 +8,7 @@ Butterfly reads the root ``bfly:``; other programs have their own roots beside i
 from __future__ import annotations
 
 import os
+import stat
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,10 @@ from bfly.storage.limits import METADATA, check_length
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["config", "config_filename", "default_path", "load", "read", "write"]
+__all__ = [
+    *("config", "config_filename", "default_path", "load", "read", "write"),
+    *("LOADER", "composed", "text_of", "write_text"),
+]
 
 config: dict[str, Any]
 config_filename: str
@@ -29,7 +33,9 @@ DEFAULT = "~/.rh-config.yaml"
 ALIASED = 1_000_000
 """Values that aliases may add to a file: nested aliases could expand beyond all memory."""
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Loader of files; it constructs only plain values."""
+
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -101,7 +107,7 @@ def read(path: str) -> tuple[dict[str, Any], list[str]]:
     """
     try:
         with open(path, "rb") as file:
-            loader = _Loader(file)
+            loader = LOADER(file)
             try:
                 check_length(path, os.fstat(file.fileno()).st_size, METADATA)
                 node = loader.get_single_node()
@@ -152,11 +158,33 @@ def write(path: str, data: dict[str, Any]) -> None:
     ConfigError
         The file cannot be written.
     """
+    write_text(path, yaml.dump(data, None, _Dumper, sort_keys=False, allow_unicode=True))
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file that `read` has read, with its line ends."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: it cannot be read as UTF-8.") from error
+
+
+def composed(text: str) -> yaml.Node | None:
+    """Return the tree of a YAML text, with the place of each node in it."""
+    node: yaml.Node | None = yaml.compose(text, LOADER)
+    return node
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text file atomically; errors as `write`."""
     real = os.path.realpath(path)
     draft = f"{real}.{os.getpid()}.tmp"
     try:
-        with open(draft, "w", encoding="utf-8") as file:
-            yaml.dump(data, file, _Dumper, sort_keys=False, allow_unicode=True)
+        with open(draft, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            if os.path.exists(real):
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(real).st_mode))
         os.replace(draft, real)
     except OSError as error:
         raise ConfigError(f"{path}: it cannot be written: {error.strerror}.") from error

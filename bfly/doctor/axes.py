@@ -60,6 +60,6 @@ def voxel_size(subject: Subject) -> Iterator[Finding]:
     if subject.source.voxel_size is None:
         yield Finding(
             "voxel-size",
-            "Its voxel size is not known; 1 nm is assumed.",
-            f"{KEY}.",
+            "Its voxel size is not known: lengths count voxels, and precomputed has 1 nm.",
+            f"{KEY}, or serve a folder with --voxel-size.",
         )

@@ -62,6 +62,7 @@ def block_shape(volume: Volume, mip: int) -> Zyx:
 def centre(volume: Volume, mip: int) -> tuple[float, float, float]:
     """Return the centre of the first voxel of a mip in nanometres, zyx.
 
+    If the voxel size is unknown, the unit is a voxel of mip 0.
     The origin is the corner of the dataset's first voxel, as in precomputed.
     """
     z, y, x = (

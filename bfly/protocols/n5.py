@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["N5", "N5Query"]
 
 AXES = ["x", "y", "z"]
-UNITS = ["nm", "nm", "nm"]
 
 
 class N5Query(DocumentQuery):
@@ -57,7 +56,7 @@ class N5Query(DocumentQuery):
             # The only attribute that holds the position of the array.
             "transform": {
                 "axes": AXES,
-                "units": UNITS,
+                "units": [_unit(volume)] * 3,
                 "scale": volume.voxel_size_at(mip)[::-1],
                 "translate": centre(volume, mip)[::-1],
             },
@@ -78,7 +77,12 @@ def _space(volume: Volume, mip: int) -> dict[str, Any]:
     size = volume.voxel_size_at(mip)[::-1]
     return {
         "axes": AXES,
-        "units": UNITS,
+        "units": [_unit(volume)] * 3,
         "resolution": size,
-        "pixelResolution": {"dimensions": size, "unit": "nm"},
+        "pixelResolution": {"dimensions": size, "unit": _unit(volume)},
     }
+
+
+def _unit(volume: Volume) -> str:
+    """Return the unit of lengths; "", as Neuroglancer has it, if the voxel size is unknown."""
+    return "nm" if volume.has_voxel_size else ""

@@ -97,8 +97,13 @@ class VolumeQuery(_Encoded, InfoQuery):
         volume = self.volume
         self.check_encoding(volume)
         properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
+        # The format requires a resolution in nanometres.
+        assumed = (
+            {} if volume.has_voxel_size else {"voxel_size_source": volume.source.voxel_size_source}
+        )
         return {
             "@type": "neuroglancer_multiscale_volume",
+            **assumed,
             "type": self.kind_of_layer,
             "data_type": self.sent(volume).name,
             "num_channels": self.count,

@@ -47,6 +47,9 @@ class Protocol(ABC):
     largest_body: ClassVar[int] = 0
     """Largest body of a POST request in bytes; 0 if POST is not supported."""
 
+    config_file: str | None = None
+    """The YAML file of the configuration, if this server may change it; set by the server."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
@@ -72,6 +75,8 @@ class Protocol(ABC):
 
     def post(self, path: str, body: bytes, address: str) -> InfoQuery:
         """Handle a POST request and return a query for its answer.
+
+        If it replaces `config`, all protocols of the server use the new one from then on.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """Metadata of OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3): groups, arrays and labels.
 
 The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.org. Positions in
-OME-Zarr are voxel centres, in nanometres.
+OME-Zarr are voxel centres, in nanometres, or in voxels if their size is unknown.
 """
 
 from __future__ import annotations
@@ -86,8 +86,12 @@ class ZarrQuery(DocumentQuery):
         return [*([first] if self.count else []), *values]
 
     def _multiscale(self, volume: Volume, name: str) -> dict[str, Any]:
-        """Return the description of all mips, the same in both versions."""
-        space = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in AXES]
+        """Return the description of all mips, the same in both versions.
+
+        Axes have no unit if the voxel size is unknown; then lengths count voxels.
+        """
+        unit = {"unit": "nanometer"} if volume.has_voxel_size else {}
+        space = [{"name": axis, "type": "space", **unit} for axis in AXES]
         return {
             "name": name,
             "type": "mean" if volume.kind == "image" else "mode",
@@ -106,6 +110,8 @@ class ZarrQuery(DocumentQuery):
 
     def _units(self, volume: Volume, mip: int) -> dict[str, Any]:
         """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
+        if not volume.has_voxel_size:
+            return {}
         sizes = [f"{size} nm" for size in volume.voxel_size_at(mip)]
         return {"dimension_units": self.led(None, sizes)}
 

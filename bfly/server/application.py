@@ -54,14 +54,20 @@ class Application:
         Answers the queries.
     config : Config
         The channels and settings.
+    config_file : str, optional
+        The YAML file of the configuration, if requests may change it.
     """
 
-    def __init__(self, core: Core, config: Config) -> None:
+    def __init__(self, core: Core, config: Config, config_file: str | None = None) -> None:
         self._core = core
+        self._config = config
+        self._edition = 0
         self._handler = Handler(core)
         self._protocols: dict[str, Protocol] = {}
         for protocol in registry.find("protocols").values():
-            self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
+            made = protocol(config)
+            made.config_file = config_file
+            self._protocols |= dict.fromkeys(protocol.prefixes, made)
         self._sockets = WebsocketEndpoint(core, config)
         self._posts = 0
         self._under_way: dict[str, _Flight] = {}
@@ -137,7 +143,7 @@ class Application:
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
-        key = f"answer:{request.target} {accept} {' '.join(codings)}"
+        key = f"answer:{self._edition}:{request.target} {accept} {' '.join(codings)}"
         kept: Response | None = self._core.recall(key) or None
         if kept is not None and kept.is_fresh():
             response = kept
@@ -161,9 +167,20 @@ class Application:
             posted = protocol, path, body, request.address, request.codings
             # Not suspendable, hence never repeated: the work stores something.
             ticket = Ticket(POSTED, suspendable=False)
-            return await self._core.in_pool.run(ticket, self._handler.post, *posted)
+            response = await self._core.in_pool.run(ticket, self._handler.post, *posted)
+            if protocol.config is not self._config:
+                self._adopt(protocol.config)
+            return response
         finally:
             self._posts -= 1
+
+    def _adopt(self, config: Config) -> None:
+        """Use a changed configuration from now on; no answer of the former one is used again."""
+        self._config = config
+        self._edition += 1
+        for protocol in {*self._protocols.values()}:
+            protocol.config = config
+        self._sockets.config = config
 
     async def _made(self, request: Request, key: str, *asked: Any) -> Response | Stream:
         """Make an answer in the pool; concurrent requests for the same share it (single flight).

@@ -52,7 +52,7 @@ class WebsocketEndpoint:
     """
 
     def __init__(self, core: Core, config: Config) -> None:
-        self._core, self._config = core, config
+        self._core, self.config = core, config
         self._rooms = Rooms(core)
         self._most = most_connections() // 2
         self._connected = 0
@@ -112,7 +112,7 @@ class WebsocketEndpoint:
         prefix, _, rest = scope["path"].lstrip("/").partition("/")
         if prefix != "ws":
             raise Absent(f"There is no websocket at {scope['path']}, only /ws/TOKEN/CHANNEL.")
-        channel, below = by_token(self._config, rest)
+        channel, below = by_token(self.config, rest)
         if below:
             raise Absent(f"There is nothing below {channel.name}, such as {below}.")
         return {"name": channel.name, **channel_words(channel), "who": (scope["client"] or [""])[0]}

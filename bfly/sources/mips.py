@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
-from bfly.geometry import Scale, ceil_div
+from bfly.geometry import Scale, ceil_div, zyx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,14 +77,14 @@ class StoredLevel:
     ratio : tuple of float, optional
         Size of its voxels relative to those of the finest level (z, y, x); by default, the
         ratio of their shapes.
-    origin : tuple of int
-        As in `Scale`.
+    origin : tuple of int, optional
+        As in `Scale`; by default, that of the finest level.
     """
 
     shape: Zyx
     chunk: Zyx
     ratio: VoxelSize | None = None
-    origin: Zyx = (0, 0, 0)
+    origin: Zyx | None = None
 
 
 def ladder(path: str, levels: Mapping[str, StoredLevel]) -> dict[int, tuple[str, Scale]]:
@@ -125,13 +125,29 @@ def ladder(path: str, levels: Mapping[str, StoredLevel]) -> dict[int, tuple[str,
             other = mips[mip][0]
             log.warning("%s: the level %s is skipped: %s is mip %d too.", path, name, other, mip)
             continue
-        mips[mip] = name, Scale(level.shape, level.chunk, factor, level.origin)
+        origin = _origin(path, name, finest.origin or (0, 0, 0), level.origin, factor)
+        mips[mip] = name, Scale(level.shape, level.chunk, factor, origin)
     if 0 not in mips:
         raise SourceError(
             f"{path}: the level {first} of {finest.shape} voxels (zyx), {finest.ratio} times as "
             "large as those of the finest, is no mip 0."
         )
     return dict(sorted(mips.items()))
+
+
+def _origin(path: str, name: str, finest: Zyx, stated: Zyx | None, factor: Zyx) -> Zyx:
+    """Return the origin of a level: the stated one, or else that of the finest level."""
+    expected = zyx(a // f for a, f in zip(finest, factor, strict=True))
+    if stated is None:
+        return expected
+    # Programs round the position of a level up or down.
+    if any(abs(a - b) > 1 for a, b in zip(stated, expected, strict=True)):
+        log.warning(
+            "%s: the level %s states its first voxel at %s (zyx), and the finest level at %s: it "
+            "is not where the voxels are that it shows.",
+            *(path, name, stated, finest),
+        )
+    return stated
 
 
 def _factor(finest: StoredLevel, level: StoredLevel) -> Zyx | None:

@@ -11,6 +11,7 @@ from bfly import registry
 from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.place import Position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
@@ -37,6 +38,9 @@ IMOD = 1_146_047_817
 
 SIGNED = 1
 """Bit of IMOD's flags: bytes are signed."""
+STARTS = "nxstart, nystart, nzstart"
+
+DIFFER = f"its origin and {STARTS} state different positions; the origin counts."
 
 
 class Mrc(FlatFile):
@@ -48,7 +52,8 @@ class Mrc(FlatFile):
 
     The fastest axis is x unless ``mapc``, ``mapr`` and ``maps`` state otherwise. The voxel size
     is the cell's, in ångström, divided by the sampling. Exactly 1 Å along each axis is a default
-    of programs, and counts as unknown.
+    of programs, and counts as unknown. The position is ``origin``, in ångström, or else
+    ``nxstart`` and its kin, in voxels.
     """
 
     name = "mrc"
@@ -84,7 +89,8 @@ class Mrc(FlatFile):
             HEADER + int(header["nsymbt"]),
             axes,
         )
-        return Header(flat, _voxel_size(header))
+        lengths = _lengths(header)
+        return Header(flat, _voxel_size(lengths), _position(header, data, axes, lengths))
 
     def _is_signed(self, header: Any, data: bytes, order: str) -> bool:
         """Return whether bytes are signed."""
@@ -108,13 +114,48 @@ class Mrc(FlatFile):
         return zyx(3 - number for number in numbers)
 
 
-def _voxel_size(header: Any) -> tuple[float, float, float] | None:
+def _lengths(header: Any) -> list[float] | None:
+    """Return the lengths of a voxel (z, y, x) in ångström; None without a sampling."""
     samples = [int(header[name]) for name in ("mz", "my", "mx")]
     if min(samples) < 1:
         return None
-    cell = [float(header["cella"][axis]) for axis in "zyx"]
-    angstroms = [length / n for length, n in zip(cell, samples, strict=True)]
+    return [float(header["cella"][axis]) / n for axis, n in zip("zyx", samples, strict=True)]
+
+
+def _voxel_size(lengths: list[float] | None) -> tuple[float, float, float] | None:
     # The header holds 32-bit floats.
-    if np.allclose(angstroms, 1.0, rtol=1e-6):
+    if lengths is None or np.allclose(lengths, 1.0, rtol=1e-6):
         return None
-    return sizes((round(size, 6) for size in angstroms), nanometres("angstrom"))
+    return sizes((round(size, 6) for size in lengths), nanometres("angstrom"))
+
+
+def _position(
+    header: Any, data: bytes, axes: tuple[int, int, int], lengths: list[float] | None
+) -> Position | None:
+    """Return the stated position: ``origin`` if it is not 0, else the start of the sub-volume.
+
+    ``origin`` and the cell are along x, y and z; ``nxstart`` is along the columns of the file.
+    """
+    names = ("nzstart", "nystart", "nxstart")
+    by_axis = dict(zip(axes, (float(header[name]) for name in names), strict=True))
+    starts = [by_axis[axis] for axis in range(3)]
+    origin = [_sign(header, data) * float(header["origin"][axis]) for axis in "zyx"]
+    if not any(origin):
+        return Position(starts, STARTS)
+    if lengths is None or not min(lengths) > 0:
+        return Position(starts, STARTS, doubt="its origin is ignored: it states no voxel size.")
+    voxels = [start / length for start, length in zip(origin, lengths, strict=True)]
+    differ = any(starts) and not np.allclose(voxels, starts, atol=0.01)
+    return Position(voxels, "origin", doubt=DIFFER if differ else "")
+
+
+def _sign(header: Any, data: bytes) -> int:
+    """Return -1 if the origin is where IMOD had it: the file's zero as seen from its first voxel.
+
+    The format: https://bio3d.colorado.edu/imod/doc/mrc_format.txt. A file of the standard of 2014
+    has the opposite sign, and so has one of IMOD with bit 2 of ``imodFlags``.
+    """
+    stamp, flags = data[152:156], data[156:160]
+    is_imod = stamp in (b"IMOD", b"DOMI")
+    is_inverted = is_imod and any(flags[i] & 4 for i in (0, 3))
+    return -1 if is_imod and not is_inverted and int(header["nversion"]) < 20140 else 1

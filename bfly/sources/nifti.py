@@ -7,11 +7,15 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from bfly import registry
 from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.place import index_position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+    from bfly.sources.shared.place import Position
 
 __all__ = ["Nifti"]
 
@@ -27,7 +31,8 @@ class Nifti(FlatFile):
     """A single-file NIfTI, optionally in gzip; the axes are x, y, z, time and components.
 
     Voxels are served as stored: neither scaled by ``scl_slope`` nor rotated by the affine. The
-    voxel size is that of ``pixdim``, if the header states its unit.
+    voxel size is that of ``pixdim``, if the header states its unit. The position is that of the
+    affine: ``sform``, or else ``qform``.
     """
 
     name = "nifti"
@@ -63,7 +68,17 @@ class Nifti(FlatFile):
         # A single section has no size along z.
         lengths = [round(float(zooms[axis]), 6) for axis in axes.zyx]
         stated = sizes(lengths, unit) if len(lengths) == 3 else None
-        return Header(flat, stated, lengths=axes.lengths)
+        position = _position(header) if tuple(axes.zyx) == (2, 1, 0) else None
+        return Header(flat, stated, position, lengths=axes.lengths)
+
+
+def _position(header: Any) -> Position | None:
+    """Return the position in the affine, which the header has if one of its codes is not 0."""
+    form = next((form for form in ("sform", "qform") if header[f"{form}_code"] > 0), None)
+    if form is None:
+        return None
+    affine = header.get_sform() if form == "sform" else header.get_qform()
+    return index_position(affine[:3, 3], affine[:3, :3].T, form)
 
 
 def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:

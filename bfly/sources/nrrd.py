@@ -13,6 +13,7 @@ from bfly import registry
 from bfly.errors import SourceError
 from bfly.sources.shared.axes import axes_of, letter_of
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.place import Position, index_position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 
@@ -57,7 +58,8 @@ class Nrrd(FlatFile):
 
     ``kinds``, ``space directions`` and ``labels`` state axes of channels and of time.
     The voxel size is the length of each of ``space directions``, or else ``spacings``, if
-    ``space units`` or ``units`` state the unit.
+    ``space units`` or ``units`` state the unit. The position is ``space origin``, in those
+    directions, or else ``axis mins``.
     """
 
     name = "nrrd"
@@ -97,7 +99,8 @@ class Nrrd(FlatFile):
         # For compressed voxels, byte skip counts bytes after decompression.
         first = skip if packing else start + skip
         flat = Flat.in_array(path, shape, axes, stored, first, x_first=True)
-        return Header(flat, _voxel_size(fields, axes.zyx), packing, start, axes.lengths)
+        stated, position = _voxel_size(fields, axes.zyx), _position(fields, axes.zyx)
+        return Header(flat, stated, position, packing, start, axes.lengths)
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
         """Return the file with the voxels, and their offset in it, in bytes."""
@@ -160,3 +163,20 @@ def _voxel_size(fields: dict[str, Any], axes: tuple[int, ...]) -> tuple[float, f
     if units is None or len(units) != 3 or len(set(units)) != 1 or len(axes) != 3:
         return None
     return sizes(lengths, nanometres(units[0]))
+
+
+def _position(fields: dict[str, Any], axes: tuple[int, ...]) -> Position | None:
+    """Return the stated position: lengths along the axes, in the unit of the voxel size."""
+    directions, spacings = fields.get("space directions"), fields.get("spacings")
+    origin, mins = fields.get("space origin"), fields.get("axis mins", fields.get("axismins"))
+    if len(axes) != 3:
+        return None
+    if directions is not None and origin is not None and len(origin) == 3:
+        steps = [directions[axis] for axis in reversed(axes)]
+        return index_position(origin, steps, "space origin")
+    if mins is None or spacings is None:
+        return None
+    pairs = [(float(mins[axis]), float(spacings[axis])) for axis in axes]
+    if all(math.isnan(start) for start, _ in pairs) or any(step == 0 for _, step in pairs):
+        return None
+    return Position([start / step for start, step in pairs], "axis mins")

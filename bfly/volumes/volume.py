@@ -43,7 +43,8 @@ TRUST = 1.0
 """Seconds for which files are assumed unchanged after a check."""
 
 DEFAULT_VOXEL_SIZE = (1.0, 1.0, 1.0)
-"""Nanometres, where neither the file nor the configuration states a size."""
+"""Size where neither the file nor the configuration states one: lengths then count voxels.
+Protocols that require a unit write nanometres."""
 
 _versions = itertools.count()
 
@@ -68,6 +69,8 @@ class Volume:
         From the argument.
     voxel_size : tuple of float
         Nanometres (z, y, x) at mip 0; `DEFAULT_VOXEL_SIZE` if none is stated.
+    has_voxel_size : bool
+        Whether the file or the configuration states the voxel size.
     levels : int
         Number of mips offered: down to one chunk per section.
     coarsest : int
@@ -90,6 +93,7 @@ class Volume:
         self.dtype = source.dtype
         self.kind = source.kind
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
+        self.has_voxel_size = source.voxel_size is not None
         self.current = True
         self._prefix = f"{spec.key}#{next(_versions)}"
         self._due = time.monotonic() + TRUST
@@ -159,7 +163,7 @@ class Volume:
                 options = {"kind": spec.kind, "voxel_size": spec.voxel_size, "part": part}
                 datasource = opened(source, path, files=files, **options)
                 if datasource.voxel_size is None:
-                    log.info("%s: its voxel size is not known; 1 nm is assumed.", spec.path)
+                    log.info("%s: its voxel size is not known.", spec.path)
                 return cls(datasource, spec, largest_tile, pyramids)
         if is_url(real):
             check_reachable(real, files)

@@ -189,3 +189,18 @@ def test_a_box_of_any_mip(
     shown = padded_slice(truth, box)
     expected = np.stack([shown[(z + i) // factor[0] - low] for i in range(depth)])
     assert np.array_equal(found(DataQuery(**words)), expected)
+
+
+def test_a_level_is_where_the_finest_is(caplog: pytest.LogCaptureFixture) -> None:
+    chunk = (1, 1, 1)
+    levels = {
+        "s0": StoredLevel((9, 64, 64), chunk, origin=(5, 6, 7)),
+        "s1": StoredLevel((9, 32, 32), chunk),
+        "s2": StoredLevel((9, 16, 16), chunk, origin=(5, 2, 2)),
+    }
+    found = ladder("/a/file", levels)
+    assert [scale.origin for _, scale in found.values()] == [(5, 6, 7), (5, 3, 3), (5, 2, 2)]
+    assert not caplog.messages
+    levels["s3"] = StoredLevel((9, 8, 8), chunk, origin=(5, 0, 9))
+    assert ladder("/a/file", levels)[3][1].origin == (5, 0, 9)
+    assert "/a/file: the level s3 states its first voxel at (5, 0, 9) (zyx)" in caplog.text

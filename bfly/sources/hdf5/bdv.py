@@ -2,33 +2,28 @@
 
 The format: https://imagej.net/plugins/bdv. Voxels of time T, setup S and level L are the dataset
 ``tTTTTT/sSS/L/cells``; ``sSS/resolutions`` has the factors of each level, x first. An XML file
-with the name of the HDF5 file states the size of a voxel. ``cells`` hold unsigned integers, for
+states the size of a voxel (see `bfly.sources.shared.bdv`). ``cells`` hold unsigned integers, for
 which the first versions, written in Java, use the signed type of the same width.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 import h5py
 import numpy as np
 
-from bfly.errors import NotAllowed, SourceError
 from bfly.sources.hdf5.entry import PARTS, Entry
-from bfly.sources.shared.units import nanometres, sizes
-from bfly.storage.limits import LEVELS, METADATA
+from bfly.storage.limits import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     from bfly.sources.mips import VoxelSize
-    from bfly.storage.files import Files
 
-__all__ = ["as_unsigned", "entries", "entry", "voxel_size", "xml_of"]
+__all__ = ["as_unsigned", "entries", "entry"]
 
 _CELLS = re.compile(r"/t\d{5,}/s\d{2,}/\d+/cells")
 _TIME, _SETUP = re.compile(r"t\d{5,}"), re.compile(r"s\d{2,}")
@@ -73,61 +68,6 @@ def as_unsigned(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind == "i" and _CELLS.fullmatch(name):
         return np.dtype(f"{dtype.byteorder}u{dtype.itemsize}")
     return dtype
-
-
-def xml_of(path: str) -> str:
-    """Return the path of the XML file that describes an HDF5 file."""
-    return f"{os.path.splitext(path)[0]}.xml"
-
-
-def voxel_size(files: Files, path: str, setup: int) -> tuple[VoxelSize, str] | None:
-    """Read the size of a voxel of a setup from the XML beside an HDF5 file.
-
-    Parameters
-    ----------
-    files : Files
-        Access to the XML.
-    path : str
-        The HDF5 file.
-    setup : int
-        Number of the setup.
-
-    Returns
-    -------
-    tuple, optional
-        Nanometres (z, y, x), and the field that states them; None if there is no XML, or it does
-        not describe this file, or its unit is no length.
-
-    Raises
-    ------
-    SourceError
-        The XML is damaged.
-    """
-    xml = xml_of(path)
-    try:
-        data = files.read_bytes(xml, METADATA)
-    except (FileNotFoundError, NotAllowed):
-        return None
-    # Only a document type can declare entities, which may expand without bound.
-    if b"<!DOCTYPE" in data.replace(b"\0", b""):
-        raise SourceError(f"{xml} has a document type; it is not allowed.")
-    try:
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise SourceError(f"{xml} is not XML: {error}.") from error
-    described = root.findtext(".//ImageLoader/hdf5")
-    if described is not None and os.path.basename(described.strip()) != os.path.basename(path):
-        return None
-    for each in root.iter("ViewSetup"):
-        if (each.findtext("id") or "").strip() == str(setup):
-            lengths = (each.findtext("voxelSize/size") or "").split()
-            unit = nanometres(each.findtext("voxelSize/unit"))
-            try:
-                found = sizes(map(float, reversed(lengths)), unit)
-            except ValueError:
-                return None
-            return (found, f"voxelSize of {os.path.basename(xml)}") if found else None
-    return None
 
 
 def _entry(time: str, setup: str, ratios: tuple[VoxelSize, ...]) -> Entry:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div, copy_rows, indexes, zyx
-from bfly.sources.hdf5.attributes import attributes_of
+from bfly.sources.hdf5.attributes import attributes_above, placing
 from bfly.sources.hdf5.axes import axes_of
 from bfly.sources.hdf5.bdv import as_unsigned
 from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
@@ -27,7 +27,7 @@ from bfly.sources.hdf5.elsewhere import elsewhere
 from bfly.sources.hdf5.file import Place, open_h5
 from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.voxel_size import NAMES, stated_size
+from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.source import served_dtype
 from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import Zyx
-    from bfly.sources.hdf5.view import View
-    from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -76,6 +74,10 @@ class Hdf5Dataset:
     voxel_size : tuple, optional
         Nanometres (z, y, x), and the attribute of the dataset or a parent group that states
         them.
+    axes : list of int
+        Axes of the dataset that are z, y and x, for attributes with a number for each axis.
+    described : dict
+        The attributes that may state the position of the first voxel (see `stated_place`).
     is_deflate : bool
         Whether `read_stream` may return a stream.
     """
@@ -97,7 +99,12 @@ class Hdf5Dataset:
             self._view = axes.view(part, f"{self.path}: {self.name}")
             self.shape = self._view.sides(dataset.shape)
             self.dtype = served_dtype(as_unsigned(self.name, dataset.dtype), self.path)
-            self.voxel_size = _voxel_size(dataset, self._view)
+            # A dataset without z has no lengths along its axes for all three.
+            self.axes = [axis for axis in self._view.zyx if axis is not None]
+            holders = list(attributes_above(dataset))
+            sizes = (stated_size(each, self.axes) for each in holders)
+            self.voxel_size = next(filter(None, sizes), None)
+            self.described = placing(holders, self.axes)
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
@@ -282,15 +289,3 @@ class Hdf5Dataset:
     def _check_unchanged(self, stamp: Any) -> None:
         if stamp != self._stamp:
             raise SourceChanged(f"{self.path} changed on disk while it was read.")
-
-
-def _voxel_size(dataset: Any, view: View) -> tuple[VoxelSize, str] | None:
-    """Find the voxel size in the attributes of a dataset or of its parent groups."""
-    # A dataset without z has no lengths along its axes for all three.
-    axes = [axis for axis in view.zyx if axis is not None]
-    holder = dataset
-    while True:
-        size = stated_size(attributes_of(holder, NAMES), axes)
-        if size or holder.name == "/":
-            return size
-        holder = holder.parent

@@ -12,7 +12,6 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.hdf5.bdv import voxel_size, xml_of
 from bfly.sources.hdf5.contents import Located, entries, volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
@@ -20,6 +19,9 @@ from bfly.sources.hdf5.entry import parts_of
 from bfly.sources.hdf5.levels import mips_of
 from bfly.sources.hdf5.plain import is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
+from bfly.sources.shared.bdv import size_in_xml
+from bfly.sources.shared.place import whole_voxels
+from bfly.sources.shared.voxel_size import stated_place
 from bfly.storage.files import regular
 from bfly.storage.limits import check_number, parsed_json
 from bfly.storage.part import WHOLE, Part
@@ -127,7 +129,8 @@ class HDF5(DocumentedHDF5):
         self.dtype = first.dtype
         self._stated = first.voxel_size
         end = max(z + part.shape[0] for z, part in self._parts)
-        self.scales = {0: Scale((end, *first.shape[1:]), first.chunk)}
+        origin = self._place(has_z=any("z-offset" in pointer for pointer in pointers))
+        self.scales = {0: Scale((end, *first.shape[1:]), first.chunk, origin=origin)}
         if len(pointers) == 1:
             self._open_levels(filename, located)
             self._say_others(located)
@@ -140,8 +143,7 @@ class HDF5(DocumentedHDF5):
         self._levels = {mip: level for mip, (level, _) in mips.items()}
         self.scales = {0: finest, **{mip: scale for mip, (_, scale) in mips.items()}}
         if located.entry.setup is not None:
-            self._watch(xml_of(path))
-            stated = voxel_size(self.files, path, located.entry.setup)
+            stated = size_in_xml(path, located.entry.setup, self.files, self._watch)
             self._stated = stated or self._stated
 
     def _say_others(self, located: Located) -> None:
@@ -154,6 +156,21 @@ class HDF5(DocumentedHDF5):
         for axis, length in self._parts[0][1].others.items():
             if self.part.of_axis(axis) is None:
                 log.info("%s: %s is 0; allowed are 0 to %d.", self.path, axis, length - 1)
+
+    def _place(self, has_z: bool) -> Zyx:
+        """Return the position that the first file states; the others follow it.
+
+        Parameters
+        ----------
+        has_z : bool
+            Whether the pointer states sections: then those count, not the position along z.
+        """
+        size = self.voxel_size
+        first, *others = (stated_place(part.described, part.axes, size) for _, part in self._parts)
+        if any(other and first and other.voxels[1:] != first.voxels[1:] for other in others):
+            log.warning("%s: its files state different positions; the first counts.", self.path)
+        z, y, x = whole_voxels(self.path, first)
+        return 0 if has_z else z, y, x
 
     def _check_parts(self) -> None:
         """Check that the files fit together as one volume."""

@@ -7,27 +7,30 @@ Paintera and COSEM describe scales by different attributes.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.geometry import zyx
 from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import axes_of, parts_along
+from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.shared.place import whole_voxels
 from bfly.sources.shared.tensorstore import TensorSource
-from bfly.sources.shared.voxel_size import stated_size
+from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.geometry import Zyx
     from bfly.sources.mips import VoxelSize
     from bfly.storage.part import Part
 
@@ -36,6 +39,9 @@ __all__ = ["N5"]
 Document = dict[str, Any]
 
 DOCUMENT = "attributes.json"
+
+BDV = re.compile(r"(?P<container>.+)/setup(?P<setup>[0-9]{1,9})/timepoint[0-9]{1,9}/?")
+"""Groups of BigDataViewer. Their ``resolution`` has no unit; it is micrometres as a rule."""
 
 
 class N5(TensorSource):
@@ -77,7 +83,7 @@ class N5(TensorSource):
     def _arrays(self) -> dict[str, Array]:
         group = self.document(DOCUMENT) or {}
         if _is_dataset(group):
-            return {"": self._array("", group, None)}
+            return {"": self._placed(self._array("", group, None), group)}
         scales: dict[str, Document] = {}
         for number in range(LEVELS):
             attributes = self.document(f"s{number}/{DOCUMENT}")
@@ -94,22 +100,28 @@ class N5(TensorSource):
             ratio = ratio or _factor(_item(group.get("scales"), number), array.axes)
             arrays[name] = replace(array, ratio=ratio)
         first = arrays["s0"]
-        self._stated = self._stated or self._of_group(group, first)
+        described = _describing(group)
+        bdv = BDV.fullmatch(self.path)
+        if bdv and not {"unit", "units"} & described.keys():
+            found = size_in_xml(bdv["container"], int(bdv["setup"]), self.files, self._watch)
+            self._stated = self._stated or found
+            described.pop("resolution", None)
+        self._stated = self._stated or stated_size(described, first.axes)
         for name, attributes in scales.items():
             own, finest = _own_size(attributes, first), _own_size(scales["s0"], first)
             if arrays[name].ratio is None and own and finest and name != "s0":
                 z, y, x = (a / b for a, b in zip(own, finest, strict=True))
                 if max(z, y, x) > 1:
                     arrays[name] = self._array(name, attributes, (z, y, x))
+        arrays["s0"] = self._placed(arrays["s0"], scales["s0"], described)
         return arrays
 
-    def _of_group(self, group: Document, first: Array) -> tuple[VoxelSize, str] | None:
-        """Find a voxel size in the group's attributes: its own, or in COSEM's multiscales."""
-        for multiscale in group.get("multiscales") or []:
-            for dataset in multiscale.get("datasets") or []:
-                if dataset.get("path") == "s0":
-                    return stated_size(dataset, first.axes)
-        return stated_size(group, first.axes)
+    def _placed(self, array: Array, *attributes: Document) -> Array:
+        """Return the finest array at the position that the first of the attributes states."""
+        size = self.voxel_size
+        positions = (stated_place(each, array.axes, size) for each in attributes)
+        position = next(filter(None, positions), None)
+        return replace(array, place=whole_voxels(self.path, position))
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
         shape = tuple(attributes["dimensions"])
@@ -119,7 +131,7 @@ class N5(TensorSource):
             self._stated = stated_size(attributes, axes)
         block = sides(attributes["blockSize"], "blockSize", self.path)
         names = grid_names(name, found, len(shape), block, "/")
-        place = _place(attributes)
+        place = _place(attributes, axes)
         stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
         array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored, at=found.at)
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
@@ -155,10 +167,16 @@ def _own_size(attributes: Document, first: Array) -> VoxelSize | None:
     return stated[0] if stated else None
 
 
-def _place(attributes: Document) -> tuple[int, int, int]:
-    """Return the voxel that contains the first voxel's centre, as COSEM states it."""
-    match attributes.get("transform"):
-        case {"axes": [*axes], "scale": [*scale], "translate": [*at]} if {*"zyx"} <= {*axes}:
-            order = [axes.index(axis) for axis in "zyx"]
-            return zyx(math.floor(at[axis] / scale[axis] + 1e-6) for axis in order)
-    return 0, 0, 0
+def _describing(group: Document) -> Document:
+    """Return what describes ``s0`` in its group: its entry of COSEM's multiscales, or the group."""
+    for multiscale in group.get("multiscales") or []:
+        for dataset in multiscale.get("datasets") or []:
+            if dataset.get("path") == "s0":
+                found: Document = dataset
+                return found
+    return group
+
+
+def _place(attributes: Document, axes: tuple[int, ...]) -> Zyx | None:
+    position = stated_place(attributes, axes)
+    return position and position.voxel_at()

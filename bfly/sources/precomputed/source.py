@@ -76,7 +76,9 @@ class Precomputed(TensorSource):
         scales = info["scales"]
         check_number(self.path, len(scales), LEVELS, "scales")
         finest = _resolution(scales[0], self.path)
-        self._stated = (finest[2], finest[1], finest[0]), "info resolution"
+        # Butterfly states that it does not know the size: the format has no other way.
+        if info.get("voxel_size_source") != "assumed":
+            self._stated = (finest[2], finest[1], finest[0]), "info resolution"
         arrays = {}
         for number, scale in enumerate(scales):
             x, y, z = (a / b for a, b in zip(_resolution(scale, self.path), finest, strict=True))

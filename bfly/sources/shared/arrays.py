@@ -43,8 +43,8 @@ class Array:
         counted from 0).
     ratio : tuple of float, optional
         Size of its voxels relative to those of the first array (z, y, x).
-    place : tuple of float, optional
-        Position of its first voxel, in its own voxels, as the format states it.
+    place : tuple of int, optional
+        Position of its first voxel, in its own voxels, if the format states it.
     stored : mapping
         Stored forms in which its chunks can be served without decoding.
     read : callable
@@ -65,7 +65,7 @@ class Array:
     axes: tuple[int, ...]
     names: Names
     ratio: VoxelSize | None = None
-    place: Zyx = (0, 0, 0)
+    place: Zyx | None = None
     stored: StoredForms = field(default_factory=dict)
     read: Callable[[Files, str, Zyx], bytes | None] = read_file
     in_shards: bool = False

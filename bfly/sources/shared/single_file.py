@@ -16,6 +16,7 @@ from bfly.geometry import Scale
 from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
 from bfly.sources.shared.images import naming
+from bfly.sources.shared.place import whole_voxels
 from bfly.sources.source import Datasource
 from bfly.storage.files import FARTHEST, regular
 from bfly.storage.limits import check_whole, in_pieces
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import BoundingBox
     from bfly.sources.shared.contiguous import Flat
+    from bfly.sources.shared.place import Position
     from bfly.storage.files import Files
     from bfly.storage.part import Part
 
@@ -48,6 +50,8 @@ class Header(NamedTuple):
         Position of the voxels; in a compressed file, after decompression.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x), if the header states it.
+    position : Position, optional
+        Position of the first voxel, if the header states it.
     packing : str, optional
         Compression of the voxels (see `packing_of`), if only they are compressed.
     start : int
@@ -58,6 +62,7 @@ class Header(NamedTuple):
 
     flat: Flat
     voxel_size: tuple[float, float, float] | None = None
+    position: Position | None = None
     packing: str | None = None
     start: int = 0
     lengths: Mapping[str, int] = MappingProxyType({})
@@ -114,7 +119,8 @@ class FlatFile(Datasource):
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
         self.dtype = self._flat.dtype
-        self.scales = {0: Scale(self._flat.shape, self._flat.chunk)}
+        place = whole_voxels(self.path, header.position)
+        self.scales = {0: Scale(self._flat.shape, self._flat.chunk, origin=place)}
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:

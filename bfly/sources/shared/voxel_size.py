@@ -1,10 +1,11 @@
-"""Attributes in which programs of the field state the voxel size."""
+"""Attributes in which programs of the field state the voxel size and the first voxel's position."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+from bfly.sources.shared.place import Position
 from bfly.sources.shared.units import nanometres, sizes
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from bfly.sources.mips import VoxelSize
 
-__all__ = ["NAMES", "stated_size"]
+__all__ = ["NAMES", "stated_place", "stated_size"]
 
 VECTORS = {
     "element_size_um": "um",  # Fiji's HDF5 plug-in and ilastik; always z, y, x
@@ -21,7 +22,10 @@ VECTORS = {
 }
 """Attributes of three lengths, and their unit unless ``units`` or ``unit`` states another."""
 
-NAMES = (*VECTORS, "units", "unit", "pixelResolution", "transform", "dimension_units")
+NAMES = (
+    *(*VECTORS, "units", "unit", "pixelResolution", "transform", "dimension_units"),
+    "offset",
+)
 """All attributes that are read."""
 
 _QUANTITY = re.compile(r"\s*([0-9.eE+-]+)\s*(\S+)\s*")
@@ -74,6 +78,63 @@ def stated_size(
     return None
 
 
+def stated_place(
+    attributes: Mapping[str, Any],
+    axes: Sequence[int] = (0, 1, 2),
+    otherwise: VoxelSize | None = None,
+) -> Position | None:
+    """Find the position of the first voxel in attributes.
+
+    COSEM states it in ``transform``, as a point. ``offset`` of CREMI, funlib, daisy, gunpowder and
+    Paintera is a corner, in the unit of ``resolution`` or ``voxel_size``, or else in nanometres.
+
+    Parameters
+    ----------
+    attributes, axes
+        As for `stated_size`.
+    otherwise : tuple of float, optional
+        Nanometres (z, y, x) of a voxel, used if the attributes state no size.
+    """
+    match attributes.get("transform"):
+        case {"axes": [*names], "scale": [*scale], "translate": [*at]} if {*"zyx"} <= {*names}:
+            order = [names.index(axis) for axis in "zyx"]
+            voxels = [at[axis] / scale[axis] for axis in order]
+            return Position(voxels, "attribute transform", is_point=True)
+    offset = _ordered(attributes.get("offset"), axes)
+    if offset is None:
+        return None
+    # The unit is the same for both, whichever it is.
+    stated = [_ordered(attributes.get(name), axes) for name in ("resolution", "voxel_size")]
+    size = next((lengths for lengths in stated if lengths and min(lengths) > 0), None)
+    if size is None and (found := stated_size(attributes, axes)):
+        size = [*found[0]]
+    doubt = (
+        "" if size or not any(offset) else _NO_SIZE.format("nanometres" if otherwise else "voxels")
+    )
+    size = size or [*(otherwise or (1.0, 1.0, 1.0))]
+    voxels = [length / side for length, side in zip(offset, size, strict=True)]
+    return Position(voxels, "attribute offset", doubt=doubt)
+
+
+_NO_SIZE = "it states an offset but no resolution; the offset is taken for {}."
+
+
+def _ordered(values: Any, axes: Sequence[int]) -> list[float] | None:
+    """Return lengths along z, y and x in that order; None if they are not three lengths."""
+    try:
+        lengths = [float(value) for value in values]
+        order = _order(len(lengths), axes)
+        return [lengths[axis] for axis in order] if len(order) == 3 else None
+    except (TypeError, ValueError, LookupError):
+        return None
+
+
+def _order(count: int, axes: Sequence[int]) -> list[int]:
+    """Return which of `count` values belong to z, y and x (see `stated_size`)."""
+    order = list(axes)
+    return [sorted(order).index(axis) for axis in order] if count == 3 else order
+
+
 def _vector(
     values: Any, units: Any, usual: str, axes: Sequence[int]
 ) -> tuple[float, float, float] | None:
@@ -81,12 +142,10 @@ def _vector(
     try:
         lengths = [float(value) for value in values]
         if isinstance(units, (str, bytes)) or units is None:
-            each = [units or usual] * len(lengths)
+            each = [usual if units is None else units] * len(lengths)
         else:
             each = list(units)
-        order = list(axes)
-        if len(lengths) == 3:
-            order = [sorted(order).index(axis) for axis in order]
+        order = _order(len(lengths), axes)
         factors = [nanometres(each[axis]) for axis in order]
         if any(factor is None for factor in factors):
             return None

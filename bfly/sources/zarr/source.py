@@ -5,7 +5,6 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import suppress
 from dataclasses import replace
@@ -13,13 +12,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
-from bfly.geometry import zyx
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import VolumeAxes, axes_of
 from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
-from bfly.sources.shared.voxel_size import stated_size
+from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
@@ -87,7 +86,8 @@ class Zarr(TensorSource):
         # OME-Zarr before 0.4 states no scales.
         scaled = any(each.get("coordinateTransformations") for each in first["datasets"])
         check_number(self.path, len(first["datasets"]), LEVELS, "levels")
-        sizes, places, arrays = [], [], {}
+        sizes, places = [], []
+        arrays: dict[str, Array] = {}
         for dataset in first["datasets"]:
             size, place = _transform(dataset, len(names))
             sizes.append([a * b for a, b in zip(size, common[0], strict=True)])
@@ -105,9 +105,14 @@ class Zarr(TensorSource):
             axes = found.zyx
             y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
             z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
-            # The voxel that contains the first voxel's stated centre. This also suits writers that
-            # state its corner, or no translation.
-            corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
+            voxels = [0.0, *(place[a] / size[a] for a in axes)][-3:]
+            position = Position(voxels, "OME-Zarr translation", is_point=True)
+            # A level that states no position of its own is where the finest, the first, is.
+            corner: Zyx | None = None
+            if not arrays:
+                corner = whole_voxels(self.path, position)
+            elif _is_placed(dataset):
+                corner = position.voxel_at()
             ratio = (z, y, x) if scaled else None
             array = _described(meta, dataset["path"], found, self.store, ratio, corner)
             arrays[dataset["path"]] = array
@@ -139,7 +144,9 @@ class Zarr(TensorSource):
         names = _names(meta, self.path, self.files)
         axes = axes_of(names, meta["shape"], self.path, self.part)
         self._stated = stated_size(meta["attributes"], axes.zyx)
-        return _described(meta, "", axes, self.store)
+        position = stated_place(meta["attributes"], axes.zyx, self.voxel_size)
+        place = whole_voxels(self.path, position)
+        return _described(meta, "", axes, self.store, None, place)
 
 
 def _multiscales(read: Any) -> list[Document]:
@@ -201,7 +208,7 @@ def _described(
     axes: VolumeAxes,
     store: KeyValueStore,
     ratio: Any = None,
-    place: Zyx = (0, 0, 0),
+    place: Zyx | None = None,
 ) -> Array:
     """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
@@ -229,6 +236,12 @@ def _described(
         return replace(array, stored=ways)
     shards = ZarrShards.of(meta, axes)
     return replace(array, stored=ways, read=shards.read) if shards else array
+
+
+def _is_placed(dataset: Document) -> bool:
+    """Return whether a level of OME-Zarr states a translation."""
+    steps = dataset.get("coordinateTransformations") or []
+    return any(step["type"] == "translation" for step in steps)
 
 
 def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:

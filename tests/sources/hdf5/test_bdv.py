@@ -85,7 +85,7 @@ def test_the_xml_states_the_voxel_size(tmp_path: Path) -> None:
     for text, size in (("", (500, 200, 100)), ("t00001/s01", (40, 5, 4)), ("t00000/s02", None)):
         source = HDF5.open(path, part=Part.parse(text))
         assert source.voxel_size == (size and pytest.approx(size))
-        assert source.voxel_size_source == ("file: voxelSize of v.xml" if size else "assumed")
+        assert source.voxel_size_source == ("file: voxelSize in v.xml" if size else "assumed")
     source = HDF5.open(path)
     (tmp_path / "v.xml").unlink()
     assert source.changed() == str(tmp_path / "v.xml")

@@ -11,7 +11,8 @@ import { Sheet } from "./sheet";
 if (location.hash.startsWith("#!")) location.replace(new URL(`ng/${location.hash}`, root));
 
 const chosen = new Map<string, ChannelName>();
-const sheet = new Sheet(byId<HTMLDialogElement>("channel"));
+const cardOf = new Map<string, Card>();
+const sheet = new Sheet(byId<HTMLDialogElement>("channel"), (channel) => void cardOf.get(keyOf(channel))?.fill());
 
 class Section {
   readonly element: HTMLElement;
@@ -26,6 +27,7 @@ class Section {
     const { experiment, sample, dataset: name } = dataset;
     this.words = `${experiment} ${sample} ${name}`.toLowerCase();
     this.cards = dataset.channels.map((channel) => new Card(this.token, channel, choose, (one) => sheet.show(one)));
+    for (const card of this.cards) cardOf.set(keyOf(card.channel), card);
     this.actions.append(
       el("a", { className: "button primary", href: neuroglancer({ dataset: this.token }) }, "Open in Neuroglancer"),
     );

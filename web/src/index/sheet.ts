@@ -5,10 +5,14 @@ import { type Channel, type ChannelName, channelOf, keyOf, parseKey, url } from 
 import { neuroglancer } from "../shared/state";
 import { lengths, voxels } from "../shared/words";
 import { physical, sections } from "./card";
+import { sizeField } from "./size";
 import { snippets } from "./snippets";
 
 export class Sheet {
-  constructor(private readonly dialog: HTMLDialogElement) {
+  constructor(
+    private readonly dialog: HTMLDialogElement,
+    private readonly changed: (channel: ChannelName) => void,
+  ) {
     dialog.addEventListener("close", () => this.address(undefined));
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
@@ -51,12 +55,17 @@ export class Sheet {
       const channel = await channelOf(name);
       sheet.append(
         el("img", { className: "picture", src: url("browse", name, "thumbnail"), alt: `The middle section of ${name.name}` }),
-        el("div", {}, facts(channel), this.ways(name)),
+        el("div", {}, facts(channel), this.ways(name), sizeField(name, channel, () => this.saved(name))),
         use(name, channel),
       );
     } catch (error) {
       sheet.append(el("p", { className: "notice wrong use" }, (error as Error).message));
     }
+  }
+
+  private saved(name: ChannelName): void {
+    this.changed(name);
+    void this.show(name);
   }
 
   private ways(name: ChannelName): HTMLElement {

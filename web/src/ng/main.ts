@@ -6,9 +6,9 @@ import "neuroglancer";
 import { StatusMessage } from "neuroglancer/unstable/status.js";
 import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
 import { parseKey } from "../shared/server";
-import { arrange, channelsOf } from "../shared/state";
+import { type Arranged, arrange, channelsOf } from "../shared/state";
 
-async function asked(): Promise<object | undefined> {
+async function asked(): Promise<Arranged | undefined> {
   const wishes = new URLSearchParams(location.search);
   const dataset = wishes.get("dataset");
   const channels = dataset ? await channelsOf(dataset) : wishes.getAll("channel").map(parseKey);
@@ -18,17 +18,24 @@ async function asked(): Promise<object | undefined> {
   return arrange(channels, { segments, position });
 }
 
+/** Milliseconds for which a note is shown: long enough to be read when the first tiles are there. */
+const NOTED = 30_000;
+
 let failure: unknown;
+let notes: string[] = [];
 try {
-  const state = location.hash.startsWith("#!") ? undefined : await asked();
-  if (state) {
+  const arranged = location.hash.startsWith("#!") ? undefined : await asked();
+  if (arranged) {
+    notes = arranged.notes;
     // The whole state is in the address from here on, as Neuroglancer has it.
-    history.replaceState(null, "", `${location.pathname}#!${encodeURIComponent(JSON.stringify(state))}`);
+    const state = encodeURIComponent(JSON.stringify(arranged.state));
+    history.replaceState(null, "", `${location.pathname}#!${state}`);
   }
 } catch (error) {
   failure = error;
 }
 setupDefaultViewer();
+for (const note of notes) StatusMessage.showTemporaryMessage(note, NOTED);
 if (failure) {
   const status = new StatusMessage();
   status.setErrorMessage(failure instanceof Error ? failure.message : String(failure));

@@ -13,7 +13,7 @@ export interface ChannelName {
   name: string;
 }
 
-type Xyz = [number, number, number];
+export type Xyz = [number, number, number];
 
 export interface Channel {
   name: string;
@@ -71,6 +71,18 @@ export async function ask(address: string): Promise<Response> {
 }
 
 const json = async <T>(address: string): Promise<T> => (await ask(address)).json();
+
+/** Return whether the server can write to its configuration. */
+export const mayWrite = async (): Promise<boolean> => (await json<{ may_write: boolean }>(url("browse"))).may_write;
+
+/** Write the voxel size of a channel, in nanometres, to the server's configuration. */
+export async function writeVoxelSize(name: ChannelName, size: Xyz): Promise<void> {
+  const answer = await fetch(url("browse", name, "voxel_size"), { method: "POST", body: JSON.stringify(size) });
+  if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
+  // The browser may have kept what depends on it.
+  const kept = [url("browse", name), url("pre", name, "info")];
+  await Promise.all(kept.map((address) => fetch(address, { cache: "reload" })));
+}
 
 export const listed = async (): Promise<Dataset[]> =>
   (await json<{ datasets: Dataset[] }>(url("browse"))).datasets;

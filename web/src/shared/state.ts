@@ -4,6 +4,7 @@ import {
   type Channel,
   type ChannelName,
   type Dataset,
+  type Xyz,
   channelOf,
   contrastOf,
   countsOf,
@@ -11,6 +12,7 @@ import {
   tokenOf,
   url,
 } from "./server";
+import { lengths } from "./words";
 
 interface Part {
   name: ChannelName;
@@ -47,8 +49,14 @@ function wholeIn64Bits([low, high]: [number, number], dtype: string): [number, n
   return [Math.max(0, Math.floor(low)), Math.max(1, Math.ceil(high))];
 }
 
+/** A state, and what to say about it. */
+export interface Arranged {
+  state: object;
+  notes: string[];
+}
+
 /** Return the state that shows channels; those that cannot be opened are left out. */
-export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promise<object> {
+export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promise<Arranged> {
   const tried = await Promise.allSettled(chosen.map(partOf));
   const parts = tried.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const first = parts[0];
@@ -57,13 +65,14 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
     throw failed?.status === "rejected" ? failed.reason : new Error("No channel is chosen.");
   }
   parts.sort((a, b) => ORDER[a.channel.kind] - ORDER[b.channel.kind]);
-  const layers = parts.map((part) => volumeLayer(part, parts, wishes));
-  layers.push(...(await synapseLayers(parts, wishes)));
-  const { size, voxel_offset, voxel_size } = (parts[0] as Part).channel;
-  const scale = voxel_size ?? [1, 1, 1];
+  const grid = gridOf(parts);
+  const layers = parts.map((part) => volumeLayer(part, parts, wishes, grid));
+  layers.push(...(await synapseLayers(parts, wishes, grid)));
+  const { size, voxel_offset } = (parts[0] as Part).channel;
+  const scale = grid ?? [1, 1, 1];
   const extent = Math.max(size[0], size[1] * (scale[1] / scale[0]));
-  return {
-    dimensions: Object.fromEntries(["x", "y", "z"].map((axis, i) => [axis, [(scale[i] ?? 1) * 1e-9, "m"]])),
+  const state = {
+    dimensions: dimensions(grid),
     position: wishes.position ?? size.map((n, i) => (voxel_offset[i] ?? 0) + n / 2),
     crossSectionScale: Math.max(extent / 700, 0.25),
     projectionScale: 1.5 * Math.max(...size.map((n, i) => (n * (scale[i] ?? 1)) / scale[0])),
@@ -72,6 +81,33 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
     layout: "4panel",
     selectedLayer: { visible: false, layer: nameOf(first, parts) },
   };
+  return { state, notes: notesOn(parts, grid) };
+}
+
+/** Return the voxel size of what is looked at first that has one; null if none has. */
+function gridOf(parts: Part[]): Xyz | null {
+  return parts.find(({ channel }) => channel.voxel_size)?.channel.voxel_size ?? null;
+}
+
+/** Return dimensions in metres; without a unit, so that lengths count voxels, if there is no size. */
+const dimensions = (size: Xyz | null): Record<string, [number, string]> =>
+  Object.fromEntries(["x", "y", "z"].map((axis, i) => [axis, size ? [(size[i] ?? 1) * 1e-9, "m"] : [1, ""]]));
+
+/**
+ * Return the source of a layer. All channels of a dataset share one grid of voxels: one of unknown size
+ * lies on the grid of the others. Its precomputed `info` has to say 1 nm, which is not so.
+ */
+function sourceOf(url: string, { voxel_size }: Channel, grid: Xyz | null): string | object {
+  if (voxel_size) return url;
+  return { url, transform: { inputDimensions: dimensions(grid), outputDimensions: dimensions(grid) } };
+}
+
+/** Say which channels have no voxel size, and what they are drawn with. */
+function notesOn(parts: Part[], grid: Xyz | null): string[] {
+  const unsized = parts.filter(({ channel }) => !channel.voxel_size).map((part) => nameOf(part, parts));
+  if (!unsized.length) return [];
+  const drawn = grid ? `drawn with voxels of ${lengths(grid)}` : "lengths count voxels";
+  return [`The voxel size of ${unsized.join(", ")} is unknown: ${drawn}.`];
 }
 
 /** Two datasets can have channels of one name. */
@@ -80,9 +116,9 @@ function nameOf({ name }: Part, parts: Part[]): string {
   return twins ? `${name.token}/${name.name}` : name.name;
 }
 
-function volumeLayer(part: Part, parts: Part[], { segments }: Wishes): Record<string, unknown> {
+function volumeLayer(part: Part, parts: Part[], { segments }: Wishes, grid: Xyz | null): Record<string, unknown> {
   const { name, channel, range } = part;
-  const layer = { name: nameOf(part, parts), source: `precomputed://${url("pre", name)}` };
+  const layer = { name: nameOf(part, parts), source: sourceOf(`precomputed://${url("pre", name)}`, channel, grid) };
   if (channel.kind === "image") {
     return { type: "image", ...layer, shaderControls: { normalized: { range } } };
   }
@@ -98,7 +134,11 @@ function volumeLayer(part: Part, parts: Part[], { segments }: Wishes): Record<st
 }
 
 /** The synapses of each dataset with a segmentation, tied to its segments. */
-async function synapseLayers(parts: Part[], { segments }: Wishes): Promise<Record<string, unknown>[]> {
+async function synapseLayers(
+  parts: Part[],
+  { segments }: Wishes,
+  grid: Xyz | null,
+): Promise<Record<string, unknown>[]> {
   const layers = [];
   for (const token of new Set(parts.map(({ name }) => name.token))) {
     const labels = parts.find(({ name, channel }) => name.token === token && channel.kind === "segmentation");
@@ -107,7 +147,7 @@ async function synapseLayers(parts: Part[], { segments }: Wishes): Promise<Recor
     layers.push({
       type: "annotation",
       name: layers.length ? `${token} synapses` : "synapses",
-      source: `precomputed://${url("pre", labels.name, "synapses")}`,
+      source: sourceOf(`precomputed://${url("pre", labels.name, "synapses")}`, labels.channel, grid),
       linkedSegmentationLayer: { pre: linked, post: linked },
       ...(segments && { filterBySegmentation: ["pre", "post"] }),
       annotationColor: "#ffd54a",

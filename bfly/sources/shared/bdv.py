@@ -1,0 +1,96 @@
+"""BigDataViewer's datasets: the voxel size is in the XML beside the N5 or HDF5, unit included."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from bfly.errors import NotAllowed, SourceError
+from bfly.sources.shared.units import nanometres, sizes
+from bfly.storage.limits import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bfly.sources.mips import VoxelSize
+    from bfly.storage.files import Files
+
+__all__ = ["size_in_xml"]
+
+CONTAINERS = ("n5", "hdf5")
+"""Elements that name the folder or file with the voxels."""
+
+MOST_XML = 16
+"""XML files beside the voxels that are searched for the one that names them."""
+
+
+def size_in_xml(
+    container: str, setup: int, files: Files, watch: Callable[[str], None]
+) -> tuple[VoxelSize, str] | None:
+    """Return the voxel size that the XML of a dataset states for a setup.
+
+    Parameters
+    ----------
+    container : str
+        The N5 folder, or the HDF5 file.
+    setup : int
+        Number of the setup.
+    files : Files
+        Access to the XML.
+    watch : callable
+        Called with the path of each XML before it is opened.
+
+    Returns
+    -------
+    tuple, optional
+        Nanometres (z, y, x), and the name of the element; None if no XML names the container,
+        or it states no length.
+    """
+    for xml in _beside(container):
+        watch(xml)
+        try:
+            data = files.read_bytes(xml, METADATA)
+            if b"<!DOCTYPE" in data.replace(b"\0", b""):
+                continue
+            found = _parsed(data, os.path.basename(container), setup)
+        except (OSError, NotAllowed, SourceError, ElementTree.ParseError, ValueError):
+            continue
+        if found:
+            return found, f"voxelSize in {os.path.basename(xml)}"
+    return None
+
+
+def _beside(container: str) -> Iterator[str]:
+    """Yield the XML files in the folder of a container, that with its name first."""
+    folder, name = os.path.split(container)
+    first = f"{os.path.splitext(name)[0]}.xml"
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = {entry.name for entry in entries if entry.name.lower().endswith(".xml")}
+    except OSError:
+        return
+    for each in sorted(names, key=lambda name: (name != first, name))[:MOST_XML]:
+        yield os.path.join(folder, each)
+
+
+def _parsed(data: bytes, container: str, setup: int) -> VoxelSize | None:
+    """Return the size of a setup's voxels from an XML, if that XML is about the container."""
+    size, names_it = None, False
+    for _, element in ElementTree.iterparse(io.BytesIO(data)):
+        if element.tag in CONTAINERS:
+            names_it = os.path.basename((element.text or "").strip().rstrip("/")) == container
+        elif element.tag == "ViewSetup":
+            if (element.findtext("id") or "").strip() == str(setup):
+                size = _size(element)
+            element.clear()
+    return size if names_it else None
+
+
+def _size(setup: ElementTree.Element) -> VoxelSize | None:
+    numbers = (setup.findtext("voxelSize/size") or "").split()
+    unit = nanometres(setup.findtext("voxelSize/unit") or "")
+    if len(numbers) != 3:
+        return None
+    return sizes((float(number) for number in reversed(numbers)), unit)
