@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from bfly.storage.files import Files
 
 __all__ = ["size_in_xml"]
+
+log = logging.getLogger(__name__)
 
 CONTAINERS = ("n5", "hdf5")
 """Elements that name the folder or file with the voxels."""
@@ -52,10 +55,14 @@ def size_in_xml(
         watch(xml)
         try:
             data = files.read_bytes(xml, METADATA)
+            # Only a document type can declare entities, which may expand without bound.
             if b"<!DOCTYPE" in data.replace(b"\0", b""):
-                continue
+                raise SourceError("it has a document type, which is not allowed")
             found = _parsed(data, os.path.basename(container), setup)
-        except (OSError, NotAllowed, SourceError, ElementTree.ParseError, ValueError):
+        except NotAllowed:
+            continue
+        except (OSError, SourceError, ElementTree.ParseError, LookupError, ValueError) as error:
+            log.warning("%s is not read for the voxel size: %s", xml, error)
             continue
         if found:
             return found, f"voxelSize in {os.path.basename(xml)}"

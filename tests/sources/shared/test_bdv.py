@@ -80,6 +80,7 @@ def test_an_xml_outside_allowed_paths_is_not_read(dataset: Path, tmp_path: Path)
 @pytest.mark.parametrize("setup", [0, 1])
 def test_hdf5_has_the_size_of_its_xml(tmp_path: Path, setup: int) -> None:
     with h5py.File(tmp_path / "dataset.h5", "w") as file:
+        file[f"s{setup:02}/resolutions"] = [[1.0, 1.0, 1.0]]
         file[f"t00000/s{setup:02}/0/cells"] = random_volume((4, 5, 6), "uint16")
     assert HDF5.open(str(tmp_path / "dataset.h5")).voxel_size is None
     xml = XML.format(name="dataset.h5", unit="um").replace("n5", "hdf5")
