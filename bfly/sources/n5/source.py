@@ -58,6 +58,8 @@ class N5(TensorSource):
     endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of N5"}
     marks = (DOCUMENT, "s0")
 
+    _group: Document
+
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
         """Return whether ``attributes.json`` is that of a dataset, here or in ``s0``."""
@@ -78,10 +80,11 @@ class N5(TensorSource):
         shape = attributes["dimensions"]
         if len(shape) < 2:
             return ()
-        return parts_along(axes_of(names_of(attributes), shape, path, x_first=True).lengths, path)
+        names = names_of({**group, **attributes})
+        return parts_along(axes_of(names, shape, path, x_first=True).lengths, path)
 
     def _arrays(self) -> dict[str, Array]:
-        group = self.document(DOCUMENT) or {}
+        group = self._group = self.document(DOCUMENT) or {}
         if _is_dataset(group):
             return {"": self._placed(self._array("", group, None), group)}
         scales: dict[str, Document] = {}
@@ -125,15 +128,17 @@ class N5(TensorSource):
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
         shape = tuple(attributes["dimensions"])
-        found = axes_of(names_of(attributes), shape, self.path, self.part, x_first=True)
+        # Scales without names of axes have those of their group.
+        names = names_of({**self._group, **attributes})
+        found = axes_of(names, shape, self.path, self.part, x_first=True)
         axes = found.zyx
         if name in ("", "s0"):
             self._stated = stated_size(attributes, axes)
         block = sides(attributes["blockSize"], "blockSize", self.path)
-        names = grid_names(name, found, len(shape), block, "/")
+        objects = grid_names(name, found, len(shape), block, "/")
         place = _place(attributes, axes)
         stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
-        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored, at=found.at)
+        array = Array({"driver": "n5"}, name, axes, objects, ratio, place, stored, at=found.at)
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
         if not packed or self.store.is_remote:
             return array

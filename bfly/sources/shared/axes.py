@@ -71,7 +71,8 @@ def axes_of(
 
     An axis named c, t or by another letter is never z. Axes without a name are those of z, y and
     x that no name states, in this order; if they are too many, those of one voxel are left out,
-    the last one of the file first. If a part names further axes, these come before z.
+    the last one of the file first. If a part names further axes, these come before z. If it has
+    ``z=t``, the axis t is z: some programs write sections as times.
 
     Parameters
     ----------
@@ -95,6 +96,9 @@ def axes_of(
     letters = [letter_of(name) for name in names]
     if len(letters) != len(shape):
         letters = [""] * len(shape)
+    if "z" not in letters and (sections := part.of_axis("z")) in letters and sections:
+        letters[letters.index(sections)] = "z"
+        part = Part(part.dataset, tuple(each for each in part.indexes if each[0] != "z"))
     steps = list(range(len(shape)))[:: -1 if x_first else 1]
     named = [letters[axis] for axis in steps if letters[axis]]
     if len(set(named)) < len(named):

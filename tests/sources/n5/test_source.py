@@ -18,6 +18,7 @@ from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.n5.source import N5
 from bfly.sources.shared import link_guard as guard
 from bfly.storage.files import Files
+from bfly.storage.part import Part
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.storing import StoringTests
 from bfly.testing.volumes import random_volume
@@ -212,6 +213,27 @@ def test_scales_that_the_group_describes(tmp_path, group) -> None:
     assert source.voxel_size == pytest.approx((30, 4, 4))
     assert [scale.factor for scale in source.scales.values()] == [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
     assert source.scales[2].shape == (4, ceil_div(41, 4), 12)
+
+
+@pytest.mark.parametrize("in_group", [True, False])
+def test_scales_of_channels(tmp_path, in_group) -> None:
+    """Factors and sizes are by axis, wherever the names of the axes are stated."""
+    volumes = random_volume((2, 8, 40, 48), "uint16")
+    stated = {"axes": ["x", "c", "y", "z"]}
+    group = {"downsamplingFactors": [[1, 1, 1, 1], [2, 1, 2, 1]], "resolution": [4, 1, 5, 30]}
+    group |= {"units": ["nm", "", "nm", "nm"], **(stated if in_group else {})}
+    (tmp_path / "attributes.json").write_text(json.dumps(group))
+    for number, step in enumerate((1, 2)):
+        level = volumes[:, :, ::step, ::step].transpose(1, 2, 0, 3)
+        names = {} if in_group else stated
+        write_n5(tmp_path / f"s{number}", np.ascontiguousarray(level), (16, 1, 16, 2), **names)
+    assert [str(part) for part in N5.parts(str(tmp_path), Files())] == ["", "c=1"]
+    source = N5.open(str(tmp_path), part=Part.parse("c=1"))
+    assert source.voxel_size == (30, 5, 4)
+    assert [scale.factor for scale in source.scales.values()] == [(1, 1, 1), (1, 2, 2)]
+    for mip, step in enumerate((1, 2)):
+        got = source.read(mip, source.scales[mip].box)
+        assert np.array_equal(got, volumes[1, :, ::step, ::step])
 
 
 def samples(data):

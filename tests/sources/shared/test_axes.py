@@ -62,6 +62,14 @@ def test_a_part_names_the_first_axes_without_a_name() -> None:
     assert (axes.zyx, axes.at) == ((2, 1, 0), {3: 2})
 
 
+def test_a_part_may_say_that_times_are_sections() -> None:
+    axes = axes_of("tcyx", (5, 2, 3, 4), "a", Part.parse("z=t,c=1"))
+    assert (axes.zyx, axes.at, axes.lengths) == ((0, 2, 3), {1: 1}, {"c": 2})
+    for names, text in (("tzyx", "z=t"), ("tyx", "z=c"), ("tyx", "z=y")):
+        with pytest.raises(SourceError):
+            axes_of(names, (5, 2, 3, 4)[-len(names) :], "a", Part.parse(text))
+
+
 def test_many_times_are_not_many_channels(caplog: pytest.LogCaptureFixture) -> None:
     assert parts_along({}, "a") == [WHOLE]
     few = parts_along({"c": 2, "t": 2}, "a")
