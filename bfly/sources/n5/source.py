@@ -17,6 +17,7 @@ from bfly.geometry import zyx
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.blosc_headers import BloscHeaders
+from bfly.sources.shared.chunk_keys import grid_keys
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.single_file import singletons
 from bfly.sources.shared.tensorstore import TensorSource
@@ -106,7 +107,8 @@ class N5(TensorSource):
         names = grid_names(name, axes, len(shape), block, "/")
         place = _place(attributes)
         stored = ways_of(attributes) if len(shape) == 3 else {}
-        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored)
+        keys = grid_keys(name, shape, block, "/")
+        array = Array({"driver": "n5"}, name, axes, names, ratio, place, stored, keys=keys)
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
         if not packed or self.store.is_remote:
             return array

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.encoded_chunks import StoredForms
     from bfly.sources.mips import VoxelSize
+    from bfly.sources.shared.chunk_keys import ChunkKeys
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
@@ -56,6 +57,8 @@ class Array:
         Raises `SourceError` unless the objects that hold a box may be decompressed.
     check_object : callable, optional
         Raises `SourceError` unless an object, by its name, may be decompressed.
+    keys : ChunkKeys, optional
+        How the objects are named, to find those that have other names.
     """
 
     spec: dict[str, Any]
@@ -69,6 +72,7 @@ class Array:
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
+    keys: ChunkKeys | None = None
 
 
 def grid_names(

@@ -131,15 +131,6 @@ def test_a_chunk_that_is_not_there_is_0(tmp_path) -> None:
     assert found[..., 16:].all()
 
 
-def test_files_that_cloudvolume_packed_are_no_zeros(tmp_path) -> None:
-    volume = random_volume((4, 20, 20), "uint8")
-    CloudVolume.from_numpy(
-        volume.T, f"file://{tmp_path}/a", resolution=(4, 4, 30), chunk_size=(16, 16, 2)
-    )
-    with pytest.raises(SourceError, match="packed once more"):
-        Precomputed.open(str(tmp_path / "a"))
-
-
 def test_real_samples(data) -> None:
     found = 0
     for info in (data / "formats" / "neuroglancer").rglob("info"):
