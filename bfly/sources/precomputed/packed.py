@@ -20,8 +20,8 @@ from bfly.geometry import BoundingBox, indexes
 from bfly.sources.shared.described import Memory
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.inflate import GZIP
+from bfly.sources.shared.sample import sample_of
 from bfly.sources.shared.tensorstore import TensorSource
-from bfly.sources.shared.written import sample_of
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ class PackedChunks(TensorSource):
     def _packed_in(self, mip: int, box: BoundingBox) -> dict[str, str]:
         """Return the endings of the compressed chunks that touch a box, by their names."""
         array = self._described[mip]
-        if self.store.is_remote or array.keys is None or not array.keys.endings:
+        endings = array.keys.endings
+        if not endings:
             return {}
         self._check_count(mip, box)
         self._watch_chunks(mip, box)
-        endings = array.keys.endings
         missing = [name for name in array.names(box) if not self._is_there(name)]
         packed = {
             name: next((end for end in endings if self._is_there(name + end)), "")

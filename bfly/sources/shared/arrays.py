@@ -57,7 +57,7 @@ class Array:
         Raises `SourceError` unless the objects that hold a box may be decompressed.
     check_object : callable, optional
         Raises `SourceError` unless an object, by its name, may be decompressed.
-    keys : ChunkKeys, optional
+    keys : ChunkKeys
         How the objects are named, to find those that have other names.
     """
 
@@ -72,7 +72,7 @@ class Array:
     in_shards: bool = False
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
-    keys: ChunkKeys | None = None
+    keys: ChunkKeys = field(kw_only=True)
 
 
 def grid_names(

@@ -11,7 +11,7 @@ from bfly.geometry import ceil_div
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ChunkKeys", "grid_keys", "is_chunk_like"]
+__all__ = ["ChunkKeys", "grid_keys", "is_chunk_like", "is_lasting"]
 
 INDEX = re.compile(r"(?:c[./])?(\d{1,18}(?:[./_-]\d{1,18})*)(?:\.\d*[a-z]\w*)?", re.I)
 """The index of a chunk with any separator, with the prefix of zarr 3, and with an ending."""
@@ -29,6 +29,16 @@ OTHERS = ("json", "txt", "md", "log", "csv", "tsv", "xml", "yaml", "yml", "html"
 """Endings of notes and tables, which are never chunks."""
 
 
+def is_chunk_like(name: str) -> bool:
+    """Return whether an object may be a chunk by its name: one of numbers only, or of a shard."""
+    return CHUNK_LIKE.fullmatch(name) is not None and is_lasting(name)
+
+
+def is_lasting(name: str) -> bool:
+    """Return whether a file is neither a note or table nor still being written, by its ending."""
+    return re.split(r"[._]+", name.lower())[-1] not in (*PASSING, *OTHERS)
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkKeys:
     """How the objects of an array are named.
@@ -42,11 +52,14 @@ class ChunkKeys:
         by which the format finds this chunk; None if it is no chunk of the array.
     endings : tuple of str
         Endings of compressed objects that are read as well, such as ``.gz``.
+    is_like : callable
+        Returns whether an object may be a chunk, by its name below `folder`.
     """
 
     folder: str
     right: Callable[[str], str | None]
     endings: tuple[str, ...] = ()
+    is_like: Callable[[str], bool] = is_chunk_like
 
     def path(self, name: str) -> str:
         """Return the name in the store of an object below `folder`."""
@@ -75,9 +88,3 @@ def grid_keys(
         return prefix + separator.join(map(str, index))
 
     return ChunkKeys(folder, right)
-
-
-def is_chunk_like(name: str) -> bool:
-    """Return whether an object may be a chunk by its name, which is no note or unfinished file."""
-    ending = re.split(r"[._]+", name.lower())[-1]
-    return CHUNK_LIKE.fullmatch(name) is not None and ending not in (*PASSING, *OTHERS)

@@ -77,7 +77,7 @@ class TensorSource(Datasource):
         if self.store.file is not None:
             self._watch(self.path)
         try:
-            arrays = written(self.store, self._arrays())
+            arrays = written(self.store, self._arrays(), self._watch)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
         check_number(self.path, len(arrays), LEVELS, "levels")

@@ -74,7 +74,7 @@ def level_of(
     ]
     if key.is_final and key.samplesperpixel == 1 and not is_palette(key):
         stored = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
-        if series.dataoffset is not None:
+        if series.dataoffset:
             return Flat(path, shape, stored, series.dataoffset)
         if key.imagedepth == 1 and len(pages) == shape[0] and all(map(_touching, pages)):
             return Flat(path, shape, stored, sections=tuple(page.offsets[0] for page in pages))
@@ -107,9 +107,10 @@ def _shape(series: tifffile.TiffPageSeries, path: str) -> Zyx:
 
 
 def _touching(page: _TiffPage) -> bool:
-    """Return whether the strips of a page follow each other without gaps."""
+    """Return whether the strips of a page were written and follow each other without gaps."""
     ends = [at + size for at, size in zip(page.offsets, page.sizes, strict=True)]
-    return all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
+    touching = all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
+    return touching and page.offsets[0] > 0
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,11 @@ class Paged:
         dtype = one_value(pixel, path, labels=labels).dtype
         return cls(path, pages, key, key.decode, shape, chunk, dtype, labels, limit)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether any strip or tile was written."""
+        return any(any(page.offsets) or any(page.sizes) for page in self.pages)
+
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
         """Read a non-empty box inside the level; as `Flat.read_into`.
 
@@ -223,6 +229,8 @@ class Paged:
         if size == 0 and at == 0:
             return None
         what = f"{self.path}, strip or tile {number} at byte {at},"
+        if size == 0 or at == 0:
+            raise SourceError(f"{what} has {size} bytes: it was not written completely.")
         check_length(what, size, self.limit)
         data = read_exactly(fd, size, at, self.path)
         # tifffile decodes the rest of a damaged strip, but fails to give it the strip's shape.

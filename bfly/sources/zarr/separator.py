@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bfly.sources.shared.written import sample_of
+from bfly.sources.shared.sample import sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

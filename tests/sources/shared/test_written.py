@@ -16,7 +16,7 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.n5.source import N5
 from bfly.sources.precomputed.source import Precomputed
-from bfly.sources.shared import written
+from bfly.sources.shared import sample
 from bfly.sources.zarr.source import Zarr
 from bfly.testing.volumes import random_volume
 from bfly.volumes.channel import ChannelSpec
@@ -212,7 +212,7 @@ def test_an_info_that_does_not_fit_the_chunks_is_refused(
 ) -> None:
     path = write_precomputed(tmp_path / "a")
     change(path / "info", "scales", 0, **values)
-    with pytest.raises(SourceError, match=r"a: s0/\S+ is there, but no chunk .* such as s0/"):
+    with pytest.raises(SourceError, match=r"a: s0/\S+ is there, but no file .* such as s0/"):
         Precomputed.open(str(path))
 
 
@@ -221,7 +221,7 @@ def test_a_scale_in_a_folder_of_another_name_is_refused(tmp_path: Path, renamed:
     path = write_precomputed(tmp_path / "a")
     (path / renamed).parent.mkdir(exist_ok=True)
     (path / "s0").rename(path / renamed)
-    with pytest.raises(SourceError, match=rf"no chunks in s0, .*; {renamed}/\S+ is there"):
+    with pytest.raises(SourceError, match=rf"no files in s0, .*; {renamed}/\S+ is there"):
         Precomputed.open(str(path))
 
 
@@ -238,7 +238,7 @@ def test_shards_of_an_older_form_are_refused(tmp_path: Path) -> None:
     """An index and data in two files each, which TensorStore does not read."""
     path = write_precomputed(tmp_path / "a", sharding=SHARDING)
     move(path / "s0", lambda name: name.replace(".shard", ".data"))
-    with pytest.raises(SourceError, match=r"s0/\S+\.data is there, but no chunk"):
+    with pytest.raises(SourceError, match=r"s0/\S+\.data is there, but no file"):
         Precomputed.open(str(path))
 
 
@@ -285,6 +285,23 @@ def test_a_volume_without_chunks_is_fill_and_said(
     assert any("has no chunks" in finding.message for finding in examined.findings)
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_first_chunk_of_a_volume_is_noticed(tmp_path: Path, name: str) -> None:
+    """While it is served, under whatever name it comes."""
+    make, source, options = WRITERS[name]
+    path, other = make(tmp_path / "a", **options), tmp_path / "b"
+    shutil.copytree(path, other)
+    for entry in path.iterdir():
+        if entry.name not in ("zarr.json", ".zarray", ".zattrs", "attributes.json", "info"):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    opened = source.open(str(path))
+    assert not opened.read(0, opened.scales[0].box).any()
+    assert opened.changed() is None
+    shutil.copytree(other, path, dirs_exist_ok=True)
+    assert opened.changed() is not None
+    assert_read(source.open(str(path)))
+
+
 def test_chunks_outside_the_grid_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """They remain when an array shrinks, and are no reason not to serve the others."""
     path = write_zarr(tmp_path / "a")
@@ -309,7 +326,7 @@ def test_a_coarser_level_without_chunks_is_computed(
 def test_a_finest_level_without_chunks_is_refused(tmp_path: Path) -> None:
     path = write_precomputed(tmp_path / "a", scales=2)
     shutil.rmtree(path / "s0")
-    with pytest.raises(SourceError, match=r"no chunks of its finest level, s0.*s0/0-8_0-10_0-3"):
+    with pytest.raises(SourceError, match=r"a has no chunks of its finest level, s0, but of s1"):
         Precomputed.open(str(path))
 
 
@@ -318,10 +335,10 @@ def test_few_folders_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     volume = random_volume((2, 300, 8), "uint8")
     path = write_zarr(tmp_path / "a", volume=volume, chunks=(1, 1, 8), **keyed("v2", "/"))
     listed = []
-    scandir = written.os.scandir
-    monkeypatch.setattr(written.os, "scandir", lambda fd: listed.append(fd) or scandir(fd))
+    scandir = sample.os.scandir
+    monkeypatch.setattr(sample.os, "scandir", lambda fd: listed.append(fd) or scandir(fd))
     source = Zarr.open(str(path))
-    assert len(listed) <= written.FOLDERS
+    assert len(listed) <= sample.FOLDERS
     assert_read(source, volume)
     listed.clear()
     assert_read(source, volume)
