@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import math
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -27,7 +28,6 @@ from bfly.storage.limits import check_length
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bfly.geometry import Zyx
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -76,11 +76,10 @@ class PackedChunks(TensorSource):
         scale, array = self.scales[mip], self._described[mip]
         voxels = np.empty(box.shape, self.dtype)
         for index in indexes(box.in_tiles(scale.chunk)):
-            chunk = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
-            part = chunk & box
+            part = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & box
             (name,) = array.names(part)
             if name in packed:
-                found = self._unpacked(mip, chunk.shape, name, packed[name], part)
+                found = self._unpacked(mip, name, packed[name], part)
             else:
                 found = super()._read_inside(mip, part)
             voxels[part.relative_to(box.start).slices] = found
@@ -109,17 +108,18 @@ class PackedChunks(TensorSource):
         self._watch(path)
         return self._stamps.get(path) is not None
 
-    def _unpacked(self, mip: int, shape: Zyx, name: str, ending: str, part: BoundingBox) -> Voxels:
-        """Read a part of a chunk that is a compressed file; `shape` is that of the chunk."""
+    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
+        """Read a part of a chunk that is a compressed file."""
         what = f"{self.path}: {name}{ending}"
         size = self.store.size(name + ending)
         if size is None:
             raise SourceChanged(f"{what} changed on disk while it was read.")
         check_length(what, size, self.files.max_chunk)
-        most = 2 * int(np.prod(shape)) * self.dtype.itemsize + MARGIN
+        array, level = self._described[mip], self._levels[mip]
+        shape = map(min, level.stored_chunk, level.stored_shape)
+        most = 2 * math.prod(shape) * self.dtype.itemsize + MARGIN
         data = unpacked(self.store.part(name + ending, 0, size), ending, most, what)
         memory = Memory({name: data})
-        array, level = self._described[mip], self._levels[mip]
         try:
             return self._voxels(level.open(memory.spec(array.name), memory.context), part)
         except SourceError as error:

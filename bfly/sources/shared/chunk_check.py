@@ -44,13 +44,17 @@ def has_chunks(
         A chunk has another name than the metadata state. The message has both.
     """
     is_written, odd, doubled = False, "", ""
-    for name in filter(keys.is_like, sorted(sample.names)):
+    for name in sorted(sample.names):
         right = keys.right(name)
-        if right is None:
-            odd = odd or name
-        elif name in (right, *(right + ending for ending in keys.endings)):
+        if name == right:
             is_written = True
-            doubled = doubled or (name if name != right and right in sample.names else "")
+        elif not keys.is_like(name):
+            continue
+        elif right is None:
+            odd = odd or name
+        elif name.removeprefix(right) in keys.endings:
+            is_written = True
+            doubled = doubled or (name if is_there(keys.path(right)) else "")
         elif not any(is_there(keys.path(right + ending)) for ending in ("", *keys.endings)):
             raise SourceError(
                 f"{path}: {keys.path(right)} is missing, {keys.path(name)} is there instead. "

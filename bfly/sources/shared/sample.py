@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Sample", "sample_below", "sample_of"]
 
-NAMES = 512
-"""Objects that are listed at most: so many take about a millisecond."""
+NAMES = 128
+"""Objects that are listed at most: to list and check so many takes less than a millisecond."""
 
-FOLDERS = 32
+FOLDERS = 16
 """Folders that are listed at most: on a network file system each takes about a millisecond."""
 
 NUMBERED = re.compile(r"c|-?\d[\d_.-]*")
