@@ -17,7 +17,13 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming, one_value
-from bfly.sources.shared.tiff_pages import check_packed, check_page, is_palette, samples_of
+from bfly.sources.shared.tiff_pages import (
+    check_packed,
+    check_page,
+    is_palette,
+    is_written,
+    samples_of,
+)
 from bfly.storage.files import read_exactly
 from bfly.storage.limits import check_length
 
@@ -226,11 +232,10 @@ class Paged:
     def _decoded(self, fd: int, page: _TiffPage, number: int) -> Voxels | None:
         """Decode a strip or tile as (depth, height, width, samples)."""
         at, size = page.offsets[number], page.sizes[number]
-        if size == 0 and at == 0:
-            return None
+        with naming(self.path):
+            if not is_written(at, size, number):
+                return None
         what = f"{self.path}, strip or tile {number} at byte {at},"
-        if size == 0 or at == 0:
-            raise SourceError(f"{what} has {size} bytes: it was not written completely.")
         check_length(what, size, self.limit)
         data = read_exactly(fd, size, at, self.path)
         # tifffile decodes the rest of a damaged strip, but fails to give it the strip's shape.

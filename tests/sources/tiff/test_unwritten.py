@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from bfly.errors import SourceError
+from bfly.sources.stack import ImageStack
 from bfly.sources.tiff.source import Tiff
 from bfly.testing.volumes import random_volume
 
@@ -82,7 +83,7 @@ def test_a_position_without_a_size_or_a_size_without_a_position(
     """What was written in part is an error; bytes of the header are no voxels."""
     path = write(tmp_path / "a.tif", layout)
     blank(path, 2, *POSITIONS)
-    with pytest.raises(SourceError, match=r"a\.tif, strip or tile 0 at byte 0, has \d+ bytes"):
+    with pytest.raises(SourceError, match=r"a\.tif .*strip or tile 0 at byte 0 has \d+ bytes"):
         whole(path)
 
 
@@ -90,7 +91,7 @@ def test_a_position_without_a_size_or_a_size_without_a_position(
 def test_a_strip_or_tile_without_bytes_is_an_error(tmp_path: Path, layout: str) -> None:
     path = write(tmp_path / "a.tif", layout)
     blank(path, 2, *SIZES)
-    with pytest.raises(SourceError, match=r"a\.tif, strip or tile 0 at byte \d+, has 0 bytes"):
+    with pytest.raises(SourceError, match=r"a\.tif .*strip or tile 0 at byte \d+ has 0 bytes"):
         whole(path)
 
 
@@ -120,3 +121,35 @@ def test_a_coarser_level_that_was_never_written_is_computed(tmp_path: Path) -> N
             raw.write(bytes(size))
     assert Tiff.open(str(path)).scales.keys() == {0}
     assert np.array_equal(whole(path)[0], VOLUME[0])
+
+
+def write_stack(folder: Path, layout: str) -> Path:
+    """Write sections as files of their own, and return the one in the middle."""
+    for z, section in enumerate(VOLUME):
+        options = {"photometric": "minisblack", "metadata": None, **LAYOUTS[layout]}
+        tifffile.imwrite(folder / f"{z}.tif", section, **options)
+    return folder / "1.tif"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_section_of_a_stack_that_was_never_written_is_0(tmp_path: Path, layout: str) -> None:
+    blank(write_stack(tmp_path, layout), None, *POSITIONS, *SIZES)
+    source = ImageStack.open(str(tmp_path))
+    found = source.read(0, source.scales[0].box)
+    assert np.array_equal(found[::2], VOLUME[::2])
+    assert not found[1].any()
+
+
+@pytest.mark.parametrize("tags", [POSITIONS, SIZES])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_section_of_a_stack_that_was_written_in_part_is_an_error(
+    tmp_path: Path, layout: str, tags: tuple[str, ...]
+) -> None:
+    """Unless all that is missing is the size of voxels without compression."""
+    blank(write_stack(tmp_path, layout), 0, *tags)
+    source = ImageStack.open(str(tmp_path))
+    if (layout, tags) == ("pages", SIZES):
+        assert np.array_equal(source.read(0, source.scales[0].box), VOLUME)
+        return
+    with pytest.raises(SourceError, match=r"1\.tif .*strip or tile 0 at byte \d+ has \d+ bytes"):
+        source.read(0, source.scales[0].box)
