@@ -26,7 +26,7 @@ from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bfly.sources.shared.kvstore import KeyValueStore
 
@@ -63,16 +63,24 @@ class PackedChunks(TensorSource):
     A chunk that is there without an ending is read as it is.
     """
 
+    _packed_mips: frozenset[int] = frozenset()
+    """Mips in which a compressed chunk was read."""
+
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
         """Return false where chunks are decompressed here: they are cached, tile by tile."""
-        return super().reads_at_once(mip, box) and not self._packed_in(mip, box)
+        return mip not in self._packed_mips and super().reads_at_once(mip, box)
 
     @override
-    def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
+    def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
+        if not self._described[mip].keys.endings:
+            return None
+        if self.store.folder is not None and all(map(self._stamps.get, paths)):
+            return None
         packed = self._packed_in(mip, box)
         if not packed:
-            return super()._read_inside(mip, box)
+            return None
+        self._packed_mips |= {mip}
         scale, array = self.scales[mip], self._described[mip]
         voxels = np.empty(box.shape, self.dtype)
         for index in indexes(box.in_tiles(scale.chunk)):
@@ -81,21 +89,16 @@ class PackedChunks(TensorSource):
             if name in packed:
                 found = self._unpacked(mip, name, packed[name], part)
             else:
-                found = super()._read_inside(mip, part)
+                found = self._read_inside(mip, part)
             voxels[part.relative_to(box.start).slices] = found
         return voxels
 
     def _packed_in(self, mip: int, box: BoundingBox) -> dict[str, str]:
         """Return the endings of the compressed chunks that touch a box, by their names."""
         array = self._described[mip]
-        endings = array.keys.endings
-        if not endings:
-            return {}
-        self._check_count(mip, box)
-        self._watch_chunks(mip, box)
         missing = [name for name in array.names(box) if not self._is_there(name)]
         packed = {
-            name: next((end for end in endings if self._is_there(name + end)), "")
+            name: next((end for end in array.keys.endings if self._is_there(name + end)), "")
             for name in missing
         }
         return {name: ending for name, ending in packed.items() if ending}
