@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -18,8 +19,12 @@ from bfly.encoders.unsigned import as_unsigned
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.shared.chunk_check import has_chunks
+from bfly.sources.shared.chunk_keys import ChunkKeys, is_lasting
 from bfly.sources.shared.images import EXTENSIONS, decode, naming
+from bfly.sources.shared.sample import sample_below
 from bfly.sources.shared.tile_files import TileGrid
+from bfly.sources.shared.written_levels import written_levels
 from bfly.sources.source import served_dtype
 from bfly.storage.files import regular
 from bfly.storage.limits import check_chunk
@@ -36,6 +41,7 @@ __all__ = ["Mojo"]
 DESCRIPTION = "tiledVolumeDescription.xml"
 ROOT = "tiledVolumeDescription"
 HDF5_EXTENSIONS = ("h5", "hdf5")
+TILE = re.compile(r"z=(\d{1,18})/y=(\d{1,18}),x=(\d{1,18})\.\w+")
 
 
 class Mojo(TileGrid):
@@ -79,6 +85,9 @@ class Mojo(TileGrid):
                 f"{described.path}: fileExtension is {self._extension!r}; "
                 f"allowed are {', '.join(allowed)}."
             )
+        states = {f"w={mip:08d}": self._is_written(mip) for mip in self.scales}
+        names = written_levels(self.path, "tiles", states)
+        self.scales = {mip: self.scales[mip] for mip, w in enumerate(states) if w in names}
 
     def _description(self) -> _Description:
         for path in _descriptions(self.path):
@@ -87,10 +96,34 @@ class Mojo(TileGrid):
                 return _Description(data, path)
         raise SourceError(f"{self.path} has no {DESCRIPTION}, which a Mojo volume needs.")
 
+    def _is_written(self, mip: int) -> bool | None:
+        """Return whether a mip has tiles under the names of the format; None if not known."""
+        folder = f"tiles/w={mip:08d}"
+        sample = sample_below(self.files, os.path.join(self.path, folder), deep=True)
+        if not sample.names and sample.is_all:
+            self._watch(os.path.join(self.path, folder))
+        scale = self.scales[mip]
+        counts = scale.box.in_tiles(scale.chunk).shape
+
+        def right(name: str) -> str | None:
+            match = TILE.fullmatch(name)
+            index = zyx(map(int, match.groups())) if match else counts
+            return self._tile_name(index) if all(map(int.__lt__, index, counts)) else None
+
+        def is_there(name: str) -> bool:
+            return os.path.exists(os.path.join(self.path, name))
+
+        keys = ChunkKeys(folder, right, is_like=_is_tile_like)
+        expected = keys.path(self._tile_name((0, 0, 0)))
+        return has_chunks(self.path, sample, keys, is_there, expected)
+
     def _tile_path(self, mip: int, index: Zyx) -> str:
+        return os.path.join(self.path, "tiles", f"w={mip:08d}", self._tile_name(index))
+
+    def _tile_name(self, index: Zyx) -> str:
+        """Return the name of a tile below the folder of its mip."""
         z, y, x = index
-        name = f"w={mip:08d}/z={z:08d}/y={y:08d},x={x:08d}.{self._extension}"
-        return os.path.join(self.path, "tiles", name)
+        return f"z={z:08d}/y={y:08d},x={x:08d}.{self._extension}"
 
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
         labels, limit = self.kind == "segmentation", self.files.max_chunk
@@ -149,6 +182,13 @@ class _Root:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if not self.tag:
             self.tag, self.attributes = tag, attributes
+
+
+def _is_tile_like(name: str) -> bool:
+    """Return whether a file may be a tile: it has the name of one, or an ending."""
+    ending = name.lower().rpartition(".")[2]
+    is_named = TILE.fullmatch(name) is not None or ending in EXTENSIONS + HDF5_EXTENSIONS
+    return is_named and is_lasting(name)
 
 
 def _descriptions(path: str) -> tuple[str, str]:

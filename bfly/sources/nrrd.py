@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from bfly import registry
 from bfly.errors import SourceError
 from bfly.sources.shared.axes import axes_of, letter_of
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.decompressed import packing_of, unpacking
 from bfly.sources.shared.place import Position, index_position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
@@ -48,9 +51,37 @@ TYPES = {
 
 SPACE = ("", "none", "???", "domain", "space")
 """Kinds of axes that may be z, y or x; all others but time are components of a value."""
+LIST = re.compile(rb"^data ?file:\s*(LIST\b.*)$", re.M | re.I)
+"""The last field of a header that continues with the names of several files."""
 
 LONGEST = 1 << 20
 """Most bytes of a header that are read."""
+
+
+HEAD, START = 64 << 10, 512
+"""Bytes of a data file that are read, and that are needed of it without compression."""
+
+FORMATS = (
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    *((0, magic, "a TIFF file") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (0, MAGIC, "an NRRD file"),
+    (0, b"\x93NUMPY", "a NumPy file"),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG file"),
+    (0, b"PK\3\4", "a zip archive"),
+    (4, b"n+2\0\r\n\x1a\n", "a NIfTI file"),
+    (344, b"n+1\0", "a NIfTI file"),
+    (208, b"MAP ", "an MRC file"),
+    (128, b"DICM", "a DICOM file"),
+)
+"""Where other formats have their magic, the magic, and their names."""
+
+ENDINGS = {
+    **dict.fromkeys(("h5", "hdf", "hdf5", "ims", "nwb", "mat"), "an HDF5 file by its name"),
+    **dict.fromkeys(("tif", "tiff", "btf"), "a TIFF file by its name"),
+    **dict.fromkeys(("nii", "mrc", "rec", "npy", "npz", "nrrd", "nhdr"), "a volume by its name"),
+    **dict.fromkeys(("png", "jpg", "jpeg", "bmp", "zip"), "of another format by its name"),
+}
+"""Other formats by the endings of their files: some have no magic, or have it further on."""
 
 
 class Nrrd(FlatFile):
@@ -75,6 +106,12 @@ class Nrrd(FlatFile):
         with registry.needed(self.name):
             import nrrd
         head = io.BytesIO(file.read(LONGEST))
+        # The names after it have no colon, and are no fields that pynrrd reads.
+        if found := LIST.search(head.getvalue().partition(b"\n\n")[0]):
+            raise SourceError(
+                f"{self.path}: data file is {found[1].decode(errors='replace')!r:.50}; allowed is "
+                "one file."
+            )
         fields = nrrd.read_header(head)
         encoding = str(fields["encoding"]).lower()
         if encoding not in PACKINGS:
@@ -109,11 +146,33 @@ class Nrrd(FlatFile):
         name = fields.get("data file", fields.get("datafile"))
         if name is None:
             return self.path, end
-        if not isinstance(name, str) or name.startswith("LIST") or "%" in name:
+        if not isinstance(name, str) or "%" in name:
             raise SourceError(f"{self.path}: data file is {name!r:.50}; allowed is one file.")
         path = os.path.join(os.path.dirname(self.path), name)
         self._watch(path)
+        self._check_raw(path)
         return path, 0
+
+    def _check_raw(self, path: str) -> None:
+        """Raise `SourceError` if a data file is missing or of another format.
+
+        Its voxels are not where a header without knowledge of that format may say: they may be
+        in chunks, compressed, or of another byte order.
+        """
+        try:
+            with self.files.file(path) as file:
+                head = file.read(HEAD)
+        except FileNotFoundError:
+            raise SourceError(f"{self.path}: the data file {path} does not exist.") from None
+        with suppress(Exception):  # decompressors may raise anything on a part of a file
+            head = unpacking(io.BytesIO(head), packing_of(head[:4])).read(START)
+        ending = path.lower().removesuffix(".gz").removesuffix(".bz2").rpartition(".")[2]
+        found = next((what for at, magic, what in FORMATS if head.startswith(magic, at)), None)
+        if what := found or ENDINGS.get(ending):
+            raise SourceError(
+                f"{self.path}: the data file {path} is {what}; allowed is a file of voxels only. "
+                "Open that file itself."
+            )
 
 
 def _dtype(text: str, endian: str) -> np.dtype[Any]:

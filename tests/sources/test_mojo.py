@@ -1,4 +1,5 @@
 import io
+import shutil
 
 import h5py
 import imagecodecs
@@ -282,7 +283,7 @@ def test_encodings_of_the_description(mojo, levels, encoding):
     declared = {"utf-8-sig": "utf-8", "cp1252": "Windows-1252"}.get(encoding, encoding)
     text = xml.read_text().replace("?>", f' encoding="{declared}"?>')
     xml.write_bytes(text.encode(encoding))
-    tile_file(mojo, 0, 0, 0, 0, "png").parents[1].rename(mojo / "tiles" / "w=00000009")
+    (mojo / "tiles").rename(mojo / "elsewhere")
     assert Mojo.guess_can_open(str(mojo)), "the tiles give it away no more, the XML has to"
     assert Mojo.open(str(mojo)).scales[0].shape == levels[0].shape
     xml.write_bytes(text.replace("<tiled", "<!DOCTYPE a []><tiled").encode(encoding))
@@ -312,3 +313,60 @@ def test_tile_that_is_a_link_out_of_allowed_paths(mojo, tmp_path, levels):
                                   levels[0][:1])  # fmt: skip
     with pytest.raises(NotAllowed, match="is not in allowed-paths"):
         whole(source)
+
+
+OTHER_NAMES = {
+    "ending": lambda name: name.replace(".png", ".tif"),
+    "case": lambda name: name.replace(".png", ".PNG"),
+    "digits": lambda name: name.replace("=0000", "="),
+    "plain": lambda name: name.replace("y=", "").replace("x=", ""),
+}
+
+
+def rename(folder, renamed, every=1):
+    for file in sorted(folder.rglob("y=*"))[::every]:
+        target = folder / renamed(file.relative_to(folder).as_posix())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+
+
+@pytest.mark.parametrize("how", OTHER_NAMES)
+def test_tiles_under_other_names_are_refused(mojo, how):
+    rename(mojo / "tiles" / "w=00000000", OTHER_NAMES[how])
+    with pytest.raises(SourceError, match=r"mojo: tiles/w=00000000/z=\S+ is .*there"):
+        Mojo.open(str(mojo))
+
+
+@pytest.mark.parametrize("how", ["ending", "case", "digits"])
+def test_a_part_of_the_tiles_under_other_names_is_refused(mojo, how):
+    rename(mojo / "tiles" / "w=00000000", OTHER_NAMES[how], every=4)
+    with pytest.raises(SourceError, match=r"is missing, tiles/w=00000000/\S+ is there instead"):
+        Mojo.open(str(mojo))
+
+
+def test_a_mip_without_tiles_is_computed(mojo, levels, caplog):
+    for file in (mojo / "tiles" / "w=00000002").rglob("*.png"):
+        file.unlink()
+    shutil.rmtree(mojo / "tiles" / "w=00000003")
+    source = Mojo.open(str(mojo))
+    assert source.scales.keys() == {0, 1}
+    assert "the level w=00000003 has no tiles; it is computed instead" in caplog.text
+    np.testing.assert_array_equal(source.read(1, source.scales[1].box), levels[1])
+
+
+def test_only_coarser_tiles_are_refused(mojo):
+    shutil.rmtree(mojo / "tiles" / "w=00000000")
+    with pytest.raises(SourceError, match="no tiles of its finest level, w=00000000, but of w=000"):
+        Mojo.open(str(mojo))
+
+
+def test_a_volume_without_tiles_is_said_until_there_are_some(mojo, levels, tmp_path, caplog):
+    (mojo / "tiles").rename(tmp_path / "tiles")
+    source = Mojo.open(str(mojo))
+    assert f"{mojo} has no tiles" in caplog.text
+    assert not source.read(0, source.scales[0].box).any()
+    assert source.changed() is None
+    (tmp_path / "tiles").rename(mojo / "tiles")
+    assert source.changed() is not None
+    source = Mojo.open(str(mojo))
+    np.testing.assert_array_equal(source.read(0, source.scales[0].box), levels[0])

@@ -1,6 +1,10 @@
+import h5py
+import mrcfile
+import nibabel
 import nrrd
 import numpy as np
 import pytest
+import tifffile
 
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.nrrd import Nrrd
@@ -178,3 +182,69 @@ def test_colours_of_a_section_are_no_z(tmp_path):
     path = handmade(tmp_path / "v.nrrd", VOLUME.tobytes(), kinds="domain domain RGB-color")
     assert len(Nrrd.parts(path, Files())) == 2
     np.testing.assert_array_equal(whole(Nrrd.open(path)), VOLUME[:1])
+
+
+def _tiff(path):
+    tifffile.imwrite(path, VOLUME)
+
+
+def _hdf5(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("main", data=VOLUME)
+
+
+def _nifti(path):
+    nibabel.save(nibabel.Nifti1Image(VOLUME.T, np.eye(4)), path)
+
+
+def _mrc(path):
+    with mrcfile.new(path) as file:
+        file.set_data(VOLUME.astype("i2"))
+
+
+OTHERS = {
+    "v.h5": _hdf5,
+    "v.tif": _tiff,
+    "v.nii": _nifti,
+    "v.nii.gz": _nifti,
+    "v.mrc": _mrc,
+    "v.npy": lambda path: np.save(path, VOLUME),
+    "v.nrrd": lambda path: write(path, VOLUME),
+}
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("skip", [0, 100, -1])
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_header_that_points_into_another_format_is_refused(tmp_path, name, skip, renamed):
+    """By its content, and by its name where the content tells nothing."""
+    OTHERS[name](tmp_path / name)
+    if renamed:
+        (tmp_path / name).rename(tmp_path / "v.raw")
+        name = "v.raw"
+    path = handmade(tmp_path / "v.nhdr", b"", data_file=name, byte_skip=skip)
+    with pytest.raises(SourceError, match=rf"v\.nhdr: the data file .*{name} is .*; allowed"):
+        Nrrd.open(path)
+
+
+def test_a_file_with_the_name_of_another_format_is_refused(tmp_path):
+    (tmp_path / "v.h5").write_bytes(VOLUME.tobytes())
+    path = handmade(tmp_path / "v.nhdr", b"", data_file="v.h5")
+    with pytest.raises(SourceError, match=r"v\.h5 is an HDF5 file by its name"):
+        Nrrd.open(path)
+
+
+@pytest.mark.parametrize("word", ["LIST", "LIST 2"])
+def test_a_list_of_data_files_is_refused_by_name(tmp_path, word):
+    for z, section in enumerate(VOLUME):
+        (tmp_path / f"{z}.raw").write_bytes(section.tobytes())
+    path = tmp_path / "v.nhdr"
+    handmade(path, b"", data_file=f"{word}\n0.raw\n1.raw")
+    with pytest.raises(SourceError, match=rf"v\.nhdr: data file is '{word}'; allowed is one file"):
+        Nrrd.open(str(path))
+
+
+def test_a_data_file_that_is_missing_is_named(tmp_path):
+    path = handmade(tmp_path / "v.nhdr", b"", data_file="gone.raw")
+    with pytest.raises(SourceError, match=r"v\.nhdr: the data file .*gone\.raw does not exist"):
+        Nrrd.open(path)

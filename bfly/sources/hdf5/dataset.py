@@ -2,8 +2,8 @@
 
 h5py holds one lock per process, so two threads read no faster than one. The chunk positions are
 therefore queried once. After that, bytes are read with ``pread`` and decoded by libdeflate and
-similar libraries, outside that lock. Other filters and user blocks are read through h5py. For
-virtual datasets and external storage see `bfly.sources.hdf5.elsewhere`.
+similar libraries, outside that lock. Other filters, user blocks and types that numpy lacks are read
+through h5py. For virtual datasets and external storage see `bfly.sources.hdf5.elsewhere`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, und
 from bfly.sources.hdf5.elsewhere import elsewhere
 from bfly.sources.hdf5.file import Place, open_h5
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.hdf5.voxel_type import fill_of, read_box, voxel_type
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.source import served_dtype
@@ -98,20 +99,21 @@ class Hdf5Dataset:
             self.others = axes.others
             self._view = axes.view(part, f"{self.path}: {self.name}")
             self.shape = self._view.sides(dataset.shape)
-            self.dtype = served_dtype(as_unsigned(self.name, dataset.dtype), self.path)
+            self._type = voxel_type(dataset, self.path)
+            self.dtype = served_dtype(as_unsigned(self.name, self._type.dtype), self.path)
             # A dataset without z has no lengths along its axes for all three.
             self.axes = [axis for axis in self._view.zyx if axis is not None]
             holders = list(attributes_above(dataset))
             sizes = (stated_size(each, self.axes) for each in holders)
             self.voxel_size = next(filter(None, sizes), None)
             self.described = placing(holders, self.axes)
-            self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
-            self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
+            self._stored = np.dtype(f"{self._type.dtype.byteorder}{self.dtype.str[1:]}")
             plist = dataset.id.get_create_plist()
+            self._fill = fill_of(plist, self._type.dtype).view(self._stored)
             self._filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
             self._check_filters()
             layout = plist.get_layout()
-            plain = file.userblock_size == 0 and self._elsewhere is None
+            plain = file.userblock_size == 0 and self._elsewhere is None and self._type.is_plain
             self._chunked = plain and layout == h5py.h5d.CHUNKED and self._filters in PIPELINES
             offset = dataset.id.get_offset() if plain else None
             self._flat: Flat | None = None
@@ -224,15 +226,15 @@ class Hdf5Dataset:
         try:
             if self._elsewhere is not None:
                 self._check_unchanged(stamp_of(self.path))
-                voxels = self._elsewhere.read(region)
+                voxels = self._elsewhere.read(region, self._type.dtype)
             else:
                 with open_h5(self._files, self.path) as (file, stamp):
                     self._check_unchanged(stamp)
                     dataset = file[self.name]
                     start, stop = zip(*((side.start, side.stop) for side in region), strict=True)
                     check_packed(dataset, self.path, self._files.max_chunk, start, stop)
-                    voxels = dataset[region]
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+                    voxels = read_box(dataset, region, self._type.dtype)
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise SourceError(f"{self.path}: {self.name} cannot be read: {error}.") from error
         return self._served(self._view.cut(voxels.view(self._stored)))
 

@@ -16,6 +16,7 @@ from bfly.geometry import ceil_div
 from bfly.sources.hdf5.external import Elsewhere, External, check_unchanged
 from bfly.sources.hdf5.file import Place, beside, is_unbounded, leading_to, locate, open_h5
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.hdf5.voxel_type import fill_of, read_box
 from bfly.storage.files import stamp_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class _Virtual(Elsewhere):
                 f"{self.what} is made of {count} parts, {len(above)} virtual datasets deep; "
                 f"allowed are {FILES} and {DEPTH}."
             )
-        self.dtype, self.fill = dataset.dtype, dataset.fillvalue
+        self.plist = plist
         self.parts = [
             self._part(plist, number, dataset.shape, watch, above) for number in range(count)
         ]
@@ -168,8 +169,9 @@ class _Virtual(Elsewhere):
             )
         return axes
 
-    def read(self, box: Sequence[slice]) -> Voxels:
-        voxels = np.full([side.stop - side.start for side in box], self.fill, self.dtype)
+    def read(self, box: Sequence[slice], dtype: np.dtype[Any]) -> Voxels:
+        shape = [side.stop - side.start for side in box]
+        voxels = np.full(shape, fill_of(self.plist, dtype), dtype)
         # Where parts overlap, the last one applies in HDF5.
         for part in self.parts:
             self._read_part(part, box, voxels)
@@ -197,15 +199,15 @@ class _Virtual(Elsewhere):
         for axis in part.source:
             first, stop = (0, 1) if axis.length == 1 else next(long)
             taken.append((axis.start + axis.step * first, axis.start + axis.step * (stop - 1) + 1))
-        dense = self._source(part, [slice(*span) for span in taken])
+        dense = self._source(part, [slice(*span) for span in taken], voxels.dtype)
         thinned = dense[tuple(slice(None, None, axis.step) for axis in part.source)]
         voxels[place] = thinned.reshape(voxels[place].shape)
 
-    def _source(self, part: _Part, box: list[slice]) -> Voxels:
+    def _source(self, part: _Part, box: list[slice], dtype: np.dtype[Any]) -> Voxels:
         """Read a box of a source, which must be unchanged."""
         if part.inner is not None:
             check_unchanged(part.place.path, stamp_of(part.place.path), part.stamp)
-            return part.inner.read(box)
+            return part.inner.read(box, dtype)
         with open_h5(self.files, part.place.path) as (file, stamp):
             check_unchanged(part.place.path, stamp, part.stamp)
             dataset = file[part.place.name]
@@ -213,5 +215,4 @@ class _Virtual(Elsewhere):
                 raise SourceChanged(f"{part.place.path} changed on disk while it was read.")
             start, stop = ([getattr(s, end) for s in box] for end in ("start", "stop"))
             check_packed(dataset, part.place.path, self.files.max_chunk, start, stop)
-            voxels: Voxels = dataset[tuple(box)]
-            return voxels
+            return read_box(dataset, box, dtype)

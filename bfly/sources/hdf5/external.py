@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.sources.hdf5.file import Place, beside, leading_to
+from bfly.sources.hdf5.voxel_type import read_box
 from bfly.storage.opening import fd_path, with_reason
 
 if TYPE_CHECKING:
@@ -47,8 +48,15 @@ class Elsewhere:
         self.files = files
         self.place = place
 
-    def read(self, box: Sequence[slice]) -> Voxels:
+    def read(self, box: Sequence[slice], dtype: np.dtype[Any]) -> Voxels:
         """Read a box that is inside the dataset.
+
+        Parameters
+        ----------
+        box : sequence of slice
+            Start and stop along each axis.
+        dtype : numpy.dtype
+            The library converts the stored values to it, also from sources of other types.
 
         Raises
         ------
@@ -82,9 +90,8 @@ class External(Elsewhere):
         self, files: Files, place: Place, dataset: Any, watch: Callable[[str], None]
     ) -> None:
         super().__init__(files, place)
-        self.dtype, self.shape = dataset.dtype, dataset.shape
         self._type, self._space = dataset.id.get_type(), dataset.id.get_space()
-        left = math.prod(dataset.shape) * dataset.dtype.itemsize
+        left = math.prod(dataset.shape) * self._type.get_size()
         self.pieces = []
         for name, offset, size in dataset.external:
             path = beside(place.path, name)
@@ -101,7 +108,7 @@ class External(Elsewhere):
             )
 
     @override
-    def read(self, box: Sequence[slice]) -> Voxels:
+    def read(self, box: Sequence[slice], dtype: np.dtype[Any]) -> Voxels:
         with ExitStack() as stack:
             plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             for piece in self.pieces:
@@ -110,14 +117,13 @@ class External(Elsewhere):
                 plist.set_external(fd_path(fd).encode(), piece.offset, piece.size)
             # HDF5 reads file names from the dataset, so a temporary one holds the checked names.
             made = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".h5"))
-            voxels: Voxels = self.files.spared(partial(self._read, made.name, plist, tuple(box)))
-            return voxels
+            return self.files.spared(partial(self._read, made.name, plist, box, dtype))
 
-    def _read(self, made: str, plist: Any, box: tuple[slice, ...]) -> Any:
+    def _read(self, made: str, plist: Any, box: Sequence[slice], dtype: np.dtype[Any]) -> Voxels:
         try:
             with h5py.File(made, "w", locking=False) as file:
                 h5py.h5d.create(file.id, b"voxels", self._type, self._space, plist)
-                return file["voxels"][box]
+                return read_box(file["voxels"], box, dtype)
         except OSError as error:
             message = f"{self.place.path}: {self.place.name} cannot be read: {error}."
             raise with_reason(message) from error

@@ -47,10 +47,11 @@ def check_packed(dataset: Any, path: str, limit: int, start: Any = None, stop: A
     """
     if dataset.chunks is None:
         return
-    check_chunk(path, "a chunk", dataset.chunks, dataset.dtype.itemsize, limit)
+    itemsize = dataset.id.get_type().get_size()
+    check_chunk(path, "a chunk", dataset.chunks, itemsize, limit)
     plist = dataset.id.get_create_plist()
     filters = [_filter(*plist.get_filter(number)) for number in range(plist.get_nfilters())]
-    most = min(limit, math.prod(dataset.chunks) * dataset.dtype.itemsize) + MARGIN
+    most = min(limit, math.prod(dataset.chunks) * itemsize) + MARGIN
     if not filters or filters[-1] not in SIZES:
         return
     start = start or (0,) * dataset.ndim

@@ -20,6 +20,7 @@ from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.blosc_headers import BloscHeaders
+from bfly.sources.shared.chunk_keys import grid_keys
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import whole_voxels
 from bfly.sources.shared.tensorstore import TensorSource
@@ -138,7 +139,10 @@ class N5(TensorSource):
         objects = grid_names(name, found, len(shape), block, "/")
         place = _place(attributes, axes)
         stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
-        array = Array({"driver": "n5"}, name, axes, objects, ratio, place, stored, at=found.at)
+        keys = grid_keys(name, shape, block, "/")
+        array = Array(
+            {"driver": "n5"}, name, axes, objects, ratio, place, stored, at=found.at, keys=keys
+        )
         packed = (attributes.get("compression") or {}).get("type") == "blosc"
         if not packed or self.store.is_remote:
             return array

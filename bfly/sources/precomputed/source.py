@@ -6,7 +6,6 @@ is x, y, z, channel.
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from contextlib import suppress
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.precomputed.chunks import ways_of
+from bfly.sources.precomputed.names import chunk_names, right_chunk, right_shard
+from bfly.sources.precomputed.packed import PackedChunks, endings_of
 from bfly.sources.precomputed.shards import PrecomputedShards
 from bfly.sources.shared.arrays import Array
 from bfly.sources.shared.axes import VolumeAxes, axes_of, parts_along
+from bfly.sources.shared.chunk_keys import ChunkKeys
 from bfly.sources.shared.kvstore import KeyValueStore
-from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 from bfly.storage.part import WHOLE
@@ -34,11 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Precomputed"]
 
-PACKED = (".gz", ".br", ".zstd")
-"""Suffixes that CloudVolume adds to the names of files that it compresses."""
 
-
-class Precomputed(TensorSource):
+class Precomputed(PackedChunks):
     """A volume with an ``info``. If a scale lists several chunk sizes, the first one is read.
 
     The ``info`` states the kind (image or segmentation), the voxel size and the voxel offset.
@@ -86,38 +84,29 @@ class Precomputed(TensorSource):
             place = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
             sharded = scale.get("sharding") is not None
             stored = {} if sharded or axes.lengths else ways_of(info, scale)
-            names = self._names_of(scale)
-            array = Array(spec, "", axes.zyx, names, (z, y, x), place, stored, at=axes.at)
+            names, keys = self._names_of(scale)
+            array = Array(
+                spec, "", axes.zyx, names, (z, y, x), place, stored, at=axes.at, keys=keys
+            )
             if sharded:
                 array = replace(array, in_shards=True, check=self._check_of(scale))
             arrays[scale["key"]] = array
         return arrays
 
-    def _names_of(self, scale: dict[str, Any]) -> Names:
-        """Return a function that lists the files of a box: its chunks, or all shards."""
+    def _names_of(self, scale: dict[str, Any]) -> tuple[Names, ChunkKeys]:
+        """Return the names of a scale's files: those of a box, its chunks or all shards."""
         key = scale["key"]
         self.store.check(key)
-        if self.store.folder is not None:
-            self._check_packed(f"{self.store.folder}/{key}")
-        if scale.get("sharding") is not None:
-            return self._shards(key)
+        sharding = scale.get("sharding")
+        if sharding is not None:
+            # `_check_of` refuses other values.
+            bits = sharding["shard_bits"] if type(sharding["shard_bits"]) is int else 0
+            return self._shards(key), ChunkKeys(key, right_shard(min(max(bits, 0), 64)))
         chunk, size = _chunk(scale, self.path), zyx(scale["size"][::-1])
         offset = zyx(scale.get("voxel_offset", (0, 0, 0))[::-1])
-
-        def names(box: BoundingBox) -> Iterable[str]:
-            spans = [
-                [
-                    f"{i * c + o}-{min((i + 1) * c, n) + o}"
-                    for i in range(start // c, (stop - 1) // c + 1)
-                ]
-                for start, stop, c, n, o in zip(
-                    box.start, box.stop, chunk, size, offset, strict=True
-                )
-            ]
-            for z, y, x in itertools.product(*spans):
-                yield f"{key}/{x}_{y}_{z}"
-
-        return names
+        endings = () if self.store.is_remote else endings_of(self.store, key)
+        keys = ChunkKeys(key, right_chunk(size, chunk, offset), endings)
+        return chunk_names(key, size, chunk, offset), keys
 
     def _shards(self, key: str) -> Names:
         """Watch all shards: only their indexes state which one holds a chunk."""
@@ -137,21 +126,6 @@ class Precomputed(TensorSource):
         size, chunk = zyx(scale["size"][::-1]), _chunk(scale, self.path)
         shards = PrecomputedShards(self.files, folder, size, chunk, scale["sharding"], limit)
         return shards.check if self.store.folder is not None else None
-
-    def _check_packed(self, folder: str) -> None:
-        """Refuse compressed chunk files: TensorStore would find no chunks and return fill."""
-        try:
-            with self.files.folder(folder) as fd, os.scandir(fd) as listing:
-                first = next(
-                    (entry.name for entry in listing if entry.name[0] in "-0123456789"), ""
-                )
-        except (OSError, SourceError):
-            return
-        if first.endswith(PACKED):
-            raise SourceError(
-                f"{self.path}: {os.path.basename(folder)}/{first} is a file that CloudVolume has "
-                "packed once more; write the volume with compress=False, or unpack its files."
-            )
 
 
 def _axes(info: dict[str, Any], path: str, part: Part) -> VolumeAxes:

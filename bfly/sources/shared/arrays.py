@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bfly.sources.encoded_chunks import StoredForms
     from bfly.sources.mips import VoxelSize
     from bfly.sources.shared.axes import VolumeAxes
+    from bfly.sources.shared.chunk_keys import ChunkKeys
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
@@ -58,6 +59,8 @@ class Array:
         Raises `SourceError` unless an object, by its name, may be decompressed.
     at : mapping of int to int
         Index of the volume on each of the other axes.
+    keys : ChunkKeys
+        How the objects are named, to find those that have other names.
     """
 
     spec: dict[str, Any]
@@ -72,6 +75,7 @@ class Array:
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
     at: Mapping[int, int] = field(default_factory=dict)
+    keys: ChunkKeys = field(kw_only=True)
 
 
 def grid_names(

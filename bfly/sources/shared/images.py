@@ -34,6 +34,7 @@ from bfly.sources.shared.tiff_pages import (
     check_packed,
     check_page,
     is_palette,
+    is_written,
     samples_of,
 )
 from bfly.sources.source import served_dtype
@@ -267,11 +268,16 @@ def _tiff_pixels(data: bytes) -> NDArray[Any]:
 
 def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
     """Decode a page as (depth, height, width, 1 or 3 samples) of a file of `size` bytes."""
-    if not page.is_contiguous:
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    # The size of contiguous voxels follows from their shape, and some programs state 0.
+    if not page.is_contiguous or not page.dataoffsets[0]:
         # tifffile decodes truncated strips and tiles, and skips missing ones
-        ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if len(ends) != math.prod(page.chunked) or max(ends) > size:
+        if len(places) != math.prod(page.chunked) or max(a + n for a, n in places) > size:
             raise ValueError("it is truncated")
+        # and takes the header of the file for missing ones that are contiguous
+        written = [is_written(*place, number) for number, place in enumerate(places)]
+        if not any(written):
+            return samples_of(page, np.zeros((*page.shaped[1:4], page.samplesperpixel), page.dtype))
     # shaped: (separate samples, depth, height, width, contiguous samples)
     stored: NDArray[Any] = page.asarray(maxworkers=1).reshape(page.shaped)
     pixels = np.moveaxis(stored, 0, 4).reshape((*page.shaped[1:4], -1))

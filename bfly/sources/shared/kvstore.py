@@ -76,7 +76,7 @@ class KeyValueStore:
         self.folder: str | None = None
         self.file: str | None = None
         self.entries: Mapping[str, int] = {}
-        self._files = files
+        self.files = files
         real = files.resolve(path)
         if is_url(path):
             self._spec = _remote(real)
@@ -111,17 +111,17 @@ class KeyValueStore:
         if name:
             check_name(name, self.path)
         if name and self.is_remote:
-            self._files.resolve(f"{self.path.rstrip('/')}/{name}")
+            self.files.resolve(f"{self.path.rstrip('/')}/{name}")
 
     @contextmanager
     def checked(self, name: str = "") -> Iterator[dict[str, Any]]:
         """Yield the description that `spec` returns, of exactly the archive that was checked."""
         self.check(name)
-        with self._files.open(self.path) as (fd, stamp):
+        with self.files.open(self.path) as (fd, stamp):
             if stamp != self._stamp:
                 # The archive was replaced: check the new one before it is decompressed.
                 with open(fd_path(fd), "rb") as file:
-                    entries_of(file, self.path, stamp, self._files.max_chunk)
+                    entries_of(file, self.path, stamp, self.files.max_chunk)
             yield _below(_archive(fd_path(fd)), name)
 
     def read(self, name: str) -> bytes | None:
@@ -135,7 +135,7 @@ class KeyValueStore:
         self.check(name)
         if self.folder is not None:
             try:
-                return self._files.read_bytes(f"{self.folder}/{name}", METADATA)
+                return self.files.read_bytes(f"{self.folder}/{name}", METADATA)
             except FileNotFoundError:
                 return None
         check_length(f"{self.path}: {name}", self.entries.get(name, 0), METADATA)
@@ -169,7 +169,7 @@ class KeyValueStore:
             with self.checked() as spec:
                 return self._read(spec, name, slice(start, stop)) or b""
         path = f"{self.folder}/{name}"
-        with self._files.file(path) as file:
+        with self.files.file(path) as file:
             return read_exactly(file.fileno(), stop - start, start, path)
 
     def _read(self, spec: dict[str, Any], name: str, part: slice = slice(None)) -> bytes | None:

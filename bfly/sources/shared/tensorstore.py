@@ -20,6 +20,7 @@ from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.shared.described import Described, Memory
 from bfly.sources.shared.kvstore import PATIENCE, KeyValueStore, failure
 from bfly.sources.shared.link_guard import LinkGuard
+from bfly.sources.shared.written import written
 from bfly.sources.source import Datasource, served_dtype
 from bfly.storage.files import reading, stamp_to_read
 from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
@@ -76,7 +77,7 @@ class TensorSource(Datasource):
         if self.store.file is not None:
             self._watch(self.path)
         try:
-            arrays = self._arrays()
+            arrays = written(self.store, self._arrays(), self._watch)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
         check_number(self.path, len(arrays), LEVELS, "levels")
@@ -189,10 +190,19 @@ class TensorSource(Datasource):
         few = box.in_tiles(self.scales[mip].chunk).size <= CHUNKS
         return few and not self.store.is_remote
 
+    def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
+        """Read a box with chunks that TensorStore does not find; return None for any other.
+
+        `paths` are the files that hold the box, which are watched.
+        """
+        return None
+
     def _read_inside(self, mip: int, box: BoundingBox) -> Voxels:
         chunks = box.in_tiles(self.scales[mip].chunk).size
         check_number(self.path, chunks, CHUNKS, "chunks in a part that is read at once")
         paths = self._watch_chunks(mip, box)
+        if (unpacked := self._read_packed(mip, box, paths)) is not None:
+            return unpacked
         if (check := self._described[mip].check) is not None:
             check(box)
         cache = self.files.disk_cache

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAGICS", "check_chain", "check_page", "check_packed", "is_palette", "samples_of"]
+__all__ = [
+    "MAGICS",
+    "check_chain",
+    "check_page",
+    "check_packed",
+    "is_palette",
+    "is_written",
+    "samples_of",
+]
 
 IMAGES = {
     "OJPEG",
@@ -113,6 +121,21 @@ def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
         raise ValueError(f"its colours are {kind.name}; allowed are grey, palette and RGB")
     if page.dtype is None:
         raise ValueError(f"its samples have {page.bitspersample} bits")
+
+
+def is_written(at: int, size: int, number: int) -> bool:
+    """Return whether a strip or tile was written: one that was not is at byte 0 and has no bytes.
+
+    Raises
+    ------
+    ValueError
+        It has a position or a size, but not both. At byte 0 is the header of the file.
+    """
+    if bool(at) != bool(size):
+        raise ValueError(
+            f"strip or tile {number} at byte {at} has {size} bytes: it was not written completely"
+        )
+    return bool(at)
 
 
 def is_palette(page: tifffile.TiffPage) -> bool:

@@ -17,7 +17,13 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming, one_value
-from bfly.sources.shared.tiff_pages import check_packed, check_page, is_palette, samples_of
+from bfly.sources.shared.tiff_pages import (
+    check_packed,
+    check_page,
+    is_palette,
+    is_written,
+    samples_of,
+)
 from bfly.sources.tiff.axes import Volume, volume_of
 from bfly.storage.files import read_exactly
 from bfly.storage.limits import check_length
@@ -75,7 +81,7 @@ def level_of(
     listed = [_TiffPage(tuple(p.dataoffsets), tuple(p.databytecounts), p.jpegtables) for p in pages]
     if key.is_final and key.samplesperpixel == 1 and not is_palette(key):
         stored = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
-        if series.dataoffset is not None:
+        if series.dataoffset:
             # ImageJ lists one page of a file above 4 GiB.
             return Flat.in_array(path, volume.shape, volume.axes, stored, series.dataoffset)
         if key.imagedepth == 1 and len(listed) == shape[0] and all(map(_touching, listed)):
@@ -93,9 +99,10 @@ def _shape(volume: Volume, key: tifffile.TiffPage, path: str) -> Zyx:
 
 
 def _touching(page: _TiffPage) -> bool:
-    """Return whether the strips of a page follow each other without gaps."""
+    """Return whether the strips of a page were written and follow each other without gaps."""
     ends = [at + size for at, size in zip(page.offsets, page.sizes, strict=True)]
-    return all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
+    touching = all(end == at for end, at in zip(ends, page.offsets[1:], strict=False))
+    return touching and page.offsets[0] > 0
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,11 @@ class Paged:
         dtype = one_value(pixel, path, labels=labels).dtype
         return cls(path, pages, key, key.decode, shape, chunk, dtype, labels, limit)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether any strip or tile was written."""
+        return any(any(page.offsets) or any(page.sizes) for page in self.pages)
+
     def read_into(self, fd: int, box: BoundingBox, voxels: Voxels) -> None:
         """Read a non-empty box inside the level; as `Flat.read_into`.
 
@@ -206,8 +218,9 @@ class Paged:
     def _decoded(self, fd: int, page: _TiffPage, number: int) -> Voxels | None:
         """Decode a strip or tile as (depth, height, width, samples)."""
         at, size = page.offsets[number], page.sizes[number]
-        if size == 0 and at == 0:
-            return None
+        with naming(self.path):
+            if not is_written(at, size, number):
+                return None
         what = f"{self.path}, strip or tile {number} at byte {at},"
         check_length(what, size, self.limit)
         data = read_exactly(fd, size, at, self.path)

@@ -16,6 +16,7 @@ from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.tiff_pages import MAGICS, check_chain
+from bfly.sources.shared.written_levels import written_levels
 from bfly.sources.source import Datasource
 from bfly.sources.tiff.axes import lengths_of, sections_of, volume_of
 from bfly.sources.tiff.level import Paged, level_of
@@ -89,7 +90,13 @@ class Tiff(Datasource):
                 f"image {number}": level_of(series, self.path, limit, labels=labels, part=self.part)
                 for number, series in enumerate(pyramid)
             }
-            stored = {name: StoredLevel(level.shape, level.chunk) for name, level in levels.items()}
+            states = {
+                name: isinstance(level, Flat) or level.is_written for name, level in levels.items()
+            }
+            stored = {
+                name: StoredLevel(levels[name].shape, levels[name].chunk)
+                for name in written_levels(self.path, "strips or tiles", states)
+            }
             mips = ladder(self.path, stored)
             self.scales = {mip: scale for mip, (_, scale) in mips.items()}
             self._levels: dict[int, Flat | Paged] = {mip: levels[n] for mip, (n, _) in mips.items()}

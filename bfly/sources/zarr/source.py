@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import VolumeAxes, axes_of
+from bfly.sources.shared.chunk_keys import grid_keys
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.tensorstore import TensorSource
@@ -22,6 +23,7 @@ from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
+from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
 from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, names_in_dataset
 from bfly.storage.files import Files
@@ -213,11 +215,12 @@ def _described(
     """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
     if meta["zarr_format"] == 2:
-        driver, chunk, prefix = "zarr", sides(meta["chunks"], "chunks", path), ""
-        separator = meta.get("dimension_separator", ".")
+        chunk, prefix = sides(meta["chunks"], "chunks", path), ""
+        separator = separator_of(meta, name, store)
+        spec = {"driver": "zarr", "metadata": {"dimension_separator": separator}}
     else:
         chunk = sides(meta["chunk_grid"]["configuration"]["chunk_shape"], "chunk_shape", path)
-        driver = "zarr3"
+        spec = {"driver": "zarr3"}
         check_shards(meta["codecs"], chunk, path)
         encoding = meta.get("chunk_key_encoding", {"name": "default"})
         is_default = encoding["name"] == "default"
@@ -228,7 +231,8 @@ def _described(
     others = {chunk[axis] for axis in axes.at}
     in_order = list(axes.zyx) == sorted(axes.zyx) and others <= {1}
     shared = has_shards(meta.get("codecs"))
-    array = Array({"driver": driver}, name, axes.zyx, names, ratio, place, in_shards=shared)
+    keys = grid_keys(name, meta["shape"], chunk, separator, prefix)
+    array = Array(spec, name, axes.zyx, names, ratio, place, in_shards=shared, keys=keys)
     array = replace(array, at=axes.at, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array

@@ -324,6 +324,32 @@ def test_a_change_of_another_file_is_noticed(tmp_path: Path, kind: str) -> None:
     assert check(path, new).state() != state
 
 
+@pytest.mark.parametrize("change", ["gone", "renamed", "another dataset", "damaged", "a folder"])
+def test_a_source_that_goes_while_it_is_served_is_named(tmp_path: Path, change: str) -> None:
+    """The rest of the volume is read again with it; before that, nothing is filled."""
+    data, other = volume(), tmp_path / "b.h5"
+    write(tmp_path / "a.h5", data[:3])
+    write(other, data[3:])
+    parts = ((np.s_[:3], "a.h5", "vol", (3, 20, 24), WHOLE), (np.s_[3:], "b.h5", "vol"))
+    virtual(tmp_path / "v.h5", SHAPE, parts[0], (*parts[1], (3, 20, 24), WHOLE))
+    source = check(tmp_path / "v.h5", data)
+    if change == "renamed":
+        other.rename(tmp_path / "c.h5")
+    else:
+        other.unlink()
+    if change == "another dataset":
+        write(other, data[3:], "other")
+    elif change == "damaged":
+        other.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(3000))
+    elif change == "a folder":
+        other.mkdir()
+    assert source.changed() == str(other)
+    with pytest.raises(SourceError, match=r"b\.h5"):
+        source.read(0, BOXES[0])
+    with pytest.raises(SourceError, match=r"v\.h5: /main needs another file, .*b\.h5"):
+        HDF5.open(str(tmp_path / "v.h5"))
+
+
 @pytest.mark.parametrize("through", ["link", "virtual", "self", "external", "nested link"])
 def test_no_level_leads_out_of_the_allowed_folders(tmp_path: Path, through: str) -> None:
     inside, secret = tmp_path / "in", tmp_path / "secret"

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 import tensorstore as ts
 from cloudvolume import CloudVolume
 
-from bfly.errors import SourceError
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.precomputed.source import Precomputed
 from bfly.storage.files import Files
@@ -130,15 +128,6 @@ def test_a_chunk_that_is_not_there_is_0(tmp_path) -> None:
     found = voxels.read(0, voxels.scales[0].box)
     assert not found[..., :16].any()
     assert found[..., 16:].all()
-
-
-def test_files_that_cloudvolume_packed_are_no_zeros(tmp_path) -> None:
-    volume = random_volume((4, 20, 20), "uint8")
-    CloudVolume.from_numpy(
-        volume.T, f"file://{tmp_path}/a", resolution=(4, 4, 30), chunk_size=(16, 16, 2)
-    )
-    with pytest.raises(SourceError, match="packed once more"):
-        Precomputed.open(str(tmp_path / "a"))
 
 
 def test_real_samples(data) -> None:

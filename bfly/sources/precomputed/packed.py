@@ -1,0 +1,177 @@
+"""Chunks of precomputed volumes that are compressed once more, as files with an ending.
+
+CloudVolume stores local files like this, as cloudfiles does (its ``interfaces.py``): the file of
+the chunk ``0-64_0-64_0-64`` is ``0-64_0-64_0-64.gz``. TensorStore does not find these files.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import math
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+from isal import isal_zlib
+from typing_extensions import override
+
+from bfly.errors import SourceChanged, SourceError
+from bfly.geometry import BoundingBox, indexes
+from bfly.sources.shared.described import Memory
+from bfly.sources.shared.images import naming
+from bfly.sources.shared.inflate import GZIP
+from bfly.sources.shared.sample import sample_of
+from bfly.sources.shared.tensorstore import TensorSource
+from bfly.storage.limits import check_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bfly.sources.shared.kvstore import KeyValueStore
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["PackedChunks", "endings_of", "unpacked"]
+
+MARGIN = 1 << 20
+"""Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
+
+DICTIONARY = 256 << 20
+"""Bytes that a file in xz may request for its dictionary; the strongest preset takes 65 MiB."""
+
+STREAMS: dict[str, Callable[[], Any]] = {
+    ".gz": lambda: isal_zlib.decompressobj(wbits=GZIP),
+    ".bz2": bz2.BZ2Decompressor,
+    ".xz": lambda: lzma.LZMADecompressor(memlimit=DICTIONARY),
+}
+"""Decompressors that stop at a given size, by ending."""
+
+BLOCKS: dict[str, Callable[..., Any]] = {
+    ".br": imagecodecs.brotli_decode,
+    ".zstd": imagecodecs.zstd_decode,
+}
+"""Decompressors into memory of a given size, by ending."""
+
+ENDINGS = (".gz", ".br", ".zstd", ".bz2", ".xz")
+"""All endings, in the order in which cloudfiles tries them."""
+
+
+class PackedChunks(TensorSource):
+    """A volume in which some or all chunks may be files with one of `ENDINGS`.
+
+    A chunk that is there without an ending is read as it is.
+    """
+
+    _packed_mips: frozenset[int] = frozenset()
+    """Mips in which a compressed chunk was read."""
+
+    @override
+    def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
+        """Return false where chunks are decompressed here: they are cached, tile by tile."""
+        return mip not in self._packed_mips and super().reads_at_once(mip, box)
+
+    @override
+    def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
+        if not self._described[mip].keys.endings:
+            return None
+        if self.store.folder is not None and all(map(self._stamps.get, paths)):
+            return None
+        packed = self._packed_in(mip, box)
+        if not packed:
+            return None
+        self._packed_mips |= {mip}
+        scale, array = self.scales[mip], self._described[mip]
+        voxels = np.empty(box.shape, self.dtype)
+        for index in indexes(box.in_tiles(scale.chunk)):
+            part = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & box
+            (name,) = array.names(part)
+            if name in packed:
+                found = self._unpacked(mip, name, packed[name], part)
+            else:
+                found = self._read_inside(mip, part)
+            voxels[part.relative_to(box.start).slices] = found
+        return voxels
+
+    def _packed_in(self, mip: int, box: BoundingBox) -> dict[str, str]:
+        """Return the endings of the compressed chunks that touch a box, by their names."""
+        array = self._described[mip]
+        missing = [name for name in array.names(box) if not self._is_there(name)]
+        packed = {
+            name: next((end for end in array.keys.endings if self._is_there(name + end)), "")
+            for name in missing
+        }
+        return {name: ending for name, ending in packed.items() if ending}
+
+    def _is_there(self, name: str) -> bool:
+        """Return whether there is an object, and watch it: it may come or go."""
+        if self.store.folder is None:
+            return name in self.store.entries
+        path = f"{self.store.folder}/{name}"
+        self._watch(path)
+        return self._stamps.get(path) is not None
+
+    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
+        """Read a part of a chunk that is a compressed file."""
+        what = f"{self.path}: {name}{ending}"
+        size = self.store.size(name + ending)
+        if size is None:
+            raise SourceChanged(f"{what} changed on disk while it was read.")
+        check_length(what, size, self.files.max_chunk)
+        array, level = self._described[mip], self._levels[mip]
+        shape = map(min, level.stored_chunk, level.stored_shape)
+        most = 2 * math.prod(shape) * self.dtype.itemsize + MARGIN
+        data = unpacked(self.store.part(name + ending, 0, size), ending, most, what)
+        memory = Memory({name: data})
+        try:
+            return self._voxels(level.open(memory.spec(array.name), memory.context), part)
+        except SourceError as error:
+            raise SourceError(f"{what} holds no chunk of the volume: {error}") from error
+
+
+def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
+    """Return the endings that the chunks in a folder may have.
+
+    Those of all files, if these are few. ``.gz`` is always among them: CloudVolume writes it
+    unless told otherwise, also into a folder that is served.
+    """
+    names, is_all = sample_of(store, folder)
+    if not is_all or not names:
+        return ENDINGS
+    return tuple(
+        ending
+        for ending in ENDINGS
+        if ending == ENDINGS[0] or any(name.endswith(ending) for name in names)
+    )
+
+
+def unpacked(data: bytes, ending: str, limit: int, what: str) -> bytes:
+    """Return the content of a compressed file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    ending : str
+        One of `ENDINGS`.
+    limit : int
+        Bytes that the content may have.
+    what : str
+        Name of the file in messages.
+
+    Raises
+    ------
+    SourceError
+        The file is damaged, ends early, or has something after its end.
+    Oversized
+        The content has more bytes.
+    """
+    with naming(what):
+        if ending in BLOCKS:
+            return bytes(BLOCKS[ending](data, out=limit))
+        stream = STREAMS[ending]()
+        content = bytes(stream.decompress(data, limit + 1))
+        check_length(what, len(content), limit)
+        if not stream.eof or stream.unused_data:
+            raise SourceError(f"{what} is damaged: its {ending[1:]} data have no clean end.")
+    return content
