@@ -17,6 +17,7 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.kinds.judgement import kind_of
 from bfly.sources.shared.images import EXTENSIONS, decode, naming
 from bfly.sources.shared.tile_files import TileGrid
 from bfly.sources.source import served_dtype
@@ -95,7 +96,9 @@ class Mojo(TileGrid):
         if self._extension.lower() in HDF5_EXTENSIONS:
             with naming(path):
                 return _hdf5_voxels(data, path, self.files.max_chunk)
-        labels, limit = self.kind == "segmentation", self.files.max_chunk
+        # Tiles are decoded to decide the kind, so the dtype alone decides how.
+        labels = (self._kind or kind_of(self.dtype)) == "segmentation"
+        limit = self.files.max_chunk
         return decode(data, path, labels=labels, limit=limit)
 
 

@@ -13,10 +13,18 @@ from bfly.sources.shared.units import nanometres, sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bfly.sources.kinds.stated import Stated
+
 __all__ = ["Nifti"]
 
 FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
 """Header size, offset of the magic string, and that string: NIfTI-1 and -2."""
+
+LABELS = (1002, 1003)
+"""Intent codes of labels and of NeuroNames, in ``nifti1.h``."""
+
+STATISTICS = (*range(2, 25), 1001)
+"""Intent codes of statistics, and of estimates."""
 
 
 class Nifti(FlatFile):
@@ -52,7 +60,15 @@ class Nifti(FlatFile):
         )
         zooms = header.get_zooms()
         unit = nanometres(header.get_xyzt_units()[0])
-        return Header(flat, sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit))
+        size = sizes((round(float(zooms[axis]), 6) for axis in (z, y, x)), unit)
+        return Header(flat, size, kind=_kind(int(header["intent_code"])))
+
+
+def _kind(intent: int) -> Stated | None:
+    """Return the kind that ``intent_code`` states: ids in a table, or results of statistics."""
+    if intent in LABELS:
+        return "segmentation", f"intent_code {intent}"
+    return ("image", f"intent_code {intent}") if intent in STATISTICS else None
 
 
 def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:

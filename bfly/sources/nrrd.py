@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -19,6 +20,8 @@ from bfly.sources.shared.units import nanometres, sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from bfly.sources.kinds.stated import Stated
 
 __all__ = ["Nrrd"]
 
@@ -44,6 +47,9 @@ TYPES = {
     **{f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)},
 }
 """dtypes by the words of a ``type`` without ``signed``, ``unsigned`` and ``_t``."""
+
+SEGMENT = re.compile(r"Segment[0-9]+_(ID|LabelValue)")
+"""Fields in which 3D Slicer names a segment."""
 
 LONGEST = 1 << 20
 """Most bytes of a header that are read."""
@@ -91,7 +97,7 @@ class Nrrd(FlatFile):
             start, skip = size - math.prod(shape) * stored.itemsize, 0
         # For compressed voxels, byte skip counts bytes after decompression.
         flat = Flat(path, shape, stored, skip if packing else start + skip)
-        return Header(flat, _voxel_size(fields, axes), packing, start)
+        return Header(flat, _voxel_size(fields, axes), packing, start, _kind(fields))
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
         """Return the file with the voxels, and their offset in it, in bytes."""
@@ -114,6 +120,12 @@ def _dtype(text: str, endian: str) -> np.dtype[Any]:
     word = TYPES[word.removeprefix("un").removeprefix("signed").removeprefix("u")]
     order = ">" if endian.lower() == "big" else "<"
     return np.dtype(f"{order}{'u' if unsigned else word[0]}{word[1]}")
+
+
+def _kind(fields: dict[str, Any]) -> Stated | None:
+    """Return labels for a file with the segments of 3D Slicer (``.seg.nrrd``)."""
+    found = next((name for name in fields if SEGMENT.fullmatch(name)), None)
+    return ("segmentation", f"field {found}") if found else None
 
 
 def _voxel_size(

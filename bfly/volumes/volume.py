@@ -88,7 +88,6 @@ class Volume:
         self.source, self.spec = source, spec
         self.room = source.files.room
         self.dtype = source.dtype
-        self.kind = source.kind
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
         self.current = True
         self._prefix = f"{spec.key}#{next(_versions)}"
@@ -167,6 +166,11 @@ class Volume:
             with files.folder(path):
                 pass
         raise SourceError(f"{path} is none of the formats {list(registry.names('sources'))}.")
+
+    @property
+    def kind(self) -> str:
+        """Kind of the voxels, ``image`` or ``segmentation`` (see `Kinded.kind`)."""
+        return self.source.kind
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def test_a_channel_says_what_it_is(client) -> None:
         "name": "em",
         "format": "hdf5",
         "kind": "image",
+        "kind_source": "config",
+        "kind_doubt": "",
         "dtype": "uint16",
         "size": [200, 300, 9],
         "voxel_offset": [3, 2, 1],
@@ -115,8 +117,10 @@ def test_contrast_is_what_lies_between_the_rare_levels(client, volumes) -> None:
     ("values", "expected"),
     [
         ([0, 0, 0], (0, 1)),
-        ([7, 7], (7, 8)),
-        ([np.nan, 0.25, 0.25, np.inf], (0.25, 1.25)),
+        ([7, 7], (0, 7)),
+        ([0, 255, 255, 0], (0, 255)),
+        ([0, -3, -3], (-3, 0)),
+        ([np.nan, 0.25, 0.25, np.inf], (0, 0.25)),
     ],
 )
 def test_contrast_of_odd_voxels(values, expected) -> None:

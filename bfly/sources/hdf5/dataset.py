@@ -23,6 +23,8 @@ from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, und
 from bfly.sources.hdf5.elsewhere import elsewhere
 from bfly.sources.hdf5.file import find, open_h5
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.kinds import stated as kinds
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import NAMES, stated_size
 from bfly.sources.source import served_dtype
@@ -30,7 +32,7 @@ from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
@@ -72,6 +74,8 @@ class Hdf5Dataset:
     voxel_size : tuple, optional
         Nanometres (z, y, x), and the attribute of the dataset or a parent group that states
         them.
+    kind : tuple of str, optional
+        Kind of the voxels, and the attribute of the dataset that states it.
     is_deflate : bool
         Whether `read_stream` may return a stream.
     """
@@ -95,6 +99,7 @@ class Hdf5Dataset:
             self.shape = zyx(dataset.shape)
             self.dtype = served_dtype(dataset.dtype, self.path)
             self.voxel_size = _voxel_size(dataset)
+            self.kind = kind_of_attributes(_attributes(dataset, kinds.NAMES))
             self._stored = np.dtype(f"{dataset.dtype.byteorder}{self.dtype.str[1:]}")
             self._fill = np.asarray(dataset.fillvalue).astype(dataset.dtype).view(self._stored)
             plist = dataset.id.get_create_plist()
@@ -278,16 +283,16 @@ def _voxel_size(dataset: Any) -> tuple[VoxelSize, str] | None:
     """Find the voxel size in the attributes of a dataset or of its parent groups."""
     holder = dataset
     while True:
-        size = stated_size(_attributes(holder))
+        size = stated_size(_attributes(holder, NAMES))
         if size or holder.name == "/":
             return size
         holder = holder.parent
 
 
-def _attributes(holder: Any) -> dict[str, Any]:
-    """Read the attributes that may state a voxel size, up to `LENGTHS` bytes each."""
+def _attributes(holder: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Read the attributes of these names, up to `LENGTHS` bytes each."""
     attributes = {}
-    for name in NAMES:
+    for name in names:
         try:
             if name in holder.attrs and holder.attrs.get_id(name).get_storage_size() <= LENGTHS:
                 attributes[name] = holder.attrs[name]

@@ -14,6 +14,7 @@ import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.blosc_headers import BloscHeaders
@@ -61,6 +62,7 @@ class N5(TensorSource):
 
     def _arrays(self) -> dict[str, Array]:
         group = self.document(DOCUMENT) or {}
+        self._stated_kind = kind_of_attributes(group)
         if _is_dataset(group):
             return {"": self._array("", group, None)}
         scales: dict[str, Document] = {}
@@ -78,6 +80,7 @@ class N5(TensorSource):
             ratio = ratio or _factor(_item(group.get("scales"), number))
             arrays[name] = self._array(name, attributes, ratio)
         first = arrays["s0"]
+        self._stated_kind = self._stated_kind or kind_of_attributes(scales["s0"])
         self._stated = self._stated or self._of_group(group, first)
         for name, attributes in scales.items():
             own, finest = _own_size(attributes, first), _own_size(scales["s0"], first)

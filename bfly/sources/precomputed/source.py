@@ -65,7 +65,7 @@ class Precomputed(TensorSource):
         if info.get("num_channels", 1) != 1:
             raise SourceError(f"{self.path} has {info['num_channels']} channels; allowed is one.")
         if info.get("type") in ("image", "segmentation"):
-            self._kind = self._kind or info["type"]
+            self._stated_kind = info["type"], "info type"
         scales = info["scales"]
         check_number(self.path, len(scales), LEVELS, "scales")
         finest = _resolution(scales[0], self.path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import BoundingBox
+    from bfly.sources.kinds.stated import Stated
     from bfly.sources.shared.contiguous import Flat
 
 __all__ = ["FlatFile", "Header", "head_of", "singletons"]
@@ -47,12 +48,15 @@ class Header(NamedTuple):
         Compression of the voxels (see `packing_of`), if only they are compressed.
     start : int
         Offset of the compressed data, in bytes.
+    kind : tuple of str, optional
+        Kind of the voxels, and the field that states it, if the header does.
     """
 
     flat: Flat
     voxel_size: tuple[float, float, float] | None = None
     packing: str | None = None
     start: int = 0
+    kind: Stated | None = None
 
 
 class FlatFile(Datasource):
@@ -98,6 +102,7 @@ class FlatFile(Datasource):
         self._stamp = self._stamps[self._flat.path]
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
+        self._stated_kind = header.kind
         self.dtype = self._flat.dtype
         self.scales = {0: Scale(self._flat.shape, self._flat.chunk)}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.single_file import singletons
@@ -81,6 +82,7 @@ class Zarr(TensorSource):
             corner = zyx([0, *(math.floor(place[a] / size[a] + 1e-6) for a in axes)][-3:])
             array = _described(meta, dataset["path"], axes, self.store, (z, y, x), corner)
             arrays[dataset["path"]] = array
+            self._stated_kind = self._stated_kind or kind_of_attributes(meta["attributes"])
         axes = next(iter(arrays.values())).axes
         self._state(first, sizes[0], axes)
         return arrays
@@ -96,8 +98,11 @@ class Zarr(TensorSource):
         ):
             z, y, x = (size[axis] * (nanometres(units[axis]) or 1) for axis in axes)
             self._stated = (z, y, x), "OME-Zarr axes and scale"
-        if "image-label" in _ome(self.document):
-            self._kind = self._kind or "segmentation"
+        ome = _ome(self.document)
+        if "image-label" in ome:
+            self._stated_kind = "segmentation", "OME-Zarr image-label"
+        elif "omero" in ome:
+            self._stated_kind = "image", "OME-Zarr omero"
 
     def _alone(self) -> Array:
         meta = _array(self.document, "")
@@ -106,6 +111,7 @@ class Zarr(TensorSource):
         names = meta.get("dimension_names") or meta["attributes"].get("_ARRAY_DIMENSIONS")
         axes = _axes(names, tuple(meta["shape"]), self.path)
         self._stated = stated_size(meta["attributes"], axes)
+        self._stated_kind = kind_of_attributes(meta["attributes"])
         return _described(meta, "", axes, self.store)
 
 

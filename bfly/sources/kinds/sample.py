@@ -1,0 +1,157 @@
+"""A few sections of a few small boxes, which decide the kind of a channel."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.errors import Busy, SourceChanged
+from bfly.geometry import BoundingBox, ceil_div, zyx
+from bfly.sources.kinds.measure import Measure, joined, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bfly.geometry import Scale, Zyx
+    from bfly.sources.kinds.kinded import Kinded
+
+__all__ = ["boxes", "mip_to_sample", "sampled"]
+
+log = logging.getLogger(__name__)
+
+SIDE = 96
+"""Most voxels of a box along y and x."""
+
+SECTIONS = 3
+"""Sections that are measured: more only while they hold next to nothing but zeros."""
+
+ENOUGH = 256
+"""Pairs of neighbours other than 0 that a section has to have in order to count."""
+
+PLACES = ((2, 2, 2), (1, 1, 3), (3, 3, 1), (2, 1, 1), (2, 3, 3))
+"""Middles of the boxes (z, y, x) in quarters of the volume. Each costs a read."""
+
+DEEPEST = 16
+"""Most sections of a box, if its chunks have as many."""
+
+CHEAP = 4 << 20
+"""Bytes of a chunk above which one section is enough, and a coarser stored mip is preferred."""
+
+COARSEST = 2
+"""Last mip that is measured: in coarser ones labels are a few voxels wide."""
+
+TOUCHED = 1 << 20
+"""Bytes of the small chunks that a box may touch; behind a URL it touches at most four."""
+
+
+def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
+    """Measure sections near the middle of a source.
+
+    Parameters
+    ----------
+    source : Kinded
+        The source; its boxes are read.
+    is_remote : bool
+        Whether each chunk is a request to another machine.
+
+    Returns
+    -------
+    measure : Measure
+        Mean of the sections, with no value if nothing but zeros is found.
+    error : str
+        Reason that boxes could not be read, if none of the sections counts; else empty.
+
+    Raises
+    ------
+    SourceChanged, Busy
+        As `Datasource.read`; the same call may work later. Unreadable boxes raise nothing.
+    """
+    mip = mip_to_sample(source.scales, source.dtype.itemsize)
+    scale, itemsize = source.scales[mip], source.dtype.itemsize
+    size = _bytes(scale, itemsize)
+    wanted = 1 if size > CHEAP else SECTIONS
+    touched = 4 if is_remote else max(4, TOUCHED // size)
+    found: list[Measure] = []
+    error = ""
+    for box in boxes(scale, touched):
+        try:
+            with source.files.room.taking(size):
+                voxels = source.read_to_judge(mip, box)
+        except (SourceChanged, Busy):
+            raise
+        except Exception as failure:  # sources of plug-ins may raise anything
+            log.info("%s: its kind is decided without the voxels %s: %s", source.path, box, failure)
+            error = error or str(failure)
+            continue
+        depths = np.unique(np.linspace(0, len(voxels) - 1, SECTIONS).astype(int))
+        found += [measure(voxels[z]) for z in depths]
+        if sum(map(_counts, found)) >= wanted:
+            break
+    enough = list(filter(_counts, found))
+    # Sections with little in them are better than none.
+    result = joined(enough or found)
+    return result, "" if result.values else error
+
+
+def _counts(one: Measure) -> bool:
+    """Return whether a section has enough voxels to decide."""
+    return one.pairs >= ENOUGH and not one.is_constant
+
+
+def mip_to_sample(scales: Mapping[int, Scale], itemsize: int) -> int:
+    """Return the stored mip to measure: 0, unless its chunks are large and others are not."""
+    mips = [mip for mip in sorted(scales) if mip <= COARSEST]
+    sizes = {mip: _bytes(scales[mip], itemsize) for mip in mips}
+    cheap = [mip for mip in mips if sizes[mip] <= CHEAP]
+    return cheap[0] if cheap else min(mips, key=lambda mip: sizes[mip])
+
+
+def boxes(scale: Scale, touched: int) -> Iterator[BoundingBox]:
+    """Yield different boxes inside a mip, the middle first.
+
+    Parameters
+    ----------
+    scale : Scale
+        The mip. A box is a part of one chunk, or of few where chunks are small.
+    touched : int
+        Most chunks of a box.
+    """
+    chunk = zyx(map(min, scale.chunk, scale.shape))
+    group = _group(chunk, scale.shape, touched)
+    side = zyx(map(min, (DEEPEST, SIDE, SIDE), group))
+    seen = set()
+    for place in PLACES:
+        point = zyx((n - 1) * q // 4 for n, q in zip(scale.shape, place, strict=True))
+        start = []
+        for n, p, g, s in zip(scale.shape, point, group, side, strict=True):
+            low = p // g * g
+            high = max(low, min(low + g, n) - s)
+            start.append(min(max(p - s // 2, low), high))
+        box = BoundingBox.of_shape(side, zyx(start)) & scale.box
+        if box not in seen:
+            seen.add(box)
+            yield box
+
+
+def _group(chunk: Zyx, shape: Zyx, touched: int) -> Zyx:
+    """Return the shape of chunks that are read together, so that a section is large enough."""
+    group = list(chunk)
+    while True:
+        short = [axis for axis in (1, 2) if group[axis] < min(SIDE, shape[axis])]
+        if not short:
+            return zyx(group)
+        axis = min(short, key=lambda axis: group[axis])
+        grown = min(2 * group[axis], ceil_div(shape[axis], chunk[axis]) * chunk[axis])
+        counts = [g // c for g, c in zip(group, chunk, strict=True)]
+        counts[axis] = ceil_div(grown, chunk[axis])
+        if math.prod(counts) > touched:
+            return zyx(group)
+        group[axis] = grown
+
+
+def _bytes(scale: Scale, itemsize: int) -> int:
+    """Return the size of a chunk inside the mip."""
+    return math.prod(map(min, scale.chunk, scale.shape)) * itemsize
