@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Judgement", "by_voxels", "kind_of"]
 
-IMAGE, LABELS = 0.65, 0.85
+IMAGE, LABELS = 0.75, 0.9
 """Scores (see `Measure.score`) up to which voxels are an image, and from which they are labels.
 `docs/kinds.md` has those of many volumes."""
 
