@@ -204,7 +204,7 @@ def test_json_has_the_facts(folder: Path) -> None:
     assert facts == {
         "format": "hdf5",
         "kind": "image",
-        "kind_source": "voxels: 0% equal their neighbour",
+        "kind_source": "voxels: 0% repeat",
         "dtype": "uint8",
         "shape": list(EM.shape),
         "chunk": list(CHUNKS),

@@ -68,7 +68,7 @@ def by_voxels(found: Measure, error: str, names: Iterable[str], dtype: np.dtype[
     dtype : numpy.dtype
         Their dtype.
     """
-    share = f"voxels: {found.share:.0%} equal their neighbour"
+    share = f"voxels: {found.share:.0%} repeat"
     if found.values == 1 and found.has_zeros:
         return Judgement("segmentation", f"voxels: a mask of 0 and {found.low}")
     doubt = _doubt(found, error, dtype)
