@@ -88,6 +88,7 @@ class Volume:
         self.source, self.spec = source, spec
         self.room = source.files.room
         self.dtype = source.dtype
+        self._kind: str | None = None
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
         self.current = True
         self._prefix = f"{spec.key}#{next(_versions)}"
@@ -170,7 +171,9 @@ class Volume:
     @property
     def kind(self) -> str:
         """Kind of the voxels, ``image`` or ``segmentation`` (see `Kinded.kind`)."""
-        return self.source.kind
+        if self._kind is None:
+            self._kind = self.source.kind
+        return self._kind
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bfly.sources.kinds.measure import Measure
 
-__all__ = ["Judgement", "by_voxels", "kind_of"]
+__all__ = ["Judgement", "by_dtype", "by_voxels", "kind_of"]
 
 IMAGE, LABELS = 0.75, 0.9
 """Scores (see `Measure.score`) up to which voxels are an image, and from which they are labels.
@@ -41,11 +41,14 @@ class Judgement(NamedTuple):
         ``config``, ``file: …``, ``voxels: …``, ``name: …`` or ``dtype: …``.
     doubt : str
         Reason that the kind may be wrong; empty if there is none.
+    is_unread : bool
+        Whether that is that voxels could not be read.
     """
 
     kind: str
     source: str
     doubt: str = ""
+    is_unread: bool = False
 
 
 def kind_of(dtype: np.dtype[Any]) -> str:
@@ -76,8 +79,14 @@ def by_voxels(found: Measure, error: str, names: Iterable[str], dtype: np.dtype[
         return Judgement("segmentation" if found.score >= LABELS else "image", share)
     if named := next(filter(None, map(kind_of_words, names)), None):
         agreed = named[0] == "segmentation" and found.values and dtype.itemsize > WIDEST
-        return Judgement(named[0], f"name: {named[1]}", "" if agreed else doubt)
-    return Judgement(kind_of(dtype), f"dtype: {dtype}", doubt)
+        doubt = "" if agreed else doubt
+        return Judgement(named[0], f"name: {named[1]}", doubt, is_unread=bool(error))
+    return by_dtype(dtype)._replace(doubt=doubt, is_unread=bool(error))
+
+
+def by_dtype(dtype: np.dtype[Any]) -> Judgement:
+    """Return the kind where only the dtype is known."""
+    return Judgement(kind_of(dtype), f"dtype: {dtype}")
 
 
 def _doubt(found: Measure, error: str, dtype: np.dtype[Any]) -> str:

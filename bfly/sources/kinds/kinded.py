@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from bfly.sources.kinds.judgement import Judgement, by_voxels
+from bfly.sources.kinds.judgement import Judgement, by_dtype, by_voxels
 from bfly.sources.kinds.sample import sampled
 from bfly.sources.kinds.stated import inside, kind_of_place, names_of
 from bfly.storage.files import is_url
@@ -50,7 +50,8 @@ class Kinded:
 
     def __init__(self) -> None:
         self._judgement: Judgement | None = None
-        self._judging = threading.Lock()
+        self._judging = threading.RLock()
+        self._is_judging = False
 
     @property
     def kind(self) -> str:
@@ -70,6 +71,11 @@ class Kinded:
         """Reason that the kind may be wrong; empty if there is none."""
         return self._judged().doubt
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether the kind was decided without voxels, since none could be read."""
+        return self._judgement is not None and self._judgement.is_unread
+
     def read_to_judge(self, mip: int, box: BoundingBox) -> Voxels:
         """Read a box as `Datasource.read`, in a way that does not depend on the kind."""
         return self.read(mip, box)
@@ -82,8 +88,15 @@ class Kinded:
     def _judged(self) -> Judgement:
         if self._judgement is None:
             with self._judging:
+                if self._is_judging:
+                    # A read asks for the kind that it is to decide.
+                    return by_dtype(self.dtype)
                 if self._judgement is None:
-                    self._judgement = self._judge()
+                    self._is_judging = True
+                    try:
+                        self._judgement = self._judge()
+                    finally:
+                        self._is_judging = False
         return self._judgement
 
     def _judge(self) -> Judgement:

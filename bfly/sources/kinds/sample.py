@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +18,21 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Scale, Zyx
     from bfly.sources.kinds.kinded import Kinded
+    from bfly.sources.kinds.measure import Voxels
 
 __all__ = ["boxes", "mip_to_sample", "sampled"]
 
 log = logging.getLogger(__name__)
 
 SIDE = 96
-"""Most voxels of a box along y and x."""
+"""Most voxels of a section along y and x."""
+
+NARROW = 32
+"""Voxels of a chunk along y and x below which several chunks make a box."""
 
 SECTIONS = 3
-"""Sections that are measured: more only while they hold next to nothing but zeros."""
+"""Sections that are measured: more only while they hold next to nothing but zeros. They are of
+one box, above or beside each other."""
 
 ENOUGH = 256
 """Pairs of neighbours other than 0 that a section has to have in order to count."""
@@ -38,7 +44,7 @@ DEEPEST = 16
 """Most sections of a box, if its chunks have as many."""
 
 CHEAP = 4 << 20
-"""Bytes of a chunk above which one section is enough, and a coarser stored mip is preferred."""
+"""Bytes of a chunk above which two boxes are enough, and a coarser stored mip is preferred."""
 
 COARSEST = 2
 """Last mip that is measured: in coarser ones labels are a few voxels wide."""
@@ -72,11 +78,10 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
     mip = mip_to_sample(source.scales, source.dtype.itemsize)
     scale, itemsize = source.scales[mip], source.dtype.itemsize
     size = _bytes(scale, itemsize)
-    wanted = 1 if size > CHEAP else SECTIONS
     touched = 4 if is_remote else max(4, TOUCHED // size)
     found: list[Measure] = []
     error = ""
-    for box in boxes(scale, touched):
+    for box in islice(boxes(scale, touched), 2 if size > CHEAP else None):
         try:
             with source.files.room.taking(size):
                 voxels = source.read_to_judge(mip, box)
@@ -86,14 +91,21 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
             log.info("%s: its kind is decided without the voxels %s: %s", source.path, box, failure)
             error = error or str(failure)
             continue
-        depths = np.unique(np.linspace(0, len(voxels) - 1, SECTIONS).astype(int))
-        found += [measure(voxels[z]) for z in depths]
-        if sum(map(_counts, found)) >= wanted:
+        found += map(measure, _sections(voxels))
+        if sum(map(_counts, found)) >= SECTIONS:
             break
     enough = list(filter(_counts, found))
     # Sections with little in them are better than none.
     result = joined(enough or found)
     return result, "" if result.values else error
+
+
+def _sections(voxels: Voxels) -> Iterator[Voxels]:
+    """Yield sections of a box, spread along z, or parts of them where it has few."""
+    depth, height, _ = voxels.shape
+    parts = min(ceil_div(SECTIONS, depth), max(1, height // NARROW))
+    for z in np.unique(np.linspace(0, depth - 1, SECTIONS).astype(int)):
+        yield from np.array_split(voxels[z], parts)
 
 
 def _counts(one: Measure) -> bool:
@@ -121,7 +133,8 @@ def boxes(scale: Scale, touched: int) -> Iterator[BoundingBox]:
     """
     chunk = zyx(map(min, scale.chunk, scale.shape))
     group = _group(chunk, scale.shape, touched)
-    side = zyx(map(min, (DEEPEST, SIDE, SIDE), group))
+    rows = SIDE * ceil_div(SECTIONS, group[0])
+    side = zyx(map(min, (DEEPEST, rows, SIDE), group))
     seen = set()
     for place in PLACES:
         point = zyx((n - 1) * q // 4 for n, q in zip(scale.shape, place, strict=True))
@@ -140,7 +153,7 @@ def _group(chunk: Zyx, shape: Zyx, touched: int) -> Zyx:
     """Return the shape of chunks that are read together, so that a section is large enough."""
     group = list(chunk)
     while True:
-        short = [axis for axis in (1, 2) if group[axis] < min(SIDE, shape[axis])]
+        short = [axis for axis in (1, 2) if group[axis] < min(NARROW, shape[axis])]
         if not short:
             return zyx(group)
         axis = min(short, key=lambda axis: group[axis])

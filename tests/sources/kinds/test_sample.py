@@ -9,8 +9,12 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfly.errors import Busy, SourceChanged
+from bfly.geometry import Scale
+from bfly.sources.kinds.sample import boxes
 from bfly.sources.npy import Npy
 from bfly.sources.stack import ImageStack
 from bfly.sources.tiff.source import Tiff
@@ -19,6 +23,7 @@ from bfly.testing.tissue import tissue
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bfly.geometry import Zyx
     from bfly.sources.source import Datasource
 
 
@@ -111,3 +116,30 @@ def test_what_may_work_later_is_not_decided_now(
         with pytest.raises(type(error)):
             _ = source.kind
     assert source.kind == "image"
+
+
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 700), st.integers(1, 700))
+
+
+@given(shape=sizes, chunk=sizes, touched=st.integers(1, 64))
+def test_boxes_are_few_and_small(shape: Zyx, chunk: Zyx, touched: int) -> None:
+    scale = Scale(shape, chunk)
+    found = list(boxes(scale, touched))
+    assert 1 <= len(found) == len(set(found)) <= 5
+    for box in found:
+        assert 1 <= box.size <= 16 * 96 * 96
+        assert box in scale.box
+        assert box.in_tiles(scale.chunk).size <= touched
+
+
+def test_a_read_may_ask_for_the_kind(tmp_path: Path, monkeypatch: Any) -> None:
+    source = npy(tmp_path / "v.npy", EM.astype("u2"))
+    read, kinds = source.read, []
+
+    def asking(mip: int, box: Any) -> Any:
+        kinds.append(source.kind)
+        return read(mip, box)
+
+    monkeypatch.setattr(source, "read", asking)
+    assert source.kind == "image"
+    assert set(kinds) == {"segmentation"}
