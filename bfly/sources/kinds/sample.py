@@ -137,7 +137,7 @@ def boxes(scale: Scale, touched: int) -> Iterator[BoundingBox]:
     side = zyx(map(min, (DEEPEST, rows, SIDE), group))
     seen = set()
     for place in PLACES:
-        point = zyx((n - 1) * q // 4 for n, q in zip(scale.shape, place, strict=True))
+        point = zyx(n * q // 4 for n, q in zip(scale.shape, place, strict=True))
         start = []
         for n, p, g, s in zip(scale.shape, point, group, side, strict=True):
             low = p // g * g
