@@ -30,6 +30,10 @@ LEAST = 64
 """Pairs of neighbours other than 0 without which voxels decide nothing."""
 
 
+COLOURED = "its colours look like ids, which only kind: segmentation reads (R + 256 G + 65536 B)"
+"""Doubt about coloured labels: ids would be confused if they were their luminance."""
+
+
 class Judgement(NamedTuple):
     """A kind, and what decided it.
 
@@ -56,7 +60,14 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "segmentation" if dtype.kind in "iu" and dtype.itemsize > 1 else "image"
 
 
-def by_voxels(found: Measure, error: str, names: Iterable[str], dtype: np.dtype[Any]) -> Judgement:
+def by_voxels(
+    found: Measure,
+    error: str,
+    names: Iterable[str],
+    dtype: np.dtype[Any],
+    *,
+    luminance: bool = False,
+) -> Judgement:
     """Return the kind of voxels about which the file states nothing.
 
     Parameters
@@ -70,10 +81,14 @@ def by_voxels(found: Measure, error: str, names: Iterable[str], dtype: np.dtype[
         that suggests a kind counts.
     dtype : numpy.dtype
         Their dtype.
+    luminance : bool
+        Whether they are the luminance of colours, which several colours may share.
     """
     share = f"voxels: {found.share:.0%} repeat"
     if found.values == 1 and found.has_zeros:
         return Judgement("segmentation", f"voxels: a mask of 0 and {found.low}")
+    if luminance:
+        return Judgement("image", "file: colours", COLOURED if found.score >= LABELS else "")
     doubt = _doubt(found, error, dtype)
     if not doubt:
         return Judgement("segmentation" if found.score >= LABELS else "image", share)

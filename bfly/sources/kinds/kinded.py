@@ -45,6 +45,10 @@ class Kinded:
     _stated_kind: Stated | None = None
     """Kind that the file states, and what states it; set by `_open`."""
 
+    _has_colours = False
+    """Whether the file has colours, of which the voxels of an image are the luminance; set by
+    `_open`."""
+
     _dataset = ""
     """Path of the array inside the file or folder; set by `_open`."""
 
@@ -108,7 +112,8 @@ class Kinded:
         if self.dtype.kind == "f":
             return Judgement("image", f"dtype: {self.dtype}")
         found, error = sampled(self, is_remote=is_url(self.path))
-        judgement = by_voxels(found, error, names_of(self.path, self._dataset), self.dtype)
+        names = names_of(self.path, self._dataset)
+        judgement = by_voxels(found, error, names, self.dtype, luminance=self._has_colours)
         if judgement.doubt:
             log.info("%s is served as %s (%s): %s.", self.path, judgement.kind, *judgement[1:])
         return judgement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,9 @@ CHEAP = 4 << 20
 COARSEST = 2
 """Last mip that is measured: in coarser ones labels are a few voxels wide."""
 
+PATIENCE = 5.0
+"""Seconds after which no further box is read: a server that is away is not asked again."""
+
 TOUCHED = 1 << 20
 """Bytes of the small chunks that a box may touch; behind a URL it touches at most four."""
 
@@ -81,6 +85,7 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
     touched = 4 if is_remote else max(4, TOUCHED // size)
     found: list[Measure] = []
     error = ""
+    end = time.monotonic() + PATIENCE
     for box in islice(boxes(scale, touched), 2 if size > CHEAP else None):
         try:
             with source.files.room.taking(size):
@@ -90,9 +95,9 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
         except Exception as failure:  # sources of plug-ins may raise anything
             log.info("%s: its kind is decided without the voxels %s: %s", source.path, box, failure)
             error = error or str(failure)
-            continue
-        found += map(measure, _sections(voxels))
-        if sum(map(_counts, found)) >= SECTIONS:
+        else:
+            found += map(measure, _sections(voxels))
+        if sum(map(_counts, found)) >= SECTIONS or time.monotonic() > end:
             break
     enough = list(filter(_counts, found))
     # Sections with little in them are better than none.

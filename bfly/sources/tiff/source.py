@@ -12,7 +12,7 @@ from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
-from bfly.sources.shared.tiff_pages import MAGICS, check_chain
+from bfly.sources.shared.tiff_pages import MAGICS, check_chain, is_palette
 from bfly.sources.source import Datasource
 from bfly.sources.tiff.level import Paged, level_of, sections_of
 from bfly.sources.tiff.voxel_size import check_description, voxel_size
@@ -70,6 +70,9 @@ class Tiff(Datasource):
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
             pyramid = _pyramid(tiff.series)
+            page = pyramid[0].keyframe
+            colours = page.samplesperpixel - len(page.extrasamples) == 3
+            self._has_colours = colours or is_palette(page)
             check_number(self.path, len(pyramid), LEVELS, "levels")
             levels = {
                 f"image {number}": level_of(series, self.path, self.files.max_chunk, labels=labels)

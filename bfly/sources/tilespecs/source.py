@@ -15,7 +15,7 @@ from bfly.concurrency.workers import SingleFlight
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
-from bfly.sources.shared.images import decode, header
+from bfly.sources.shared.images import decode, has_colours, header
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.source import Datasource
 from bfly.sources.tilespecs.affine import at_mip, paint
@@ -78,9 +78,9 @@ class TileSpecs(Datasource):
         self._sections = {z: _Section(each) for z, each in sections.items()}
         first = tiles[0].pictures[0].image
         labels = self._kind == "segmentation"
-        self.dtype = header(
-            self._read_file(first), first, labels=labels, limit=self.files.max_chunk
-        )[1]
+        data, limit = self._read_file(first), self.files.max_chunk
+        self.dtype = header(data, first, labels=labels, limit=limit)[1]
+        self._has_colours = has_colours(data, first, limit)
         bounds = np.array([tile.bounds for tile in tiles])
         low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
         self._start = zyx((min(sections), *low))

@@ -10,15 +10,19 @@ import h5py
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 
 from bfly.sources.kinds.judgement import IMAGE, LABELS
 from bfly.sources.kinds.measure import measure
 from bfly.sources.npy import Npy
 from bfly.sources.stack import ImageStack
+from bfly.sources.tiff.source import Tiff
 from bfly.testing.tissue import tissue
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bfly.sources.source import Datasource
 
 
 EM, SUPERVOXELS, NEURITES = tissue((16, 128, 128))[:3]
@@ -147,3 +151,20 @@ def test_real_volumes_have_their_kinds(tmp_path: Path, data: Path) -> None:
         for dtype in ("i4", "u2", "u1"):
             source = npy(tmp_path / "v.npy", ids.astype(dtype))
             assert (source.kind, source.kind_doubt) == ("segmentation", "")
+
+
+@pytest.mark.parametrize("form", ["png", "tif"])
+def test_coloured_labels_are_no_labels_by_their_luminance(form: str, tmp_path: Path) -> None:
+    ids = (NEURITES[:4] % 251).astype("u1")
+    coloured = np.stack([ids, 251 - ids, ids // 2], -1)
+    (tmp_path / "s").mkdir()
+    if form == "tif":
+        tifffile.imwrite(tmp_path / "v.tif", coloured, photometric="rgb")
+        source: Datasource = Tiff.open(str(tmp_path / "v.tif"))
+    else:
+        for z, section in enumerate(coloured):
+            (tmp_path / f"s/{z}.png").write_bytes(imagecodecs.png_encode(section))
+        source = ImageStack.open(str(tmp_path / "s"))
+    assert (source.kind, source.kind_source) == ("image", "file: colours")
+    assert "65536 B" in source.kind_doubt
+    assert source.open(source.path, kind="segmentation").kind_doubt == ""
