@@ -38,8 +38,14 @@ one box, above or beside each other."""
 ENOUGH = 256
 """Pairs of neighbours other than 0 that a section has to have in order to count."""
 
-PLACES = ((2, 2, 2), (1, 1, 3), (3, 3, 1), (2, 1, 1), (2, 3, 3))
-"""Middles of the boxes (z, y, x) in quarters of the volume. Each costs a read."""
+PLACES = (
+    *((4, 4, 4), (4, 2, 6), (6, 6, 2), (2, 2, 2), (4, 6, 6)),
+    *((4, 1, 4), (4, 7, 4), (4, 4, 1), (4, 4, 7), (1, 4, 4), (7, 4, 4), (2, 6, 3), (6, 2, 5)),
+)
+"""Middles of the boxes (z, y, x) in eighths of the volume. Each costs a read."""
+
+FIRST = 5
+"""Boxes of a source behind a URL, at most: the first ones."""
 
 DEEPEST = 16
 """Most sections of a box, if its chunks have as many."""
@@ -83,10 +89,11 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
     scale, itemsize = source.scales[mip], source.dtype.itemsize
     size = _bytes(scale, itemsize)
     touched = 4 if is_remote else max(4, TOUCHED // size)
+    most = 2 if size > CHEAP else FIRST if is_remote else len(PLACES)
     found: list[Measure] = []
     error = ""
     end = time.monotonic() + PATIENCE
-    for box in islice(boxes(scale, touched), 2 if size > CHEAP else None):
+    for box in islice(boxes(scale, touched), most):
         try:
             with source.files.room.taking(size):
                 voxels = source.read_to_judge(mip, box)
@@ -106,10 +113,17 @@ def sampled(source: Kinded, is_remote: bool) -> tuple[Measure, str]:
 
 
 def _sections(voxels: Voxels) -> Iterator[Voxels]:
-    """Yield sections of a box, spread along z, or parts of them where it has few."""
+    """Yield sections of a box, spread along z, or parts of them where it has few.
+
+    If one is empty, those with most in them are taken instead.
+    """
     depth, height, _ = voxels.shape
     parts = min(ceil_div(SECTIONS, depth), max(1, height // NARROW))
-    for z in np.unique(np.linspace(0, depth - 1, SECTIONS).astype(int)):
+    chosen = np.unique(np.linspace(0, depth - 1, SECTIONS).astype(int))
+    counts = np.count_nonzero(voxels, axis=(1, 2))
+    if not counts[chosen].all():
+        chosen = np.argsort(counts)[-SECTIONS:]
+    for z in chosen:
         yield from np.array_split(voxels[z], parts)
 
 
@@ -142,7 +156,7 @@ def boxes(scale: Scale, touched: int) -> Iterator[BoundingBox]:
     side = zyx(map(min, (DEEPEST, rows, SIDE), group))
     seen = set()
     for place in PLACES:
-        point = zyx(n * q // 4 for n, q in zip(scale.shape, place, strict=True))
+        point = zyx(n * q // 8 for n, q in zip(scale.shape, place, strict=True))
         start = []
         for n, p, g, s in zip(scale.shape, point, group, side, strict=True):
             low = p // g * g

@@ -59,7 +59,7 @@ def test_voxels_are_read_once_and_when_they_are_needed(tmp_path: Path, monkeypat
     for thread in threads:
         thread.join()
     assert source.kind_source.startswith("voxels")
-    assert 1 <= len(reads) <= 5
+    assert 1 <= len(reads) <= 3
     assert all(box.size <= 16 * 96 * 96 and box in source.scales[mip].box for mip, box in reads)
 
 
@@ -125,7 +125,7 @@ sizes = st.tuples(st.integers(1, 40), st.integers(1, 700), st.integers(1, 700))
 def test_boxes_are_few_and_small(shape: Zyx, chunk: Zyx, touched: int) -> None:
     scale = Scale(shape, chunk)
     found = list(boxes(scale, touched))
-    assert 1 <= len(found) == len(set(found)) <= 5
+    assert 1 <= len(found) == len(set(found)) <= 13
     for box in found:
         assert 1 <= box.size <= 16 * 96 * 96
         assert box in scale.box
@@ -143,3 +143,9 @@ def test_a_read_may_ask_for_the_kind(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(source, "read", asking)
     assert source.kind == "image"
     assert set(kinds) == {"segmentation"}
+
+
+def test_a_sparse_mask_is_found(tmp_path: Path) -> None:
+    mask = np.zeros((12, 300, 300), "u1")
+    mask[1:3, 255:270, 140:160] = 255
+    assert npy(tmp_path / "v.npy", mask).kind_source == "voxels: a mask of 0 and 255"
