@@ -22,7 +22,7 @@ from bfly.testing.tissue import make_tissue
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CHUNK", "SHAPE", "Volume", "repeated", "sparse", "volumes"]
+__all__ = ["CHUNK", "SHAPE", "Volume", "repeated", "sparse", "shared_data", "volumes"]
 
 SHAPE = (256, 512, 512)
 
@@ -44,13 +44,14 @@ def volumes(folder: Path, console: Console) -> list[Volume]:
     with console.status("Making the data, once"):
         tissue = make_tissue(str(folder / "tissue"), SHAPE)
         found = [Volume("synthetic tissue", f"{tissue}/em.h5", f"{tissue}/segmentation.h5")]
-        fib25 = _shared_data() / "fib25"
+        fib25 = shared_data() / "fib25"
         if fib25.is_dir():
             found.append(_fib25(fib25, folder / "fib25"))
     return found
 
 
-def _shared_data() -> Path:
+def shared_data() -> Path:
+    """Return the folder of real data, which may be missing."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     return Path(os.environ.get("BFLY_TEST_DATA", beside))
 

@@ -48,8 +48,11 @@ class Facts:
 
     Parameters
     ----------
-    format, kind, dtype : str
+    format, dtype : str
         As stated by the metadata of the channel.
+    kind, kind_source : str
+        Kind of the voxels, and its origin: ``config``, ``file: …``, ``voxels: …``, ``name: …``
+        or ``dtype: …``.
     shape, chunk : tuple of int
         Shape of mip 0 and of its chunks (z, y, x), in voxels.
     mips : tuple of int
@@ -66,6 +69,7 @@ class Facts:
 
     format: str
     kind: str
+    kind_source: str
     dtype: str
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
@@ -132,6 +136,7 @@ def _facts(subject: Subject) -> Facts:
     return Facts(
         format=source.name,
         kind=source.kind,
+        kind_source=source.kind_source,
         dtype=source.dtype.name,
         shape=scale.shape,
         chunk=scale.chunk,

@@ -42,7 +42,12 @@ def _cells(each: Examined) -> list[Text]:
         return [name, Text("not opened" if each.has_errors else "", "red")]
     facts = each.facts
     return [
-        _lines(name, Text(f"{facts.format}, {facts.dtype}", "dim"), Text(facts.kind, "dim")),
+        _lines(
+            name,
+            Text(f"{facts.format}, {facts.dtype}", "dim"),
+            Text(facts.kind),
+            Text(facts.kind_source, "dim"),
+        ),
         _lines(
             Text(_by(facts.shape)),
             *_voxel(facts),

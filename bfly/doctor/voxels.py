@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bfly.doctor.finding import Finding
+from bfly.sources.kinds.stated import kind_of_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,6 @@ __all__ = ["fill", "kind", "narrow", "negative"]
 
 NEARLY_FULL = 0.9
 """Fraction of the maximum of a dtype above which labels are suspected to overflow."""
-
-OF_LABELS = re.compile(r"seg(ment|$|[^a-z])|label|supervoxel|neuron|\bids?\b", re.IGNORECASE)
-"""Usual names of segmentations."""
 
 
 def fill(subject: Subject) -> Iterator[Finding]:
@@ -35,12 +32,20 @@ def fill(subject: Subject) -> Iterator[Finding]:
 
 
 def kind(subject: Subject) -> Iterator[Finding]:
-    """Check for labels served as an image: their mips would average ids."""
-    if subject.source.kind == "image" and _sounds_like_labels(subject):
+    """Check for a doubtful kind: mips of labels served as an image would average ids."""
+    source = subject.source
+    if source.kind_source == "config" or len(subject.values) < 2:
+        return
+    reason = source.kind_doubt
+    if not reason and source.kind == "image" and _sounds_like_labels(subject):
+        reason = "its name suggests labels"
+    if reason:
+        other = "segmentation" if source.kind == "image" else "image"
         yield Finding(
             "kind",
-            f"Its name suggests labels; its dtype, {subject.source.dtype}, makes it an image.",
-            "If they are labels, write kind: segmentation at the channel in the configuration.",
+            f"It is served as {source.kind} ({source.kind_source}): {reason}.",
+            f"If that is wrong, write kind: {other} at the channel in the configuration; "
+            f"kind: {source.kind} confirms it.",
         )
 
 
@@ -78,4 +83,5 @@ def negative(subject: Subject) -> Iterator[Finding]:
 
 
 def _sounds_like_labels(subject: Subject) -> bool:
-    return OF_LABELS.search(subject.name.rpartition("/")[2]) is not None
+    named = kind_of_words(subject.name.rpartition("/")[2])
+    return named is not None and named[0] == "segmentation"

@@ -42,14 +42,15 @@ def contrast(voxels: Voxels) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        The percentiles 0.5 and 99.5 of at most a million voxels; the second is greater.
+        The percentiles 0.5 and 99.5 of at most a million voxels; the second is greater. If
+        they are equal, as in a mask, one of the two is 0.
     """
     values = voxels.ravel()[:: max(1, voxels.size >> 20)]
     values = values[np.isfinite(values) & (values != 0)]
     if not values.size:
         return 0.0, 1.0
     low, high = np.percentile(values, (0.5, 99.5)).tolist()
-    return (low, high) if high > low else (low, low + 1)
+    return (low, high) if high > low else (min(low, 0.0), max(low, 0.0))
 
 
 def stretched(voxels: Voxels, low: float, high: float) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.config.config import Config
-    from bfly.config.tree import Channel, Dataset
+    from bfly.config.tree import Channel, Dataset, Kind
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
 
@@ -24,6 +24,10 @@ __all__ = [
     "named",
     "tokens",
 ]
+
+
+KINDS: Mapping[str | None, Kind] = {"jpeg": "image", "compressed_segmentation": "segmentation"}
+"""Kinds that the `encoding` in the configuration implies: others could not be encoded so."""
 
 
 class Protocol(ABC):
@@ -100,7 +104,7 @@ def channel_words(channel: Channel) -> dict[str, Any]:
     return {
         "path": channel.path,
         "voxel_offset": channel.first_voxel,
-        "kind": channel.kind,
+        "kind": channel.kind or KINDS.get(channel.encoding),
         "voxel_size": channel.voxel_size,
     }
 

@@ -43,6 +43,8 @@ class ChannelQuery(InfoQuery):
             "name": self.name,
             "format": volume.source.name,
             "kind": volume.kind,
+            "kind_source": volume.source.kind_source,
+            "kind_doubt": volume.source.kind_doubt,
             "dtype": volume.dtype.name,
             "size": levels[0].whole.shape[::-1],
             "voxel_offset": levels[0].origin[::-1],

@@ -19,6 +19,7 @@ from bfly.encoders.unsigned import as_unsigned
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.hdf5.packed import check_packed
+from bfly.sources.kinds.judgement import kind_of
 from bfly.sources.shared.chunk_check import has_chunks
 from bfly.sources.shared.chunk_keys import ChunkKeys, is_lasting
 from bfly.sources.shared.images import EXTENSIONS, decode, naming
@@ -126,7 +127,9 @@ class Mojo(TileGrid):
         return f"z={z:08d}/y={y:08d},x={x:08d}.{self._extension}"
 
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
-        labels, limit = self.kind == "segmentation", self.files.max_chunk
+        # Tiles are decoded to decide the kind, so the dtype alone decides how.
+        labels = (self._kind or kind_of(self.dtype)) == "segmentation"
+        limit = self.files.max_chunk
         if self._extension.lower() in HDF5_EXTENSIONS:
             with naming(path):
                 tile = _hdf5_voxels(data, path, limit)

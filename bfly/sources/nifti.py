@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from bfly.sources.kinds.stated import Stated
     from bfly.sources.shared.place import Position
 
 __all__ = ["Nifti"]
@@ -25,6 +26,11 @@ FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
 AXES = "xyztc"
 """The first five axes, as https://nifti.nimh.nih.gov defines them; the fifth holds the components
 of a vector."""
+LABELS = (1002, 1003)
+"""Intent codes of labels and of NeuroNames, in ``nifti1.h``."""
+
+STATISTICS = (*range(2, 25), 1001)
+"""Intent codes of statistics, and of estimates."""
 
 
 class Nifti(FlatFile):
@@ -69,7 +75,8 @@ class Nifti(FlatFile):
         lengths = [round(float(zooms[axis]), 6) for axis in axes.zyx]
         stated = sizes(lengths, unit) if len(lengths) == 3 else None
         position = _position(header) if tuple(axes.zyx) == (2, 1, 0) else None
-        return Header(flat, stated, position, lengths=axes.lengths)
+        kind = _kind(int(header["intent_code"]))
+        return Header(flat, stated, position, lengths=axes.lengths, kind=kind)
 
 
 def _position(header: Any) -> Position | None:
@@ -79,6 +86,13 @@ def _position(header: Any) -> Position | None:
         return None
     affine = header.get_sform() if form == "sform" else header.get_qform()
     return index_position(affine[:3, 3], affine[:3, :3].T, form)
+
+
+def _kind(intent: int) -> Stated | None:
+    """Return the kind that ``intent_code`` states: ids in a table, or results of statistics."""
+    if intent in LABELS:
+        return "segmentation", f"intent_code {intent}"
+    return ("image", f"intent_code {intent}") if intent in STATISTICS else None
 
 
 def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:

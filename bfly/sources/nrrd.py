@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from bfly.sources.kinds.stated import Stated
+
 __all__ = ["Nrrd"]
 
 MAGIC = b"NRRD00"
@@ -53,6 +55,8 @@ SPACE = ("", "none", "???", "domain", "space")
 """Kinds of axes that may be z, y or x; all others but time are components of a value."""
 LIST = re.compile(rb"^data ?file:\s*(LIST\b.*)$", re.M | re.I)
 """The last field of a header that continues with the names of several files."""
+SEGMENT = re.compile(r"Segment[0-9]+_(ID|LabelValue)")
+"""Fields in which 3D Slicer names a segment."""
 
 LONGEST = 1 << 20
 """Most bytes of a header that are read."""
@@ -137,7 +141,7 @@ class Nrrd(FlatFile):
         first = skip if packing else start + skip
         flat = Flat.in_array(path, shape, axes, stored, first, x_first=True)
         stated, position = _voxel_size(fields, axes.zyx), _position(fields, axes.zyx)
-        return Header(flat, stated, position, packing, start, axes.lengths)
+        return Header(flat, stated, position, packing, start, axes.lengths, _kind(fields))
 
     def _data(self, fields: dict[str, Any], end: int) -> tuple[str, int]:
         """Return the file with the voxels, and their offset in it, in bytes."""
@@ -205,6 +209,12 @@ def _names(fields: dict[str, Any]) -> list[str]:
         else:
             names.append("t" if kind == "time" or letter == "t" else "c")
     return names
+
+
+def _kind(fields: dict[str, Any]) -> Stated | None:
+    """Return labels for a file with the segments of 3D Slicer (``.seg.nrrd``)."""
+    found = next((name for name in fields if SEGMENT.fullmatch(name)), None)
+    return ("segmentation", f"field {found}") if found else None
 
 
 def _voxel_size(fields: dict[str, Any], axes: tuple[int, ...]) -> tuple[float, float, float] | None:

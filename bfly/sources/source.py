@@ -15,6 +15,7 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.file_state import Watched
+from bfly.sources.kinds.kinded import Kinded
 from bfly.sources.tile_pair import TilePair
 from bfly.storage.files import Files
 from bfly.storage.part import WHOLE, Part
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bfly.sources.encoded_chunks import StoredAs
     from bfly.sources.mips import VoxelSize
 
-__all__ = ["Datasource", "kind_of", "served_dtype"]
+__all__ = ["Datasource", "served_dtype"]
 
 
 def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
@@ -59,12 +60,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
     )
 
 
-def kind_of(dtype: np.dtype[Any]) -> str:
-    """Return the default kind of a channel: wide integers are labels."""
-    return "segmentation" if dtype.kind in "iu" and dtype.itemsize > 1 else "image"
-
-
-class Datasource(TilePair, Watched, ABC):
+class Datasource(TilePair, Kinded, Watched, ABC):
     """Base of all sources.
 
     Parameters
@@ -74,7 +70,7 @@ class Datasource(TilePair, Watched, ABC):
     files : Files
         Access to every file that the source reads.
     kind : {"image", "segmentation"}, optional
-        Overrides the default for the dtype.
+        Overrides what the file states, and what the voxels are like.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x); overrides what the file states.
     part : Part
@@ -118,7 +114,8 @@ class Datasource(TilePair, Watched, ABC):
         voxel_size: tuple[float, float, float] | None = None,
         part: Part = WHOLE,
     ) -> None:
-        super().__init__(path, str(part))
+        Watched.__init__(self, path, str(part))
+        Kinded.__init__(self)
         if part and not self.has_parts:
             raise SourceError(f"{path} has no part {part}: a channel of {self.name} is whole.")
         self.part = part
@@ -130,7 +127,7 @@ class Datasource(TilePair, Watched, ABC):
 
     @abstractmethod
     def _open(self) -> None:
-        """Set `scales`, `dtype` and the stated voxel size; raise as `open`.
+        """Set `scales`, `dtype`, the stated voxel size and kind; raise as `open`.
 
         `path` and `files` are set.
         """
@@ -184,11 +181,6 @@ class Datasource(TilePair, Watched, ABC):
             As `open`.
         """
         return (WHOLE,)
-
-    @property
-    def kind(self) -> str:
-        """Kind, ``image`` or ``segmentation``; decides how voxels are averaged and shown."""
-        return self._kind or kind_of(self.dtype)
 
     @property
     def voxel_size(self) -> VoxelSize | None:

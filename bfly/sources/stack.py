@@ -11,7 +11,7 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceError
 from bfly.geometry import Scale
 from bfly.sources.mojo import Mojo
-from bfly.sources.shared.images import EXTENSIONS, header, is_image
+from bfly.sources.shared.images import EXTENSIONS, has_colours, header, is_image
 from bfly.sources.shared.missing_sections import name_gaps
 from bfly.sources.shared.tile_files import TileGrid, by
 from bfly.storage.files import reading, regular
@@ -64,12 +64,10 @@ class ImageStack(TileGrid):
         if not self._names:
             raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
         first = os.path.join(self.path, self._names[0])
-        shape, self.dtype = header(
-            self._read_file(first),
-            first,
-            labels=self._kind == "segmentation",
-            limit=self.files.max_chunk,
-        )
+        data, limit = self._read_file(first), self.files.max_chunk
+        labels = self._kind == "segmentation"
+        shape, self.dtype = header(data, first, labels=labels, limit=limit)
+        self._has_colours = has_colours(data, first, limit)
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 

@@ -91,7 +91,7 @@ class Volume:
         self.source, self.spec = source, spec
         self.room = source.files.room
         self.dtype = source.dtype
-        self.kind = source.kind
+        self._kind: str | None = None
         self.voxel_size = source.voxel_size or DEFAULT_VOXEL_SIZE
         self.has_voxel_size = source.voxel_size is not None
         self.current = True
@@ -171,6 +171,13 @@ class Volume:
             with files.folder(path):
                 pass
         raise SourceError(f"{path} is none of the formats {list(registry.names('sources'))}.")
+
+    @property
+    def kind(self) -> str:
+        """Kind of the voxels, ``image`` or ``segmentation`` (see `Kinded.kind`)."""
+        if self._kind is None:
+            self._kind = self.source.kind
+        return self._kind
 
     @property
     def keywords(self) -> dict[str, Any]:

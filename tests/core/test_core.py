@@ -143,7 +143,7 @@ def test_many_at_once_read_a_tile_once(
 
     def client() -> None:
         start.wait()
-        results.append(core.find_tiles(ask(path, box)))
+        results.append(core.find_tiles(ask(path, box, kind="segmentation")))
 
     threads = [threading.Thread(target=client) for _ in range(64)]
     for thread in threads:
@@ -172,7 +172,7 @@ def test_a_divided_chunk_is_read_once_for_all_its_tiles(
     threads = [
         threading.Thread(
             target=core.find_tiles,
-            args=(ask(path, BoundingBox((z, y, x), (z + 1, y + 30, x + 30))),),
+            args=(ask(path, BoundingBox((z, y, x), (z + 1, y + 30, x + 30)), kind="image"),),
         )
         for z in range(2)
         for y in range(0, 256, 50)
@@ -183,7 +183,8 @@ def test_a_divided_chunk_is_read_once_for_all_its_tiles(
     for thread in threads:
         thread.join()
     assert len(reads) == 2
-    assert np.array_equal(core.find_tiles(ask(path, BoundingBox.of_shape(volume.shape))), volume)
+    whole = ask(path, BoundingBox.of_shape(volume.shape), kind="image")
+    assert np.array_equal(core.find_tiles(whole), volume)
     assert len(reads) == 2
 
 

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[BoundingBox]:
-    """The boxes that the source is asked for."""
+    """The boxes that the source is asked for: those of requests, if the kind is stated."""
     boxes: list[BoundingBox] = []
     read = Zarr.read
 
@@ -68,7 +68,7 @@ def cutout(core: Core, path: str, box: BoundingBox, **more: object):
 def test_several_tiles_are_one_read(
     box: BoundingBox, path: str, reads: list[BoundingBox], make_core: Callable[..., Core]
 ) -> None:
-    assert (cutout(make_core(), path, box) == padded_slice(VOLUME, box)).all()
+    assert (cutout(make_core(), path, box, kind="image") == padded_slice(VOLUME, box)).all()
     assert reads == [box]
 
 
@@ -83,7 +83,7 @@ def test_one_tile_is_kept(
 ) -> None:
     core, box = make_core(), BoundingBox.of_shape(TILE, (0, 0, 128))
     for _ in range(2):
-        assert (cutout(core, path, box) == VOLUME[box.slices]).all()
+        assert (cutout(core, path, box, kind="image") == VOLUME[box.slices]).all()
     assert len(reads) == 1
 
 

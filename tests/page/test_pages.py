@@ -152,6 +152,21 @@ def test_a_neuron_is_chosen_and_its_synapses_are_shown(
     assert chosen[site.labels] == [str(neuron)]
 
 
+def test_a_channel_is_shown_as_the_other_kind(tab: Page, demo_site: Site, in_neuroglancer) -> None:
+    tab.goto(f"{demo_site.root}/#channel={demo_site.token}/{demo_site.labels}")
+    sheet = tab.get_by_role("dialog")
+    expect(sheet).to_contain_text("segmentation (voxels: ")
+    link = sheet.get_by_role("link", name="Open in Neuroglancer")
+    usual = link.get_attribute("href")
+    choice = sheet.get_by_role("combobox", name="Show in Neuroglancer")
+    expect(choice).to_have_value("segmentation")
+    choice.select_option("image")
+    in_neuroglancer(link.get_attribute("href"))
+    assert layers(tab)[demo_site.labels] == "image"
+    in_neuroglancer(usual)
+    assert layers(tab)[demo_site.labels] == "segmentation"
+
+
 def test_a_stored_state_is_opened_again(tab: Page, site: Site, in_neuroglancer) -> None:
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     before = in_neuroglancer(f"{site.root}/ng/?dataset={quote(site.token)}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
 SHAPE = (9, 300, 200)
+KINDS = ("image", "segmentation")
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +60,34 @@ def test_a_channel_says_what_it_is(client) -> None:
         "name": "em",
         "format": "hdf5",
         "kind": "image",
+        "kind_source": "config",
+        "kind_doubt": "",
         "dtype": "uint16",
         "size": [200, 300, 9],
         "voxel_offset": [3, 2, 1],
         "voxel_size": [4, 4, 40],
         "mips": [[200, 300, 9], [101, 150, 9], [51, 76, 9], [26, 38, 9]],
     }
-    assert client.get("/browse/exp::sam::dat/seg").json()["voxel_size"] is None
+    seg = client.get("/browse/exp::sam::dat/seg").json()
+    assert (seg["voxel_size"], seg["kind"], seg["kind_doubt"]) == (None, "segmentation", "")
+    assert seg["kind_source"].startswith("voxels: ")
+    large = client.get("/browse/exp::sam::dat/large").json()
+    assert (large["kind"], large["kind_source"]) == ("image", "dtype: uint8")
+    assert large["kind_doubt"] == "the voxels looked at are all 0"
+
+
+def test_a_mask_is_visible_as_either_kind(tmp_path, serve, make_tree) -> None:
+    mask = np.zeros((3, 200, 200), "u1")
+    mask[:, 40:160, 30:170] = 255
+    np.save(tmp_path / "m.npy", mask)
+    shown = [{"name": kind, "path": str(tmp_path / "m.npy"), "kind": kind} for kind in KINDS]
+    with serve(make_tree(*shown)) as client:
+        for kind in KINDS:
+            place = f"/browse/exp::sam::dat/{kind}"
+            assert client.get(f"{place}/contrast").json()["range"] == [0, 255]
+            picture = imagecodecs.webp_decode(client.get(f"{place}/thumbnail").content)
+            assert picture[100, 100, :3].max() > 90
+            assert picture[10, 10, :3].max() < 20
 
 
 @pytest.mark.parametrize(
@@ -115,8 +137,10 @@ def test_contrast_is_what_lies_between_the_rare_levels(client, volumes) -> None:
     ("values", "expected"),
     [
         ([0, 0, 0], (0, 1)),
-        ([7, 7], (7, 8)),
-        ([np.nan, 0.25, 0.25, np.inf], (0.25, 1.25)),
+        ([7, 7], (0, 7)),
+        ([0, 255, 255, 0], (0, 255)),
+        ([0, -3, -3], (-3, 0)),
+        ([np.nan, 0.25, 0.25, np.inf], (0, 0.25)),
     ],
 )
 def test_contrast_of_odd_voxels(values, expected) -> None:

@@ -181,3 +181,27 @@ def test_numbers_without_end_are_404(client) -> None:
         f"/tiles/exp::sam::dat/seg/0/0/0/{digits}.png",
     ):
         assert client.get(path).status_code == 404
+
+
+def test_voxels_decide_the_type_unless_the_encoding_does(tmp_path, serve, make_tree) -> None:
+    """Serve EM of 16 bits and a mask of 8: neither has the kind that its dtype suggests."""
+    em = np.random.default_rng(0).integers(900, 9000, (4, 128, 128), "u2")
+    mask = np.zeros((4, 128, 128), "u1")
+    mask[:, 30:90, 20:100] = 255
+    for name, voxels in (("a", em), ("b", mask)):
+        np.save(tmp_path / f"{name}.npy", voxels)
+    paths = {"em": "a", "mask": "b", "grey": "b"}
+    channels = [{"name": n, "path": str(tmp_path / f"{p}.npy")} for n, p in paths.items()]
+    channels[2]["encoding"] = "jpeg"
+    with serve(make_tree(*channels)) as client:
+
+        def at(name: str, rest: str) -> httpx.Response:
+            return client.get(f"/pre/exp::sam::dat/{name}/{rest}")
+
+        types = {name: at(name, "info").json()["type"] for name in paths}
+        coarse = at("em", "1/0-64_0-64_0-4").content
+        chunk = at("grey", "0/0-64_0-64_0-4")
+    assert types == {"em": "image", "mask": "segmentation", "grey": "image"}
+    mean = downsample(em, (0, 0, 0), (1, 2, 2), "image")
+    assert np.array_equal(np.frombuffer(coarse, "<u2"), mean.ravel())
+    assert (chunk.status_code, chunk.headers["content-type"]) == (200, "image/jpeg")

@@ -117,11 +117,11 @@ def test_two_settings_of_one_file_are_two_channels(tmp_path: Path, make_tree, se
     channels = (
         {"name": "a", "path": str(path)},
         {"name": "b", "path": str(path), "voxel_offset": [0, 0, 4]},
-        {"name": "c", "path": str(path), "kind": "image", "voxel_size": [30, 8, 8]},
+        {"name": "c", "path": str(path), "kind": "segmentation", "voxel_size": [30, 8, 8]},
     )
     with serve(make_tree(*channels)) as client:
         infos = {n: client.get(f"/pre/exp::sam::dat/{n}/info").json() for n in "abc"}
-        assert [infos[n]["type"] for n in "abc"] == ["segmentation", "segmentation", "image"]
+        assert [infos[n]["type"] for n in "abc"] == ["image", "image", "segmentation"]
         assert infos["b"]["scales"][0]["voxel_offset"] == [4, 0, 0]
         assert infos["c"]["scales"][0]["resolution"] == [8, 8, 30]
         a = client.get("/pre/exp::sam::dat/a/0/0-8_0-8_0-8").content

@@ -173,7 +173,7 @@ def test_narrow_tiles_fit_and_wide_ones_do_not(mojo):
         whole(Mojo.open(str(mojo)))
     rewrite(mojo, 'numBytesPerVoxel="1"', 'numBytesPerVoxel="2"')
     source = Mojo.open(str(mojo))
-    assert (source.dtype, source.kind) == (np.uint16, "segmentation")
+    assert source.dtype == np.uint16
     assert (source.read(0, BoundingBox((0, 0, 0), (1, 8, 16))) == 300).all()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from bfly.errors import MissingLibrary, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div, copy_rows, indexes, zyx
-from bfly.sources.hdf5.attributes import attributes_above, placing
+from bfly.sources.hdf5.attributes import attributes_above, attributes_of, placing
 from bfly.sources.hdf5.axes import axes_of
 from bfly.sources.hdf5.bdv import as_unsigned
 from bfly.sources.hdf5.chunks import PIPELINES, ChunkIndex, Filter, is_zlib, undo
@@ -27,6 +27,8 @@ from bfly.sources.hdf5.elsewhere import elsewhere
 from bfly.sources.hdf5.file import Place, open_h5
 from bfly.sources.hdf5.packed import check_packed
 from bfly.sources.hdf5.voxel_type import fill_of, read_box, voxel_type
+from bfly.sources.kinds import stated as kinds
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import stated_size
 from bfly.sources.source import served_dtype
@@ -79,6 +81,8 @@ class Hdf5Dataset:
         Axes of the dataset that are z, y and x, for attributes with a number for each axis.
     described : dict
         The attributes that may state the position of the first voxel (see `stated_place`).
+    kind : tuple of str, optional
+        Kind of the voxels, and the attribute of the dataset that states it.
     is_deflate : bool
         Whether `read_stream` may return a stream.
     """
@@ -107,6 +111,7 @@ class Hdf5Dataset:
             sizes = (stated_size(each, self.axes) for each in holders)
             self.voxel_size = next(filter(None, sizes), None)
             self.described = placing(holders, self.axes)
+            self.kind = kind_of_attributes(attributes_of(dataset, kinds.NAMES))
             self._stored = np.dtype(f"{self._type.dtype.byteorder}{self.dtype.str[1:]}")
             plist = dataset.id.get_create_plist()
             self._fill = fill_of(plist, self._type.dtype).view(self._stored)

@@ -127,7 +127,8 @@ class HDF5(DocumentedHDF5):
         self._check_parts()
         first = self._parts[0][1]
         self.dtype = first.dtype
-        self._stated = first.voxel_size
+        self._stated, self._stated_kind = first.voxel_size, first.kind
+        self._dataset = first.name
         end = max(z + part.shape[0] for z, part in self._parts)
         origin = self._place(has_z=any("z-offset" in pointer for pointer in pointers))
         self.scales = {0: Scale((end, *first.shape[1:]), first.chunk, origin=origin)}

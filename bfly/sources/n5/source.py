@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bfly.errors import NotAllowed, Oversized, SourceError
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.shared.arrays import Array, grid_names
@@ -86,6 +87,7 @@ class N5(TensorSource):
 
     def _arrays(self) -> dict[str, Array]:
         group = self._group = self.document(DOCUMENT) or {}
+        self._stated_kind = kind_of_attributes(group)
         if _is_dataset(group):
             return {"": self._placed(self._array("", group, None), group)}
         scales: dict[str, Document] = {}
@@ -111,6 +113,7 @@ class N5(TensorSource):
             self._stated = self._stated or found
             described.pop("resolution", None)
         self._stated = self._stated or stated_size(described, first.axes)
+        self._stated_kind = self._stated_kind or kind_of_attributes(scales["s0"])
         for name, attributes in scales.items():
             own, finest = _own_size(attributes, first), _own_size(scales["s0"], first)
             if arrays[name].ratio is None and own and finest and name != "s0":

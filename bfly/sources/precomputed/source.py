@@ -70,7 +70,7 @@ class Precomputed(PackedChunks):
             raise SourceError(f"{self.path} has no info.")
         axes = _axes(info, self.path, self.part)
         if info.get("type") in ("image", "segmentation"):
-            self._kind = self._kind or info["type"]
+            self._stated_kind = info["type"], "info type"
         scales = info["scales"]
         check_number(self.path, len(scales), LEVELS, "scales")
         finest = _resolution(scales[0], self.path)

@@ -112,6 +112,12 @@ def header(
         return look.shape, one_value(pixel, path, labels).dtype
 
 
+def has_colours(data: bytes, path: str, limit: int = CHUNK) -> bool:
+    """Return whether pixels are colours, of which `decode` returns the luminance or an id."""
+    with naming(path):
+        return _check(_format(data), data, path, limit).samples == 3
+
+
 def _check(form: _Format, data: bytes, path: str, limit: int) -> _Look:
     """Raise `Oversized` if decoding takes too much memory; return the header."""
     look = form.look(data, path, limit)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bfly.geometry import BoundingBox
+    from bfly.sources.kinds.stated import Stated
     from bfly.sources.shared.contiguous import Flat
     from bfly.sources.shared.place import Position
     from bfly.storage.files import Files
@@ -58,6 +59,8 @@ class Header(NamedTuple):
         Offset of the compressed data, in bytes.
     lengths : mapping of str to int
         Number of volumes along each axis that selects one (see `VolumeAxes`).
+    kind : tuple of str, optional
+        Kind of the voxels, and the field that states it, if the header does.
     """
 
     flat: Flat
@@ -66,6 +69,7 @@ class Header(NamedTuple):
     packing: str | None = None
     start: int = 0
     lengths: Mapping[str, int] = MappingProxyType({})
+    kind: Stated | None = None
 
 
 class FlatFile(Datasource):
@@ -118,6 +122,7 @@ class FlatFile(Datasource):
         self._stamp = self._stamps[self._flat.path]
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
+        self._stated_kind = header.kind
         self.dtype = self._flat.dtype
         place = whole_voxels(self.path, header.position)
         self.scales = {0: Scale(self._flat.shape, self._flat.chunk, origin=place)}

@@ -111,7 +111,8 @@ class TensorSource(Datasource):
     def changed(self) -> str | None:
         """Return the first file or document that changed, None if none did.
 
-        Documents behind a URL are checked once a minute; an absent server changes nothing.
+        Documents behind a URL are checked once a minute; an absent server changes nothing. If
+        it was absent when the kind was to be decided, the channel counts as changed.
         """
         if not self.store.is_remote or time.monotonic() < self._due:
             return super().changed()
@@ -122,7 +123,8 @@ class TensorSource(Datasource):
                     return f"{self.path}/{name}"
         except SourceError as error:
             log.warning("%s", error)
-        return None
+            return None
+        return self.path if self.is_unread else None
 
     @override
     def stored_as(self, mip: int) -> Sequence[StoredAs]:

@@ -15,7 +15,7 @@ from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
-from bfly.sources.shared.tiff_pages import MAGICS, check_chain
+from bfly.sources.shared.tiff_pages import MAGICS, check_chain, is_palette
 from bfly.sources.shared.written_levels import written_levels
 from bfly.sources.source import Datasource
 from bfly.sources.tiff.axes import lengths_of, sections_of, volume_of
@@ -84,6 +84,9 @@ class Tiff(Datasource):
                 raise SourceError(f"{self.path} has no image.")
             labels = self._kind == "segmentation"
             pyramid = _pyramid(tiff.series)
+            page = pyramid[0].keyframe
+            colours = page.samplesperpixel - len(page.extrasamples) == 3
+            self._has_colours = colours or is_palette(page)
             check_number(self.path, len(pyramid), LEVELS, "levels")
             limit = self.files.max_chunk
             levels = {

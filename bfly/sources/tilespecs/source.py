@@ -15,7 +15,7 @@ from bfly.concurrency.workers import SingleFlight
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
-from bfly.sources.shared.images import decode, header
+from bfly.sources.shared.images import decode, has_colours, header
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.source import Datasource
 from bfly.sources.tilespecs.affine import at_mip, paint
@@ -78,9 +78,9 @@ class TileSpecs(Datasource):
         self._sections = {z: _Section(each) for z, each in sections.items()}
         first = tiles[0].pictures[0].image
         labels = self._kind == "segmentation"
-        self.dtype = header(
-            self._read_file(first), first, labels=labels, limit=self.files.max_chunk
-        )[1]
+        data, limit = self._read_file(first), self.files.max_chunk
+        self.dtype = header(data, first, labels=labels, limit=limit)[1]
+        self._has_colours = has_colours(data, first, limit)
         bounds = np.array([tile.bounds for tile in tiles])
         low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
         self._start = zyx((min(sections), *low))
@@ -121,15 +121,25 @@ class TileSpecs(Datasource):
         return tiles
 
     def _read_inside(self, mip: int, box: BoundingBox) -> NDArray[Any]:
+        return self._rendered(mip, box, self.kind)
+
+    @override
+    def read_to_judge(self, mip: int, box: BoundingBox) -> NDArray[Any]:
+        return self._rendered(mip, box, "segmentation")
+
+    def _rendered(self, mip: int, box: BoundingBox, kind: str) -> NDArray[Any]:
+        """Render a box inside the mip as voxels of a kind."""
         result = np.zeros(box.shape, self.dtype)
         place = box.shift(self.scales[mip].origin)
         _, top, left = place.start
         for section, z in zip(result, range(place.start[0], place.stop[0]), strict=True):
             for tile in self._sections[z].touching(place, mip) if z in self._sections else ():
-                self._paint(section, tile, mip, (top, left))
+                self._paint(section, tile, mip, (top, left), kind)
         return result
 
-    def _paint(self, section: NDArray[Any], tile: Tile, mip: int, start: tuple[int, int]) -> None:
+    def _paint(
+        self, section: NDArray[Any], tile: Tile, mip: int, start: tuple[int, int], kind: str
+    ) -> None:
         """Paint a tile into a part of its section that begins at `start` (y, x), of the mip."""
         size = 1 << mip
         # The part of the section that the tile can cover.
@@ -141,17 +151,19 @@ class TileSpecs(Datasource):
         level = tile.level_at(mip)
         shift = np.array([[1, 0, start[1] + low[1]], [0, 1, start[0] + low[0]], [0, 0, 1]])
         to_image = np.linalg.inv(tile.matrix @ at_mip(level)) @ at_mip(mip) @ shift
-        image, mask = self._images(tile, level)
+        image, mask = self._images(tile, level, kind)
         extent = tile.height / (1 << level), tile.width / (1 << level)
-        paint(part, image, to_image, extent, nearest=self.kind == "segmentation", mask=mask)
+        paint(part, image, to_image, extent, nearest=kind == "segmentation", mask=mask)
 
-    def _images(self, tile: Tile, level: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    def _images(
+        self, tile: Tile, level: int, kind: str
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Return the image of a tile at a level, and its mask if it has one."""
         stored = tile.stored_at(level)
         picture = tile.pictures[stored]
         by = 1 << (level - stored)
         need = (ceil_div(tile.height, 1 << level), ceil_div(tile.width, 1 << level))
-        image = self._image(picture.image, by, need, self.kind)
+        image = self._image(picture.image, by, need, kind)
         if image.dtype != self.dtype:
             raise SourceError(
                 f"{picture.image} holds {image.dtype} voxels, the first tile's are {self.dtype}."
@@ -162,7 +174,7 @@ class TileSpecs(Datasource):
 
     def _image(self, path: str, by: int, need: tuple[int, int], kind: str) -> NDArray[Any]:
         """Return an image file, reduced `by` times, from the cache or read once."""
-        key = f"{kind} {by} {path}"
+        key = f"{kind if by > 1 else ''} {by} {path}"
 
         def read() -> NDArray[Any]:
             labels, limit = self._kind == "segmentation", self.files.max_chunk

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.errors import NotAllowed, Oversized, SourceError
+from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import VolumeAxes, axes_of
 from bfly.sources.shared.chunk_keys import grid_keys
@@ -118,6 +119,7 @@ class Zarr(TensorSource):
             ratio = (z, y, x) if scaled else None
             array = _described(meta, dataset["path"], found, self.store, ratio, corner)
             arrays[dataset["path"]] = array
+            self._stated_kind = self._stated_kind or kind_of_attributes(meta["attributes"])
         self._state(first, sizes[0], next(iter(arrays.values())).axes)
         return arrays
 
@@ -132,8 +134,11 @@ class Zarr(TensorSource):
         ):
             z, y, x = (size[axis] * (nanometres(units[axis]) or 1) for axis in axes)
             self._stated = (z, y, x), "OME-Zarr axes and scale"
-        if "image-label" in _ome(self.document):
-            self._kind = self._kind or "segmentation"
+        ome = _ome(self.document)
+        if "image-label" in ome:
+            self._stated_kind = "segmentation", "OME-Zarr image-label"
+        elif "omero" in ome:
+            self._stated_kind = "image", "OME-Zarr omero"
 
     def _alone(self) -> Array:
         meta = _array(self.document, "")
@@ -146,6 +151,7 @@ class Zarr(TensorSource):
         names = _names(meta, self.path, self.files)
         axes = axes_of(names, meta["shape"], self.path, self.part)
         self._stated = stated_size(meta["attributes"], axes.zyx)
+        self._stated_kind = kind_of_attributes(meta["attributes"])
         position = stated_place(meta["attributes"], axes.zyx, self.voxel_size)
         place = whole_voxels(self.path, position)
         return _described(meta, "", axes, self.store, None, place)

@@ -1,8 +1,8 @@
 /** The sheet of one channel: all facts, and how to use it from elsewhere. */
 
 import { copyButton, el } from "../shared/dom";
-import { type Channel, type ChannelName, channelOf, keyOf, parseKey, url } from "../shared/server";
-import { neuroglancer } from "../shared/state";
+import { type Channel, type ChannelName, KINDS, type Kind, channelOf, keyOf, parseKey, url } from "../shared/server";
+import { neuroglancer, neuroglancerAs } from "../shared/state";
 import { lengths, voxels } from "../shared/words";
 import { physical, sections } from "./card";
 import { sizeField } from "./size";
@@ -55,7 +55,7 @@ export class Sheet {
       const channel = await channelOf(name);
       sheet.append(
         el("img", { className: "picture", src: url("browse", name, "thumbnail"), alt: `The middle section of ${name.name}` }),
-        el("div", {}, facts(channel), this.ways(name), sizeField(name, channel, () => this.saved(name))),
+        el("div", {}, facts(channel), this.ways(name, channel), sizeField(name, channel, () => this.saved(name))),
         use(name, channel),
       );
     } catch (error) {
@@ -68,21 +68,37 @@ export class Sheet {
     void this.show(name);
   }
 
-  private ways(name: ChannelName): HTMLElement {
+  private ways(name: ChannelName, channel: Channel): HTMLElement {
+    const open = el("a", { className: "button primary", href: neuroglancer([name]) }, "Open in Neuroglancer");
+    const shownAs = kinds(channel, (kind) => {
+      open.href = kind === channel.kind ? neuroglancer([name]) : neuroglancerAs(name, kind);
+    });
     return el(
       "div",
       { className: "actions" },
-      el("a", { className: "button primary", href: neuroglancer([name]) }, "Open in Neuroglancer"),
+      open,
+      // Neuroglancer has no segments of floating-point numbers.
+      channel.dtype.startsWith("float") ? null : shownAs,
       el("a", { className: "button", href: sections(name) }, "Sections"),
       copyButton("Copy link", () => location.href),
     );
   }
 }
 
+/** Return a choice of what a channel is shown as in Neuroglancer. */
+function kinds(channel: Channel, choose: (kind: Kind) => void): HTMLElement {
+  const words: Record<Kind, string> = { image: "as an image", segmentation: "as labels" };
+  const options = KINDS.map((kind) => el("option", { value: kind, selected: kind === channel.kind }, words[kind]));
+  const list = el("select", { "aria-label": "Show in Neuroglancer" }, ...options);
+  list.addEventListener("change", () => choose(list.value as Kind));
+  return list;
+}
+
 function facts(channel: Channel): HTMLElement {
-  const { kind, format, dtype, size, voxel_offset, voxel_size, mips } = channel;
+  const { kind, kind_source, kind_doubt, format, dtype, size, voxel_offset, voxel_size, mips } = channel;
   const rows: [string, string | undefined][] = [
-    ["Kind", kind],
+    ["Kind", `${kind} (${kind_source})`],
+    ["Doubt", kind_doubt && `${kind_doubt}; "kind" in the configuration decides`],
     ["Format", format],
     ["Type", dtype],
     ["Voxels (x, y, z)", voxels(size)],

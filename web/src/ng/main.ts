@@ -5,7 +5,7 @@ import "./settled";
 import "neuroglancer";
 import { StatusMessage } from "neuroglancer/unstable/status.js";
 import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
-import { parseKey } from "../shared/server";
+import { KINDS, parseKey } from "../shared/server";
 import { type Arranged, arrange, channelsOf } from "../shared/state";
 
 async function asked(): Promise<Arranged | undefined> {
@@ -15,7 +15,8 @@ async function asked(): Promise<Arranged | undefined> {
   if (!channels.length) return undefined;
   const segments = wishes.get("segments")?.split(",");
   const position = wishes.get("position")?.split(",").map(Number);
-  return arrange(channels, { segments, position });
+  const kinds = new Map(KINDS.flatMap((kind) => wishes.getAll(kind).map((key) => [key, kind] as const)));
+  return arrange(channels, { segments, position, kinds });
 }
 
 /** Milliseconds for which a note is shown: long enough to be read when the first tiles are there. */

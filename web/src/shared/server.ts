@@ -15,10 +15,17 @@ export interface ChannelName {
 
 export type Xyz = [number, number, number];
 
+export type Kind = "image" | "segmentation";
+
+export const KINDS: readonly Kind[] = ["image", "segmentation"];
+
 export interface Channel {
   name: string;
   format: string;
-  kind: "image" | "segmentation";
+  kind: Kind;
+  /** What decided the kind, and why it may be wrong; nothing if it is certain. */
+  kind_source: string;
+  kind_doubt: string;
   dtype: string;
   size: Xyz;
   voxel_offset: Xyz;

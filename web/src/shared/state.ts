@@ -4,10 +4,12 @@ import {
   type Channel,
   type ChannelName,
   type Dataset,
+  type Kind,
   type Xyz,
   channelOf,
   contrastOf,
   countsOf,
+  keyOf,
   listed,
   tokenOf,
   url,
@@ -25,6 +27,8 @@ interface Wishes {
   segments?: string[];
   /** The place to look at, in voxels. */
   position?: number[];
+  /** What channels are shown as, by their keys, where that is not what the server says. */
+  kinds?: ReadonlyMap<string, Kind>;
 }
 
 /** Files of one kind come in one order: what is looked at through comes first. */
@@ -37,8 +41,9 @@ export async function channelsOf(token: string): Promise<ChannelName[]> {
   return dataset.channels.slice(0, 12).map(({ name }) => ({ token, name }));
 }
 
-async function partOf(name: ChannelName): Promise<Part> {
-  const channel = await channelOf(name);
+async function partOf(name: ChannelName, kinds: Wishes["kinds"]): Promise<Part> {
+  const stated = await channelOf(name);
+  const channel = { ...stated, kind: kinds?.get(keyOf(name)) ?? stated.kind };
   const range = channel.kind === "image" ? await contrastOf(name) : undefined;
   return { name, channel, range: range && wholeIn64Bits(range, channel.dtype) };
 }
@@ -57,7 +62,7 @@ export interface Arranged {
 
 /** Return the state that shows channels; those that cannot be opened are left out. */
 export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promise<Arranged> {
-  const tried = await Promise.allSettled(chosen.map(partOf));
+  const tried = await Promise.allSettled(chosen.map((name) => partOf(name, wishes.kinds)));
   const parts = tried.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const first = parts[0];
   if (!first) {
@@ -154,6 +159,13 @@ async function synapseLayers(
     });
   }
   return layers;
+}
+
+/** Return the address of Neuroglancer with one channel, shown as a kind whatever it is. */
+export function neuroglancerAs(name: ChannelName, kind: Kind): string {
+  const address = new URL(neuroglancer([name]));
+  address.searchParams.set(kind, keyOf(name));
+  return address.href;
 }
 
 /** Return the address of Neuroglancer with channels; it arranges them itself. */

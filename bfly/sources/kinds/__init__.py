@@ -1,0 +1,1 @@
+"""Image or segmentation: what decides it where the configuration is silent."""
