@@ -29,8 +29,8 @@ SHARED = 0.5
 """Share of the sections of two groups of names that have to be the same ones. Groups of which one
 follows on another are parts of one stack."""
 
-THUMBNAIL = re.compile(r"(?:^|[\W_])thumb(?:s|nail)?$", re.I)
-"""End of the name of a small copy, without its extension."""
+THUMBNAIL = re.compile(r"^thumb(?:s|nail)?[\W_]|(?:^|[\W_])thumb(?:s|nail)?$", re.I)
+"""Start or end of the name of a small copy, without its extension."""
 
 Place = tuple[str, str]
 """An axis and a place on it, as in `Part.indexes`."""
@@ -132,10 +132,14 @@ def _doubt_of_words(names: Sequence[str]) -> str | None:
     """Return a doubt if names that differ in words have the same numbers."""
     groups: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     first: dict[str, str] = {}
+    # Copies may have one more number: s1.png and s1 (2).png.
+    least = min(len(NUMBER.findall(_stem(name))) for name in names)
     for name in names:
         words = NUMBER.sub("#", _stem(name))
-        groups[words].add(tuple(NUMBER.findall(name)))
+        groups[words].add(tuple(NUMBER.findall(_stem(name))[:least]))
         first.setdefault(words, name)
-    if len(groups) > PARTS or not _overlap(list(groups.values())) or len(groups) == len(names):
+        if len(groups) > PARTS:
+            return None
+    if not least or len(groups) in (1, len(names)) or not _overlap(list(groups.values())):
         return None
     return f"{' and '.join(list(first.values())[:2])} have the same numbers"

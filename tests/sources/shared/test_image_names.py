@@ -93,6 +93,7 @@ def test_copies_in_another_format_are_a_volume_each():
     [
         ["only.png"],
         ["first.png", "s1.png", "s7.png"],
+        ["cat.png", "dog.png", "s1.png"],
         ["001.png", "01.png", "1.png"],
         spread("iso.{z}.png", z=range(12)),
         spread("c{z:03}.png", z=range(100)),
@@ -133,6 +134,10 @@ def test_a_stack_is_one_volume_without_a_doubt(names):
             "s0a.png and s0b.png have the same numbers",
         ),
         (
+            spread("s{z}{copy}.png", copy=("", " (1)", " copy"), z=range(4)),
+            "s0.png and s0 (1).png have the same numbers",
+        ),
+        (
             spread("s{z}{what}.png", what=("", "_mask"), z=range(4)),
             "s0.png and s0_mask.png have the same numbers",
         ),
@@ -154,7 +159,7 @@ def test_what_the_names_leave_in_doubt_is_told(names, doubt):
 
 def test_thumbnails_beside_sections_are_none():
     sections = spread("s{z}.png", z=range(4))
-    small = spread("s{z}_thumb.png", z=range(4))
+    small = [*spread("s{z}_thumb.png", z=range(4)), *spread("Thumbnail-s{z}.png", z=range(4))]
     found = named(sections + small)
     assert (dict(found.volumes), found.thumbnails) == ({WHOLE: sections}, small)
     assert dict(named(small).volumes) == {WHOLE: small}
