@@ -8,7 +8,6 @@ numbers in the names: ``C00_Z000``, ``s_c1_z003``, ``Cycle00001_Ch1_000001`` (Pr
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -74,8 +73,8 @@ def named(names: Sequence[str]) -> Named:
         thumbnails = []
     formats: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        formats[os.path.splitext(name)[1].lower()[1:]].append(name)
-    copies = _copies(names)
+        formats[name.rpartition(".")[2].lower()].append(name)
+    copies = _copies(names) if len(formats) > 1 else []
     doubts = [f"{' and '.join(copies)} are two sections"] if copies else []
     groups: dict[tuple[Place, ...], Sequence[str]] = {(): names}
     if copies and _overlap([set(map(_stem, group)) for group in formats.values()]):
@@ -89,7 +88,7 @@ def named(names: Sequence[str]) -> Named:
 
 
 def _stem(name: str) -> str:
-    return os.path.splitext(name)[0]
+    return name.rpartition(".")[0]
 
 
 def _copies(names: Sequence[str]) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -105,6 +105,12 @@ class Columns:
         """Whether a number is marked as that of a channel or a time."""
         return any(column.number is not None for column in self.parts)
 
+    @cached_property
+    def _axes(self) -> Sequence[tuple[str, Column]]:
+        """All columns but that of the section, with their axes, in the order of these."""
+        ordered = ((column.axis, column) for column in (*self.parts, *self.others))
+        return sorted(ordered, key=lambda each: each[0])
+
     def counted(self, names: Sequence[str]) -> str:
         """Return what names count, for messages: ``x of 4, y of 4 and z of 10``."""
         rows = [_tokens(name) for name in names]
@@ -121,9 +127,8 @@ class Columns:
     def places(self, name: str) -> tuple[tuple[tuple[str, str], ...], str]:
         """Return the places of a name on the axes of its volume, and its section."""
         tokens = _tokens(name)
-        ordered = sorted((*self.parts, *self.others), key=lambda column: column.axis)
         return (
-            tuple((column.axis, column.of(tokens)) for column in ordered),
+            tuple((axis, column.of(tokens)) for axis, column in self._axes),
             self.section.of(tokens) if self.section else "",
         )
 
@@ -179,7 +184,7 @@ def columns_of(names: Sequence[str]) -> Columns | None:
 
 
 def _tokens(name: str) -> list[str]:
-    return BETWEEN.split(UUID.sub("", os.path.splitext(name)[0]))
+    return BETWEEN.split(UUID.sub("", name.rpartition(".")[0]))
 
 
 def _mark(before: str) -> str:
