@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
+from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
 from bfly.errors import ConfigError, NotAllowed
+from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import has_sections
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from bfly.storage.part import Part
 
 __all__ = ["Found", "scan"]
-
-METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
-"""Metadata files of a dataset, or of a group of arrays, which are not channels."""
 
 NATURAL = natsort_keygen()
 """Sort key of the names of sections: numbers in them are compared as numbers."""
@@ -166,7 +165,7 @@ class _Walk:
         folders: list[tuple[str, str]] = []
         images: list[tuple[str, bool]] = []
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM:
                 continue
             extension = _extension(entry.name, self.endings)
             target = self.follow(entry, real)
@@ -175,6 +174,8 @@ class _Walk:
                 images.append((entry.path, bool(target) and is_file))
             elif not target:
                 continue
+            elif is_folder and entry.name.lower() in THUMBNAILS:
+                self.skip(entry.path, "a folder of thumbnails")
             elif is_folder:
                 folders.append((entry.path, target))
             elif extension in self.endings and is_file and entry.name not in METADATA:
@@ -195,6 +196,11 @@ class _Walk:
             return self.skip(path, "images of which some cannot be reached")
         if not (source := _first(self.stacks, path)):
             return self.skip(path, "images that cannot be read as a stack")
+        said = named([os.path.basename(image) for image, _ in images])
+        for doubt in said.doubts:
+            self.skip(path, f"{doubt}; all are sections of one stack, in the order of their names")
+        for name in said.thumbnails:
+            self.skip(os.path.join(path, name), "a thumbnail beside sections")
         return self.add(path, dataset, source)
 
     def of_folder(self, names: set[str]) -> Iterator[Any]:

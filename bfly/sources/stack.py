@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from natsort import natsorted
 from typing_extensions import override
 
-from bfly.errors import Busy, SourceError
+from bfly.errors import Busy, ButterflyError, SourceError
 from bfly.geometry import Scale
 from bfly.sources.mojo import Mojo
-from bfly.sources.shared.images import EXTENSIONS, has_colours, header, is_image
+from bfly.sources.shared.image_names import named
+from bfly.sources.shared.images import EXTENSIONS, decode, has_colours, header, is_image, naming
 from bfly.sources.shared.missing_sections import name_gaps
+from bfly.sources.shared.tiff_images import first_page, sample_parts
+from bfly.sources.shared.tiff_pages import is_tiff, without_sample
 from bfly.sources.shared.tile_files import TileGrid, by
 from bfly.storage.files import reading, regular
-from bfly.storage.limits import PAGES, check_number
+from bfly.storage.limits import PAGES, check_number, in_pieces
 from bfly.storage.opening import as_error
+from bfly.storage.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from bfly.geometry import Zyx
+    from bfly.sources.shared.image_names import Named
+    from bfly.storage.files import Files
 
 __all__ = ["ImageStack"]
+
+log = logging.getLogger(__name__)
+
+ENDINGS = tuple(f".{extension}" for extension in EXTENSIONS)
+
+LISTED = 8
+"""Most parts that a message lists."""
 
 
 class ImageStack(TileGrid):
     """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
 
-    The first section defines the size of all sections. Reading one of another size or dtype is
-    an error; the others are served. Colours follow the rule of `bfly.sources.shared.images`.
+    A folder of several channels, times or formats holds a stack for each, which `part` names (see
+    `bfly.sources.shared.image_names`). The first section defines the size of all sections. Reading
+    one of another size or dtype is an error; the others are served. Colours follow the rule of
+    `bfly.sources.shared.images`.
     """
 
     name = "stack"
+    has_parts = True
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
         """Return whether a file named as an image begins as one; Mojo is not a stack."""
         try:
             return not Mojo.guess_can_open(path) and any(
-                _starts_as_image(os.path.join(path, name)) for name in _image_names(path)
+                _starts_as_image(os.path.join(path, name)) for name in _images(path)
             )
         except OSError as error:
             if isinstance(short := as_error(error, path), Busy):
@@ -51,25 +69,77 @@ class ImageStack(TileGrid):
         except ValueError:
             return False
 
+    @classmethod
+    @override
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        images = _named(path, files)
+        volumes = [*images.volumes]
+        if len(volumes) > 1:
+            volumes = natsorted(volumes, key=str)
+        samples = _samples(os.path.join(path, images.volumes[volumes[0]][0]), files)
+        indexes = [part.indexes for part in sample_parts(samples, path)]
+        return [Part("", (*part.indexes, *more)) for part in volumes for more in indexes]
+
     def _open(self) -> None:
         self._watch(self.path)
-        try:
-            with self.files.folder(self.path) as folder, reading(self.path):
-                names = _image_names(folder)
-        except FileNotFoundError:
-            raise SourceError(f"{self.path} does not exist.") from None
-        check_number(self.path, len(names), PAGES, "images")
+        images = _named(self.path, self.files)
+        self._say(images)
         # Otherwise names that are equal as numbers (1.png, 01.png) keep the disk's order.
-        self._names = natsorted(sorted(names))
-        if not self._names:
-            raise SourceError(f"{self.path} has no image; allowed are {', '.join(EXTENSIONS)}.")
+        self._names = natsorted(sorted(self._of_part(images)))
         first = os.path.join(self.path, self._names[0])
-        data, limit = self._read_file(first), self.files.max_chunk
-        labels = self._kind == "segmentation"
-        shape, self.dtype = header(data, first, labels=labels, limit=limit)
-        self._has_colours = has_colours(data, first, limit)
+        data = self._read_file(first)
+        if is_tiff(data):
+            with naming(first):
+                for remark in first_page(BytesIO(data))[1]:
+                    log.warning("%s %s.", first, remark)
+        shape, self.dtype = header(
+            data,
+            first,
+            labels=self._kind == "segmentation",
+            limit=self.files.max_chunk,
+            sample=self.part.of_axis("s"),
+        )
+        self._has_colours = has_colours(data, first, self.files.max_chunk)
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
+
+    def _say(self, images: Named) -> None:
+        """Log what the names of the images leave in doubt."""
+        for doubt in images.doubts:
+            log.warning(
+                "%s: %s; its images are served as sections in the order of their names.",
+                self.path,
+                doubt,
+            )
+        if images.thumbnails:
+            log.warning(
+                "%s: images named as thumbnails are left out, %d in all, such as %s.",
+                self.path,
+                len(images.thumbnails),
+                images.thumbnails[0],
+            )
+
+    @override
+    def _decode(self, data: bytes, path: str) -> NDArray[Any]:
+        labels, limit = self._kind == "segmentation", self.files.max_chunk
+        return decode(data, path, labels=labels, limit=limit, sample=self.part.of_axis("s"))
+
+    def _of_part(self, images: Named) -> Sequence[str]:
+        """Return the names of the sections of `part`."""
+        places = {*without_sample(self.part)[0].indexes}
+        for part, names in images.volumes.items():
+            if not self.part.dataset and set(part.indexes) == places:
+                return names
+        parts = natsorted(str(part) for part in images.volumes if part)
+        listed = ", ".join(parts[:LISTED] + ["…"] * (len(parts) > LISTED))
+        if not places and not self.part.dataset:
+            raise SourceError(
+                f"{self.path} has the images of {len(parts)} volumes: {listed}. Name one of them, "
+                f"such as {self.path}#{parts[0]}."
+            )
+        raise SourceError(
+            f"{self.path} has no part {self.part}; allowed are {listed or 'none: it is one stack'}."
+        )
 
     @override
     def all_files(self) -> Iterable[str]:
@@ -102,19 +172,52 @@ class ImageStack(TileGrid):
             raise SourceError(f"{path} has {shape[0]} pages; in a stack one file is one section.")
 
 
-def _image_names(folder: str | int) -> list[str]:
-    """Return the names of the images in a folder, given by its path or descriptor.
+def _named(path: str, files: Files) -> Named:
+    """Return what the names of the images in a folder say.
+
+    Raises
+    ------
+    SourceError
+        There is no folder, it has no image, or too many.
+    """
+    try:
+        with files.folder(path) as folder, reading(path):
+            names = list(_images(folder))
+    except FileNotFoundError:
+        raise SourceError(f"{path} does not exist.") from None
+    check_number(path, len(names), PAGES, "images")
+    if not names:
+        raise SourceError(f"{path} has no image; allowed are {', '.join(EXTENSIONS)}.")
+    return named(names)
+
+
+def _samples(path: str, files: Files) -> int:
+    """Count the grey samples of an image's pixels; 1 if it is no TIFF, or cannot be read."""
+    if not path.lower().endswith((".tif", ".tiff")):
+        return 1
+    try:
+        with files.file(path) as file, naming(path):
+            if not is_tiff(file.read(4)):
+                return 1
+            file.seek(0)
+            return first_page(in_pieces(file, path))[0]
+    except (ButterflyError, OSError):
+        return 1
+
+
+def _images(folder: str | int) -> Iterator[str]:
+    """Yield the names of the images in a folder, given by its path or descriptor.
 
     Files that begin with a dot are skipped.
     """
     with os.scandir(folder) as entries:
-        return [
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(tuple(f".{end}" for end in EXTENSIONS))
-            and not entry.name.startswith(".")
-            and not entry.is_dir()
-        ]
+        for entry in entries:
+            if (
+                entry.name.lower().endswith(ENDINGS)
+                and not entry.name.startswith(".")
+                and not entry.is_dir()
+            ):
+                yield entry.name
 
 
 def _starts_as_image(path: str) -> bool:

@@ -471,3 +471,56 @@ def test_volumes_of_one_name_are_numbered(tmp_path):
             file[name] = np.zeros((2, 3, 4), "u1")
     (dataset,) = look(folder).experiments[0].samples[0].datasets
     assert [channel.name for channel in dataset.channels] == ["v.h5", "v.h5-a-b", "v.h5-a-b-2"]
+
+
+def test_folders_of_the_system_hide_no_stack(make):
+    data = make(
+        "em/0.png=image", "em/1.png=image", "em/@eaDir/0.png/SYNOPHOTO_THUMB_M.png=image",
+        "em/__MACOSX/._0.png=image", "em/__MACOSX/0.png=image", "em/.thumbnails/0.png=image",
+        "em/#recycle/0.png=image", "em/Thumbs.db=", "em/Thumbnails/0.png=image",
+        "alone/@eaDir/em.h5=hdf5",
+    )  # fmt: skip
+    found = look(data)
+    assert shown(found) == {"data": ["em"]}
+    assert skipped(found, data) == {"em/Thumbnails": "a folder of thumbnails"}
+    assert found.others == 0
+
+
+def write_sections(folder, *names):
+    folder.mkdir(parents=True)
+    for name in names:
+        if name.endswith("png"):
+            (folder / name).write_bytes(imagecodecs.png_encode(np.zeros((4, 4), np.uint8)))
+        else:
+            tifffile.imwrite(folder / name, np.zeros((4, 4), np.uint8))
+
+
+def test_each_channel_in_a_folder_of_images_is_one(tmp_path):
+    data = tmp_path / "data"
+    write_sections(data / "em", *[f"z{z}_c{c}.png" for z in range(3) for c in range(2)])
+    write_sections(data / "mm", *[f"img_00_{c}_{z}.tif" for z in range(3) for c in ("Cy5", "GFP")])
+    write_sections(data / "two", *[f"{z}.{end}" for z in range(3) for end in ("png", "tif")])
+    found = look(data)
+    ((dataset,),) = [sample.datasets for sample in found.experiments[0].samples]
+    assert {channel.name: os.path.relpath(channel.path, data) for channel in dataset.channels} == {
+        "em-c0": "em#c=0",
+        "em-c1": "em#c=1",
+        "mm-cCy5": "mm#c=Cy5",
+        "mm-cGFP": "mm#c=GFP",
+        "two-fpng": "two#f=png",
+        "two-ftif": "two#f=tif",
+    }
+    assert found.skipped == []
+
+
+def test_a_doubt_about_the_images_of_a_stack_is_listed(tmp_path):
+    data = tmp_path / "data"
+    write_sections(data / "tiles", *[f"zoom{m}_{z}.png" for m in range(2) for z in range(3)])
+    write_sections(data / "small", "0.png", "1.png", "1_thumb.png")
+    found = look(data)
+    assert shown(found) == {"data": ["small", "tiles"]}
+    assert skipped(found, data) == {
+        "tiles": "its names count zoom of 2 and a word or number of 3; all are sections of one "
+        "stack, in the order of their names",
+        "small/1_thumb.png": "a thumbnail beside sections",
+    }

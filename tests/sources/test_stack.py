@@ -10,6 +10,7 @@ from bfly.geometry import BoundingBox
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.stack import ImageStack
 from bfly.storage.files import Files
+from bfly.storage.part import WHOLE, Part
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
@@ -240,3 +241,53 @@ def test_a_folder_that_takes_the_place_of_another_is_not_mixed_with_it(tmp_path)
     with pytest.raises(SourceChanged, match="changed on disk"):
         source.read(0, BoundingBox((2, 0, 0), (4, 8, 8)))
     assert (ImageStack.open(str(tmp_path / "a")).read(0, source.scales[0].box) == 2).all()
+
+
+@pytest.fixture
+def channels(tmp_path):
+    """Four sections of two channels; DAPI has values below 100."""
+    for z in range(4):
+        for name, value in (("DAPI", z), ("GFP", 100 + z)):
+            section = np.full((5, 6), value, "u1")
+            write_png(tmp_path, f"img_000000000_{name}_{z:03}.png", section)
+    return str(tmp_path)
+
+
+def test_a_channel_is_a_part_of_the_folder(channels):
+    for name, first in (("DAPI", 0), ("GFP", 100)):
+        source = ImageStack.open(channels, part=Part.parse(f"c={name}"))
+        assert list(whole(source)[:, 0, 0]) == [first, first + 1, first + 2, first + 3]
+        assert len(list(source.all_files())) == 4
+        assert list(source.gaps()) == []
+    assert [str(part) for part in ImageStack.parts(channels, Files())] == ["c=DAPI", "c=GFP"]
+
+
+def test_channels_in_turn_are_never_sections(channels):
+    with pytest.raises(SourceError, match=r"the images of 2 volumes: c=DAPI, c=GFP. .*#c=DAPI\.$"):
+        ImageStack.open(channels)
+    with pytest.raises(SourceError, match=r"has no part c=RFP; allowed are c=DAPI, c=GFP\.$"):
+        ImageStack.open(channels, part=Part.parse("c=RFP"))
+
+
+def test_a_stack_of_one_channel_has_no_part(sections):
+    folder, _ = sections
+    assert ImageStack.parts(str(folder), Files()) == [WHOLE]
+    with pytest.raises(SourceError, match="has no part c=0; allowed are none: it is one stack"):
+        ImageStack.open(str(folder), part=Part.parse("c=0"))
+
+
+def test_the_places_of_a_part_are_in_any_order(tmp_path):
+    for t, c, z in np.ndindex(2, 2, 3):
+        write_png(tmp_path, f"t{t}_z{z}_c{c}.png", np.full((2, 2), 100 * t + 10 * c + z, "u1"))
+    source = ImageStack.open(str(tmp_path), part=Part.parse("t=1,c=0"))
+    assert list(whole(source)[:, 0, 0]) == [100, 101, 102]
+
+
+def test_a_doubt_about_the_names_is_logged(tmp_path, caplog):
+    for z, x in np.ndindex(2, 3):
+        write_png(tmp_path, f"z{z}_x{x}.png", np.full((2, 2), z, "u1"))
+    write_png(tmp_path, "z0_x0_thumb.png", np.zeros((1, 1), "u1"))
+    assert list(whole(ImageStack.open(str(tmp_path)))[:, 0, 0]) == [0, 0, 0, 1, 1, 1]
+    doubt, thumbnails = caplog.messages
+    assert f"{tmp_path}: its names count z of 2 and x of 3; its images are served as" in doubt
+    assert "thumbnails are left out, 1 in all, such as z0_x0_thumb.png" in thumbnails

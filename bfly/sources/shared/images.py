@@ -2,20 +2,20 @@
 
 The rule for colours is the same in all three formats:
 
-- alpha, and any other sample beside grey or RGB, is dropped;
+- alpha, and any other sample beside RGB, is dropped. Of several samples of grey, which only TIFF
+  has, each is a volume;
 - in an image, RGB becomes its luminance, ``(77 R + 150 G + 29 B + 128) >> 8``. The weights are
   those of ITU-R BT.601 in 256ths; grey stays exactly as it is;
 - in a segmentation, RGB is the id ``R + 256 G + 65536 B``;
 - palette indices are replaced by their colours;
 - grey of less than 8 bits is scaled to 0 … 255;
-- other grey is used as stored (see `bfly.sources.source.served_dtype`).
+- other grey is used as stored (see `bfly.sources.source.served_dtype`), also where 0 is white
+  (MinIsWhite of TIFF).
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import math
 import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,27 +23,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import imagecodecs
 import numpy as np
 import simplejpeg
-import tifffile
 
 from bfly.errors import ButterflyError, SourceError
-from bfly.geometry import Zyx, zyx
 from bfly.sources.shared.image_sizes import stated
-from bfly.sources.shared.tiff_pages import (
-    MAGICS,
-    check_chain,
-    check_packed,
-    check_page,
-    is_palette,
-    is_written,
-    samples_of,
-)
+from bfly.sources.shared.tiff_images import Look, tiff_look, tiff_pixels
+from bfly.sources.shared.tiff_pages import MAGICS
 from bfly.sources.source import served_dtype
-from bfly.storage.limits import CHUNK, check_chunk, check_length
+from bfly.storage.limits import CHUNK, check_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from bfly.geometry import Zyx
 
 __all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming", "one_value"]
 
@@ -55,20 +48,14 @@ BAND = 1 << 22
 """Pixels converted at once, which bounds the memory for wider integers."""
 
 
-class _Look(NamedTuple):
-    """Header of a file: pages, height, width; samples without alpha; their dtype."""
-
-    shape: Zyx
-    samples: int
-    dtype: np.dtype[Any]
-
-
 def is_image(head: bytes) -> bool:
     """Return whether the first 8 bytes of a file are those of a supported image."""
     return head.startswith(tuple(_FORMATS))
 
 
-def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArray[Any]:
+def decode(
+    data: bytes, path: str, *, labels: bool, limit: int = CHUNK, sample: str | None = None
+) -> NDArray[Any]:
     """Decode an image file.
 
     Parameters
@@ -81,6 +68,8 @@ def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArr
         Whether the channel is a segmentation; decides what RGB means.
     limit : int
         Bytes that a decoder may allocate.
+    sample : str, optional
+        Index among several grey samples of a pixel, which only TIFF has.
 
     Returns
     -------
@@ -97,17 +86,17 @@ def decode(data: bytes, path: str, *, labels: bool, limit: int = CHUNK) -> NDArr
     """
     with naming(path):
         form = _format(data)
-        _check(form, data, path, limit)
-        return one_value(form.pixels(data), path, labels)
+        _check(form, data, path, limit, sample)
+        return one_value(form.pixels(data, path, sample), path, labels)
 
 
 def header(
-    data: bytes, path: str, *, labels: bool, limit: int = CHUNK
+    data: bytes, path: str, *, labels: bool, limit: int = CHUNK, sample: str | None = None
 ) -> tuple[Zyx, np.dtype[Any]]:
     """Return the shape and dtype of what `decode` returns, without decoding the pixels."""
     with naming(path):
         form = _format(data)
-        look = _check(form, data, path, limit)
+        look = _check(form, data, path, limit, sample)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
         return look.shape, one_value(pixel, path, labels).dtype
 
@@ -115,12 +104,14 @@ def header(
 def has_colours(data: bytes, path: str, limit: int = CHUNK) -> bool:
     """Return whether pixels are colours, of which `decode` returns the luminance or an id."""
     with naming(path):
-        return _check(_format(data), data, path, limit).samples == 3
+        return _check(_format(data), data, path, limit, None).samples == 3
 
 
-def _check(form: _Format, data: bytes, path: str, limit: int) -> _Look:
+def _check(form: _Format, data: bytes, path: str, limit: int, sample: str | None) -> Look:
     """Raise `Oversized` if decoding takes too much memory; return the header."""
-    look = form.look(data, path, limit)
+    if sample is not None and form is not _TIFF:
+        raise ValueError("each of its pixels has one sample: s cannot be stated")
+    look = form.look(data, path, limit, sample)
     check_chunk(path, "an image", look.shape, look.samples * look.dtype.itemsize, limit)
     size = stated(data)
     if size is not None:
@@ -211,91 +202,40 @@ def naming(path: str) -> Iterator[None]:
         raise SourceError(f"{path} cannot be decoded: {reason}.") from error
 
 
-def _png_look(data: bytes, _path: str, _limit: int) -> _Look:
+def _png_look(data: bytes, *_others: Any) -> Look:
     """Read the IHDR chunk (PNG specification, 11.2.2)."""
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     grey = colour in (0, 4)
-    return _Look((1, height, width), 1 if grey else 3, np.dtype("<u2" if depth == 16 else "u1"))
+    return Look((1, height, width), 1 if grey else 3, np.dtype("<u2" if depth == 16 else "u1"))
 
 
-def _png_pixels(data: bytes) -> NDArray[Any]:
+def _png_pixels(data: bytes, *_others: Any) -> NDArray[Any]:
     pixels: NDArray[Any] = imagecodecs.png_decode(data)
     if pixels.ndim == 2:
         return pixels[np.newaxis, ..., np.newaxis]
     return pixels[np.newaxis, ..., : 1 if pixels.shape[2] == 2 else 3]
 
 
-def _jpeg_look(data: bytes, _path: str, _limit: int) -> _Look:
+def _jpeg_look(data: bytes, *_others: Any) -> Look:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     if colours in ("CMYK", "YCCK"):
         raise ValueError(f"its colours are {colours}; allowed are grey and RGB")
-    return _Look((1, height, width), 1 if colours == "Gray" else 3, np.dtype("u1"))
+    return Look((1, height, width), 1 if colours == "Gray" else 3, np.dtype("u1"))
 
 
-def _jpeg_pixels(data: bytes) -> NDArray[Any]:
+def _jpeg_pixels(data: bytes, *_others: Any) -> NDArray[Any]:
     # imagecodecs ignores libjpeg's warnings: the rest of a truncated image would be grey
     grey = simplejpeg.decode_jpeg_header(data)[2] == "Gray"
     pixels: NDArray[Any] = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB", strict=True)
     return pixels[np.newaxis]
 
 
-def _tiff_pages(tiff: tifffile.TiffFile, path: str, limit: int) -> list[tifffile.TiffPage]:
-    """Return the pages at full size, all of a kind that can be served."""
-    check_chain(tiff, path)
-    pages = [page for page in tiff.pages if not page.is_reduced]
-    if not pages:
-        raise ValueError("it has no page at full size")
-    for page in pages:
-        check_page(page, path, limit)
-    return pages
-
-
-def _tiff_look(data: bytes, path: str, limit: int) -> _Look:
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = _tiff_pages(tiff, path, limit)
-        size = sum(math.prod(page.shaped) * page.dtype.itemsize for page in pages)
-        check_length(f"{path}: what it unpacks to", size, limit)
-        for page in pages:
-            for at, size in zip(page.dataoffsets, page.databytecounts, strict=False):
-                if size:
-                    check_packed(page, data[at : at + size], path, limit)
-        page = pages[0]
-        shape = zyx((len(pages) * page.imagedepth, page.imagelength, page.imagewidth))
-        if is_palette(page):
-            return _Look(shape, 3, np.dtype("u1"))
-        return _Look(shape, page.samplesperpixel - len(page.extrasamples), page.dtype)
-
-
-def _tiff_pixels(data: bytes) -> NDArray[Any]:
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = [page for page in tiff.pages if not page.is_reduced]
-        return np.concatenate([_tiff_page(page, len(data)) for page in pages])
-
-
-def _tiff_page(page: tifffile.TiffPage, size: int) -> NDArray[Any]:
-    """Decode a page as (depth, height, width, 1 or 3 samples) of a file of `size` bytes."""
-    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    # The size of contiguous voxels follows from their shape, and some programs state 0.
-    if not page.is_contiguous or not page.dataoffsets[0]:
-        # tifffile decodes truncated strips and tiles, and skips missing ones
-        if len(places) != math.prod(page.chunked) or max(a + n for a, n in places) > size:
-            raise ValueError("it is truncated")
-        # and takes the header of the file for missing ones that are contiguous
-        written = [is_written(*place, number) for number, place in enumerate(places)]
-        if not any(written):
-            return samples_of(page, np.zeros((*page.shaped[1:4], page.samplesperpixel), page.dtype))
-    # shaped: (separate samples, depth, height, width, contiguous samples)
-    stored: NDArray[Any] = page.asarray(maxworkers=1).reshape(page.shaped)
-    pixels = np.moveaxis(stored, 0, 4).reshape((*page.shaped[1:4], -1))
-    return samples_of(page, pixels)
-
-
 class _Format(NamedTuple):
-    look: Callable[[bytes, str, int], _Look]
-    pixels: Callable[[bytes], NDArray[Any]]
+    look: Callable[[bytes, str, int, str | None], Look]
+    pixels: Callable[[bytes, str, str | None], NDArray[Any]]
 
 
-_TIFF = _Format(_tiff_look, _tiff_pixels)
+_TIFF = _Format(tiff_look, tiff_pixels)
 
 _FORMATS = {
     b"\x89PNG\r\n\x1a\n": _Format(_png_look, _png_pixels),

@@ -9,9 +9,12 @@ import numpy as np
 import tifffile
 
 from bfly.sources.shared.image_sizes import stated
-from bfly.storage.limits import PAGES, check_chunk, check_number
+from bfly.sources.shared.tiff_layouts import layouts_of
+from bfly.storage.limits import check_chunk
+from bfly.storage.part import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from numpy.typing import NDArray
@@ -19,11 +22,19 @@ if TYPE_CHECKING:
 __all__ = [
     "MAGICS",
     "check_chain",
-    "check_page",
     "check_packed",
+    "check_page",
+    "count_grey",
     "is_palette",
+    "is_section",
+    "is_tiff",
     "is_written",
+    "kind_of_page",
+    "name_of",
+    "remarks",
+    "sample_of",
     "samples_of",
+    "without_sample",
 ]
 
 IMAGES = {
@@ -47,19 +58,33 @@ IMAGES = {
 }
 """Compressions, by tifffile's names, with data that state the number of pixels."""
 
+GREY = ("MINISBLACK", "MINISWHITE")
+"""Colours, by tifffile's names, of which each sample is a value of its own."""
+
+ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+
+BYTE = 255
+
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF files, in both byte orders."""
 
 
-def check_chain(tiff: tifffile.TiffFile, path: str) -> None:
-    """Raise `ValueError` if pages or their SubIFDs are cut off, which tifffile only logs.
+def is_tiff(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a TIFF or BigTIFF."""
+    return head.startswith(MAGICS)
+
+
+def check_chain(tiff: tifffile.TiffFile, path: str) -> Mapping[int, bytes]:
+    """Return the layouts of all pages (see `layouts_of`); raise if they are incomplete.
 
     Raises
     ------
+    ValueError
+        Pages or their SubIFDs are cut off, which tifffile only logs.
     Oversized
-        There are too many pages; they are counted before any is read.
+        There are too many pages.
     """
-    _check_count(tiff, path)
+    layouts = layouts_of(tiff, path)
     form, last, file = tiff.tiff, tiff.pages[-1], tiff.filehandle
     file.seek(last.offset)
     (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
@@ -68,22 +93,7 @@ def check_chain(tiff: tifffile.TiffFile, path: str) -> None:
     broken = len(end) < form.offsetsize or struct.unpack(form.offsetformat, end) != (0,)
     if broken or any(at >= file.size for at in tiff.pages[0].subifds or ()):
         raise ValueError("it is truncated")
-
-
-def _check_count(tiff: tifffile.TiffFile, path: str) -> None:
-    form, file = tiff.tiff, tiff.filehandle
-    at, seen = tiff.pages[0].offset, set[int]()
-    # tifffile itself stops at a cycle of pages.
-    while at and len(seen) <= PAGES and at < file.size and at not in seen:
-        seen.add(at)
-        file.seek(at)
-        (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-        file.seek(at + form.tagnosize + tags * form.tagsize)
-        end = file.read(form.offsetsize)
-        if len(end) < form.offsetsize:
-            return
-        (at,) = struct.unpack(form.offsetformat, end)
-    check_number(path, len(seen), PAGES, "pages")
+    return layouts
 
 
 def check_packed(page: tifffile.TiffPage, data: bytes, what: str, limit: int) -> None:
@@ -113,14 +123,15 @@ def check_page(page: tifffile.TiffPage, path: str, limit: int) -> None:
     """
     if page.dtype is not None and not page.is_contiguous:
         check_chunk(path, "a strip or tile", page.chunks, page.dtype.itemsize, limit)
-    kind = tifffile.PHOTOMETRIC(page.photometric)
+    name = tifffile.PHOTOMETRIC(page.photometric).name
     as_rgb = page.compression == tifffile.COMPRESSION.JPEG
-    if kind.name not in ("MINISBLACK", "MINISWHITE", "PALETTE", "RGB") and not (
-        kind.name == "YCBCR" and as_rgb
-    ):
-        raise ValueError(f"its colours are {kind.name}; allowed are grey, palette and RGB")
+    if name not in (*GREY, "PALETTE", "RGB") and not (name == "YCBCR" and as_rgb):
+        raise ValueError(f"its colours are {name}; allowed are grey, palette and RGB")
     if page.dtype is None:
         raise ValueError(f"its samples have {page.bitspersample} bits")
+    needed = {"PALETTE": 1, "RGB": 3, "YCBCR": 3}.get(name, 1)
+    if page.samplesperpixel < needed:
+        raise ValueError(f"its colours are {name} of {page.samplesperpixel} samples")
 
 
 def is_written(at: int, size: int, number: int) -> bool:
@@ -143,7 +154,88 @@ def is_palette(page: tifffile.TiffPage) -> bool:
     return bool(page.photometric == tifffile.PHOTOMETRIC.PALETTE)
 
 
-def samples_of(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[Any]:
+def is_section(page: tifffile.TiffPage) -> bool:
+    """Return whether a page is neither a smaller copy nor a mask of another one.
+
+    NewSubfileType states so (TIFF 6.0, section 8).
+    """
+    return not (page.is_reduced or page.is_mask)
+
+
+def kind_of_page(page: tifffile.TiffPage) -> tuple[object, ...]:
+    """Return what the pages of a volume have in common, however each of them is packed."""
+    name = tifffile.PHOTOMETRIC(page.photometric).name
+    return (
+        page.imagedepth,
+        page.imagelength,
+        page.imagewidth,
+        page.samplesperpixel,
+        page.bitspersample,
+        page.dtype,
+        page.extrasamples,
+        # JPEG's way to store RGB.
+        "RGB" if name == "YCBCR" else name,
+    )
+
+
+def name_of(page: tifffile.TiffPage) -> str:
+    """Return a page as text for messages: ``40 x 36 pixels of uint8, MINISBLACK``."""
+    name = tifffile.PHOTOMETRIC(page.photometric).name
+    samples = f"{page.samplesperpixel} samples of " * (page.samplesperpixel > 1)
+    return f"{page.imagelength} x {page.imagewidth} pixels of {samples}{page.dtype}, {name}"
+
+
+def count_grey(page: tifffile.TiffPage) -> int:
+    """Return the number of grey samples of a pixel, alpha aside; 1 if it has colours."""
+    if tifffile.PHOTOMETRIC(page.photometric).name not in GREY:
+        return 1
+    alpha = sum(extra in ALPHA for extra in page.extrasamples)
+    return max(1, int(page.samplesperpixel) - alpha)
+
+
+def without_sample(part: Part) -> tuple[Part, str | None]:
+    """Return a part without its place on the axis ``s``, and that place."""
+    indexes = tuple((axis, place) for axis, place in part.indexes if axis != "s")
+    return Part(part.dataset, indexes), part.of_axis("s")
+
+
+def sample_of(page: tifffile.TiffPage, place: str | None, path: str) -> int:
+    """Return the index of the grey sample to serve; 0 for colours.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        Page whose pixels have one or more samples.
+    place : str, optional
+        The stated one, on the axis ``s``; needed if there are several.
+    path : str
+        Name of the file in messages.
+
+    Raises
+    ------
+    SourceError, ValueError
+        There are several and none is stated, or there is no such sample.
+    """
+    count = count_grey(page)
+    if place is None and count > 1:
+        raise ValueError(
+            f"each of its pixels has {count} grey samples, which are no sections: name one of "
+            f"them, #s=0 to #s={count - 1}"
+        )
+    return 0 if place is None else Part("", (("s", place),)).index("s", count, path)
+
+
+def remarks(page: tifffile.TiffPage) -> Iterator[str]:
+    """Yield what a viewer of the voxels has to know; parts of a sentence without a subject."""
+    name = tifffile.PHOTOMETRIC(page.photometric).name
+    if name == "MINISWHITE":
+        yield "is MinIsWhite: 0 is white. Voxels are served as stored, so pictures are negatives"
+    others = [extra for extra in page.extrasamples if extra not in ALPHA]
+    if others and name not in GREY:
+        yield f"has {len(others)} samples beside its colours, which are left out"
+
+
+def samples_of(page: tifffile.TiffPage, stored: NDArray[Any], sample: int = 0) -> NDArray[Any]:
     """Return the samples of pixels without alpha: grey or RGB.
 
     Parameters
@@ -152,6 +244,8 @@ def samples_of(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[Any]:
         Page that describes the stored samples.
     stored : numpy.ndarray
         Pixels along any number of axes, and their samples along the last one.
+    sample : int
+        Index of the grey sample (see `sample_of`).
 
     Returns
     -------
@@ -159,10 +253,14 @@ def samples_of(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[Any]:
         The same pixels, with 1 or 3 samples.
     """
     if is_palette(page):
-        colours = (page.colormap >> 8).astype("u1").T
-        pixels: NDArray[Any] = colours[stored[..., 0]]
+        colours = page.colormap
+        # Some programs write colours of 8 bits to the table of 16 bits.
+        colours = (colours >> 8 if colours.max() > BYTE else colours).astype("u1").T
+        # Indices of 1 bit are decoded as booleans, which would select instead.
+        pixels: NDArray[Any] = colours[stored[..., 0].astype("u2")]
         return pixels
     if page.bitspersample < 8:
-        stored = stored.astype("u1") * np.uint8(255 // (2**page.bitspersample - 1))
-    samples: NDArray[Any] = stored[..., : page.samplesperpixel - len(page.extrasamples)]
+        stored = stored.astype("u1") * np.uint8(BYTE // (2**page.bitspersample - 1))
+    is_grey = tifffile.PHOTOMETRIC(page.photometric).name in GREY
+    samples: NDArray[Any] = stored[..., sample : sample + 1] if is_grey else stored[..., :3]
     return samples

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from bfly.sources.shared.axes import VolumeAxes, axes_of
+from bfly.sources.shared.tiff_pages import count_grey
 from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def volume_of(series: tifffile.TiffPageSeries, path: str, part: Part = WHOLE) ->
 
 
 def sections_of(series: tifffile.TiffPageSeries) -> int:
-    """Count the sections of an image, whatever its axes are."""
+    """Count the sections of an image, or the grey planes of its pages, whatever its axes are."""
     axes, shape = series.get_axes(False), series.get_shape(False)
-    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in "YXS")
+    sections = math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in "YXS")
+    planes = series.keyframe.shaped[0] if count_grey(series.keyframe) > 1 else 1
+    return int(sections * planes)
 
 
 def lengths_of(series: tifffile.TiffPageSeries) -> dict[str, int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import IO, TYPE_CHECKING, NamedTuple
+import logging
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import tifffile
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
@@ -15,30 +13,29 @@ from bfly.sources.mips import StoredLevel, ladder
 from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
-from bfly.sources.shared.tiff_pages import MAGICS, check_chain, is_palette
+from bfly.sources.shared.tiff_images import sample_parts
+from bfly.sources.shared.tiff_pages import is_palette, is_section, is_tiff, name_of, remarks
 from bfly.sources.shared.written_levels import written_levels
 from bfly.sources.source import Datasource
-from bfly.sources.tiff.axes import lengths_of, sections_of, volume_of
 from bfly.sources.tiff.level import Paged, level_of
-from bfly.sources.tiff.voxel_size import check_description, voxel_size
+from bfly.sources.tiff.structure import first_image, pyramid_of, structure
+from bfly.sources.tiff.voxel_size import voxel_size
 from bfly.storage.files import regular, stamp_of
-from bfly.storage.limits import LEVELS, check_number, in_pieces
+from bfly.storage.limits import LEVELS, check_number
+from bfly.storage.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
+    import tifffile
+
     from bfly.geometry import BoundingBox
-    from bfly.storage.files import Files, Stamp
-    from bfly.storage.part import Part
+    from bfly.storage.files import Files
 
 __all__ = ["Tiff", "has_sections"]
 
-REMEMBERED = 4096
-"""Files whose first image is remembered during a scan."""
-
-ALIKE = ("dtype", "photometric", "samplesperpixel")
-"""Properties that the pages of all levels of a pyramid have in common."""
+log = logging.getLogger(__name__)
 
 
 class Tiff(Datasource):
@@ -47,7 +44,7 @@ class Tiff(Datasource):
     OME-TIFF and ImageJ hyperstacks state their axes. z is the axis Z, or else an axis without a
     name; channels, times and other named axes select the volume. Pyramid levels are SubIFDs, or
     further images of halved sizes (see `bfly.sources.mips`). Colours follow the rule of
-    `bfly.sources.shared.images`.
+    `bfly.sources.shared.images`; each of several grey samples is a volume, ``s=0``.
     """
 
     name = "tiff"
@@ -59,14 +56,17 @@ class Tiff(Datasource):
         """Return whether the first bytes are those of a TIFF."""
         try:
             with regular(path) as file:
-                return file.read(4) in MAGICS
+                return is_tiff(file.read(4))
         except OSError:
             return False
 
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
-        """Return the volumes along axes of channels, time and other names."""
-        return parts_along(_first_image(path, stamp_of(path)).lengths, path)
+        """Return the volumes along axes of channels, time and other names, and of grey samples."""
+        image = first_image(path, stamp_of(path))
+        indexes = [part.indexes for part in sample_parts(image.samples, path)]
+        parts = parts_along(image.lengths, path)
+        return [Part("", (*part.indexes, *more)) for part in parts for more in indexes]
 
     def _open(self) -> None:
         self._watch(self.path)
@@ -79,11 +79,9 @@ class Tiff(Datasource):
         self.dtype = self._levels[0].dtype
 
     def _read_structure(self, file: IO[bytes]) -> None:
-        with _structure(file, self.path) as tiff:
-            if not tiff.series:
-                raise SourceError(f"{self.path} has no image.")
+        with structure(file, self.path) as (tiff, images):
             labels = self._kind == "segmentation"
-            pyramid = _pyramid(tiff.series)
+            pyramid = pyramid_of(images)
             page = pyramid[0].keyframe
             colours = page.samplesperpixel - len(page.extrasamples) == 3
             self._has_colours = colours or is_palette(page)
@@ -100,10 +98,27 @@ class Tiff(Datasource):
                 name: StoredLevel(levels[name].shape, levels[name].chunk)
                 for name in written_levels(self.path, "strips or tiles", states)
             }
+            self._say(images, pyramid)
             mips = ladder(self.path, stored)
             self.scales = {mip: scale for mip, (_, scale) in mips.items()}
             self._levels: dict[int, Flat | Paged] = {mip: levels[n] for mip, (n, _) in mips.items()}
             self._stated = voxel_size(tiff)
+
+    def _say(
+        self, images: list[tifffile.TiffPageSeries], pyramid: list[tifffile.TiffPageSeries]
+    ) -> None:
+        """Log what the voxels do not show: inverted greys, and images that are left out."""
+        for remark in remarks(images[0].keyframe):
+            log.warning("%s %s.", self.path, remark)
+        used = set(map(id, pyramid))
+        for image in images:
+            if id(image) not in used and is_section(image.keyframe):
+                log.warning(
+                    "%s: page %d is no section of the volume and is left out: %s.",
+                    self.path,
+                    image.keyframe.index,
+                    name_of(image.keyframe),
+                )
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
@@ -124,59 +139,13 @@ class Tiff(Datasource):
             self._levels[mip].read_into(fd, box, voxels)
 
 
-@contextmanager
-def _structure(file: IO[bytes], path: str) -> Iterator[tifffile.TiffFile]:
-    """Open the structure of a file, after checks that it is whole and not too large."""
-    # References of an OME-TIFF to other files are not followed.
-    with tifffile.TiffFile(in_pieces(file, path), _multifile=False) as tiff:
-        check_chain(tiff, path)
-        check_description(tiff, path)
-        yield tiff
-
-
-def _pyramid(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:
-    """Return the first image and those that may be coarser levels of it: alike, and smaller."""
-    first, *others = series
-    page = first.keyframe
-
-    def is_like(other: tifffile.TiffPage) -> bool:
-        smaller = other.imagelength < page.imagelength and other.imagewidth < page.imagewidth
-        alike = all(getattr(other, name) == getattr(page, name) for name in ALIKE)
-        return smaller and alike
-
-    volumes = lengths_of(first)
-    similar = (other for other in others if is_like(other.keyframe))
-    return [*first.levels, *(other for other in similar if lengths_of(other) == volumes)]
-
-
 def has_sections(path: str) -> bool:
     """Return whether a file is a TIFF of several sections, not counting smaller images."""
     if not Tiff.guess_can_open(path):
         return False
     try:
-        return _first_image(path, stamp_of(path)).sections > 1
+        return first_image(path, stamp_of(path)).sections > 1
     except Busy:
         raise
     except Exception:  # tifffile may raise anything on damage; opening the file reports it
         return False
-
-
-class _Image(NamedTuple):
-    """Sections of the first image of a file, and its axes that select a volume."""
-
-    sections: int
-    lengths: Mapping[str, int]
-
-
-@lru_cache(REMEMBERED)
-def _first_image(path: str, _stamp: Stamp) -> _Image:
-    """Describe the first image of a file; a scan asks twice."""
-    with regular(path) as file, _structure(file, path) as tiff:
-        if not tiff.series:
-            raise SourceError(f"{path} has no image.")
-        series = tiff.series[0]
-        try:
-            lengths = volume_of(series, path).axes.lengths
-        except SourceError:
-            lengths = {}
-        return _Image(sections_of(series), lengths)
