@@ -115,5 +115,5 @@ class Kinded:
         names = names_of(self.path, self._dataset)
         judgement = by_voxels(found, error, names, self.dtype, luminance=self._has_colours)
         if judgement.doubt:
-            log.info("%s is served as %s (%s): %s.", self.path, judgement.kind, *judgement[1:])
+            log.info("%s is served as %s (%s): %s.", self.path, *judgement[:3])
         return judgement

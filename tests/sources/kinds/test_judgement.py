@@ -115,10 +115,19 @@ def test_measures_of_known_sections() -> None:
     ],
 )
 def test_doubts_are_said(
-    name: str, voxels: np.ndarray[Any, Any], kind: str, decided: str, doubt: str, tmp_path: Path
+    name: str,
+    voxels: np.ndarray[Any, Any],
+    kind: str,
+    decided: str,
+    doubt: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     source = npy(tmp_path / f"{name}.npy", voxels)
-    assert source.kind == kind
+    with caplog.at_level("INFO", "bfly"):
+        assert source.kind == kind
+    said = f"{source.path} is served as {kind} ({source.kind_source}): {source.kind_doubt}."
+    assert caplog.messages == [said] * bool(doubt)
     assert source.kind_source.startswith(decided)
     assert bool(doubt) == bool(source.kind_doubt)
     assert doubt in source.kind_doubt
