@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +48,41 @@ def test_the_mean_is_of_the_voxels_that_are_there(origin, factor, dtype) -> None
             assert found[place] == pytest.approx(mean, rel=1e-6)
         else:
             assert found[place] == np.rint(mean)
+
+
+SIGNED = st.sampled_from(["i1", "i2", "i4", "i8"])
+
+
+@given(
+    dtype=SIGNED,
+    shape=st.tuples(*[st.integers(1, 9)] * 3),
+    origin=st.tuples(*[st.integers(0, 9)] * 3),
+    factor=st.tuples(*[st.sampled_from([1, 2, 3, 4])] * 3),
+    spread=st.sampled_from([2, 2**62]),
+    seed=st.integers(0, 99),
+)
+def test_negative_numbers_are_averaged_exactly(dtype, shape, origin, factor, spread, seed) -> None:
+    limits = np.iinfo(dtype)
+    low, top = max(limits.min, -spread), min(limits.max, spread)
+    voxels = np.random.default_rng(seed).integers(low, top, shape, dtype, endpoint=True)
+    found = downsample(voxels, origin, factor, "image")
+    assert found.dtype == dtype
+    for place, _, block in blocks(voxels, origin, factor):
+        assert found[place] == round(Fraction(sum(block.ravel().tolist()), block.size))
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 11), (1, 300, 300)])
+@given(dtype=SIGNED, seed=st.integers(0, 99))
+def test_the_mode_of_signed_labels_is_the_smallest_most_frequent(shape, dtype, seed) -> None:
+    voxels = np.random.default_rng(seed).integers(-2, 2, shape).astype(dtype)
+    voxels = np.sort(voxels, axis=None).reshape(shape) if shape[0] == 1 else voxels
+    for factor in ((1, 2, 2), shape):
+        found = downsample(voxels, (0, 0, 0), factor, "segmentation")
+        assert found.dtype == dtype
+        for place, _, block in blocks(voxels, (0, 0, 0), factor):
+            if sum(place) % 97 == 0:
+                values, counts = np.unique(block, return_counts=True)
+                assert found[place] == values[counts == counts.max()].min()
 
 
 def test_mode_agrees_with_scipy() -> None:

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from bfly.encoders.encoder import Encoder, in_order
 from bfly.encoders.strips import strips, trimmed
+from bfly.encoders.unsigned import as_unsigned, unsigned
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ are stored whole."""
 
 
 class CompressedSegmentation(Encoder):
-    """A file with one channel of uint32 or uint64 labels."""
+    """A file with one channel of uint32 or uint64 labels.
+
+    Labels of int32 and int64 are written with their values; the format has no negative ones.
+    """
 
     media_type = "application/octet-stream"
 
@@ -49,6 +53,7 @@ class CompressedSegmentation(Encoder):
     ) -> bytes | memoryview:
         """Compress labels (z, y, x); see `Encoder.encode`."""
         self.check(voxels.shape, voxels.dtype)
+        voxels = as_unsigned(voxels, "compressed_segmentation")
         grid = _grid(voxels.shape)
         if math.prod(grid) <= TOGETHER:
             return _packed(voxels)
@@ -58,7 +63,7 @@ class CompressedSegmentation(Encoder):
     def check(
         self, shape: Zyx, dtype: np.dtype[Any], *, view: str = "grayscale", kind: str = "image"
     ) -> None:
-        if dtype not in (np.uint32, np.uint64):
+        if unsigned(dtype) not in (np.uint32, np.uint64):
             raise BadRequest(
                 f"The voxels are {dtype}; compressed_segmentation holds uint32 and uint64."
             )

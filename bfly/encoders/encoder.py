@@ -75,8 +75,8 @@ class Encoder(ABC):
         Parameters
         ----------
         voxels : numpy.ndarray
-            Shape (z, y, x), at least one voxel, unsigned integers or float32, of any memory
-            layout. It is never written to.
+            Shape (z, y, x), at least one voxel, integers or float32, of any memory layout. It is
+            never written to.
         view : {"colormap", "grayscale", "rgb"}
             Mapping of voxels to pixels (see `bfly.encoders.views`). Formats that hold the
             voxels themselves ignore it.

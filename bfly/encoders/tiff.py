@@ -27,6 +27,9 @@ __all__ = ["Tiff", "TiffStack"]
 MOST_PAGES = 65_535
 """Pages of a file, at most: libtiff before 4.5 counts them in 16 bits."""
 
+SAMPLE_FORMATS = {"i": 2, "f": 3}
+"""Values of the tag SampleFormat by kind of dtype; unsigned integers, the default, omit it."""
+
 LONGEST_SIDE = 2**31 - 1
 """Pixels along a side of a page, at most: many readers count them in signed integers."""
 
@@ -44,9 +47,9 @@ BITS_RGB = struct.pack("<HHHH", 8, 8, 8, 0)
 class TiffStack(Encoder):
     """One uncompressed page per section.
 
-    ``grayscale`` keeps the dtype, even of labels; other views are RGB. All directories come before
-    the pixels of all pages, so that a file can be streamed. From 4 GiB on it is a BigTIFF. The
-    format: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+    ``grayscale`` keeps the dtype, even of labels and of signed voxels; other views are RGB. All
+    directories come before the pixels of all pages, so that a file can be streamed. From 4 GiB on
+    it is a BigTIFF. The format: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
     """
 
     media_type = "image/tiff"
@@ -204,5 +207,5 @@ class _Layout:
             (282, RATIONAL, 1, resolution),
             (283, RATIONAL, 1, resolution),
             (296, SHORT, 1, 1),  # resolution without a unit
-            *([(339, SHORT, 1, 3)] if dtype.kind == "f" else []),
+            *((339, SHORT, 1, code) for kind, code in SAMPLE_FORMATS.items() if kind == dtype.kind),
         ]

@@ -1,8 +1,8 @@
 """Mappings of voxels to pixels: the ``view`` of a request.
 
-Images have grey levels: low bits are dropped, and the full range of the dtype is black to white.
-Labels have ids: every bit of an id affects its colour. Floats are always levels, from 0 (black) to
-1 (white).
+Images have grey levels: low bits are dropped, and the full range of the dtype is black to white, so
+0 is the middle grey of signed integers. Labels have ids: every bit of an id affects its colour, and
+a negative id counts as its 64 bits. Floats are always levels, from 0 (black) to 1 (white).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.encoders.strips import strips
+from bfly.encoders.unsigned import unsigned
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def render(voxels: NDArray[Any], view: str, kind: str, bits: int = 8) -> NDArray
     Parameters
     ----------
     voxels : numpy.ndarray
-        Shape (z, y, x), unsigned integers or float32.
+        Shape (z, y, x), integers or float32.
     view : str
         One of `VIEWS`.
     kind : {"image", "segmentation"}
@@ -76,7 +77,8 @@ def grayscale(voxels: NDArray[Any], kind: str, bits: int = 8) -> NDArray[Any]:
     """Return levels as grey; labels have none, and get the colours of `colormap`.
 
     Parameters and result are those of `render`. Integers wider than `bits` keep their
-    highest `bits`. Floats are clipped to [0, 1] and scaled to 0..255; NaN is black.
+    highest `bits`. Signed ones are counted from the lowest value of their dtype. Floats are
+    clipped to [0, 1] and scaled to 0..255; NaN is black.
     """
     return colormap(voxels, kind) if kind == "segmentation" else _grey(voxels, bits)
 
@@ -128,13 +130,23 @@ def _grey(voxels: NDArray[Any], bits: int) -> NDArray[Any]:
     if voxels.dtype.kind == "f":
         return _in_blocks(_levels, voxels, np.dtype(np.uint8))
     stored = 8 * voxels.dtype.itemsize
-    if stored <= bits:
+    kept = min(stored, bits)
+    if kept == stored and voxels.dtype.kind == "u":
         return voxels
 
     def highest(block: NDArray[Any], pixels: NDArray[Any]) -> None:
-        pixels[...] = block >> (stored - bits)
+        pixels[...] = _from_lowest(block) >> (stored - kept)
 
-    return _in_blocks(highest, voxels, np.dtype(f"u{bits // 8}"))
+    return _in_blocks(highest, voxels, np.dtype(f"u{kept // 8}"))
+
+
+def _from_lowest(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return integers counted from the lowest value of their dtype, in the same order."""
+    if voxels.dtype.kind == "u":
+        return voxels
+    counted = unsigned(voxels.dtype)
+    shifted: NDArray[Any] = voxels.view(counted) ^ counted.type(1 << 8 * counted.itemsize - 1)
+    return shifted
 
 
 def _levels(voxels: NDArray[Any], pixels: NDArray[Any]) -> None:
@@ -158,7 +170,7 @@ def _in_blocks(
 
 
 def _integers(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return integers, which can be ids, unchanged; floats as grey levels."""
+    """Return integers, which may be ids, unchanged; floats as grey levels."""
     return _grey(voxels, 8) if voxels.dtype.kind == "f" else voxels
 
 

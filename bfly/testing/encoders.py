@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DTYPES", "EncoderSuite", "SheetSuite", "cutouts"]
 
-DTYPES = ("u1", "u2", "u4", "u8", "f4")
+DTYPES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4")
 
 LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
@@ -74,6 +74,7 @@ MEASURED = (
     ("u1", "grayscale"),
     ("u8", "colormap"),
     ("u8", "rgb"),
+    ("i2", "grayscale"),
     ("f4", "rgb"),
 )
 
@@ -158,9 +159,9 @@ class EncoderSuite:
         if dtype == "f4":
             voxels = rng.uniform(-0.5, 1.5, drawn).astype(dtype)
         else:
-            top = np.iinfo(dtype).max
+            low, top = np.iinfo(dtype).min, np.iinfo(dtype).max
             voxels = rng.choice(
-                [rng.integers(0, top, drawn, dtype, endpoint=True), np.zeros(drawn, dtype)]
+                [rng.integers(low, top, drawn, dtype, endpoint=True), np.zeros(drawn, dtype)]
             )
         return np.broadcast_to(voxels, shape).copy()
 

@@ -21,6 +21,17 @@ def test_it_decodes_to_the_same_labels(dtype, shape, transposed, writeable):
     assert np.array_equal(found[..., 0].T if found.ndim == 4 else found.T, voxels)
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_signed_labels_are_written_with_their_values(bits):
+    rng = np.random.default_rng(0)
+    voxels = rng.choice([0, 5, 2 ** (bits - 1) - 1], (5, 17, 30)).astype(f"i{bits // 8}")
+    data = CompressedSegmentation().encode(voxels, kind="segmentation")
+    assert data == CompressedSegmentation().encode(voxels.astype(f"u{bits // 8}"))
+    voxels[4, 16, 29] = -2
+    with pytest.raises(BadRequest, match="A voxel is -2, and compressed_segmentation holds no int"):
+        CompressedSegmentation().encode(voxels, kind="segmentation")
+
+
 def test_other_dtypes_are_refused():
     with pytest.raises(BadRequest, match="uint8; compressed_segmentation holds uint32 and uint64"):
         CompressedSegmentation().encode(np.zeros((1, 1, 1), np.uint8))

@@ -37,6 +37,18 @@ class TestTiff(TestTiffStack):
         return np.concatenate(list(super().expected(voxels, view, kind)))
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8"])
+@pytest.mark.parametrize("encoder", [Tiff, TiffStack])
+def test_signed_samples_are_stated(encoder, dtype):
+    limits = np.iinfo(dtype)
+    voxels = np.array([[[limits.min, -1, 0, limits.max]]] * 2, dtype)
+    data = bytes(encoder().encode(voxels, kind="segmentation"))
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        assert all(page.sampleformat == tifffile.SAMPLEFORMAT.INT for page in tiff.pages)
+        np.testing.assert_array_equal(tiff.asarray().ravel(), voxels.ravel())
+    np.testing.assert_array_equal(imagecodecs.tiff_decode(data, index=0)[0], voxels[0, 0])
+
+
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
 @pytest.mark.parametrize("view", ["grayscale", "rgb"])
 def test_other_decoders_agree(dtype, view):

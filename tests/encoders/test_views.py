@@ -33,6 +33,14 @@ def test_an_unknown_view_is_a_bad_request():
         ("u4", 16, 0x12345678, 0x1234),
         ("u8", 8, 0xFEDCBA9876543210, 0xFE),
         ("u8", 16, 0xFEDCBA9876543210, 0xFEDC),
+        ("i1", 8, -128, 0),
+        ("i1", 16, 127, 255),
+        ("i2", 8, 0, 128),
+        ("i2", 16, -1, 0x7FFF),
+        ("i4", 8, -(2**31), 0),
+        ("i4", 16, 2**31 - 1, 0xFFFF),
+        ("i8", 8, -1, 127),
+        ("i8", 16, 0, 0x8000),
         ("f4", 8, 1 / 255, 1),
         ("f4", 16, 0.5, 128),
         ("f4", 8, -3, 0),
@@ -44,7 +52,7 @@ def test_an_unknown_view_is_a_bad_request():
 def test_grey_levels_of_an_image(dtype, bits, value, level):
     grey = grayscale(of(value, dtype=dtype), "image", bits)
     assert grey.item() == level
-    assert grey.dtype == ("u2" if bits == 16 and dtype[1] in "248" and dtype[0] == "u" else "u1")
+    assert grey.dtype == ("u2" if bits == 16 and dtype[1] in "248" and dtype[0] in "iu" else "u1")
 
 
 def test_bytes_are_shown_without_a_copy():
@@ -52,9 +60,22 @@ def test_bytes_are_shown_without_a_copy():
     assert render(voxels, "grayscale", "image") is voxels
 
 
-@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+@given(
+    st.sampled_from(["i1", "<i2", ">i2", "i4", "i8"]), st.sampled_from([8, 16]), st.integers(0, 99)
+)
+def test_signed_levels_are_in_order_from_black_to_white(dtype, bits, seed):
+    limits = np.iinfo(dtype)
+    drawn = np.random.default_rng(seed).integers(limits.min, limits.max, 50, endpoint=True)
+    voxels = np.sort(drawn).astype(dtype)[None, None]
+    assert np.all(np.diff(grayscale(voxels, "image", bits).astype(int)) >= 0)
+    ends = grayscale(of(limits.min, 0, limits.max, dtype=dtype), "image", bits)
+    top = np.iinfo(ends.dtype).max
+    assert ends.tolist() == [[[0, top // 2 + 1, top]]]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"])
 def test_labels_in_grayscale_are_coloured(dtype):
-    voxels = of(0, 5, 200, dtype=dtype)
+    voxels = of(0, 5, 120, dtype=dtype)
     np.testing.assert_array_equal(
         grayscale(voxels, "segmentation", 16), colormap(voxels, "segmentation")
     )
@@ -70,6 +91,15 @@ def test_only_the_id_0_is_black(label):
 def test_an_id_has_one_colour_in_every_dtype(label):
     colours = [colormap(of(label, dtype=f"u{n}"), "segmentation") for n in (1, 2, 4, 8)]
     assert len({colour.tobytes() for colour in colours}) == 1
+
+
+@given(st.integers(-128, -1))
+def test_a_negative_id_counts_as_its_64_bits(label):
+    colours = [colormap(of(label, dtype=f"i{n}"), "segmentation") for n in (1, 2, 4, 8)]
+    colours.append(colormap(of(2**64 + label, dtype="u8"), "segmentation"))
+    assert len({colour.tobytes() for colour in colours}) == 1
+    r, g, b = rgb(of(label, dtype="i2"), "segmentation")[0, 0, 0].tolist()
+    assert r + 256 * g + 65536 * b == label % 2**24
 
 
 def test_colours_stay_as_they_are_from_version_to_version():
@@ -117,7 +147,7 @@ def test_rgb_of_an_image_is_grey(dtype, value):
 
 @pytest.mark.parametrize("view", list(VIEWS))
 @pytest.mark.parametrize("kind", ["image", "segmentation"])
-@pytest.mark.parametrize("dtype", ["u1", "u2", "u8", "f4"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u8", "i1", "i2", "f4"])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_blocks_have_the_pixels_of_their_voxels(view, kind, dtype, bits):
     """More voxels than are worked on at once, in any order in memory."""
