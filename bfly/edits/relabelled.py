@@ -49,11 +49,13 @@ class Relabelled:
         self._supervoxels = labels.astype(np.uint64)
         self._segments = state.segments(self._supervoxels)
         self.voxels: Voxels | None = None
-        if np.array_equal(self._segments, self._supervoxels):
+        # A negative label counts as its 64 bits, which only an edit can replace.
+        renamed = self._segments[self._segments != self._supervoxels]
+        if not renamed.size:
             return
-        if self._segments.max() > np.iinfo(voxels.dtype).max:
+        if renamed.max() > np.iinfo(voxels.dtype).max:
             raise SourceError(
-                f"The segment {self._segments.max()} is larger than {voxels.dtype.name} can hold."
+                f"The segment {renamed.max()} is larger than {voxels.dtype.name} can hold."
             )
         lengths = np.diff(starts, append=flat.size)
         segments = self._segments.astype(voxels.dtype)[inverse]

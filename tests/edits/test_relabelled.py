@@ -35,7 +35,7 @@ def merged(edits: ChannelEdits, *ids: int) -> EditState:
 
 
 tiles = hnp.arrays(
-    st.sampled_from(["u1", "u2", "u4", "u8"]),
+    st.sampled_from(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"]),
     hnp.array_shapes(min_dims=3, max_dims=3),
     elements=st.integers(0, 9),
 )
@@ -53,6 +53,17 @@ def test_each_voxel_is_looked_up(voxels: Voxels, segments: list[int]) -> None:
         assert np.array_equal(tile.voxels, expected)
         assert tile.voxels.dtype == voxels.dtype
         assert not tile.voxels.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8"])
+def test_negative_labels_stay(dtype: str) -> None:
+    state = merged(ChannelEdits("/x", MemoryLog()), 3, 2)
+    lowest = np.iinfo(dtype).min
+    tile = Relabelled(np.array([[[lowest, -1, 0, 2, 3]]], dtype), state)
+    assert tile.voxels is not None
+    assert tile.voxels.dtype == dtype
+    assert tile.voxels.tolist() == [[[lowest, -1, 0, 3, 3]]]
+    assert Relabelled(np.array([[[lowest, -1]]], dtype), state).voxels is None
 
 
 def test_it_is_of_another_state_if_the_edits_were_elsewhere() -> None:
