@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
+from bfly.encoders.unsigned import as_unsigned, unsigned
 from bfly.errors import BadRequest, SourceError
 from bfly.queries.data import BoxQuery
 from bfly.queries.dataset import DatasetQuery
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import BoundingBox, Zyx
+    from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -65,7 +67,7 @@ class BossChannelQuery(InfoQuery):
             "description": self._description,
             "creator": "",
             "type": "annotation" if volume.kind == "segmentation" else "image",
-            "datatype": WIDER.get(volume.dtype.name, volume.dtype.name),
+            "datatype": _sent(volume).name,
             "base_resolution": 0,
             "default_time_sample": 0,
             "downsample_status": "DOWNSAMPLED",
@@ -174,17 +176,26 @@ class BossCutoutQuery(BoxQuery):
 
     @override
     def _memory(self, voxels: int, copied: int, part: int | None = None) -> int:
-        widened = 2 if self.dtype.name in WIDER and self.format != "jpeg" else 1
-        return super()._memory(voxels, copied, part) * widened
+        factor = 1 if self.format == "jpeg" else _sent(self.volume).itemsize // self.dtype.itemsize
+        return super()._memory(voxels, copied, part) * factor
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:
-        """Return the voxels to encode: filtered, and of a dtype that BossDB supports."""
+        """Return the voxels to encode: filtered, and of a dtype that BossDB supports.
+
+        Raises
+        ------
+        BadRequest
+            A voxel is negative, in a dtype that is sent as an unsigned one.
+        """
         if self._labels.size:
             voxels = _only(voxels, self._labels)
         if self.format == "jpeg":
             return voxels
-        return voxels.astype(WIDER.get(voxels.dtype.name, voxels.dtype), copy=False)
+        sent = _sent(self.volume)
+        if sent.kind == "u":
+            voxels = as_unsigned(voxels, "BossDB")
+        return voxels.astype(sent, copy=False)
 
 
 class IdsQuery(LabelQuery):
@@ -249,7 +260,9 @@ class ReserveQuery(LabelQuery):
 def _only(voxels: Voxels, labels: np.ndarray[Any, np.dtype[np.uint64]]) -> Voxels:
     """Return voxels (zyx) with all other labels set to 0; section by section, to save memory."""
     kept = np.zeros(voxels.shape, voxels.dtype)
-    wanted = np.unique(labels)
+    wanted = np.unique(labels[labels <= np.iinfo(voxels.dtype).max]).astype(voxels.dtype)
+    if not wanted.size:
+        return kept
     for section, target in zip(voxels, kept, strict=True):
         for start in range(0, len(section), rows := max(1, SOME // section.shape[1])):
             some = section[start : start + rows]
@@ -257,6 +270,19 @@ def _only(voxels: Voxels, labels: np.ndarray[Any, np.dtype[np.uint64]]) -> Voxel
             is_wanted = wanted[np.minimum(place, len(wanted) - 1)] == some
             np.copyto(target[start : start + rows], some, where=is_wanted)
     return kept
+
+
+def _sent(volume: Volume) -> np.dtype[Any]:
+    """Return the dtype in which a channel is sent.
+
+    An annotation of BossDB is unsigned. Images of int8, int16 and int32, which BossDB itself has
+    not, stay as they are: Neuroglancer reads them, and intern refuses the channel. No client reads
+    int64.
+    """
+    dtype = volume.dtype
+    if volume.kind == "segmentation" or dtype.itemsize == 8:
+        dtype = unsigned(dtype)
+    return np.dtype(WIDER.get(dtype.name, dtype))
 
 
 def _number(value: float) -> float:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from bfly import registry
 from bfly.encoders.blosc import BloscArray
+from bfly.encoders.unsigned import unsigned
 from bfly.errors import Absent, BadRequest
 from bfly.geometry import BoundingBox
 from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_words, tokens
@@ -167,7 +168,8 @@ def _channel(channel: InfoQuery) -> dict[str, Any]:
     volume = channel.volume
     return {
         "channel_type": "annotation" if volume.kind == "segmentation" else "image",
-        "datatype": volume.dtype.name,
+        # NDStore has no signed datatypes; the formats of cutouts state their own dtype.
+        "datatype": unsigned(volume.dtype).name,
         "description": channel.name,
         "exceptions": 0,
         "propagate": 2,

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from bfly.config.tree import Encoding
 from bfly.encoders.compressed_segmentation import BLOCK
+from bfly.encoders.unsigned import as_unsigned, unsigned
 from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.chunk_grid import block_shape
@@ -25,7 +26,11 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from bfly.volumes.volume import Volume
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["ChunkQuery", "Precomputed", "VolumeQuery"]
 
@@ -42,15 +47,26 @@ class _Encoded:
     def check_encoding(self, volume: Volume) -> None:
         """Raise `Absent` if the encoding cannot hold the volume's voxels."""
         dtype, kind = volume.dtype.name, volume.kind
+        wide = unsigned(volume.dtype).name in ("uint32", "uint64")
         allowed = {
             "raw": True,
             "jpeg": dtype == "uint8" and kind == "image",
             "png": dtype in ("uint8", "uint16"),
-            "compressed_segmentation": dtype in ("uint32", "uint64") and kind == "segmentation",
+            "compressed_segmentation": wide and kind == "segmentation",
         }
         if not allowed[self.encoding]:
             fitting = [encoding for encoding, fits in allowed.items() if fits]
             raise Absent(f"The encoding {self.encoding} of {dtype} ({kind}) is not in {fitting}.")
+
+    def sent(self, volume: Volume) -> np.dtype[Any]:
+        """Return the dtype of the chunks.
+
+        The format has int8, int16 and int32, but no int64, and compressed_segmentation has
+        unsigned labels only.
+        """
+        dtype = volume.dtype
+        has_it = dtype.itemsize < 8 and self.encoding != "compressed_segmentation"
+        return dtype if has_it else unsigned(dtype)
 
 
 class VolumeQuery(_Encoded, InfoQuery):
@@ -74,7 +90,7 @@ class VolumeQuery(_Encoded, InfoQuery):
         return {
             "@type": "neuroglancer_multiscale_volume",
             "type": volume.kind,
-            "data_type": volume.dtype.name,
+            "data_type": self.sent(volume).name,
             "num_channels": 1,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
             **properties,
@@ -114,12 +130,25 @@ class ChunkQuery(_Encoded, BoxQuery):
         """
         super().update_source(keywords)
         self.check_encoding(self.volume)
+        # Stored int64 may be negative, so it is not passed through.
+        self.plain = self.sent(self.volume) == self.volume.dtype
         mip, whole = self.resolution, self.whole
         if mip >= self.volume.levels or self.box not in whole:
             raise Absent(
                 f"There is no chunk {self.box.start} to {self.box.stop} (zyx) at mip {mip}; "
                 f"the volume is {whole.start} to {whole.stop} and has {self.volume.levels} mips."
             )
+
+    @override
+    def arranged(self, voxels: Voxels) -> Voxels:
+        """Return the voxels in the dtype of the chunks.
+
+        Raises
+        ------
+        BadRequest
+            A voxel is negative, in a dtype that is sent as an unsigned one.
+        """
+        return voxels if self.plain else as_unsigned(voxels, "precomputed")
 
 
 class Precomputed(Protocol):

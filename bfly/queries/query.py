@@ -146,7 +146,7 @@ class Query(Keyworded):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the voxels as served; available after `update_source`."""
-        return np.dtype(self.data_type)
+        return self.known_volume.dtype if self.known_volume else np.dtype(self.data_type)
 
     @property
     def edit_path(self) -> str:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import h5py
 import numpy as np
 
+from bfly.encoders.unsigned import as_unsigned
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
 from bfly.sources.hdf5.packed import check_packed
@@ -43,7 +44,7 @@ class Mojo(TileGrid):
     The files of tiles are ``tiles/w=%08d/z=%08d/y=%08d,x=%08d.<ext>``, where w is the mip. A tile
     is an image or an HDF5 dataset (``main``, ``IdMap`` or else the first) of two or three axes.
     Every mip has half the voxels of the one before in y and x, rounded up. A tile may extend
-    beyond the volume's border.
+    beyond the volume's border. Voxels are unsigned: the XML states their bytes only.
     """
 
     name = "mojo"
@@ -92,11 +93,13 @@ class Mojo(TileGrid):
         return os.path.join(self.path, "tiles", name)
 
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
+        labels, limit = self.kind == "segmentation", self.files.max_chunk
         if self._extension.lower() in HDF5_EXTENSIONS:
             with naming(path):
-                return _hdf5_voxels(data, path, self.files.max_chunk)
-        labels, limit = self.kind == "segmentation", self.files.max_chunk
-        return decode(data, path, labels=labels, limit=limit)
+                tile = _hdf5_voxels(data, path, limit)
+        else:
+            tile = decode(data, path, labels=labels, limit=limit)
+        return as_unsigned(tile, f"{path} is a tile of Mojo, which", SourceError)
 
 
 class _Description:

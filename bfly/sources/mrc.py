@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -19,15 +20,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Mrc"]
 
+log = logging.getLogger(__name__)
+
 HEADER = 1024
 """Bytes of the header, which the extended one follows."""
 
 MAP = slice(208, 211)
 """Position of the word ``MAP`` in the header."""
 
+STAMP = 152
+"""Position of the stamp of IMOD in the header, and of its flags after that, 32 bits each. The
+format: https://bio3d.colorado.edu/imod/doc/mrc_format.txt"""
+
+IMOD = 1_146_047_817
+"""The stamp, the letters ``IMOD``."""
+
+SIGNED = 1
+"""Bit of IMOD's flags: bytes are signed."""
+
 
 class Mrc(FlatFile):
     """An ``.mrc`` file, optionally in gzip or bzip2; modes 0, 1, 2 and 6.
+
+    Bytes (mode 0) are signed or unsigned by IMOD's flag, and signed where a header has none, as in
+    MRC2014. A header with a maximum above 127 and no negative minimum, however, is that of unsigned
+    bytes, which IMOD reads in the same way.
 
     The fastest axis is x unless ``mapc``, ``mapr`` and ``maps`` state otherwise. The voxel size
     is the cell's, in ångström, divided by the sampling. Exactly 1 Å along each axis is a default
@@ -53,6 +70,8 @@ class Mrc(FlatFile):
         order = mrcfile.utils.byte_order_from_machine_stamp(header["machst"])
         (header,) = np.frombuffer(data, layout.newbyteorder(order))
         stored = mrcfile.utils.dtype_from_mode(header["mode"]).newbyteorder(order)
+        if stored.itemsize == 1 and not self._is_signed(header, data, order):
+            stored = np.dtype("u1")
         shape = zyx(header[name] for name in ("nz", "ny", "nx"))
         if min(shape) < 1 or header["nsymbt"] < 0:
             raise SourceError(f"{self.path} states {shape} voxels; all have to be 1 or more.")
@@ -66,6 +85,16 @@ class Mrc(FlatFile):
             axes,
         )
         return Header(flat, _voxel_size(header))
+
+    def _is_signed(self, header: Any, data: bytes, order: str) -> bool:
+        """Return whether bytes are signed."""
+        stamp, flags = np.frombuffer(data, np.dtype(f"{order}i4"), 2, STAMP)
+        if stamp == IMOD:
+            return bool(flags & SIGNED)
+        lowest, highest = header["dmin"], header["dmax"]
+        if not lowest < highest:
+            log.info("%s does not say whether its bytes are signed; they are assumed.", self.path)
+        return not (lowest >= 0 and highest > np.iinfo(np.int8).max)
 
     def _axes(self, header: Any) -> tuple[int, int, int]:
         """Return the axes in the order of the file: ``maps`` is the slowest, 1 is x."""

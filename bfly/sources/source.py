@@ -43,7 +43,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
     Returns
     -------
     numpy.dtype
-        Little-endian; signed integers become unsigned ones of the same width.
+        Little-endian; booleans become uint8, all others keep their kind and width.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
         Voxels of this dtype cannot be served.
     """
     if dtype.kind in "iub":
-        return np.dtype(f"<u{dtype.itemsize}")
+        return np.dtype(f"<{dtype.kind.replace('b', 'u')}{dtype.itemsize}")
     if dtype.kind == "f" and dtype.itemsize == 4:
         return np.dtype("<f4")
     raise SourceError(
@@ -61,7 +61,7 @@ def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
 
 def kind_of(dtype: np.dtype[Any]) -> str:
     """Return the default kind of a channel: wide integers are labels."""
-    return "segmentation" if dtype.kind == "u" and dtype.itemsize > 1 else "image"
+    return "segmentation" if dtype.kind in "iu" and dtype.itemsize > 1 else "image"
 
 
 class Datasource(TilePair, Watched, ABC):

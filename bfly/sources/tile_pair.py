@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bfly.encoders.unsigned import unsigned
 from bfly.sources.mips import stored_for
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ class TilePair:
         """Documented keywords of the open channel.
 
         ``source-type``, ``block-size`` (a chunk, zyx, for each mip up to the last stored one),
-        ``data-type`` and ``dimensions`` (voxels of mip 0 as a mapping of x, y and z).
+        ``data-type`` and ``dimensions`` (voxels of mip 0 as a mapping of x, y and z). The
+        documented ``data-type`` of signed voxels is the unsigned one of the same width.
         """
         z, y, x = self.scales[0].shape
         stored = [stored_for(mip, self.scales) for mip in range(max(self.scales) + 1)]
         return {
             "source-type": self.name,
             "block-size": [list(self.scales[mip].chunk) for mip in stored],
-            "data-type": self.dtype.name,
+            "data-type": unsigned(self.dtype).name,
             "dimensions": {"x": x, "y": y, "z": z},
         }

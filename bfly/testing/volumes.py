@@ -22,7 +22,10 @@ def random_volume(shape: Zyx, dtype: str, seed: int = 0) -> NDArray[Any]:
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return rng.uniform(1, 2, shape).astype(dtype)
-    return rng.integers(1, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    lowest = np.iinfo(dtype).min or 1
+    volume = rng.integers(lowest, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    volume[volume == 0] = 1
+    return volume
 
 
 def padded_slice(volume: NDArray[Any], box: BoundingBox) -> NDArray[Any]:

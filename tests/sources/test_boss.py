@@ -85,7 +85,7 @@ class TestSections(BossSuite):
 
 
 class TestDeepTiles(BossSuite):
-    dtypes = ("uint8", "uint16", "uint32", "uint64")
+    dtypes = ("uint8", "uint64", "int8", "int16", "int32")
 
     def write(self, folder, volume):
         tiles = write_tiles(folder, volume, (2, 16, 32), ending="tif")

@@ -187,7 +187,7 @@ def test_colours_of_label_tiles_are_ids(tmp_path):
 @pytest.mark.parametrize("dtype", ["int32", "uint32"])
 @pytest.mark.parametrize("name", ["main", "IdMap", "Z"])
 def test_hdf5_datasets(tmp_path, name, dtype):
-    volume = random_volume((2, 8, 8), dtype)
+    volume = random_volume((2, 8, 8), "uint32") >> 1
     flat = name == "IdMap"
 
     def encode(voxels):
@@ -199,8 +199,20 @@ def test_hdf5_datasets(tmp_path, name, dtype):
             h5[name] = voxels[0] if flat else voxels
         return file.getvalue()
 
-    write_mojo(tmp_path, [volume], (1, 4, 4), "hdf5", encode)
-    np.testing.assert_array_equal(whole(Mojo.open(str(tmp_path))), volume.view("u4"))
+    write_mojo(tmp_path, [volume.astype(dtype)], (1, 4, 4), "hdf5", encode)
+    np.testing.assert_array_equal(whole(Mojo.open(str(tmp_path))), volume)
+
+
+def test_a_negative_voxel_is_no_unsigned_one(tmp_path):
+    def encode(voxels):
+        file = io.BytesIO()
+        with h5py.File(file, "w") as h5:
+            h5["main"] = voxels
+        return file.getvalue()
+
+    write_mojo(tmp_path, [np.full((1, 4, 4), -1, "i4")], (1, 4, 4), "hdf5", encode)
+    with pytest.raises(SourceError, match=r"A voxel is -1, and .*hdf5 .*holds no int32"):
+        whole(Mojo.open(str(tmp_path)))
 
 
 def hdf5_bytes(fill):

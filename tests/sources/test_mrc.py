@@ -24,7 +24,7 @@ def whole(source):
 
 class TestMrc(SourceSuite):
     source = Mrc
-    dtypes = ("uint16", "float32")
+    dtypes = ("uint16", "int8", "int16", "float32")
 
     def write(self, folder, volume):
         return write(folder / "volume.mrc", volume)
@@ -32,7 +32,7 @@ class TestMrc(SourceSuite):
 
 class TestBigEndianWithAnExtendedHeader(SourceSuite):
     source = Mrc
-    dtypes = ("uint16", "float32")
+    dtypes = ("uint16", "int16", "float32")
 
     def write(self, folder, volume):
         path = folder / "volume.map"
@@ -53,14 +53,50 @@ class TestGzip(SourceSuite):
         return path
 
 
-@pytest.mark.parametrize(("dtype", "mode"), [("int8", 0), ("int16", 1)])
-def test_signed_is_served_as_unsigned(tmp_path, dtype, mode):
-    volume = np.random.default_rng(0).integers(-99, 99, (3, 4, 5)).astype(dtype)
-    path = write(tmp_path / "v.mrc", volume)
-    assert mrcfile.open(path, header_only=True).header.mode == mode
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("flags", "dtype"), [(1, "int8"), (17, "int8"), (0, "uint8"), (16, "uint8")]
+)
+def test_bytes_are_signed_by_the_flag_of_imod(tmp_path, order, flags, dtype):
+    volume = random_volume((3, 4, 5), "int8")
+    path = tmp_path / "v.mrc"
+    with mrcfile.new(path, volume.astype(f"{order}i1")) as file:
+        file.header.extra2 = with_imod(file.header, order, flags)
+    if order == ">":
+        swap(path)
     source = Mrc.open(str(path))
-    assert source.dtype == np.dtype(f"u{volume.dtype.itemsize}")
-    np.testing.assert_array_equal(whole(source), volume.astype(f"u{volume.dtype.itemsize}"))
+    assert source.dtype == dtype
+    np.testing.assert_array_equal(whole(source), volume.view(dtype))
+
+
+def with_imod(header, order, flags):
+    """Return the second unused part of a header, with the stamp and the flags of IMOD."""
+    extra = np.frombuffer(header.extra2.tobytes(), f"{order}i4").copy()
+    extra[10:12] = 1_146_047_817, flags
+    return extra.view("V84")[0]
+
+
+def swap(path):
+    """Turn the header of a file around, all but the bytes of IMOD, which are already."""
+    data = bytearray(path.read_bytes())
+    header = np.frombuffer(bytes(data[:1024]), mrcfile.dtypes.HEADER_DTYPE).copy()
+    header = header.byteswap().view(header.dtype.newbyteorder())
+    header["machst"] = 0x11, 0x11, 0, 0
+    path.write_bytes(header.tobytes() + data[1024:])
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "dtype"),
+    [(-128, 127, "int8"), (0, 255, "uint8"), (0, 127, "int8"), (0, 0, "int8"), (9, -9, "int8")],
+)
+def test_bytes_without_the_flag_of_imod(tmp_path, caplog, lowest, highest, dtype):
+    volume = random_volume((3, 4, 5), "int8")
+    path = write(tmp_path / "v.mrc", volume, dmin=lowest, dmax=highest)
+    with caplog.at_level("INFO", "bfly.sources.mrc"):
+        source = Mrc.open(str(path))
+    assert source.dtype == dtype
+    np.testing.assert_array_equal(whole(source), volume.view(dtype))
+    assert ("does not say whether its bytes are signed" in caplog.text) == (lowest >= highest)
 
 
 def test_a_mode_that_is_not_served(tmp_path):

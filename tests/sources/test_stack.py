@@ -28,7 +28,7 @@ class TestPng(SourceSuite):
 
 class TestTiff(SourceSuite):
     source = ImageStack
-    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    dtypes = ("uint8", "uint64", "int8", "int16", "int32", "float32")
 
     def write(self, folder, volume):
         for z, section in enumerate(volume):

@@ -62,7 +62,7 @@ class Adapted(TileSource):
 
 class TestTileSource(SourceSuite):
     source = Adapted
-    dtypes = ("uint8", "uint16", "uint64", "float32")
+    dtypes = ("uint8", "uint64", "int16", "float32")
 
     def write(self, folder, volume):
         path = folder / "volume.npy"
@@ -111,12 +111,13 @@ def test_mips_of_a_pair_are_loaded(registered, core, tmp_path):
     assert np.array_equal(core.find_tiles(query), volume[:, ::2, ::2])
 
 
-def test_signed_voxels_are_served_as_unsigned(tmp_path):
+def test_signed_voxels_stay_signed(tmp_path):
     volume = np.array([[[-1, 2]]], ">i2")
     np.save(tmp_path / "v.npy", volume)
     source = Adapted.open(str(tmp_path / "v.npy"))
-    assert source.dtype == np.dtype("<u2")
-    assert source.read(0, source.scales[0].box).tolist() == [[[2**16 - 1, 2]]]
+    assert source.dtype == np.dtype("<i2")
+    assert source.read(0, source.scales[0].box).tolist() == [[[-1, 2]]]
+    assert source.keywords["data-type"] == "uint16"  # as documented
 
 
 @pytest.mark.parametrize(

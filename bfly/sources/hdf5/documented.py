@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.encoders.unsigned import unsigned
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.hdf5.dataset import Hdf5Dataset
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["DocumentedHDF5", "unsigned"]
+__all__ = ["DocumentedHDF5", "unsigned_dtype"]
 
 
 class DocumentedHDF5(Datasource):
@@ -93,7 +94,6 @@ class DocumentedHDF5(Datasource):
         return dataset.read(BoundingBox.of_shape(dataset.shape))
 
 
-def unsigned(dataset: Any) -> np.dtype[Any]:
+def unsigned_dtype(dataset: Any) -> np.dtype[Any]:
     """Return the dtype of an array, unsigned if it is a signed integer."""
-    dtype = np.dtype(dataset.dtype)
-    return np.dtype(f"u{dtype.itemsize}") if dtype.kind == "i" else dtype
+    return unsigned(np.dtype(dataset.dtype))

@@ -12,7 +12,7 @@ from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.hdf5.dataset import Hdf5Dataset
-from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned
+from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.storage.files import regular
 from bfly.storage.limits import check_number, parsed_json
@@ -53,7 +53,7 @@ class HDF5(DocumentedHDF5):
 
     if not TYPE_CHECKING:
         # On the class, the documented helper; on a channel, its own dtype.
-        dtype = staticmethod(unsigned)
+        dtype = staticmethod(unsigned_dtype)
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:

@@ -116,7 +116,7 @@ class Flat:
         """
         place = BoundingBox(zyx(self._in_file(box.start)), zyx(self._in_file(box.stop)))
         target = voxels.transpose(self.order)
-        # Signed integers become unsigned ones; the byte order is converted after that.
+        # Booleans are read as bytes; the byte order is converted after that.
         stored = np.dtype(f"{self.stored.byteorder}{self.dtype.str[1:]}")
         _, height, width = self._in_file(self.shape)
         _, rows, row = place.shape

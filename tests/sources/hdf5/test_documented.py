@@ -60,4 +60,4 @@ def test_dtype_is_unsigned(stored, served):
 
 
 def test_a_channel_has_its_own_dtype(pointer):
-    assert HDF5.open(f"{pointer}/a.h5").dtype == np.dtype("<u2")
+    assert HDF5.open(f"{pointer}/a.h5").dtype == np.dtype("<i2")

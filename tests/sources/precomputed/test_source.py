@@ -44,7 +44,7 @@ def write_tensorstore(path, volume, encoding, offset=(0, 0, 0), **scale):
 
 class TestRawOfCloudVolume(SourceSuite):
     source = Precomputed
-    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "float32")
     given_as = frozenset({StoredAs("raw", "")})
 
     def write(self, folder, volume):

@@ -30,7 +30,7 @@ def imwrite(path, volume, **how):
 
 class TestContiguous(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -40,7 +40,7 @@ class TestContiguous(SourceSuite):
 
 class TestBigEndianBigTiff(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "uint16", "float32")
+    dtypes = ("uint8", "int16", "float32")
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -62,7 +62,7 @@ class TestPagesApart(SourceSuite):
 
 class TestStrips(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "uint16", "uint64", "float32")
+    dtypes = ("uint8", "int16", "uint64", "float32")
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -74,7 +74,7 @@ class TestStrips(SourceSuite):
 
 class TestTiles(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "uint32", "float32")
+    dtypes = ("uint8", "int32", "float32")
     shape = (5, 70, 53)
 
     def write(self, folder, volume):

@@ -17,7 +17,7 @@ from bfly.sources.zarr.source import Zarr
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
-ALL = ("uint8", "uint16", "uint32", "uint64", "float32")
+ALL = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
 
 ZSTD = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
 
@@ -137,7 +137,7 @@ def test_a_chunk_that_is_not_there_is_fill(tmp_path, zarr_format) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "served"), [("i2", "u2"), (">u4", "u4"), (">i8", "u8"), ("?", "u1")]
+    ("dtype", "served"), [(">i2", "i2"), (">u4", "u4"), (">i8", "i8"), ("?", "u1")]
 )
 def test_signed_and_big_endian(tmp_path, dtype, served) -> None:
     volume = np.arange(-30, 30).reshape(3, 4, 5).astype(dtype)
