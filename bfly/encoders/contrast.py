@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Contrast", "contrast"]
+__all__ = ["Contrast", "contrast", "stretched"]
 
 
 class Contrast(Encoder):
@@ -50,3 +50,22 @@ def contrast(voxels: Voxels) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = np.percentile(values, (0.5, 99.5)).tolist()
     return (low, high) if high > low else (low, low + 1)
+
+
+def stretched(voxels: Voxels, low: float, high: float) -> NDArray[np.uint8]:
+    """Return grey levels of an image: `low` is black, `high` is white, and NaN is black.
+
+    Parameters
+    ----------
+    voxels : numpy.ndarray
+        Of any shape.
+    low, high : float
+        The second is greater.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, uint8.
+    """
+    levels = (voxels.astype(np.float64) - low) * (255 / (high - low))
+    return np.clip(np.nan_to_num(levels), 0, 255).astype(np.uint8)

@@ -6,12 +6,14 @@ https://learn.microsoft.com/previous-versions/windows/silverlight/dotnet-windows
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from bfly.errors import Absent
+from bfly.encoders.contrast import stretched
+from bfly.errors import Absent, BadRequest
 from bfly.geometry import BoundingBox, zyx
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.cutout import MOST_HALVINGS
@@ -21,7 +23,11 @@ from bfly.queries.slice import PLANES, SliceQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from bfly.queries.data import DataQuery
+
+    Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["DeepZoomQuery", "SquareQuery", "Tiles"]
 
@@ -47,16 +53,25 @@ class SquareQuery(SliceQuery):
         or x in voxels of the mip. Row and column are in tiles from the volume's first voxel.
     level : int, optional
         Deep Zoom level, instead of ``resolution``.
+    levels : tuple of float, optional
+        Voxels of an image that are shown as black and as white; the full range of the dtype if
+        None.
     **keywords
         Keywords of `SliceQuery`.
     """
 
     def __init__(
-        self, place: tuple[int, int, int], level: int | None = None, **keywords: Any
+        self,
+        place: tuple[int, int, int],
+        level: int | None = None,
+        levels: tuple[float, float] | None = None,
+        **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
         self._place = place
         self._deep = level
+        self._levels = levels
+        self.plain = self.plain and levels is None
 
     @override
     def update_source(self, keywords: Mapping[str, Any]) -> None:
@@ -82,6 +97,14 @@ class SquareQuery(SliceQuery):
         if not box.size:
             raise Absent(f"There is no tile {self._place} (section, row, column) in {self.plane}.")
         (self.z, self.y, self.x), (self.depth, self.height, self.width) = box.start, box.shape
+
+    @override
+    def arranged(self, voxels: Voxels) -> Voxels:
+        """Return sections, rows and columns of the plane, an image in its levels."""
+        pixels = super().arranged(voxels)
+        if self._levels is None or self.volume.kind != "image":
+            return pixels
+        return stretched(pixels, *self._levels)
 
 
 class DeepZoomQuery(InfoQuery):
@@ -113,16 +136,18 @@ class Tiles(Protocol):
         words = channel_words(channel)
         if "view" in parameters:
             words["view"] = parameters["view"]
+        levels = _levels(parameters["range"]) if parameters.get("range") else None
         if tile := _TILE.fullmatch(rest):
             plane, mip, section, row, column, picture = tile.groups()
             if int(mip) <= MOST_HALVINGS:
                 words |= {"resolution": int(mip), "format": picture}
                 place = int(section), int(row), int(column)
-                return SquareQuery(place, plane=plane or "xy", **words)
+                return SquareQuery(place, plane=plane or "xy", levels=levels, **words)
         if tile := _DEEP.fullmatch(rest):
             section, level, column, row, picture = tile.groups()
             words |= {"unmoved": True, "format": picture}
-            return SquareQuery((int(section), int(row), int(column)), int(level), **words)
+            place = int(section), int(row), int(column)
+            return SquareQuery(place, int(level), levels, **words)
         if descriptor := _DESCRIPTOR.fullmatch(rest):
             query = DeepZoomQuery(unmoved=True, **channel_words(channel))
             query.picture = descriptor[2] or "png"
@@ -136,3 +161,14 @@ class Tiles(Protocol):
 def _top(whole: BoundingBox) -> int:
     """Return the Deep Zoom level of mip 0."""
     return (max(whole.shape[1:]) - 1).bit_length()
+
+
+def _levels(text: str) -> tuple[float, float]:
+    """Parse ``LOW,HIGH``."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low, high = 0, 0
+    if not (low < high and math.isfinite(high - low)):
+        raise BadRequest(f"The range {text} is not two numbers LOW,HIGH, the first one smaller.")
+    return low, high

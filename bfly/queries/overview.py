@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from typing_extensions import override
 
 from bfly.downsample import downsample
-from bfly.encoders.contrast import Contrast, contrast
+from bfly.encoders.contrast import Contrast, contrast, stretched
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.data import BoxQuery
 from bfly.queries.info import InfoQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from bfly.encoders.encoder import Encoder
 
@@ -102,8 +103,7 @@ class ThumbnailQuery(_SectionQuery):
             return voxels[:, ::step, ::step]
         low, high = contrast(voxels)
         small = downsample(voxels, (0, 0, 0), (1, step, step), "image")
-        levels = (small.astype(np.float64) - low) * (255 / (high - low))
-        return np.clip(np.nan_to_num(levels), 0, 255).astype(np.uint8)
+        return stretched(small, low, high)
 
 
 class ContrastQuery(_SectionQuery):

@@ -73,6 +73,33 @@ def test_the_other_planes(client, volume) -> None:
     assert np.array_equal(picture(client, f"yz/1/{40 + OFFSET[2] // 2}/0/0.png"), half[:, :, 40])
 
 
+@pytest.mark.parametrize("plane", ["", "xz/"])
+def test_levels_of_an_image(client, volume, plane) -> None:
+    place = f"{plane}0/{OFFSET[1 if plane else 0]}/0/0.png"
+    plain = picture(client, place)
+    found = picture(client, f"{place}?range=-50,100.5")
+    assert found.dtype == np.uint8
+    expected = np.clip((plain + 50.0) / 150.5, 0, 1) * 255
+    assert np.abs(found - expected).max() <= 1
+    zoomed = picture(client, f"{OFFSET[0]}_files/11/0_0.png?range=9,10")
+    assert set(np.unique(zoomed)) == {0, 255}
+    assert np.array_equal(picture(client, f"{place}?range="), plain)
+
+
+def test_labels_have_no_levels(client) -> None:
+    path = f"{ROOT}/seg/0/{OFFSET[0]}/0/0.png"
+    assert client.get(f"{path}?range=1,2").content == client.get(path).content
+
+
+@pytest.mark.parametrize(
+    "text", ["5", "5,5", "6,5", "a,b", "1,2,3", "nan,1", "0,inf", "-1e308,1e308"]
+)
+def test_levels_that_are_none(client, text) -> None:
+    got = client.get(f"{ROOT}/em/0/{OFFSET[0]}/0/0.png", params={"range": text})
+    assert got.status_code == 400
+    assert f"The range {text} is not two numbers LOW,HIGH" in got.text
+
+
 def test_formats_and_views(client, volume) -> None:
     place = f"0/{OFFSET[0]}/0/0"
     jpg = client.get(f"{ROOT}/em/{place}.jpg")

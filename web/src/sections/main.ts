@@ -7,6 +7,7 @@ import {
   type ChannelName,
   ask,
   channelOf,
+  contrastOf,
   keyOf,
   listed,
   names,
@@ -33,15 +34,16 @@ function complain(error: unknown): void {
 function firstNumber(bytes: ArrayBuffer, dtype: string): string {
   const view = new DataView(bytes);
   if (dtype === "float32") return String(view.getFloat32(0, true));
+  const isSigned = dtype.startsWith("int");
   switch (bytes.byteLength) {
     case 1:
-      return String(view.getUint8(0));
+      return String(isSigned ? view.getInt8(0) : view.getUint8(0));
     case 2:
-      return String(view.getUint16(0, true));
+      return String(isSigned ? view.getInt16(0, true) : view.getUint16(0, true));
     case 4:
-      return String(view.getUint32(0, true));
+      return String(isSigned ? view.getInt32(0, true) : view.getUint32(0, true));
     default:
-      return String(view.getBigUint64(0, true));
+      return String(isSigned ? view.getBigInt64(0, true) : view.getBigUint64(0, true));
   }
 }
 
@@ -66,11 +68,12 @@ class Sections {
   constructor(
     private readonly name: ChannelName,
     private readonly channel: Channel,
+    range: [number, number] | undefined,
   ) {
     const [, , first] = channel.voxel_offset;
     const asked = address.searchParams.get("z");
     this.z = this.inside(asked === null ? first + Math.floor(channel.size[2] / 2) : Number(asked));
-    this.base = new Stack(this.viewer, name, channel, { x: 0, y: 0, width: 1 }, true, 1);
+    this.base = new Stack(this.viewer, name, channel, { x: 0, y: 0, width: 1 }, true, 1, range);
     for (const id of ["z", "z-number"]) {
       const input = byId<HTMLInputElement>(id);
       input.min = String(first);
@@ -236,7 +239,9 @@ async function start(): Promise<void> {
   document.title = `${name.name} · Butterfly`;
   const over = address.searchParams.get("over");
   const channel = await channelOf(name);
-  const sections = new Sections(name, channel);
+  // All levels of a byte can be seen; those of wider or signed voxels often lie close together.
+  const isWide = channel.kind === "image" && channel.dtype !== "uint8";
+  const sections = new Sections(name, channel, isWide ? await contrastOf(name) : undefined);
   if (channel.kind === "image") await offer(sections, name, over);
   else byId("overlay").closest("label")?.remove();
 }

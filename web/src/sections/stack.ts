@@ -16,7 +16,10 @@ export class Stack {
   private step = 1;
   private shown: number | undefined;
 
-  /** `place` is the channel's left, top and width in the viewer; `below` says that others lie over it. */
+  /**
+   * `place` is the channel's left, top and width in the viewer; `below` says that others lie over it.
+   * `range` has the levels of an image that are shown as black and as white.
+   */
   constructor(
     private readonly viewer: OpenSeadragon.Viewer,
     private readonly name: ChannelName,
@@ -24,6 +27,7 @@ export class Stack {
     private readonly place: { x: number; y: number; width: number },
     private readonly below: boolean,
     private opacity: number,
+    private readonly range?: [number, number],
   ) {}
 
   /** Go to a section; the one before stays until all that is visible of the new one is there. */
@@ -59,6 +63,7 @@ export class Stack {
     const { size, mips } = this.channel;
     const coarsest = mips.length - 1;
     const [width, height] = size;
+    const query = this.range ? `?range=${this.range.join(",")}` : "";
     this.viewer.addTiledImage({
       tileSource: {
         width,
@@ -67,7 +72,7 @@ export class Stack {
         minLevel: 0,
         maxLevel: coarsest,
         getTileUrl: (level: number, column: number, row: number) =>
-          url("tiles", this.name, coarsest - level, z, row, `${column}.png`),
+          url("tiles", this.name, coarsest - level, z, row, `${column}.png`) + query,
       },
       ...this.place,
       ...(this.below && { index: 0 }),
