@@ -38,7 +38,13 @@ export async function channelsOf(token: string): Promise<ChannelName[]> {
 async function partOf(name: ChannelName): Promise<Part> {
   const channel = await channelOf(name);
   const range = channel.kind === "image" ? await contrastOf(name) : undefined;
-  return { name, channel, range };
+  return { name, channel, range: range && wholeIn64Bits(range, channel.dtype) };
+}
+
+/** Return levels as Neuroglancer takes them: of 64 bits it has whole numbers from 0 on only. */
+function wholeIn64Bits([low, high]: [number, number], dtype: string): [number, number] {
+  if (!dtype.endsWith("int64")) return [low, high];
+  return [Math.max(0, Math.floor(low)), Math.max(1, Math.ceil(high))];
 }
 
 /** Return the state that shows channels; those that cannot be opened are left out. */
