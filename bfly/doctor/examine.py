@@ -13,7 +13,7 @@ from bfly.doctor.files import damage, files
 from bfly.doctor.finding import Finding
 from bfly.doctor.subject import Subject
 from bfly.doctor.viewing import chunks, mips, packing, planes
-from bfly.doctor.voxels import fill, kind, narrow
+from bfly.doctor.voxels import fill, kind, narrow, negative
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     axes,
     kind,
     narrow,
+    negative,
     voxel_size,
     packing,
     chunks,

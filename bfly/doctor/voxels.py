@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bfly.doctor.subject import Subject
 
-__all__ = ["fill", "kind", "narrow"]
+__all__ = ["fill", "kind", "narrow", "negative"]
 
 NEARLY_FULL = 0.9
 """Fraction of the maximum of a dtype above which labels are suspected to overflow."""
@@ -49,7 +49,7 @@ def narrow(subject: Subject) -> Iterator[Finding]:
     dtype, values = subject.source.dtype, subject.values
     labels = subject.source.kind == "segmentation" or _sounds_like_labels(subject)
     # 64 bits do not overflow, masks hold only 0 and the maximum, and floats hold no ids.
-    if not labels or dtype.kind != "u" or dtype.itemsize > 4 or len(values) < 3:
+    if not labels or dtype.kind not in "iu" or dtype.itemsize > 4 or len(values) < 3:
         return
     highest, most = int(values[-1]), int(np.iinfo(dtype).max)
     if highest > NEARLY_FULL * most:
@@ -60,6 +60,21 @@ def narrow(subject: Subject) -> Iterator[Finding]:
             "Write them as uint64; if they are grey values, write kind: image in the "
             "configuration.",
         )
+
+
+def negative(subject: Subject) -> Iterator[Finding]:
+    """Check for negative voxels that some protocols do not have, and refuse."""
+    dtype, values = subject.source.dtype, subject.values
+    wide, labels = dtype.itemsize == 8, subject.source.kind == "segmentation"
+    if not (wide or labels) or not len(values) or values[0] >= 0:
+        return
+    refusing = ["precomputed"] * wide + ["compressed_segmentation"] * labels + ["BossDB"]
+    yield Finding(
+        "negative",
+        f"Voxels go down to {values[0]:,}: {', '.join(refusing)} have no such {dtype} and refuse "
+        "it; zarr and N5 have it.",
+        "Write 0 for what has no label, or grey values as int16 or int32.",
+    )
 
 
 def _sounds_like_labels(subject: Subject) -> bool:
