@@ -31,7 +31,7 @@ def as_unsigned(
     voxels : numpy.ndarray
         Array of any shape and dtype.
     what : str
-        The file or format in the message.
+        The format, with the name of the file if it is known: ``… is sent as precomputed, which``.
     error : type of ButterflyError
         Class of the error.
 
@@ -47,7 +47,7 @@ def as_unsigned(
     """
     if voxels.dtype.kind == "i" and (lowest := voxels.min(initial=0)) < 0:
         raise error(
-            f"A voxel is {lowest}, and {what} holds no {voxels.dtype.name}; allowed are 0 to "
-            f"{np.iinfo(voxels.dtype).max}, sent as {unsigned(voxels.dtype).name}."
+            f"{what} holds no {voxels.dtype.name}, and a voxel is {lowest}; allowed are 0 to "
+            f"{np.iinfo(voxels.dtype).max}, as {unsigned(voxels.dtype).name}."
         )
     return voxels.view(unsigned(voxels.dtype))

@@ -194,7 +194,7 @@ class BossCutoutQuery(BoxQuery):
             return voxels
         sent = _sent(self.volume)
         if sent.kind == "u":
-            voxels = as_unsigned(voxels, "BossDB")
+            voxels = as_unsigned(voxels, f"{self.path} is sent as BossDB, which")
         return voxels.astype(sent, copy=False)
 
 

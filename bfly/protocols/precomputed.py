@@ -148,7 +148,9 @@ class ChunkQuery(_Encoded, BoxQuery):
         BadRequest
             A voxel is negative, in a dtype that is sent as an unsigned one.
         """
-        return voxels if self.plain else as_unsigned(voxels, "precomputed")
+        if self.plain:
+            return voxels
+        return as_unsigned(voxels, f"{self.path} is sent as precomputed, which")
 
 
 class Precomputed(Protocol):

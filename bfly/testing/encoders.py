@@ -74,7 +74,7 @@ MEASURED = (
     ("u1", "grayscale"),
     ("u8", "colormap"),
     ("u8", "rgb"),
-    ("i2", "grayscale"),
+    ("i1", "grayscale"),
     ("f4", "rgb"),
 )
 

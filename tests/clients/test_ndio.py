@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bfly.encoders.unsigned import unsigned
+
 if TYPE_CHECKING:
     from tests.fixtures.channels import Channel
 
@@ -94,7 +96,7 @@ def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_pat
     words = json.loads(done.stdout)
     assert (words["ping"], words["tokens"]) == (200, [TOKEN])
     assert words["datasets"] == {TOKEN: [TOKEN]}
-    assert words["channels"][channel.name]["datatype"] == channel.voxels.dtype.name
+    assert words["channels"][channel.name]["datatype"] == unsigned(channel.voxels.dtype).name
     assert words["metadata"] == {}
     with np.load(tmp_path / "found.npz") as found:
         for mip in channel.mips:

@@ -28,7 +28,7 @@ def test_signed_labels_are_written_with_their_values(bits):
     data = CompressedSegmentation().encode(voxels, kind="segmentation")
     assert data == CompressedSegmentation().encode(voxels.astype(f"u{bits // 8}"))
     voxels[4, 16, 29] = -2
-    with pytest.raises(BadRequest, match="A voxel is -2, and compressed_segmentation holds no int"):
+    with pytest.raises(BadRequest, match=r"compressed_segmentation holds no int.*a voxel is -2"):
         CompressedSegmentation().encode(voxels, kind="segmentation")
 
 

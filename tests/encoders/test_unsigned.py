@@ -28,8 +28,8 @@ def test_values_stay_and_nothing_is_copied(dtype, value):
 def test_a_negative_voxel_is_named(dtype):
     voxels = np.array([3, -7], dtype)
     name = voxels.dtype.name
-    with pytest.raises(BadRequest, match=f"A voxel is -7, and BossDB holds no {name}; allowed"):
-        as_unsigned(voxels, "BossDB")
+    with pytest.raises(BadRequest, match=f"It holds no {name}, and a voxel is -7; allowed are 0"):
+        as_unsigned(voxels, "It")
     with pytest.raises(SourceError, match=r"a\.h5"):
         as_unsigned(voxels, "a.h5", SourceError)
 

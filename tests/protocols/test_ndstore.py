@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from bfly.encoders.unsigned import unsigned
 from bfly.encoders.views import render
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_info(channel: Channel) -> None:
             assert dataset[f"neariso_{name}"] == dataset[name]
         assert info["project"] == {"name": TOKEN, "description": TOKEN, "version": "0.0"}
         about = info["channels"][channel.name]
-        assert about["datatype"] == channel.voxels.dtype.name
+        assert about["datatype"] == unsigned(channel.voxels.dtype).name
         kind = "annotation" if channel.kind == "segmentation" else "image"
         assert about["channel_type"] == kind
         assert info["metadata"] == {}

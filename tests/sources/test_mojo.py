@@ -211,7 +211,7 @@ def test_a_negative_voxel_is_no_unsigned_one(tmp_path):
         return file.getvalue()
 
     write_mojo(tmp_path, [np.full((1, 4, 4), -1, "i4")], (1, 4, 4), "hdf5", encode)
-    with pytest.raises(SourceError, match=r"A voxel is -1, and .*hdf5 .*holds no int32"):
+    with pytest.raises(SourceError, match=r"x=.*hdf5 .*holds no int32, and a voxel is -1"):
         whole(Mojo.open(str(tmp_path)))
 
 

@@ -61,7 +61,7 @@ def truth(fib25: Path) -> dict[tuple[str, int], np.ndarray]:
     volumes = {CHANNELS[0]: np.stack([imagecodecs.png_decode(s.read_bytes()) for s in sections])}
     for name in CHANNELS[1:]:
         with h5py.File(fib25 / name) as file:
-            volumes[name] = file["stack"][:].view("u4")
+            volumes[name] = file["stack"][:]
     return {
         (name, mip): halve(volume, mip, image=name == CHANNELS[0]) if mip else volume
         for name, volume in volumes.items()

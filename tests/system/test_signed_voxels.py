@@ -134,7 +134,10 @@ def test_precomputed_has_no_int64(client, mip: int) -> None:
         got = client.get(f"/pre/{AT}/{name}/{mip}/{i}-{i + x}_{j}-{j + y}_{k}-{k + z}")
         assert got.status_code == 400
         lowest = at_mip(name, mip).min()
-        assert f"A voxel is {lowest}, and precomputed holds no int64" in got.text
+        assert (
+            f"{name}.h5 is sent as precomputed, which holds no int64, and a voxel is {lowest}"
+            in (got.text)
+        )
 
 
 def test_a_stored_chunk_is_sent_unless_its_dtype_is_not_that_of_the_format(client) -> None:
@@ -199,7 +202,8 @@ def test_boss_has_no_negative_labels(client, name: str) -> None:
     for packed in ("npygz", "blosc"):
         got = boss(client, name, packed)
         assert got.status_code == 400
-        assert f"A voxel is {lowest}, and BossDB holds no {name.partition('-')[2]}" in got.text
+        reason = f"BossDB, which holds no {name.partition('-')[2]}, and a voxel is {lowest};"
+        assert f"{name}.h5 is sent as {reason}" in got.text
 
 
 @signed

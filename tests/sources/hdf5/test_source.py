@@ -301,7 +301,7 @@ def test_files_along_z_with_a_gap(tmp_path: Path) -> None:
     ]
     path.write_text(json.dumps(parts))
     assert HDF5.guess_can_open(str(path))
-    expected = np.zeros((9, 3, 4), "u2")
+    expected = np.zeros((9, 3, 4), "i2")
     expected[0:2], expected[5:7], expected[7:9] = 1, 2, 3
     source = check(str(path), expected)
     os.utime(tmp_path / "b.h5", ns=(0, 0))
