@@ -148,7 +148,9 @@ class Butterfly:
 
     def server(self) -> Webserver:
         """Return the server, not started yet, with the configured tables loaded."""
-        return Webserver(self.update_db(), self.config, self.config_file)
+        server = Webserver(self.update_db(), self.config)
+        server.allow_changes(self.config_file)
+        return server
 
     def update_db(self) -> Database:
         """Return the database, with the tables of the configuration loaded into it."""

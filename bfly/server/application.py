@@ -54,20 +54,16 @@ class Application:
         Answers the queries.
     config : Config
         The channels and settings.
-    config_file : str, optional
-        The YAML file of the configuration, if requests may change it.
     """
 
-    def __init__(self, core: Core, config: Config, config_file: str | None = None) -> None:
+    def __init__(self, core: Core, config: Config) -> None:
         self._core = core
         self._config = config
         self._edition = 0
         self._handler = Handler(core)
         self._protocols: dict[str, Protocol] = {}
         for protocol in registry.find("protocols").values():
-            made = protocol(config)
-            made.config_file = config_file
-            self._protocols |= dict.fromkeys(protocol.prefixes, made)
+            self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
         self._sockets = WebsocketEndpoint(core, config)
         self._posts = 0
         self._under_way: dict[str, _Flight] = {}
@@ -118,6 +114,11 @@ class Application:
                 await answer.send(send)
             else:
                 await send_response(answer, request, send)
+
+    def allow_changes(self, config_file: str | None) -> None:
+        """Let requests change the YAML file of the configuration; None forbids it."""
+        for protocol in self._protocols.values():
+            protocol.config_file = config_file
 
     @property
     def prefixes(self) -> Collection[str]:

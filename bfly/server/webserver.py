@@ -35,8 +35,6 @@ class Webserver:
         Loaded from the same configuration.
     config : Config or dict
         The configuration; a dictionary is the content of the YAML file, or of its ``bfly``.
-    config_file : str, optional
-        The YAML file of the configuration, if requests of the page may change it.
 
     Attributes
     ----------
@@ -53,21 +51,24 @@ class Webserver:
     _maxbuffer = MOST
     """Bytes of the largest message of a client."""
 
-    def __init__(
-        self, db: Database, config: Config | Mapping[str, Any], config_file: str | None = None
-    ) -> None:
+    def __init__(self, db: Database, config: Config | Mapping[str, Any]) -> None:
         if not isinstance(config, Config):
             config = Config.parse(config if "bfly" in config else {"bfly": {**config}}, "config")
         self._config = config
         self._db, self.RUNTIME = db, db.RUNTIME
         self._core = Core(db)
-        application = Application(self._core, config, config_file)
-        self._webapp = Measured(HeaderGuard(application, config), application.prefixes)
+        self._application = Application(self._core, config)
+        guarded = HeaderGuard(self._application, config)
+        self._webapp = Measured(guarded, self._application.prefixes)
         self._server: LimitedServer | None = None
         self._listening = threading.Event()
         self._stopped = threading.Event()
         self.port = config.port
         self.shared = False
+
+    def allow_changes(self, config_file: str | None) -> None:
+        """Let requests of the page change the YAML file of the configuration; None forbids it."""
+        self._application.allow_changes(config_file)
 
     @property
     def _port(self) -> int:
