@@ -18,7 +18,6 @@ from bfly.sources.hdf5.entry import PARTS, Entry
 from bfly.storage.limits import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from bfly.sources.mips import VoxelSize
@@ -34,9 +33,9 @@ def entries(file: Any) -> list[Entry]:
 
     A setup that was not taken at a time is left out. At most `PARTS` and one are returned.
     """
-    root = file["/"].id
-    times = [name for name in _names(root, hard=True) if _TIME.fullmatch(name)]
-    setups = {name: _ratios(file, name) for name in _names(root, hard=True) if times}
+    names = _names(file["/"].id, hard=True)
+    times = list(filter(_TIME.fullmatch, names))
+    setups = {name: _ratios(file, name) for name in names if times}
     found: list[Entry] = []
     for time in times:
         for setup in _names(file[time].id):
@@ -95,10 +94,6 @@ def _ratios(file: Any, setup: str) -> tuple[VoxelSize, ...]:
 
 def _names(group: Any, *, hard: bool = False) -> list[str]:
     """Return the names in a group, sorted; with `hard` only those that are no links to others."""
-    return sorted(_iterate(group, hard))
-
-
-def _iterate(group: Any, hard: bool) -> Iterator[str]:
     names: list[bytes] = []
 
     def note(name: bytes, info: Any) -> None:
@@ -106,4 +101,4 @@ def _iterate(group: Any, hard: bool) -> Iterator[str]:
             names.append(name)
 
     group.links.iterate(note, info=True)
-    return (name.decode(errors="replace") for name in names)
+    return sorted(name.decode(errors="replace") for name in names)

@@ -8,6 +8,7 @@ master file (Dectris, EIGER file format), which continue along z.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,15 +108,16 @@ def entries(files: Files, path: str) -> list[Entry]:
         are reported in the log.
     """
     with open_h5(files, path) as (file, _):
+        has_main = MAIN.encode() in file["/"].id
         views = bdv.entries(file)
-    main = locate(files, path, MAIN, lambda _path: None)
-    if views and main is None:
-        return views
-    found = datasets_of(files, path)
+        if views and not has_main:
+            return views
+        found = datasets_of(files, path, file)
+    main = locate(files, path, MAIN, lambda _path: None) if has_main else None
     if main is not None:
         with open_h5(files, main.path) as (file, _):
             dataset = file[main.name]
-            known = identity(dataset.id, main.path)
+            known = identity(dataset.id, os.path.realpath(main.path))
             served = Entry.of(MAIN, dataset, main.path)
         return [served, *grouped(each for each in found if each.identity != known)]
     listed = grouped(found)

@@ -11,7 +11,7 @@ import h5py
 
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.hdf5.entry import PARTS, Entry
-from bfly.sources.hdf5.file import LINKS, OBJECTS, follow, is_unbounded, open_h5
+from bfly.sources.hdf5.file import LINKS, OBJECTS, Place, follow, is_unbounded, open_h5
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,7 +56,7 @@ class Found(NamedTuple):
     is_linked: bool
 
 
-def datasets_of(files: Files, path: str) -> list[Found]:
+def datasets_of(files: Files, path: str, file: Any) -> list[Found]:
     """Return the datasets of three or more axes of numbers, each once, sorted by name.
 
     At most `OBJECTS` objects are looked at, `LINKED` links followed and `PARTS` datasets returned;
@@ -68,28 +68,32 @@ def datasets_of(files: Files, path: str) -> list[Found]:
         Access to files.
     path : str
         The file where the search starts.
+    file : h5py.File
+        The same file, open.
     """
     search = _Search(files)
-    search.pending.append((path, "/", ""))
+    search.group(file, path, "/", "")
     while search.pending:
-        search.group(*search.pending.pop())
+        place, prefix = search.pending.pop()
+        with open_h5(files, place.path) as (other, _):
+            search.group(other, *place, prefix)
     found = sorted(search.found, key=lambda each: each.entry.name)
     if min(search.objects, search.links, PARTS - len(found)) < 0:
         log.warning("%s has too many objects or links; only some of its volumes are listed.", path)
     return found[:PARTS]
 
 
-def identity(item: Any, path: str) -> tuple[str, int]:
+def identity(item: Any, real: str) -> tuple[str, int]:
     """Return the file that holds a dataset or group and its address there, shared by its names.
 
     Parameters
     ----------
     item : h5py.h5d.DatasetID or h5py.h5g.GroupID
         The dataset or group, open.
-    path : str
-        The file that holds it.
+    real : str
+        The file that holds it, with links resolved.
     """
-    return os.path.realpath(path), h5py.h5o.get_info(item).addr
+    return real, h5py.h5o.get_info(item).addr
 
 
 def names_of(file: Any) -> list[str]:
@@ -104,7 +108,7 @@ class _Search:
     Attributes
     ----------
     pending : list
-        Groups to search: the file, the group there, and its path from the first file.
+        Groups to search, and the path of each from the first file, with a slash.
     found : list of Found
         The result.
     objects, links : int
@@ -114,24 +118,21 @@ class _Search:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._seen: set[tuple[str, int]] = set()
-        self.pending: list[tuple[str, str, str]] = []
+        self.pending: list[tuple[Place, str]] = []
         self.found: list[Found] = []
         self.objects, self.links = OBJECTS, LINKED
 
-    def group(self, path: str, inner: str, prefix: str) -> None:
-        """Search a group of a file; its path from the first file ends with a slash, or is ""."""
-        with open_h5(self._files, path) as (file, _):
-            group = file[inner].id
-            if self._is_new(identity(group, path)):
-                names, count = _objects(group, self.objects)
-                self.objects -= count
-                for name in sorted(names):
-                    if len(self.found) <= PARTS:
-                        self._add(group, name, path, f"{prefix}{name}", is_linked=bool(prefix))
-                links = _links(group, self.links)
-            else:
-                links = []
-        for name in links:
+    def group(self, file: Any, path: str, inner: str, prefix: str) -> None:
+        """Search a group of an open file; its path from the first file is "" or ends with ``/``."""
+        group, real = file[inner].id, os.path.realpath(path)
+        if not self._is_new(identity(group, real)):
+            return
+        names, count = _objects(group, self.objects)
+        self.objects -= count
+        for name in sorted(names):
+            if len(self.found) <= PARTS:
+                self._add(group, name, real, f"{prefix}{name}", is_linked=bool(prefix))
+        for name in _links(group, self.links):
             self.links -= 1
             if self.links >= 0:
                 self._follow(path, f"{inner.rstrip('/')}/{name}", f"{prefix}{name}")
@@ -142,8 +143,8 @@ class _Search:
         self._seen.add(known)
         return is_new
 
-    def _add(self, group: Any, inner: str, path: str, name: str, *, is_linked: bool) -> None:
-        """Add a dataset if it may be a volume."""
+    def _add(self, group: Any, inner: str, real: str, name: str, *, is_linked: bool) -> None:
+        """Add a dataset of a file, whose links are resolved, if it may be a volume."""
         with suppress(*DAMAGE):
             item = h5py.h5d.open(group, inner.encode())
             is_volume = item.rank >= 3 and item.get_type().get_class() in NUMBERS
@@ -151,8 +152,8 @@ class _Search:
                 return
             if min(item.shape) < 1 or HELPERS & {*name.split("/")}:
                 return
-            if self._is_new(known := identity(item, path)):
-                entry = Entry.of(name, h5py.Dataset(item), path)
+            if self._is_new(known := identity(item, real)):
+                entry = Entry.of(name, h5py.Dataset(item), real)
                 self.found.append(Found(entry, item.shape, known, is_linked))
 
     def _follow(self, path: str, inner: str, name: str) -> None:
@@ -169,11 +170,11 @@ class _Search:
             return
         place, is_dataset = target
         if not is_dataset:
-            self.pending.append((place.path, place.name, f"{name}/"))
+            self.pending.append((place, f"{name}/"))
             return
         with open_h5(self._files, place.path) as (file, _):
-            root = file["/"].id
-            self._add(root, place.name, place.path, name, is_linked=True)
+            real = os.path.realpath(place.path)
+            self._add(file.id, place.name, real, name, is_linked=True)
 
 
 def _objects(group: Any, most: int) -> tuple[list[str], int]:
