@@ -108,7 +108,8 @@ def entries(files: Files, path: str) -> list[Entry]:
         are reported in the log.
     """
     with open_h5(files, path) as (file, _):
-        has_main = MAIN.encode() in file["/"].id
+        root = file["/"].id
+        has_main = root.links.exists(MAIN.encode())
         views = bdv.entries(file)
         if views and not has_main:
             return views

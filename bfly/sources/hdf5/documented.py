@@ -15,6 +15,7 @@ from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.pointer import read_pointers
 from bfly.sources.source import Datasource
 from bfly.storage.files import Files
+from bfly.storage.part import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,20 +44,21 @@ class DocumentedHDF5(Datasource):
         dict
             Empty if the files cannot be opened as one volume.
         """
+        path, part = split_path(t_query.OUTPUT.INFO.PATH.VALUE)
         try:
-            parts = cls.open(t_query.OUTPUT.INFO.PATH.VALUE)._parts
+            parts = cls.open(path, part=part)._parts
         except SourceError:
             return {}
-        files = [[part.path, part.name.lstrip("/"), z] for z, part in parts]
+        files = [[each.path, each.name.lstrip("/"), z] for z, each in parts]
         return {t_query.RUNTIME.IMAGE.SOURCE.HDF5.NAME: files}
 
     @classmethod
     def load_info(cls, t_query: Any) -> list[list[Any]]:
         """Return the files that a path stands for, as a pointer lists them, not opened.
 
-        A path that is no pointer stands for itself, with the default dataset.
+        A path that is no pointer stands for itself, with its part or the default dataset.
         """
-        path: str = t_query.OUTPUT.INFO.PATH.VALUE
+        path, part = split_path(t_query.OUTPUT.INFO.PATH.VALUE)
         info = t_query.RUNTIME.IMAGE.SOURCE.HDF5
         try:
             pointers = read_pointers(Files(), path) if path.endswith(".json") else []
@@ -65,7 +67,7 @@ class DocumentedHDF5(Datasource):
         listed = [cls.get_details(info, pointer) for pointer in pointers]
         folder = os.path.dirname(path)
         return [[os.path.join(folder, outer), *rest] for outer, *rest in listed] or [
-            [path, info.INNER.VALUE, info.OFF.VALUE]
+            [path, part.dataset or info.INNER.VALUE, info.OFF.VALUE]
         ]
 
     @staticmethod

@@ -224,6 +224,35 @@ def test_datasets_behind_links_count_inside_the_allowed_folders(
         value(str(path), "secret", files)
 
 
+def test_a_main_outside_the_allowed_folders_is_not_opened(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+    write(outside / "real.h5", {"main": full(5)})
+    with h5py.File(inside / "v.h5", "w") as file:
+        file["main"] = h5py.ExternalLink(str(outside / "real.h5"), "main")
+        file["raw"] = full(1)
+    files = Files([str(inside)])
+    with pytest.raises(NotAllowed):
+        listed(str(inside / "v.h5"), files)
+    with pytest.raises(NotAllowed):
+        value(str(inside / "v.h5"), files=files)
+    assert value(str(inside / "v.h5"), "raw", files) == 1
+
+
+def test_main_is_served_though_other_volumes_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "v.h5", {"main": full(2), "z": full(3)})
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("bad heap free list")
+
+    monkeypatch.setattr("bfly.sources.hdf5.bdv.entries", fail)
+    assert value(path) == 2
+    assert "its other volumes cannot be listed: bad heap free list" in caplog.text
+
+
 def test_a_name_that_a_path_cannot_have_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

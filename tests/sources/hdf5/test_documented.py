@@ -42,6 +42,17 @@ def test_load_info_gives_what_a_pointer_lists(pointer):
         assert HDF5.load_info(TileRequest(path)) == [[path, "main", 0]]
 
 
+def test_a_path_may_name_a_dataset(pointer):
+    path = f"{pointer}/a.h5"
+    with h5py.File(path, "a") as file:
+        file["deep/raw"] = np.full((2, 4, 3), 7, "u1")
+    request = TileRequest(f"{path}#deep/raw")
+    assert HDF5.valid_path(request) == {"hdf5": [[path, "deep/raw", 0]]}
+    assert HDF5.load_info(request) == [[path, "deep/raw", 0]]
+    assert HDF5.load_file(HDF5.load_info(request)[0]).tolist() == np.full((2, 4, 3), 7).tolist()
+    assert HDF5.valid_path(TileRequest(f"{path}#deep/no")) == {}
+
+
 def test_get_details_gives_values_in_order():
     info = TileRequest("").RUNTIME.IMAGE.SOURCE.HDF5
     details = {"z-offset": 3, "filename": "f", "dataset-path": "d"}
