@@ -69,13 +69,18 @@ class Axes:
         return {letter: n for letter, n in pairs if letter not in SPACE and n > 1}
 
     def places(self) -> Iterator[tuple[tuple[str, str], ...]]:
-        """Yield a place on all of `others`, as a part has it, for each volume of the dataset."""
+        """Yield the places of each volume on `others`, as a part has them; those at 0 are left out.
+
+        All channels of a time are together.
+        """
         lengths = self.others
+        order = sorted(lengths, key=lambda letter: (letter != "c", letter != "t", letter))
         for number in range(math.prod(lengths.values())):
-            place: list[tuple[str, str]] = []
-            for letter, n in reversed(lengths.items()):
-                number, index = divmod(number, n)
-                place.insert(0, (letter, str(index)))
+            place, rest = [], number
+            for letter in order:
+                rest, index = divmod(rest, lengths[letter])
+                if index:
+                    place.append((letter, str(index)))
             yield tuple(place)
 
     def view(self, part: Part, path: str) -> View:

@@ -93,8 +93,7 @@ def parts_of(path: str, listed: Sequence[Entry]) -> list[Part]:
     parts: list[Part] = []
     for number, entry in enumerate(listed):
         for place in entry.places:
-            is_first = all(index == "0" for _, index in place)
-            part = Part(entry.name if number else "", () if is_first else place)
+            part = Part(entry.name if number else "", place)
             if Part.parse(str(part)) != part or "#" in str(part):
                 log.warning("%s: %s cannot be named in a path; rename it.", path, entry.name)
             elif len(parts) == PARTS:

@@ -155,7 +155,7 @@ class HDF5(DocumentedHDF5):
             served = located.entry.name
             log.info("%s: the volume %s is served; others are %s.", self.path, served, shown)
         for axis, length in self._parts[0][1].others.items():
-            if self.part.of_axis(axis) is None:
+            if not self.part.indexes:
                 log.info("%s: %s is 0; allowed are 0 to %d.", self.path, axis, length - 1)
 
     def _place(self, has_z: bool) -> Zyx:
