@@ -88,10 +88,13 @@ class ImageStack(TileGrid):
         self._names = natsorted(sorted(self._of_part(images)))
         first = os.path.join(self.path, self._names[0])
         data = self._read_file(first)
+        self._is_inverted = False
         if is_tiff(data):
             with naming(first):
-                for remark in first_page(BytesIO(data))[1]:
-                    log.warning("%s %s.", first, remark)
+                page = first_page(BytesIO(data))
+            self._is_inverted = page.is_inverted
+            for remark in page.remarks:
+                log.warning("%s %s.", first, remark)
         shape, self.dtype = header(
             data,
             first,
@@ -121,6 +124,11 @@ class ImageStack(TileGrid):
 
     @override
     def _decode(self, data: bytes, path: str) -> NDArray[Any]:
+        with naming(path):
+            is_inverted = is_tiff(data) and first_page(BytesIO(data)).is_inverted
+        if is_inverted != self._is_inverted:
+            white, first = ("white", "black") if is_inverted else ("black", "white")
+            raise SourceError(f"0 is {white} in {path}, and {first} in the stack's first section.")
         labels, limit = self._kind == "segmentation", self.files.max_chunk
         return decode(data, path, labels=labels, limit=limit, sample=self.part.of_axis("s"))
 
@@ -200,7 +208,7 @@ def _samples(path: str, files: Files) -> int:
             if not is_tiff(file.read(4)):
                 return 1
             file.seek(0)
-            return first_page(in_pieces(file, path))[0]
+            return first_page(in_pieces(file, path)).samples
     except (ButterflyError, OSError):
         return 1
 

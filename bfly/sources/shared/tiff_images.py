@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Look", "first_page", "sample_parts", "tiff_look", "tiff_pixels"]
+__all__ = ["FirstPage", "Look", "first_page", "sample_parts", "tiff_look", "tiff_pixels"]
+
+
+SEARCHED = 16
+"""Pages that are searched for a section: smaller copies and masks come behind it."""
 
 
 class Look(NamedTuple):
@@ -44,17 +49,21 @@ class Look(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def first_page(file: IO[bytes]) -> tuple[int, list[str]]:
-    """Return the number of grey samples of a TIFF's pixels, and remarks about them.
+class FirstPage(NamedTuple):
+    """The first page of a TIFF: grey samples of its pixels, whether 0 is white, and remarks."""
 
-    Parameters
-    ----------
-    file : file object
-        The open file; only its first pages are read.
-    """
+    samples: int
+    is_inverted: bool
+    remarks: list[str]
+
+
+def first_page(file: IO[bytes]) -> FirstPage:
+    """Describe the first page that is a section of an open TIFF; others are not read."""
     with tifffile.TiffFile(file) as tiff:
-        page = next(filter(is_section, tiff.pages), tiff.pages[0])
-        return count_grey(page), list(remarks(page))
+        first = itertools.islice(tiff.pages, SEARCHED)
+        page = next(filter(is_section, first), tiff.pages[0])
+        is_inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        return FirstPage(count_grey(page), bool(is_inverted), list(remarks(page)))
 
 
 def sample_parts(samples: int, path: str) -> list[Part]:

@@ -6,6 +6,7 @@ import tifffile
 
 from bfly.discovery.scan import scan
 from bfly.errors import SourceError
+from bfly.geometry import BoundingBox
 from bfly.sources.stack import ImageStack
 from bfly.sources.tiff.source import Tiff
 from bfly.storage.files import Files
@@ -168,6 +169,20 @@ def test_that_0_is_white_is_told_and_the_voxels_are_as_stored(tmp_path, caplog, 
     np.testing.assert_array_equal(whole(ImageStack.open(str(tmp_path / "stack"))), volume)
     said = "is MinIsWhite: 0 is white. Voxels are served as stored, so pictures are negatives."
     assert caplog.messages == [f"{path} {said}", f"{tmp_path}/stack/0.tif {said}"]
+
+
+@pytest.mark.parametrize("white", [0, 1])
+def test_a_section_in_which_0_is_another_colour_is_refused(tmp_path, white):
+    names = ["minisblack", "miniswhite"]
+    for z, section in enumerate(VOLUME[..., 0]):
+        how = names[white if z != 3 else 1 - white]
+        tifffile.imwrite(tmp_path / f"{z}.tif", section, photometric=how)
+    source = ImageStack.open(str(tmp_path))
+    said = f"0 is {'black' if white else 'white'} in .*/3.tif, and {'white' if white else 'black'}"
+    with pytest.raises(SourceError, match=said):
+        whole(source)
+    box = BoundingBox((0, 0, 0), (3, 40, 36))
+    np.testing.assert_array_equal(source.read(0, box), VOLUME[:3, ..., 0])
 
 
 def luminance(colours):
