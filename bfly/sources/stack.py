@@ -17,7 +17,7 @@ from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS, decode, has_colours, header, is_image, naming
 from bfly.sources.shared.missing_sections import name_gaps
 from bfly.sources.shared.tiff_images import first_page, sample_parts
-from bfly.sources.shared.tiff_pages import is_tiff, without_sample
+from bfly.sources.shared.tiff_pages import is_tiff
 from bfly.sources.shared.tile_files import TileGrid, by
 from bfly.storage.files import reading, regular
 from bfly.storage.limits import PAGES, check_number, in_pieces
@@ -134,7 +134,7 @@ class ImageStack(TileGrid):
 
     def _of_part(self, images: Named) -> Sequence[str]:
         """Return the names of the sections of `part`."""
-        places = {*without_sample(self.part)[0].indexes}
+        places = {each for each in self.part.indexes if each[0] != "s"}
         for part, names in images.volumes.items():
             if not self.part.dataset and set(part.indexes) == places:
                 return names

@@ -194,8 +194,8 @@ def count_grey(page: tifffile.TiffPage) -> int:
 
 
 def without_sample(part: Part) -> tuple[Part, str | None]:
-    """Return a part without its place on the axis ``s``, and that place."""
-    indexes = tuple((axis, place) for axis, place in part.indexes if axis != "s")
+    """Return a part without ``s`` and ``z=s``, and its place on the axis ``s``."""
+    indexes = tuple(each for each in part.indexes if each[0] != "s" and each != ("z", "s"))
     return Part(part.dataset, indexes), part.of_axis("s")
 
 
@@ -219,8 +219,8 @@ def sample_of(page: tifffile.TiffPage, place: str | None, path: str) -> int:
     count = count_grey(page)
     if place is None and count > 1:
         raise ValueError(
-            f"each of its pixels has {count} grey samples, which are no sections: name one of "
-            f"them, #s=0 to #s={count - 1}"
+            f"each of its pixels has {count} grey samples: name one of them, #s=0 to "
+            f"#s={count - 1}. Of a TIFF with a single page, #z=s takes them as sections"
         )
     return 0 if place is None else Part("", (("s", place),)).index("s", count, path)
 

@@ -10,7 +10,13 @@ import numpy as np
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.shared.contiguous import Flat
-from bfly.sources.shared.tiff_pages import check_page, is_palette, sample_of, without_sample
+from bfly.sources.shared.tiff_pages import (
+    check_page,
+    count_grey,
+    is_palette,
+    sample_of,
+    without_sample,
+)
 from bfly.sources.tiff.axes import Volume, volume_of
 from bfly.sources.tiff.page import Packing, Page, Place
 from bfly.storage.part import WHOLE, Part
@@ -43,7 +49,8 @@ def level_of(
     labels : bool
         Whether RGB is an id (see `bfly.sources.shared.images`).
     part : Part
-        The volume, if the pages hold several; ``s`` is one of several grey samples of a pixel.
+        The volume, if the pages hold several; ``s`` is one of several grey samples of a pixel, and
+        ``z=s`` takes those of a single page as sections.
 
     Raises
     ------
@@ -52,6 +59,7 @@ def level_of(
     """
     key = series.keyframe
     rest, place = without_sample(part)
+    are_sections = part.of_axis("z") == "s"
     volume = volume_of(series, path, rest)
     # A series creates the pages that it only counts anew each time.
     numbered = [series.pages[number] for number in volume.pages if number < len(series.pages)]
@@ -63,8 +71,10 @@ def level_of(
     keys = {id(page.keyframe): page.keyframe for page in numbered}
     for each in keys.values():
         check_page(each, path, limit)
-    sample = sample_of(key, place, path)
     shape = _shape(volume, key, path)
+    if are_sections:
+        return _samples(numbered[0], path, shape, limit, labels=labels)
+    sample = sample_of(key, place, path)
     # In a file that packs its pages in several ways, each page describes itself.
     shared = {_way(each): each for each in keys.values()}
     packings = {way: Packing.of(each, path, sample, labels=labels) for way, each in shared.items()}
@@ -83,6 +93,18 @@ def level_of(
             "allowed is one page a section, or one page with all."
         )
     return Paged(path, pages, shape, limit)
+
+
+def _samples(page: tifffile.TiffPage, path: str, shape: Zyx, limit: int, *, labels: bool) -> Paged:
+    """Return a level of which the sections are the grey samples of one page's pixels."""
+    count = count_grey(page.keyframe)
+    if shape[0] != 1 or count == 1:
+        raise SourceError(
+            f"{path} has {shape[0]} sections of {count} grey samples; for z=s, allowed is one "
+            "section of several samples."
+        )
+    packings = [Packing.of(page.keyframe, path, at, labels=labels) for at in range(count)]
+    return Paged(path, [Page.of(page, each) for each in packings], (count, *shape[1:]), limit)
 
 
 def _is_read_in_part(page: tifffile.TiffPage | tifffile.TiffFrame) -> bool:

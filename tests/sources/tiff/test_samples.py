@@ -130,6 +130,20 @@ def test_another_part_is_refused(tmp_path, text, said):
         Tiff.open(path, part=Part.parse(text))
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 32)}])
+@pytest.mark.parametrize("planar", [False, True])
+def test_grey_samples_may_be_sections(tmp_path, planar, options):
+    path = str(tmp_path / "v.tif")
+    write(path, VOLUME[:1], planar=planar, **options)
+    source = Tiff.open(path, part=Part.parse("z=s"))
+    np.testing.assert_array_equal(whole(source), np.moveaxis(VOLUME[0], 2, 0))
+    box = BoundingBox((1, 5, 9), (3, 30, 33))
+    np.testing.assert_array_equal(source.read(0, box), whole(source)[box.slices])
+    write(path, VOLUME, planar=planar, **options)
+    with pytest.raises(SourceError, match="has 5 sections of 3 grey samples; for z=s, allowed"):
+        Tiff.open(path, part=Part.parse("z=s"))
+
+
 def test_channels_and_grey_samples_are_named_together(tmp_path):
     path = str(tmp_path / "v.tif")
     volume = random_volume((2, 3, 20, 24 * 2), "uint8").reshape(2, 3, 20, 24, 2)
