@@ -32,6 +32,9 @@ WORDS = {
 
 SPACE = "zyx"
 
+EXTRA = "ctabdefghi"
+"""Letters that a message proposes for axes without a name."""
+
 
 @dataclass(frozen=True)
 class VolumeAxes:
@@ -93,12 +96,7 @@ def axes_of(
         The names do not state which axes are y and x, an axis is empty, or the part is not in
         the array.
     """
-    letters = [letter_of(name) for name in names]
-    if len(letters) != len(shape):
-        letters = [""] * len(shape)
-    if "z" not in letters and (sections := part.of_axis("z")) in letters and sections:
-        letters[letters.index(sections)] = "z"
-        part = Part(part.dataset, tuple(each for each in part.indexes if each[0] != "z"))
+    letters, part = _stated(names, len(shape), part)
     steps = list(range(len(shape)))[:: -1 if x_first else 1]
     named = [letters[axis] for axis in steps if letters[axis]]
     if len(set(named)) < len(named):
@@ -108,22 +106,31 @@ def axes_of(
     for axis in sorted(free, reverse=True):
         if len(free) > len(missing) and shape[axis] == 1:
             free.remove(axis)
-    more = free[: max(0, len(free) - len(missing))]
+    surplus = max(0, len(free) - len(missing))
+    others, space = free[:surplus], free[surplus:]
     extra = [letter for letter, _ in part.indexes if letter not in letters and letter not in SPACE]
-    if len(more) == 1 and not missing and not extra and "c" not in letters:
+    if surplus == 1 and not missing and not extra and "c" not in letters:
         extra = ["c"]
-    space = free[len(more) :]
-    if (
-        len(extra) < len(more)
-        or len(space) < len(missing) - (missing[:1] == ["z"])
-        or min(shape, default=0) < 1
-    ):
-        raise SourceError(_refusal(shape, named, path, len(more), x_first=x_first))
-    for axis, letter in zip(more, extra, strict=False):
+    needed = len(missing) - (missing[:1] == ["z"])
+    if len(extra) < surplus or len(space) < needed or min(shape, default=0) < 1:
+        raise SourceError(_refusal(shape, named, path, surplus, x_first=x_first))
+    for axis, letter in zip(others, extra, strict=False):
         letters[axis] = letter
     for axis, letter in zip(reversed(space), reversed(missing), strict=False):
         letters[axis] = letter
     return _placed(letters, shape, path, part)
+
+
+def _stated(names: Iterable[object], count: int, part: Part) -> tuple[list[str], Part]:
+    """Return the letters of axes by their names, and a part after ``z=t`` is applied to them."""
+    letters = [letter_of(name) for name in names]
+    if len(letters) != count:
+        letters = [""] * count
+    sections = part.of_axis("z")
+    if sections and sections in letters and "z" not in letters:
+        letters[letters.index(sections)] = "z"
+        part = Part(part.dataset, tuple(each for each in part.indexes if each[0] != "z"))
+    return letters, part
 
 
 def _placed(letters: list[str], shape: Sequence[int], path: str, part: Part) -> VolumeAxes:
@@ -145,16 +152,19 @@ def _placed(letters: list[str], shape: Sequence[int], path: str, part: Part) -> 
     return VolumeAxes(zyx, at, lengths)
 
 
-def _refusal(shape: Sequence[int], named: list[str], path: str, more: int, *, x_first: bool) -> str:
+def _refusal(
+    shape: Sequence[int], named: list[str], path: str, surplus: int, *, x_first: bool
+) -> str:
+    """Return the reason why axes cannot be told apart, and what to write instead."""
     text = (
         f"{path} has axes of {' x '.join(map(str, shape))} voxels; allowed are three, none "
         "empty, and others of one voxel, or named, such as c (channels) and t (time)."
     )
     if named:
         text += f" Names are {', '.join(named)}."
-    if more and min(shape) > 0:
-        places = ",".join(f"{letter}=0" for letter in "ct"[:more])
-        which = f"{'last' if x_first else 'first'} {'axis' if more == 1 else f'{more} axes'}"
+    if surplus and min(shape) > 0:
+        places = ",".join(f"{letter}=0" for letter in EXTRA[:surplus])
+        which = f"{'last' if x_first else 'first'} {'axis' if surplus == 1 else f'{surplus} axes'}"
         text += f" The path {path}#{places} is one volume of it: index 0 on the {which}."
     return text
 
