@@ -17,6 +17,7 @@ from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
+from bfly.sources.n5.paintera import check_multiset, is_helper
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.bdv import size_in_xml
@@ -76,6 +77,8 @@ class N5(TensorSource):
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
         """Return the volumes along axes of channels and time; none for a list of numbers."""
+        if is_helper(path, files, DOCUMENT):
+            return ()
         read = KeyValueStore(path, files).json
         group = read(DOCUMENT) or {}
         attributes = group if _is_dataset(group) else read(f"s0/{DOCUMENT}") or {}
@@ -87,6 +90,7 @@ class N5(TensorSource):
 
     def _arrays(self) -> dict[str, Array]:
         group = self._group = self.document(DOCUMENT) or {}
+        check_multiset(self.path, {**(self.document(f"s0/{DOCUMENT}") or {}), **group})
         self._stated_kind = kind_of_attributes(group)
         if _is_dataset(group):
             return {"": self._placed(self._array("", group, None), group)}
