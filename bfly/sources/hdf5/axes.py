@@ -8,18 +8,17 @@ and scales of dimensions (HDF5 Dimension Scales Specification), or by ``axis_nam
 from __future__ import annotations
 
 import logging
-import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
 from bfly.sources.hdf5.attributes import attributes_of
 from bfly.sources.hdf5.view import View
+from bfly.sources.shared.axes import letter_of
 from bfly.storage.limits import parsed_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from bfly.storage.part import Part
@@ -32,11 +31,6 @@ NAMING = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "axis_names", "axes"
 """Attributes that name the axes of a dataset."""
 
 SPACE = ("z", "y", "x")
-
-WORDS = {"channel": "c", "time": "t", "frame": "t", "depth": "z", "height": "y", "width": "x"}
-"""Letters of axes with other names."""
-
-_NAME = re.compile(rf"(?:([a-z])(?:[ _-]?axis)?|({'|'.join(WORDS)})s?)\^?")
 
 GUESSED = 64
 """Length of the longest axis that is taken for channels though no name says so: features and
@@ -67,21 +61,6 @@ class Axes:
         """Length of each axis of several places that is not in space, by its letter."""
         pairs = zip(self.letters, self.shape, strict=True)
         return {letter: n for letter, n in pairs if letter not in SPACE and n > 1}
-
-    def places(self) -> Iterator[tuple[tuple[str, str], ...]]:
-        """Yield the places of each volume on `others`, as a part has them; those at 0 are left out.
-
-        All channels of a time are together.
-        """
-        lengths = self.others
-        order = sorted(lengths, key=lambda letter: (letter != "c", letter != "t", letter))
-        for number in range(math.prod(lengths.values())):
-            place, rest = [], number
-            for letter in order:
-                rest, index = divmod(rest, lengths[letter])
-                if index:
-                    place.append((letter, str(index)))
-            yield tuple(place)
 
     def view(self, part: Part, path: str) -> View:
         """Return the volume that a part names.
@@ -135,7 +114,7 @@ def axes_of(dataset: Any, path: str) -> Axes:
         raise SourceError(f"{what}; allowed are three axes (z, y, x) or more, none empty.")
     doubt = ""
     names = _stated(dataset, path)
-    letters = [_letter(name) for name in names]
+    letters = [letter_of(name) for name in names]
     if len(names) != len(shape) or not _distinct(letters):
         names, letters = [""] * len(shape), [""] * len(shape)
     free = [axis for axis, letter in enumerate(letters) if not letter]
@@ -172,12 +151,6 @@ def _shortest(shape: Sequence[int], axes: Sequence[int]) -> int | None:
     ranked = sorted(axes, key=shape.__getitem__)
     few = shape[ranked[0]] <= GUESSED and shape[ranked[0]] < shape[ranked[1]]
     return ranked[0] if few and ranked[0] in (axes[0], axes[-1]) else None
-
-
-def _letter(name: str) -> str:
-    """Return the letter of an axis; "" if its name says nothing."""
-    found = _NAME.fullmatch(name.strip().lower())
-    return (found[1] or WORDS[found[2]]) if found else ""
 
 
 def _stated(dataset: Any, path: str) -> list[str]:

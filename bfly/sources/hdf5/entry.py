@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
 from bfly.sources.hdf5.axes import axes_of
+from bfly.sources.shared.axes import places_along
 from bfly.storage.part import Part
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Entry:
     setup : int, optional
         Number of the setup of BigDataViewer.
     places : tuple
-        Places on axes that are not z, y or x (see `Axes.places`), one for each channel that the
+        Places on axes that are not z, y or x (see `places_along`), one for each channel that the
         volume is, at most `PARTS`.
     """
 
@@ -73,7 +74,7 @@ class Entry:
             Names the file in the log.
         """
         try:
-            places = tuple(islice(axes_of(dataset, path).places(), PARTS))
+            places = tuple(islice(places_along(axes_of(dataset, path).others), PARTS))
         except SourceError:
             # The channel is listed all the same: what opens it is told the reason.
             places = ((),)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
 from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["PARTS", "VolumeAxes", "axes_of", "letter_of", "parts_along"]
+__all__ = ["PARTS", "VolumeAxes", "axes_of", "letter_of", "parts_along", "places_along"]
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,11 @@ PARTS = 100
 WORDS = {
     **dict.fromkeys(("channel", "channels", "ch"), "c"),
     **dict.fromkeys(("time", "times", "timepoint", "timepoints", "frame", "frames"), "t"),
+    **{"depth": "z", "height": "y", "width": "x"},
 }
 """Letters of axes with longer names."""
+
+_LETTER = re.compile(r"([a-z])(?:[ _-]?axis)?")
 
 SPACE = "zyx"
 
@@ -58,8 +63,8 @@ class VolumeAxes:
 def letter_of(name: object) -> str:
     """Return the letter of a named axis in a part: ``c`` for channel; "" for any other word."""
     text = str(name).strip().lower().rstrip("^'")
-    is_letter = len(text) == 1 and text.isascii() and text.isalpha()
-    return text if is_letter else WORDS.get(text, "")
+    found = _LETTER.fullmatch(text)
+    return found[1] if found else WORDS.get(text, "")
 
 
 def axes_of(
@@ -169,6 +174,25 @@ def _refusal(
     return text
 
 
+def _order(lengths: Iterable[str]) -> list[str]:
+    return sorted(lengths, key=lambda letter: (letter != "c", letter != "t", letter))
+
+
+def places_along(lengths: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Yield the places of each volume, as a part has them; those at index 0 are left out.
+
+    All channels of a time are together. For `lengths` see `VolumeAxes`.
+    """
+    order = _order(lengths)
+    for number in range(math.prod(lengths.values())):
+        indexes, rest = [], number
+        for letter in order:
+            rest, index = divmod(rest, lengths[letter])
+            if index:
+                indexes.append((letter, str(index)))
+        yield tuple(indexes)
+
+
 def parts_along(lengths: Mapping[str, int], path: str) -> list[Part]:
     """Return the parts of a file that a scan lists, `PARTS` at most; the log states the rest.
 
@@ -184,17 +208,10 @@ def parts_along(lengths: Mapping[str, int], path: str) -> list[Part]:
     list of Part
         The first one is `WHOLE`: index 0 on each axis. All channels of a time are together.
     """
-    order = sorted(lengths, key=lambda letter: (letter != "c", letter != "t", letter))
     total = math.prod(lengths.values())
-    parts = []
-    for number in range(min(total, PARTS)):
-        indexes, rest = [], number
-        for letter in order:
-            rest, index = divmod(rest, lengths[letter])
-            if index:
-                indexes.append((letter, str(index)))
-        parts.append(Part("", tuple(indexes)))
+    parts = [Part("", indexes) for indexes in islice(places_along(lengths), PARTS)]
     if total > PARTS:
+        order = _order(lengths)
         log.warning(
             "%s holds %d volumes (%s), of which the first %d are listed; the configuration can "
             "name each: path: %s#%s.",
