@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tensorstore as ts
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bfly.config.config import Config
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
+Spans = list[tuple[int, int]]
+
 FILES = int(os.environ.get("BFLY_TEST_RANDOM", "4"))
 """Files of each format."""
 
@@ -36,7 +38,13 @@ def test_every_voxel_is_at_its_place_or_refused(name: str, serve: Callable[..., 
     writer = WRITERS[name]
     seen: dict[bool, int] = {True: 0, False: 0}
 
-    @settings(max_examples=FILES, deadline=None, suppress_health_check=list(HealthCheck))
+    # A failing file is reported as it is: to serve smaller ones would take minutes.
+    @settings(
+        max_examples=FILES,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.data())
     def check(data: st.DataObject) -> None:
         case = data.draw(cases(writer))
@@ -97,21 +105,25 @@ def _read(
     store = ts.open({"driver": "n5", "kvstore": f"{base}/n5/{token}/s0/"}).result()
     assert np.array_equal(store.read().result().T, voxels), case
     spans = [(at, at + side) for at, side in zip(case.place, voxels.shape, strict=True)]
-    for other in (_api, _ndstore, _boss):
-        found = other(client, name, spans)
-        assert found.shape == voxels.shape, (other, case)
-        # These are documented as unsigned: the bytes are the same.
-        assert found.tobytes() == voxels.tobytes(), (other, case)
+    for ask in (_api, _ndstore, _boss):
+        answer = ask(client, name, spans)
+        if answer.status_code == 400:
+            assert voxels.min() < 0, (ask, case)
+            assert "a voxel is -" in answer.text
+            continue
+        assert answer.status_code == 200, answer.text
+        found = _npz(answer.content)
+        # Labels of BossDB have 64 bits.
+        same = np.array_equal(found, voxels) or found.tobytes() == voxels.tobytes()
+        assert same, (ask, case)
     return voxels.tobytes()
 
 
-def _api(client: httpx.Client, name: tuple[str, ...], spans: list[tuple[int, int]]) -> Voxels:
+def _api(client: httpx.Client, name: tuple[str, ...], spans: Spans) -> httpx.Response:
     words = dict(zip(("experiment", "sample", "dataset", "channel"), name, strict=True))
     for axis, side, (start, stop) in zip("zyx", ("depth", "height", "width"), spans, strict=True):
         words |= {axis: str(start), side: str(stop - start)}
-    answer = client.get("/api/data", params={**words, "format": "npz"})
-    assert answer.status_code == 200, answer.text
-    return _npz(answer.content)
+    return client.get("/api/data", params={**words, "format": "npz"})
 
 
 def _npz(data: bytes) -> Voxels:
@@ -123,20 +135,16 @@ def _npz(data: bytes) -> Voxels:
     return np.asarray(array).reshape(array.shape[-3:])
 
 
-def _ndstore(client: httpx.Client, name: tuple[str, ...], spans: list[tuple[int, int]]) -> Voxels:
+def _ndstore(client: httpx.Client, name: tuple[str, ...], spans: Spans) -> httpx.Response:
     z, y, x = (f"{start},{stop}" for start, stop in spans)
     *groups, channel = name
-    answer = client.get(f"/nd/ca/{'::'.join(groups)}/{channel}/npz/0/{x}/{y}/{z}/")
-    assert answer.status_code == 200, answer.text
-    return _npz(answer.content)
+    return client.get(f"/nd/ca/{'::'.join(groups)}/{channel}/npz/0/{x}/{y}/{z}/")
 
 
-def _boss(client: httpx.Client, name: tuple[str, ...], spans: list[tuple[int, int]]) -> Voxels:
+def _boss(client: httpx.Client, name: tuple[str, ...], spans: Spans) -> httpx.Response:
     z, y, x = (f"{start}:{stop}" for start, stop in spans)
     experiment, sample, dataset, channel = name
-    answer = client.get(
+    return client.get(
         f"/v1/cutout/{experiment}/{sample}::{dataset}/{channel}/0/{x}/{y}/{z}/",
         headers={"accept": "application/npygz"},
     )
-    assert answer.status_code == 200, answer.text
-    return _npz(answer.content)
