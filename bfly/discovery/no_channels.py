@@ -4,7 +4,13 @@ from __future__ import annotations
 
 __all__ = ["METADATA", "SYSTEM", "THUMBNAILS"]
 
-METADATA = ("neuron-soma.json", "synapse-connections.json", "attributes.json", "zarr.json")
+METADATA = (
+    "neuron-soma.json",
+    "synapse-connections.json",
+    "attributes.json",
+    "zarr.json",
+    "datasource-properties.json",
+)
 """Metadata files of a dataset, or of a group of arrays."""
 
 SYSTEM = {

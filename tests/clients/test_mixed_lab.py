@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_every_volume_is_the_same_in_three_libraries(
     with serve(config) as client:
         base = str(client.base_url).rstrip("/")
         for *groups, channel in config.channels:
-            token = f"{'::'.join(groups)}/{channel}"
+            token = quote(f"{'::'.join(groups)}/{channel}")
             cloud = CloudVolume(f"precomputed://{base}/pre/{token}", progress=False, fill_missing=0)
             read["CloudVolume"].append(np.ascontiguousarray(cloud[:][..., 0].T).tobytes())
             store = ts.open({"driver": "n5", "kvstore": f"{base}/n5/{token}/s0/"}).result()
