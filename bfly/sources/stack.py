@@ -102,7 +102,7 @@ class ImageStack(TileGrid):
             limit=self.files.max_chunk,
             sample=self.part.of_axis("s"),
         )
-        self._has_colours = has_colours(data, first, self.files.max_chunk)
+        self._has_colours = has_colours(data, first, self.files.max_chunk, self.part.of_axis("s"))
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 

@@ -84,6 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path, serve, make_tree) -> Iterator[httpx.Client]:
     names = [name for name, _, _ in BROKEN.values()] + ["good.h5", "even", "fresh"]
     channels = [{"name": os.path.basename(name), "path": str(folder / name)} for name in names]
+    # Stated, since voxels are read for a kind that is not.
+    channels[-1]["kind"] = "image"
     with serve(make_tree(*channels, **{"allowed-paths": [str(folder)]})) as client:
         yield client
 

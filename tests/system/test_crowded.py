@@ -34,7 +34,9 @@ def tree(tmp_path: Path, make_tree):
         voxels = np.random.default_rng(0).integers(1, 9, shape).astype(dtype)
         with h5py.File(path, "w") as file:
             file.create_dataset("main", data=voxels, chunks=(4, 32, 32), compression="gzip")
-        channels.append({"name": name, "path": str(path)})
+        # Stated, since voxels are read for a kind that is not.
+        kind = "segmentation" if name == "labels" else "image"
+        channels.append({"name": name, "path": str(path), "kind": kind})
     return make_tree(*channels)
 
 

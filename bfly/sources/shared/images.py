@@ -101,10 +101,10 @@ def header(
         return look.shape, one_value(pixel, path, labels).dtype
 
 
-def has_colours(data: bytes, path: str, limit: int = CHUNK) -> bool:
+def has_colours(data: bytes, path: str, limit: int = CHUNK, sample: str | None = None) -> bool:
     """Return whether pixels are colours, of which `decode` returns the luminance or an id."""
     with naming(path):
-        return _check(_format(data), data, path, limit, None).samples == 3
+        return _check(_format(data), data, path, limit, sample).samples == 3
 
 
 def _check(form: _Format, data: bytes, path: str, limit: int, sample: str | None) -> Look:
