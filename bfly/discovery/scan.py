@@ -20,7 +20,7 @@ from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS
 from bfly.sources.shared.net import can_open, parts_of
-from bfly.sources.tiff.source import has_sections
+from bfly.sources.tiff.source import Tiff, has_sections
 from bfly.sources.tile_source import formats
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class _Walk:
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
         for volume in volumes:
-            found |= self.file(volume, path, "not a TIFF")
+            found |= self.add(volume, path, Tiff)
         if len(volumes) == len(images):
             return found
         if found:

@@ -23,8 +23,8 @@ from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.blosc_headers import BloscHeaders
 from bfly.sources.shared.chunk_keys import grid_keys
-from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import whole_voxels
+from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.storage.files import Files
@@ -67,8 +67,8 @@ class N5(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Return whether ``attributes.json`` is that of a dataset, here or in ``s0``."""
         try:
-            store = KeyValueStore(path, Files([path]))
-            return any(_is_dataset(store.json(name)) for name in (DOCUMENT, f"s0/{DOCUMENT}"))
+            read = probe(path)
+            return any(_is_dataset(read(name)) for name in (DOCUMENT, f"s0/{DOCUMENT}"))
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -79,7 +79,7 @@ class N5(TensorSource):
         """Return the volumes along axes of channels and time; none for a list of numbers."""
         if is_helper(path, files, DOCUMENT):
             return ()
-        read = KeyValueStore(path, files).json
+        read = probed(path, files)
         group = read(DOCUMENT) or {}
         attributes = group if _is_dataset(group) else read(f"s0/{DOCUMENT}") or {}
         shape = attributes["dimensions"]

@@ -21,7 +21,7 @@ from bfly.sources.precomputed.shards import PrecomputedShards
 from bfly.sources.shared.arrays import Array
 from bfly.sources.shared.axes import VolumeAxes, axes_of, parts_along
 from bfly.sources.shared.chunk_keys import ChunkKeys
-from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.shared.probe import probe, probed
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 from bfly.storage.part import WHOLE
@@ -51,7 +51,7 @@ class Precomputed(PackedChunks):
     def guess_can_open(cls, path: str) -> bool:
         """Return whether there is an ``info`` with scales and a data type."""
         try:
-            info = KeyValueStore(path, Files([path])).json("info")
+            info = probe(path)("info")
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -61,7 +61,7 @@ class Precomputed(PackedChunks):
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
         """Return the channels of the volume."""
-        info = KeyValueStore(path, files).json("info") or {}
+        info = probed(path, files)("info") or {}
         return parts_along(_axes(info, path, WHOLE).lengths, path)
 
     def _arrays(self) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from bfly.sources.shared.axes import VolumeAxes, axes_of
 from bfly.sources.shared.chunk_keys import grid_keys
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import Position, whole_voxels
+from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_place, stated_size
@@ -58,8 +59,8 @@ class Zarr(TensorSource):
     def guess_can_open(cls, path: str) -> bool:
         """Return whether there are metadata of an array, or of a group with ``multiscales``."""
         try:
-            store = KeyValueStore(path, Files([path]))
-            return _array(store.json, "") is not None or bool(_multiscales(store.json))
+            read = probe(path)
+            return _array(read, "") is not None or bool(_multiscales(read))
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -68,7 +69,7 @@ class Zarr(TensorSource):
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
         """Return the volumes along axes of channels and time; none for a column of a table."""
-        read = cache(KeyValueStore(path, files).json)
+        read = cache(probed(path, files))
         multiscales = _multiscales(read)
         name = str(multiscales[0]["datasets"][0]["path"]) if multiscales else ""
         meta = _array(read, name)
