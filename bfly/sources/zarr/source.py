@@ -27,7 +27,7 @@ from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
-from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, names_in_dataset
+from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, described, names_in_dataset
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
@@ -151,8 +151,9 @@ class Zarr(TensorSource):
                     self._watch(self.files.resolve(document))
         names = _names(meta, self.path, self.files)
         axes = axes_of(names, meta["shape"], self.path, self.part)
-        self._stated = stated_size(meta["attributes"], axes.zyx)
-        self._stated_kind = kind_of_attributes(meta["attributes"])
+        size, kind = described(self.path, self.files)
+        self._stated = stated_size(meta["attributes"], axes.zyx) or size
+        self._stated_kind = kind_of_attributes(meta["attributes"]) or kind
         position = stated_place(meta["attributes"], axes.zyx, self.voxel_size)
         place = whole_voxels(self.path, position)
         return _described(meta, "", axes, self.store, None, place)

@@ -48,3 +48,30 @@ def test_axes_of_a_dataset(tmp_path: Path, axes: str, layer: dict[str, Any]) -> 
     for place, part in enumerate(parts):
         source = Zarr.open(path, part=part)
         np.testing.assert_array_equal(source.read(0, source.scales[0].box), volumes[place])
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"),
+    [
+        ({"factor": [4, 5, 30], "unit": "nanometer"}, (30, 10, 8)),
+        ({"factor": [0.004, 0.005, 0.03], "unit": "micrometer"}, (30, 10, 8)),
+        ([4, 5, 30], (30, 10, 8)),
+        ({"factor": [4, 5, 30], "unit": "parsec"}, None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize(
+    "layer", [{"mags": [MAG]}, {"mags": [{**MAG, "path": "./color/2-2-1"}]}, {}]
+)
+def test_the_voxel_size_is_that_of_the_mag(
+    tmp_path: Path, scale: Any, size: tuple[float, ...] | None, layer: dict[str, Any]
+) -> None:
+    path = str(tmp_path / "color" / "2-2-1")
+    zarr.create_array(path, data=random_volume((4, 5, 6), "uint8"), zarr_format=3)
+    layers = [{"name": "color", "category": "segmentation", "dataFormat": "zarr3", **layer}]
+    document = {"dataLayers": layers, "scale": scale}
+    (tmp_path / "datasource-properties.json").write_text(json.dumps(document))
+    source = Zarr.open(path)
+    assert source.voxel_size == (size and pytest.approx(size))
+    assert source.voxel_size_source == ("file: webKnossos scale" if size else "assumed")
+    assert (source.kind, source.kind_source) == ("segmentation", "file: webKnossos category")
