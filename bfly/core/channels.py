@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bfly.concurrency.workers import SingleFlight
-from bfly.errors import SourceChanged
+from bfly.errors import DatabaseError, SourceChanged
 from bfly.volumes.pyramid_store import pyramids_of
 from bfly.volumes.volume import Volume
 
@@ -68,16 +68,19 @@ class OpenChannel:
         Its metadata, under the documented names (see `Query.update_source`).
     nbytes : int
         The memory that the cache counts for it.
+    is_unsure : bool
+        Whether the log of edits could not be asked, so that the channel may have edits.
     """
 
     volume: Volume
     keywords: dict[str, Any]
     nbytes: int
+    is_unsure: bool = False
 
     @classmethod
-    def of(cls, volume: Volume, nbytes: int = 0) -> OpenChannel:
+    def of(cls, volume: Volume, nbytes: int = 0, is_unsure: bool = False) -> OpenChannel:
         """Return a volume with its keywords."""
-        return cls(volume, volume.keywords, nbytes)
+        return cls(volume, volume.keywords, nbytes, is_unsure)
 
 
 class Channels:
@@ -134,11 +137,25 @@ class Channels:
         cached: OpenChannel = self._cache.get(key)
         if cached and cached.volume.current:
             changed = cached.volume.look()
-            if changed is None:
+            if changed is None and not (cached.is_unsure and self._has_edits(spec)):
                 return cached
-            log.info("%s changed on disk; opening %s again", changed, spec.path)
+            log.info("%s changed; opening %s again", changed or "Its edits", spec.path)
         sizes = self._runtime.CACHE
         volume = Volume.open(spec, self._files, sizes.MAX_BLOCK.VALUE, self._pyramids)
-        channel = OpenChannel.of(volume, sizes.META.VALUE)
+        has_edits = False if spec.kind or volume.dtype.kind == "f" else self._has_edits(spec)
+        if has_edits:
+            volume.source.is_edited()
+        channel = OpenChannel.of(volume, sizes.META.VALUE, has_edits is None)
         self._cache.set(key, channel)
         return channel
+
+    def _has_edits(self, spec: ChannelSpec) -> bool | None:
+        """Return whether a channel has edits, which make it a segmentation whatever its voxels.
+
+        None if the log cannot be asked: an image does not wait for its database.
+        """
+        try:
+            return self._edits.has(spec.path)
+        except DatabaseError as error:
+            log.warning("%s is served by what its voxels look like: %s", spec.path, error)
+            return None

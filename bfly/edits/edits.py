@@ -82,6 +82,20 @@ class Edits:
                 self._channels[path] = channel
             return self._channels[path]
 
+    def has(self, path: str) -> bool:
+        """Return whether a channel has edits, without reading them.
+
+        Raises
+        ------
+        DatabaseError
+            The log cannot be read.
+        SourceError
+            A table of the first Butterfly cannot be read.
+        """
+        if path in self._channels or self._first:
+            return self.channel(path).state.position > 0
+        return self.log.last(path) > 0
+
     def _count(self) -> None:
         self.changes += 1
 

@@ -12,7 +12,7 @@ import pytest
 from bfly.core.core import Core
 from bfly.cutouts.label_stats import highest
 from bfly.databases.sqlite import Sqlite
-from bfly.errors import BadRequest
+from bfly.errors import BadRequest, DatabaseError
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
@@ -222,3 +222,39 @@ def test_edits_in_a_file_of_their_own(tmp_path: Path, path: str) -> None:
     assert ask(second, path) == saved
     for core in (first, second):
         core.edits.close()
+
+
+def test_labels_that_look_like_an_image_keep_their_edits(core: Core, tmp_path: Path) -> None:
+    path = str(tmp_path / "small.h5")
+    voxels = np.random.default_rng(0).integers(0, 200, SHAPE).astype("u1")
+    with h5py.File(path, "w") as file:
+        file["main"] = voxels
+    saved = InfoQuery(method="websocket:save", path=path, kind="segmentation")
+    assert json.loads(core.get_edits(saved, {"merge": [["3", "5"]]}))["error"] == ""
+    assert (cutout(core, path) == np.where(voxels == 5, 3, voxels)).all()
+    query = InfoQuery(path=path)
+    query.update_source(core.update_query(query))
+    assert query.volume.source.kind_source == "edits: labels were merged or split"
+    assert query.volume.kind == "segmentation"
+
+
+def test_labels_keep_their_edits_once_the_log_can_be_asked_again(
+    core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "small.h5")
+    voxels = np.random.default_rng(0).integers(0, 200, SHAPE).astype("u1")
+    with h5py.File(path, "w") as file:
+        file["main"] = voxels
+    saved = InfoQuery(method="websocket:save", path=path, kind="segmentation")
+    assert json.loads(core.get_edits(saved, {"merge": [["3", "5"]]}))["error"] == ""
+
+    def unreachable(_: str) -> bool:
+        raise DatabaseError("no answer")
+
+    with monkeypatch.context() as halted:
+        halted.setattr(core.edits, "has", unreachable)
+        assert (cutout(core, path) == voxels).all()
+    query = InfoQuery(path=path)
+    query.update_source(core.update_query(query))
+    monkeypatch.setattr(query.volume, "_due", 0)
+    assert (cutout(core, path) == np.where(voxels == 5, 3, voxels)).all()

@@ -42,7 +42,7 @@ class Judgement(NamedTuple):
     kind : {"image", "segmentation"}
         The kind.
     source : str
-        ``config``, ``file: …``, ``voxels: …``, ``name: …`` or ``dtype: …``.
+        ``config``, ``file: …``, ``voxels: …``, ``name: …``, ``dtype: …`` or ``edits: …``.
     doubt : str
         Reason that the kind may be wrong; empty if there is none.
     is_unread : bool

@@ -67,7 +67,10 @@ class Kinded:
 
     @property
     def kind_source(self) -> str:
-        """Origin of the kind: ``config``, ``file: …``, ``voxels: …``, ``name: …``, ``dtype: …``."""
+        """Origin of the kind: ``config``, ``edits: …``, ``file: …``, ``voxels: …`` or another.
+
+        The others are ``name: …`` and ``dtype: …``.
+        """
         return self._judged().source
 
     @property
@@ -79,6 +82,10 @@ class Kinded:
     def is_unread(self) -> bool:
         """Whether the kind was decided without voxels, since none could be read."""
         return self._judgement is not None and self._judgement.is_unread
+
+    def is_edited(self) -> None:
+        """Make the source a segmentation, since there are edits of its labels."""
+        self._judgement = Judgement("segmentation", "edits: labels were merged or split")
 
     def read_to_judge(self, mip: int, box: BoundingBox) -> Voxels:
         """Read a box as `Datasource.read`, in a way that does not depend on the kind."""
