@@ -41,7 +41,7 @@ def cutout_target(reader: str, form: str) -> float | None:
 def show_many(rows: Sequence[Many], console: Console) -> None:
     """Print what a folder of many channels takes, the medians of some starts."""
     row = rows[0]
-    table = Table(title=f"A folder of {row.channels:,} channels: bfly -e FOLDER")
+    table = Table(title=f"A folder of {row.channels:,} channels: bfly FOLDER")
     for name in ("what", "measured", "target"):
         table.add_column(name, justify="left" if name == "what" else "right")
     figures = {

@@ -1,6 +1,6 @@
 """A folder of thousands of channels: how long until the first tile, what it takes, what stays open.
 
-It is the command as people run it, ``bfly -e FOLDER``, in a working folder with nothing of an
+It is the command as people run it, ``bfly FOLDER``, in a working folder with nothing of an
 earlier run in it. The page cache is warm.
 """
 

@@ -15,15 +15,14 @@ from bfly.config.config import Config
 from bfly.config.database_file import database_file
 from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
+from bfly.discovery.one import did_you_mean, is_data, is_text, of_channel
 from bfly.discovery.report import report
 from bfly.discovery.scan import scan
-from bfly.discovery.voxel_sizes import with_size
+from bfly.discovery.stated import with_facts, with_size
 from bfly.errors import ButterflyError, ConfigError
 from bfly.keywords import MIB, RUNTIME
-from bfly.server.arguments import add_data, add_port
+from bfly.server.arguments import add_data
 from bfly.server.webserver import Webserver
-from bfly.sources.shared.net import can_open
-from bfly.sources.tile_source import formats
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files, is_url
 from bfly.storage.part import split_path
@@ -45,11 +44,12 @@ class Butterfly:
     Parameters
     ----------
     _argv : str or list of str, optional
-        A YAML file or a folder with data (``-e``). By default, the file that
-        ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``. A list is a command line like
-        ``sys.argv``; it is served at once, until the process receives a signal to end.
+        A YAML file, a folder with data, or a channel: a file, a folder or a URL. By default,
+        the file that ``RH_CONFIG_FILENAME`` names, or ``~/.rh-config.yaml``. A list is a command
+        line like ``sys.argv``; it is served at once, until the process receives a signal to end.
     output : str, optional
-        The YAML file to which the configuration is saved (``-o``).
+        The YAML file to which the configuration is saved (``-o``), with the kind and the voxel size
+        of each channel.
     port, host : optional
         Override the configured ones.
     strict : bool
@@ -99,15 +99,14 @@ class Butterfly:
         if voxel_size is not None:
             if self.config_file is not None:
                 raise ConfigError(
-                    "--voxel-size is for a folder; in a YAML file, write voxel_size at a channel."
+                    "--voxel-size is for data; in a YAML file, write voxel_size at a channel."
                 )
-            sized = with_size(config.experiments, voxel_size, Files())
-            config = config.replace(experiments=sized)
+            config = with_size(config, voxel_size, Files(config.allowed_paths))
         overrides = {"port": port, "host": host}
         changes = {name: value for name, value in overrides.items() if value is not None}
         self.config = config.replace(**changes)
         if output is not None:
-            self.config.save(output)
+            with_facts(self.config, Files(self.config.allowed_paths)).save(output)
         name = self.config.db_type or DEFAULT_DATABASE
         self._db_type = registry.load("databases", name)
         self._db_reason = "as db-path says"
@@ -120,9 +119,8 @@ class Butterfly:
 
     @staticmethod
     def get_parser() -> ArgumentParser:
-        """Return a parser of the port, ``-e`` and ``-o``."""
+        """Return a parser of what to serve, the port and ``-o``."""
         parser = ArgumentParser("bfly", description="Serve connectomics volumes from their files.")
-        add_port(parser)
         add_data(parser)
         return parser
 
@@ -139,7 +137,7 @@ class Butterfly:
         dict
             ``port`` (None for the configured one), ``exp`` and ``out``.
         """
-        return vars(self.get_parser().parse_args(argv[1:]))
+        return vars(self.get_parser().parse_intermixed_args(argv[1:]))
 
     def serve(self) -> None:
         """Serve until the process receives a signal to end."""
@@ -196,10 +194,9 @@ def runtime_of(config: Config) -> RUNTIME:
 
 
 def config_file(experiments: str | None) -> str | None:
-    """Return the YAML file that a command line names (see `Butterfly`); None for a folder."""
-    if experiments is not None and os.path.isdir(experiments):
-        return None
-    return os.path.expanduser(experiments or rh_config.default_path())
+    """Return the YAML file that a command line names (see `Butterfly`); None for data."""
+    path = os.path.expanduser(experiments or rh_config.default_path())
+    return path if experiments is None or not is_data(path) else None
 
 
 def configuration(experiments: str | None, notes: list[str] | None = None) -> Config:
@@ -215,21 +212,24 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
     Raises
     ------
     ConfigError
-        The configuration has mistakes or is missing, or the folder contains no channel.
+        The configuration has mistakes or is missing, or there is no channel.
     """
     path = config_file(experiments)
     if path is None:
         assert experiments
-        return _from_folder(os.path.abspath(experiments))
-    if any(can_open(source, path) for source in formats().values()):
-        folder = os.path.dirname(path) or "."
-        raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
+        data = os.path.expanduser(experiments)
+        return _from_folder(os.path.abspath(data)) if os.path.isdir(data) else _from_channel(data)
     if not os.path.exists(path):
-        if experiments is not None:
-            raise ConfigError(f"{experiments} is neither a YAML file nor a folder.")
+        if experiments is None:
+            raise ConfigError(
+                f"There is nothing to serve: {path} does not exist. Give a folder with data, a "
+                "volume or a YAML file (bfly FOLDER), or try 'bfly demo'."
+            )
+        raise ConfigError(f"{experiments} does not exist.{did_you_mean(path)}")
+    if not is_text(path):
         raise ConfigError(
-            f"There is nothing to serve: {path} does not exist. Give a folder with data or a "
-            "YAML file (bfly -e FOLDER), or try 'bfly demo'."
+            f"{path} is neither a YAML file nor one of the formats "
+            f"{list(registry.names('sources'))} (of images, give the folder)."
         )
     return Config.load(path, notes)
 
@@ -240,6 +240,13 @@ def _from_folder(folder: str) -> Config:
     if not found.experiments:
         raise ConfigError(f"There is no channel of a supported format below {folder}.")
     return Config(experiments=found.experiments)
+
+
+def _from_channel(path: str) -> Config:
+    config = of_channel(path)
+    if config is None:
+        raise ConfigError(f"There is no channel of a supported format at {path}.")
+    return config
 
 
 def _refusal(channel: Channel, files: Files) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    parsed = parser.parse_args(words[1:] if named else words)
+    if meant := None if named else _meant(words):
+        print(f"bfly: {meant}", file=sys.stderr)
+        return 1
+    parsed = parser.parse_args(words[1:]) if named else parser.parse_intermixed_args(words)
     try:
         command.run(parsed)
     except ButterflyError as error:
@@ -59,6 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _meant(words: Sequence[str]) -> str:
+    """Return a message about a first word that resembles a command; "" if it is fine."""
+    word = words[0] if words else ""
+    near = get_close_matches(word, COMMANDS, 1, 0.7)
+    if not near or os.path.lexists(word):
+        return ""
+    return f"{word} is neither a command nor a file. Did you mean 'bfly {near[0]}'?"
 
 
 def _commands() -> str:

@@ -48,6 +48,15 @@ def test_a_command_line_is_parsed(config: str, capsys: pytest.CaptureFixture[str
     argv = to_argv(2017, exp="data", o="out.yaml")
     assert argv == ["main", "2017", "--exp", "data", "-o", "out.yaml"]
     assert butterfly.parse_argv(argv) == {"port": 2017, "exp": "data", "out": "out.yaml"}
-    with pytest.raises(SystemExit):
-        butterfly.parse_argv(["bfly", "data"])
-    assert "data is not a port" in capsys.readouterr().err
+    for words in (["data", "2017"], ["2017", "data"], ["data", "-o", "x.yaml", "2017"]):
+        parsed = butterfly.parse_argv(["bfly", *words])
+        assert (parsed["port"], parsed["exp"]) == (2017, "data")
+    for words, wrong in (
+        (["data", "more"], "more is one too many beside data"),
+        (["data", "-e", "more"], "data is one too many beside more"),
+        (["1", "2"], "2 is one too many beside 1"),
+        (["70000"], "70000 is not a port from 0 to 65535"),
+    ):
+        with pytest.raises(SystemExit):
+            butterfly.parse_argv(["bfly", *words])
+        assert wrong in capsys.readouterr().err

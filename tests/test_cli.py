@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,22 +51,29 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"bfly {bfly.__version__}\n"
 
 
-@pytest.mark.parametrize("port", ["abc", "-1", "70000", "²"])
-def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["--", port])
+        main(["70000"])
     assert ended.value.code == 2
-    assert f"{port} is not a port from 0 to 65535" in capsys.readouterr().err
+    assert "70000 is not a port from 0 to 65535" in capsys.readouterr().err
+    for words in (["--", "-1"], ["²"], ["demo", "abc"]):
+        with suppress(SystemExit):
+            assert main(words) == 1
+        said = capsys.readouterr().err
+        assert f"{words[-1]} does not exist." in said or "abc is not a port" in said
 
 
-def test_what_belongs_behind_e(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([str(folder)])
-    assert f"to serve what is there: bfly -e {folder}" in capsys.readouterr().err
-    channel = folder / "dense" / "raw-image.h5"
-    assert main(["-e", str(channel)]) == 1
-    said = capsys.readouterr().err
-    assert f"{channel} is a channel; give its folder instead (bfly -e {channel.parent})" in said
+def test_words_that_are_mistyped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    for word, meant in (("docter", "bfly doctor"), ("Pyramid", "bfly pyramid"), ("dta", "data")):
+        assert main([word]) == 1
+        assert f"Did you mean {meant}?" in capsys.readouterr().err.replace("'", "")
+    assert main(["data/dense/raw_image.h5"]) == 1
+    assert "Did you mean data/dense/raw-image.h5?" in capsys.readouterr().err
+    assert main(["nothing like it"]) == 1
+    assert capsys.readouterr().err == "bfly: nothing like it does not exist.\n"
 
 
 def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
@@ -73,7 +81,7 @@ def test_nothing_to_serve(tmp_path, monkeypatch, capsys) -> None:
     assert main([]) == 1
     assert "none.yaml does not exist" in capsys.readouterr().err
     assert main(["-e", str(tmp_path / "nowhere")]) == 1
-    assert "neither a YAML file nor a folder" in capsys.readouterr().err
+    assert "nowhere does not exist" in capsys.readouterr().err
     assert main(["-e", str(tmp_path)]) == 1
     assert "no channel of a supported format" in capsys.readouterr().err
     (tmp_path / "bad.yaml").write_text("bfly:\n  prot: 1\n")
@@ -94,17 +102,19 @@ def test_a_folder_is_served_and_its_yaml_is_the_same_tree(
             for dataset in datasets
         }
 
-    with command("-e", str(folder), "-o", str(saved), "0", cwd=tmp_path) as url:
+    with command(str(folder), "-o", str(saved), "0", cwd=tmp_path) as url:
         found = tree(url)
         assert found == {"dense": ["raw-image.h5"], "excellent": ["neuron.h5"]}
     config = Config.load(str(saved))
     dataset = config.dataset("root", "data", "excellent")
     assert dataset.path == str(folder / "dense" / "excellent")
+    with command(str(saved), "0", cwd=tmp_path) as url:
+        assert tree(url) == found
     with command("-e", str(saved), "0", cwd=tmp_path) as url:
         assert tree(url) == found
     with command("0", cwd=tmp_path, RH_CONFIG_FILENAME=str(saved)) as url:
         assert tree(url) == found
-    assert (tmp_path / "bfly.log").read_text().count("serves http://") == 3
+    assert (tmp_path / "bfly.log").read_text().count("serves http://") == 4
 
 
 def test_developer_mode_starts_again_when_the_code_changes(folder: Path, tmp_path: Path) -> None:
@@ -164,12 +174,20 @@ def test_a_voxel_size_for_channels_that_state_none(
             file["main"] = np.zeros((2, 3, 4), "u1")
             if size:
                 file["main"].attrs["resolution"] = size
-    monkeypatch.setattr("bfly.commands.serve._serve", lambda *_: None)
+    served = []
+    monkeypatch.setattr("bfly.commands.serve._serve", lambda served_, *_: served.append(served_))
     saved = tmp_path / "saved.yaml"
-    assert main(["-e", str(data), "-o", str(saved), "--voxel-size", "40,4,3.58"]) == 0
-    sizes = {c.name: c.voxel_size for c in Config.load(str(saved)).channels.values()}
-    assert sizes == {"stated.h5": None, "silent.h5": (40, 4, 3.58)}
-    assert main(["-e", str(saved), "--voxel-size", "40,4,4"]) == 1
+    assert main([str(data), "-o", str(saved), "--voxel-size", "40,4,3.58"]) == 0
+    channels = Config.load(str(saved)).channels.values()
+    sizes = {channel.name: channel.voxel_size for channel in channels}
+    assert sizes == {"stated.h5": (30, 8, 8), "silent.h5": (40, 4, 3.58)}
+    assert {channel.kind for channel in channels} == {"image"}
+    assert not served
+    assert f"to serve them: bfly {saved}" in capsys.readouterr().err
+    assert main([str(data), "-o", str(saved), "0"]) == 0
+    assert len(served) == 1
+    assert {c.voxel_size for c in served[0].config.channels.values()} == {None}
+    assert main([str(saved), "--voxel-size", "40,4,4"]) == 1
     assert "in a YAML file, write voxel_size at a channel" in capsys.readouterr().err
     for wrong in ("40,4", "40,4,x", "40,4,0", "nan,4,4"):
         with pytest.raises(SystemExit):

@@ -297,7 +297,7 @@ def test_python_page_runs(tmp_path: Path) -> None:
 
 # The tutorial, block by block, on a smaller volume
 
-SERVER = re.compile(r"\.venv/bin/bfly -e (\S+)\n")
+SERVER = re.compile(r"\.venv/bin/bfly (\S+)\n")
 """A shell block that starts a server, and what it serves."""
 
 

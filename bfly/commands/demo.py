@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from bfly.commands.command import Command
-from bfly.commands.serve import add_server_arguments, serve
+from bfly.commands.serve import add_server_options, serve
+from bfly.server.arguments import add_port
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,7 +26,8 @@ class Demo(Command):
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_server_arguments(parser)
+        add_port(parser)
+        add_server_options(parser)
         parser.add_argument(
             "--folder", default="bfly-demo", help="folder of the tissue (default bfly-demo)"
         )

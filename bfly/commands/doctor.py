@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import SUPPRESS
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,10 @@ class Doctor(Command):
     description = """\
 Open every channel, read a few tiles of it, and print what is wrong and how to fix it.
 
-  bfly doctor -e FOLDER              check every channel below a folder, and list files that look
-                                     like a channel but cannot be served
-  bfly doctor -e FILE.yaml --json    check the channels of a configuration, and print JSON
+  bfly doctor FOLDER              check every channel below a folder, and list files that look
+                                  like a channel but cannot be served
+  bfly doctor FILE                check one volume
+  bfly doctor FILE.yaml --json    check the channels of a configuration, and print JSON
 
 An error is a channel that cannot be opened or read, a missing or truncated file, a missing
 section, a volume that has only one value, or a table of neurons or synapses that cannot be read.
@@ -48,7 +50,9 @@ volume gets an empty entry in the store of mips.
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
+        what = "a YAML file, a folder with data, or a volume"
+        parser.add_argument("exp", nargs="?", default=SUPPRESS, metavar="EXP", help=what)
+        parser.add_argument("-e", "--exp", metavar="EXP", help="the same, as an option")
         parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
     @override
@@ -88,9 +92,11 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     from bfly.errors import ConfigError
     from bfly.storage.files import Files
 
-    if path := config_file(experiments):
+    if (path := config_file(experiments)) or not os.path.isdir(experiments or ""):
         notes: list[str] = []
         config = configuration(experiments, notes)
+        if path is None:
+            return config, []
         notes += filter(None, [config.offset_note])
         mended = [Finding("configuration", note.removeprefix(f"{path}: ")) for note in notes]
         name = os.path.basename(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,14 @@ from typing_extensions import override
 import bfly
 from bfly.commands.command import Command
 from bfly.errors import ButterflyError
-from bfly.server.arguments import add_data, add_port
+from bfly.server.arguments import add_data
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from bfly.butterfly import Butterfly
 
-__all__ = ["Serve", "add_server_arguments", "serve"]
+__all__ = ["Serve", "add_server_options", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,12 @@ class Serve(Command):
     description = """\
 Serve connectomics volumes directly from their files.
 
-  bfly -e FOLDER           find every channel below a folder and serve it
-  bfly -e FILE.yaml        serve the channels that a configuration lists
-  bfly -e FOLDER -o FILE   also save the configuration, to edit it and serve it later
-  bfly -e FOLDER --voxel-size 40,4,4
+  bfly FOLDER              find every channel below a folder and serve it
+  bfly FILE                serve one volume, or the channels that a YAML file lists
+  bfly URL                 serve a volume at an address (http, s3, gs)
+  bfly FOLDER -o FILE      only save what was found as a YAML file, to edit it and serve it later
+  bfly FOLDER 2001         serve at this port (with -o too)
+  bfly FOLDER --voxel-size 40,4,4
                            serve a folder; a voxel of channels whose files state no size has
                            40 nm along z, 4 along y and 4 along x (-o saves it too)
   bfly                     serve the configuration that RH_CONFIG_FILENAME names,
@@ -45,9 +48,9 @@ Serve connectomics volumes directly from their files.
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_server_arguments(parser)
-        parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
         add_data(parser)
+        add_server_options(parser)
+        parser.add_argument("--version", action="version", version=f"bfly {bfly.__version__}")
         parser.add_argument(
             "--strict", action="store_true", help="refuse a configuration with any mistake"
         )
@@ -63,9 +66,8 @@ Serve connectomics volumes directly from their files.
         serve(arguments.exp, arguments, arguments.out, arguments.strict, arguments.voxel_size)
 
 
-def add_server_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of every command that serves."""
-    add_port(parser)
+def add_server_options(parser: ArgumentParser) -> None:
+    """Add the options of every command that serves."""
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help="processes to serve with (default 1)"
@@ -80,19 +82,26 @@ def serve(
     strict: bool = False,
     voxel_size: tuple[float, float, float] | None = None,
 ) -> None:
-    """Serve until the process receives a signal to end.
+    """Serve until the process receives a signal to end, or only save what would be served.
 
     Parameters
     ----------
     experiments, output, strict, voxel_size
         As for `Butterfly`.
     arguments : Namespace
-        The arguments that `add_server_arguments` adds.
+        The arguments that `add_server_options` adds, and ``port``.
     """
+    from rich.console import Console
+
     from bfly.butterfly import Butterfly
+    from bfly.commands.listing import list_channels
 
     port, host = arguments.port, arguments.host
     butterfly = Butterfly(experiments, output, port, host, strict, voxel_size)
+    list_channels(butterfly.config, Console(stderr=True))
+    if output is not None and port is None:
+        print(f"{output} lists these channels; to serve them: bfly {output}", file=sys.stderr)
+        return
     if butterfly.config.developer_mode:
         if arguments.workers > 1:
             raise ButterflyError("In developer-mode there is one worker.")

@@ -1,4 +1,4 @@
-"""Report of a scan, for the terminal."""
+"""Report of what a scan skipped, for the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["report"]
 
 
 def report(found: Found, console: Console, most: int = 10) -> None:
-    """Print the channels that a scan found, and what it skipped and why.
+    """Print what a scan skipped and why.
 
     Parameters
     ----------
@@ -25,21 +25,12 @@ def report(found: Found, console: Console, most: int = 10) -> None:
     console : rich.console.Console
         Where to print.
     most : int
-        Names shown at most for each dataset, and paths for each reason.
+        Paths shown at most for each reason.
     """
 
     def show(text: str, style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
 
-    for experiment in found.experiments:
-        for sample in experiment.samples:
-            total = sum(len(dataset.channels) for dataset in sample.datasets)
-            show(f"{experiment.name} / {sample.name}: {_many(total, 'channel')}", "bold")
-            for dataset in sample.datasets:
-                channels = _many(len(dataset.channels), "channel")
-                show(f"  {dataset.name}: {channels} in {dataset.path}")
-                for line in _first([channel.name for channel in dataset.channels], most):
-                    show(f"    {line}")
     if not found.experiments:
         show("No channel of a known format was found.", "yellow")
     reasons: dict[str, list[str]] = defaultdict(list)

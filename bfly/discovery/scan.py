@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bfly.storage.files import Files
     from bfly.storage.part import Part
 
-__all__ = ["Found", "scan"]
+__all__ = ["Found", "free_name", "name_of", "scan"]
 
 NATURAL = natsort_keygen()
 """Sort key of the names of sections: numbers in them are compared as numbers."""
@@ -245,7 +245,7 @@ class _Walk:
         parts = parts_of(source, path, self.files)
         for part in parts:
             channel = Channel(
-                name=_free(_name_of(name, part), self.names[dataset]),
+                name=free_name(name_of(name, part), self.names[dataset]),
                 path=f"{path}#{part}" if part else path,
             )
             self.channels[dataset].append(channel)
@@ -288,13 +288,13 @@ def _first(sources: Iterable[Any], path: str) -> Any:
     return next((source for source in sources if can_open(source, path)), None)
 
 
-def _name_of(name: str, part: Part) -> str:
+def name_of(name: str, part: Part) -> str:
     """Return the name of a channel that is a part of a file or folder."""
     text = str(part).replace("=", "").translate(_AS_NAME)
     return f"{name}-{text}" if text else name
 
 
-def _free(name: str, taken: Collection[str]) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
     """Return a name that is not taken, with a number if need be."""
     more = (f"{name}-{number}" for number in count(2))
     return next(new for new in chain([name], more) if new not in taken)
@@ -325,7 +325,7 @@ def _dataset_names(folders: Iterable[str], top: str) -> dict[str, str]:
         if folder not in names:
             inner = os.path.relpath(folder, top)
             name = last[folder] if inner == "." else inner.replace("/", "-")
-            names[folder] = _free(name, taken)
+            names[folder] = free_name(name, taken)
             taken.add(names[folder])
     return names
 

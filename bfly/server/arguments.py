@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 __all__ = ["add_data", "add_port", "to_argv"]
@@ -15,9 +14,51 @@ def add_port(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add what is served, and where the configuration is saved."""
-    parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
-    parser.add_argument("-o", "--out", metavar="OUT", help="save the configuration as YAML")
+    """Add what is served, the port, and where the configuration is saved.
+
+    What is served and the port are words in any order: a number is the port. Words between
+    options are all found by ``parser.parse_intermixed_args``.
+    """
+    parser.usage = f"{parser.prog} [FILE|FOLDER|URL] [PORT] [options]"
+    parser.add_argument(
+        "port",
+        nargs="*",
+        action=_Word,
+        default=None,
+        metavar="FILE|FOLDER|URL",
+        help="a volume, a folder with data, or a YAML file; a number is the port to listen on "
+        "(default 2001)",
+    )
+    parser.add_argument("-e", "--exp", metavar="EXP", help="the same, as an option")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="save the configuration as YAML, and serve only if a port is given",
+    )
+
+
+class _Word(argparse.Action):
+    """Sets the port by a number, and what is served by any other word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        for word in values or ():
+            if word.isascii() and word.isdigit():
+                try:
+                    name, value = "port", _port(word)
+                except argparse.ArgumentTypeError as error:
+                    parser.error(f"argument port: {error}")
+            else:
+                name, value = "exp", word
+            if getattr(namespace, name, None) is not None:
+                parser.error(f"{word} is one too many beside {getattr(namespace, name)}")
+            setattr(namespace, name, value)
 
 
 def to_argv(*args: Any, **flags: Any) -> list[str]:
@@ -43,6 +84,5 @@ def to_argv(*args: Any, **flags: Any) -> list[str]:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
-        hint = f"; to serve what is there: bfly -e {text}" if os.path.exists(text) else ""
-        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535{hint}")
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
     return int(text)

@@ -319,18 +319,13 @@ def test_what_is_found_can_be_saved_and_loaded(make, tmp_path):
 
 
 def test_the_report(make):
-    data = make(*[f"many/{i:02}.h5=hdf5" for i in range(13)], "[red]/em.h5=hdf5", "bad.h5=", "x=")
+    data = make("many/em.h5=hdf5", *[f"[bad]/{i:02}.h5=" for i in range(13)], "x=")
     out = io.StringIO()
     report(look(data), Console(file=out, width=40))
     assert out.getvalue().splitlines() == [
-        "root / data: 14 channels",
-        f"  [red]: 1 channel in {data}/[red]",
-        "    em.h5",
-        f"  many: 13 channels in {data}/many",
-        *[f"    {i:02}.h5" for i in range(10)],
-        "    … 3 more",
-        "Skipped 1: not an HDF5 file",
-        f"  {data}/bad.h5",
+        "Skipped 13: not an HDF5 file",
+        *[f"  {data}/[bad]/{i:02}.h5" for i in range(10)],
+        "  … 3 more",
         "1 other file passed over.",
     ]
 
