@@ -51,7 +51,9 @@ volume gets an empty entry in the store of mips.
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = "a YAML file, a folder with data, or a volume"
-        parser.add_argument("exp", nargs="?", default=SUPPRESS, metavar="EXP", help=what)
+        parser.add_argument(
+            "exp", nargs="?", default=SUPPRESS, metavar="FILE|FOLDER|URL", help=what
+        )
         parser.add_argument("-e", "--exp", metavar="EXP", help="the same, as an option")
         parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
