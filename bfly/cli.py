@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("bfly.commands.demo:Demo", "make synthetic tissue and serve it"),
     "doctor": ("bfly.commands.doctor:Doctor", "find what is wrong with channels and how to fix it"),
     "edits": ("bfly.commands.edits:EditsCommand", "import and export merge tables, print the log"),
+    "index": ("bfly.commands.index:IndexCommand", "build the label index of a segmentation"),
     "pyramid": ("bfly.commands.pyramid:PyramidCommand", "compute the mips of a channel in advance"),
 }
 """Command name → its class, and its line in the help of ``bfly``."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from bfly.commands.command import Command
+from bfly.commands.on_dask import add_job, cluster, each, progress_bar
 from bfly.errors import ButterflyError, ConfigError
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from bfly.jobs.pyramid import Filled, Piece, Task
 
 __all__ = ["PyramidCommand"]
-
-AHEAD = 4
-"""Pieces queued for each worker, so that it never waits for the next one."""
 
 
 class PyramidCommand(Command):
@@ -46,11 +43,7 @@ or an error, run the command again. The exit code is 0 if every tile is kept, ot
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
-        parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
-        parser.add_argument(
-            "--scheduler", metavar="ADDRESS", help="address of the scheduler of a Dask cluster"
-        )
+        add_job(parser)
 
     @override
     def run(self, arguments: Namespace) -> None:
@@ -82,7 +75,7 @@ or an error, run the command again. The exit code is 0 if every tile is kept, ot
         if not tiles:
             _say(f"{name} has all its mips in its file.")
             return
-        with _cluster(arguments.scheduler) as client:
+        with cluster("bfly pyramid", arguments.scheduler) as client:
             filled = _fill(client, task, pieces(volume), name, tiles)
         _say(
             f"{name}: {filled.computed:,} tiles computed, {filled.there:,} were there, "
@@ -112,54 +105,13 @@ def _task(config: Config, channel: Channel) -> Task:
     )
 
 
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Any]:
-    """Yield a client of a scheduler, or of a cluster on this machine's cores.
-
-    Raises
-    ------
-    MissingLibrary
-        Dask is not installed.
-    ButterflyError
-        The scheduler does not answer.
-    """
-    from bfly import registry
-
-    with registry.needed("bfly pyramid"):
-        from distributed import Client
-    address = (
-        {"address": scheduler}
-        if scheduler
-        else {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": "ERROR"}
-    )
-    try:
-        client = Client(**address)
-    except (OSError, ValueError) as error:
-        raise ButterflyError(f"The scheduler {scheduler} cannot be used: {error}.") from error
-    with client:
-        yield client
-
-
 def _fill(client: Any, task: Task, left: Iterator[Piece], name: str, tiles: int) -> Filled:
-    """Submit the pieces to the workers, a few ahead, and show the progress."""
-    from distributed import as_completed
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
+    """Compute the pieces, and show the progress."""
     from bfly.jobs.pyramid import Filled, do
 
-    columns = *Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn()
     result = Filled()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(name, total=tiles)
-        workers = max(1, len(client.scheduler_info()["workers"]))
-
-        def submit(count: int) -> list[Any]:
-            return [client.submit(do, task, piece, pure=False) for piece in islice(left, count)]
-
-        running = as_completed(submit(AHEAD * workers))
-        for future in running:
-            result += future.result()
-            progress.update(bar, completed=result.computed + result.there + result.failed)
-            running.update(submit(1))
+    with progress_bar(name, tiles) as update:
+        for filled in each(client, partial(do, task), left):
+            result += filled
+            update(result.computed + result.there + result.failed)
     return result

@@ -15,6 +15,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.segments import SegmentsQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
 if TYPE_CHECKING:
@@ -158,6 +159,10 @@ def _counts(core: Core, query: CountsQuery, _codings: Sequence[str]) -> Answer:
     return Answer(query.answer_text(core.connectome.counts(query)).encode())
 
 
+def _segments(core: Core, query: SegmentsQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.segments.answer(query))
+
+
 def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
     text = core.get_info(query) if query.path else core.get_groups(query)
     return Answer(text.encode())
@@ -174,6 +179,7 @@ KINDS: dict[type[Query], Kind] = {
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),
+    SegmentsQuery: Kind(_segments),
     StateQuery: Kind(_state, ""),
     KeepStateQuery: Kind(_keep_state, ""),
 }

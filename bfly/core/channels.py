@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bfly.edits.edits import Edits
     from bfly.edits.state import EditState
     from bfly.keywords import RUNTIME
-    from bfly.queries.data import DataQuery
     from bfly.queries.query import Query
     from bfly.storage.cache import Cache
     from bfly.storage.files import Files
@@ -29,31 +28,31 @@ __all__ = ["Channels", "OpenChannel", "on_current_files"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Q = TypeVar("Q", bound="DataQuery")
+Q = TypeVar("Q", bound="Query")
 
 
 def on_current_files(
-    d_query: Q, keywords: Callable[[Query], dict[str, Any]], work: Callable[[Q], T]
+    query: Q, keywords: Callable[[Query], dict[str, Any]], work: Callable[[Q], T]
 ) -> T:
     """Set the source of a query and call `work`; repeat once if a file changes meanwhile.
 
     Parameters
     ----------
-    d_query : DataQuery
+    query : Query
         Its source need not be set.
     keywords : callable
         Returns the metadata of a query's source, as `Core.update_query` does.
     work : callable
         Takes the query.
     """
-    d_query.update_source(keywords(d_query))
+    query.update_source(keywords(query))
     try:
-        return work(d_query)
+        return work(query)
     except SourceChanged as changed:
         log.info("%s", changed)
-        d_query.volume.current = False
-    d_query.update_source(keywords(d_query))
-    return work(d_query)
+        query.volume.current = False
+    query.update_source(keywords(query))
+    return work(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class Channels:
         return self._find(region.volume.spec).volume is region.volume
 
     def _state(self, query: Query, volume: Volume) -> EditState | None:
-        if not query.is_data or query.labels != "segments" or volume.kind != "segmentation":
+        if not query.follows_edits or query.labels != "segments" or volume.kind != "segmentation":
             return None
         return self._edits.channel(query.path).state
 

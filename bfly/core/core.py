@@ -21,6 +21,7 @@ from bfly.core.channels import Channels, on_current_files
 from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
+from bfly.core.segment_answers import SegmentAnswers
 from bfly.core.stateless import Stateless
 from bfly.cutouts.cutouts import Cutouts
 from bfly.cutouts.passthrough import passed
@@ -87,6 +88,8 @@ class Core(Stateless):
         Answers requests for synapses as annotations.
     labels : LabelAnswers
         Answers requests for facts about labels.
+    segments : SegmentAnswers
+        Answers requests for segments.
     streams : CutoutStreams
         Streams large cutouts.
     prefetcher : Prefetcher
@@ -117,6 +120,7 @@ class Core(Stateless):
         self._limit = limit
         self._cutouts = Cutouts(self._cache, self._workers, self.background, limit)
         self.labels = LabelAnswers(self.update_query, self._cutouts)
+        self.segments = SegmentAnswers(db.RUNTIME, self.update_query, self.connectome)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)

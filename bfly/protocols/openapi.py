@@ -20,6 +20,7 @@ from bfly.protocols.statuses import STATUSES
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
+from bfly.queries.segments import SegmentsQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from bfly.protocols.api import Method
 
 __all__ = ["OpenAPI", "document"]
+
+ROWS = (RowsQuery, SegmentsQuery)
+"""Queries that are answered with rows."""
 
 CONDITIONS = {
     "If-None-Match": "ETag of the cached response",
@@ -103,7 +107,7 @@ def _names(config: Config) -> dict[str, Any]:
 def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parameters = [_word(word, method, True) for word in method.needed]
     parameters += [_word(word, method, False) for word in method.optional]
-    conditional = not issubclass(method.query, RowsQuery)
+    conditional = not issubclass(method.query, ROWS)
     if conditional:
         parameters += [
             {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
@@ -147,7 +151,7 @@ def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
 
 def _content(name: str, method: Method) -> dict[str, Any]:
     """Return the media types of an answer, and the schema of JSON."""
-    if issubclass(method.query, RowsQuery):
+    if issubclass(method.query, ROWS):
         return {media: {} for media in ROW_FORMATS.values()}
     if issubclass(method.query, DataQuery):
         encoders = registry.find("encoders").values()

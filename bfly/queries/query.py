@@ -131,6 +131,11 @@ class Query(Keyworded):
         return self.spec.key
 
     @property
+    def follows_edits(self) -> bool:
+        """Whether the answer depends on the edits of the channel."""
+        return self.is_data
+
+    @property
     def volume(self) -> Volume:
         """The open channel.
 

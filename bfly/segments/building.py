@@ -112,10 +112,12 @@ class Build:
     def groups(self, files: Sequence[str]) -> dict[str, Sequence[str]]:
         """Return what is merged next: a new file → the files that it takes, `AT_ONCE` at most.
 
-        Empty once `finish` can take all files.
+        It does not depend on the order of the files, so that a file that an earlier run made
+        has the same rows. Empty once `finish` can take all files.
         """
         if len(files) <= AT_ONCE:
             return {}
+        files = sorted(files)
         level = int(os.path.basename(files[0]).partition("of")[2] or 0) + 1
         groups = [files[at : at + AT_ONCE] for at in range(0, len(files), AT_ONCE)]
         folder = os.path.join(self.folder, PIECES)
@@ -129,7 +131,7 @@ class Build:
 
     def finish(self, files: Sequence[str]) -> Summary:
         """Write the index from the last files, and remove them; raises as `write_index`."""
-        summary = write_index(self.folder, files)
+        summary = write_index(self.folder, sorted(files))
         shutil.rmtree(os.path.join(self.folder, PIECES), ignore_errors=True)
         return summary
 

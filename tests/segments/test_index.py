@@ -139,7 +139,7 @@ def test_damage_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="fewer rows than the 1 it had"):
         index.of(np.array([1], "u8"))
     Path(index.folder, ABOUT).unlink()
-    with pytest.raises(SourceError, match="about.json cannot be read"):
+    with pytest.raises(SourceError, match=r"about\.json cannot be read"):
         Index(index.folder)
 
 

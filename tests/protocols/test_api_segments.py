@@ -1,0 +1,154 @@
+"""Segments over HTTP: their sizes, places and synapses, before and after edits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+from websockets.sync.client import connect
+
+from bfly.butterfly import runtime_of
+from bfly.config.config import Config
+from bfly.databases.sqlite import Sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import httpx
+
+AT = {"experiment": "e", "sample": "s", "dataset": "d", "channel": "seg"}
+
+OFFSET = (5, 0, 100)
+
+SYNAPSES = {
+    "neuron_1": [3, 3, 9],
+    "neuron_2": [9, 4, 3],
+    "synapse_center": {"z": [6, 6, 7], "y": [2, 4, 6], "x": [108, 116, 124]},
+}
+
+
+@pytest.fixture
+def voxels() -> np.ndarray:
+    blocks = np.random.default_rng(5).integers(0, 40, (6, 10, 12)).astype("u8")
+    blocks[blocks == 39] = 2**64 - 1
+    return blocks.repeat(3, 0).repeat(4, 1).repeat(5, 2)
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, voxels: np.ndarray, serve: Callable[..., Any]
+) -> Iterator[tuple[httpx.Client, Sqlite]]:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with h5py.File(folder / "seg.h5", "w") as file:
+        file["main"] = voxels
+    with h5py.File(folder / "em.h5", "w") as file:
+        file["main"] = voxels.astype("f4")
+    (folder / "synapse-connections.json").write_text(json.dumps(SYNAPSES))
+    channels = [
+        {
+            **{"name": "seg", "path": str(folder / "seg.h5"), "kind": "segmentation"},
+            **{"voxel_offset": OFFSET, "voxel_size": [40, 4, 4]},
+        },
+        {"name": "em", "path": str(folder / "em.h5")},
+    ]
+    dataset = {"name": "d", "path": str(folder), "channels": channels}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    pyramid = {"folder": str(tmp_path / "kept")}
+    config = Config.parse({"bfly": {"experiments": tree, "pyramid": pyramid}}, "test.yaml")
+    database = Sqlite(str(tmp_path / "bfly.db"), runtime_of(config))
+    with serve(config, database) as client:
+        yield client, database
+
+
+def rows(client: httpx.Client, **words: object) -> list[dict[str, Any]]:
+    answer = client.get("/api/segments", params={**AT, **words})
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def expected(voxels: np.ndarray, label: int) -> dict[str, Any]:
+    places = np.argwhere(voxels == label) + OFFSET
+    low, high = places.min(axis=0).tolist(), (places.max(axis=0) + 1).tolist()
+    return {
+        "id": label,
+        "voxels": len(places),
+        "volume_um3": pytest.approx(len(places) * 640 / 1e9),
+        **{f"{axis}_low": value for axis, value in zip("zyx", low, strict=True)},
+        **{f"{axis}_high": value for axis, value in zip("zyx", high, strict=True)},
+    }
+
+
+def test_segments_by_id(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+    client, _ = served
+    found = rows(client, ids=f"9,3,{2**64 - 1}")
+    assert [row["id"] for row in found] == [3, 9, 2**64 - 1]
+    for row in found:
+        assert expected(voxels, row["id"]).items() <= row.items()
+        point = [row[axis] - offset for axis, offset in zip("zyx", OFFSET, strict=True)]
+        assert voxels[tuple(point)] == row["id"]
+        assert row["supervoxels"] == 1
+    assert [(row["synapses_in"], row["synapses_out"]) for row in found] == [(1, 2), (1, 1), (0, 0)]
+
+
+def test_a_page_of_the_largest(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+    client, _ = served
+    counts = sorted(np.unique(voxels[voxels > 0], return_counts=True)[1].tolist(), reverse=True)
+    pages = [rows(client, sort="voxels", start=start, count=15) for start in (0, 15, 30, 45)]
+    assert [len(page) for page in pages] == [15, 15, len(counts) - 30, 0]
+    assert [row["voxels"] for page in pages for row in page] == counts
+    assert len(rows(client)) == len(counts)
+
+
+def test_segments_after_a_merge(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+    client, _ = served
+    assert rows(client, ids="3")[0]["supervoxels"] == 1
+    with connect(f"{client.base_url}/ws/e::s::d/seg".replace("http", "ws")) as socket:
+        socket.recv()
+        socket.send(json.dumps({"action": "save", "merge": [["3", "9", "20"]], "split": []}))
+        assert json.loads(socket.recv())["error"] == ""
+    merged = np.where(np.isin(voxels, [9, 20]), 3, voxels)
+    (row,) = rows(client, ids="3")
+    assert expected(merged, 3).items() <= row.items()
+    assert row["supervoxels"] == 3
+    assert (row["synapses_in"], row["synapses_out"]) == (2, 3)
+    assert [row["id"] for row in rows(client)].count(9) == 0
+    assert expected(voxels, 9).items() <= rows(client, ids="9", labels="supervoxels")[0].items()
+
+
+def test_the_formats(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+    client, _ = served
+    listed = rows(client, count=4)
+    answer = client.get("/api/segments", params={**AT, "count": 4, "format": "csv"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(line["id"]) for line in lines] == [row["id"] for row in listed]
+    answer = client.get("/api/segments", params={**AT, "count": 4, "format": "arrow"})
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table.to_pylist() == listed
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ({"ids": "3,77"}, 404, "There is no segment 77 in"),
+        ({"ids": "x"}, 400, "The ids x is not an integer"),
+        ({"count": 0}, 400, "The count 0 is not from 1 to 2500"),
+        ({"sort": "name"}, 400, "The sort name is not in ['voxels']"),
+        ({"channel": "em"}, 400, "is an image; only a segmentation has segments"),
+        ({"channel": "none"}, 400, "The channel none is not in"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    served: tuple[httpx.Client, Sqlite], words: dict[str, object], status: int, said: str
+) -> None:
+    answer = served[0].get("/api/segments", params={**AT, **words})
+    assert answer.status_code == status
+    assert said in answer.text
