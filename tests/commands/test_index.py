@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -15,6 +15,9 @@ import pytest
 
 from bfly.cli import main
 from bfly.segments.index import ABOUT, Index
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (130, 300, 300)
 
