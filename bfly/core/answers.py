@@ -15,7 +15,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
-from bfly.queries.segments import SegmentsQuery
+from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
 if TYPE_CHECKING:
@@ -163,6 +163,11 @@ def _segments(core: Core, query: SegmentsQuery, _codings: Sequence[str]) -> Answ
     return Answer(core.segments.answer(query))
 
 
+def _sparse_volume(core: Core, query: SparseVolumeQuery, _codings: Sequence[str]) -> Stream:
+    parts = partial(core.segments.sparse_volume, query)
+    return Stream(parts=lambda _start: parts(), media_type=query.mime_type, group=query.path)
+
+
 def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
     text = core.get_info(query) if query.path else core.get_groups(query)
     return Answer(text.encode())
@@ -180,6 +185,7 @@ KINDS: dict[type[Query], Kind] = {
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),
     SegmentsQuery: Kind(_segments),
+    SparseVolumeQuery: Kind(_sparse_volume, ""),
     StateQuery: Kind(_state, ""),
     KeepStateQuery: Kind(_keep_state, ""),
 }

@@ -119,8 +119,10 @@ class Core(Stateless):
         limit = db.RUNTIME.IMAGE.LIMIT.VALUE
         self._limit = limit
         self._cutouts = Cutouts(self._cache, self._workers, self.background, limit)
-        self.labels = LabelAnswers(self.update_query, self._cutouts)
-        self.segments = SegmentAnswers(db.RUNTIME, self.update_query, self.connectome)
+        self.segments = SegmentAnswers(
+            db.RUNTIME, self._cutouts, self.update_query, self.connectome
+        )
+        self.labels = LabelAnswers(self.update_query, self._cutouts, self.segments.indexed)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
         self.in_pool = Admission(self._workers, self.budget)

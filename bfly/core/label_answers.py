@@ -1,22 +1,30 @@
-"""Answers about the labels in a box: all of them, the highest, or the box around one."""
+"""Answers about the labels in a box: all of them, the highest, or the box around one.
+
+A label index that is there narrows what is read, or answers by itself.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bfly.core.channels import on_current_files
 from bfly.cutouts.label_stats import MOST_VALUES, box_of, check_work, highest, unique
 from bfly.errors import Absent, TooLarge
+from bfly.geometry import BoundingBox, zyx
+from bfly.segments.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox
     from bfly.queries.data import DataQuery
     from bfly.queries.label import LabelQuery
     from bfly.queries.query import Query
+    from bfly.segments.index import Index
     from bfly.volumes.region import Region
+    from bfly.volumes.volume import Volume
 
 __all__ = ["LabelAnswers"]
 
@@ -30,11 +38,19 @@ class LabelAnswers:
         Returns the metadata of a request's source, as `Core.update_query` does.
     cutouts : Cutouts
         Reads their voxels.
+    indexed : callable
+        Returns the label index of a channel, None if there is none.
     """
 
-    def __init__(self, keywords: Callable[[Query], dict[str, Any]], cutouts: Cutouts) -> None:
+    def __init__(
+        self,
+        keywords: Callable[[Query], dict[str, Any]],
+        cutouts: Cutouts,
+        indexed: Callable[[Volume], Index | None],
+    ) -> None:
         self._keywords = keywords
         self._cutouts = cutouts
+        self._indexed = indexed
 
     def answer(self, l_query: LabelQuery) -> str:
         """Return the answer to a request as JSON text.
@@ -65,15 +81,38 @@ class LabelAnswers:
 
     def _find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
         region = l_query.region
+        if l_query.fact == "box":
+            return self._box(region, l_query.label)
         check_work(region)
-        if l_query.fact == "unique":
-            return self._listed(region)
-        if l_query.fact == "highest":
-            return highest(self._cutouts, region)
-        box = box_of(self._cutouts, region, l_query.label)
-        if box is None:
-            raise Absent(f"There is no label {l_query.label} at resolution {region.level.mip}.")
+        return self._listed(region) if l_query.fact == "unique" else highest(self._cutouts, region)
+
+    def _box(self, region: Region, label: int) -> BoundingBox:
+        known = self._known_box(region, label)
+        box = known
+        if known is None or region.level.mip or known not in region.box:
+            region = region if known is None else region.part(region.box & known)
+            check_work(region)
+            box = box_of(self._cutouts, region, label) if region.box.size else None
+        if box is None or not box.size:
+            raise Absent(f"There is no label {label} at resolution {region.level.mip}.")
         return box
+
+    def _known_box(self, region: Region, label: int) -> BoundingBox | None:
+        """Return a box with all voxels of a label, exact at mip 0; None without an index.
+
+        It is empty if there is no such label.
+        """
+        index = self._indexed(region.volume)
+        if index is None:
+            return None
+        ids, edits = np.array([label], np.uint64), region.edits
+        is_there = edits is None or bool(edits.is_name(ids)[0])
+        rows = Segments(index, edits).of(ids) if is_there else ()
+        if not len(rows):
+            return BoundingBox((0, 0, 0), (0, 0, 0))
+        first, factor = region.volume.level(0).origin, region.level.factor
+        low, high = (rows[0][field].astype(np.int64) + first for field in ("low", "high"))
+        return BoundingBox(zyx(low // factor), zyx(-(-high // factor)))
 
     def _listed(self, region: Region) -> set[Any]:
         values = unique(self._cutouts, region)

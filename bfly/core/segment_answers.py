@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.core.channels import on_current_files
+from bfly.core.sparse_volumes import SparseVolume
 from bfly.errors import Absent, BadRequest, SourceError
 from bfly.segments.background import BackgroundIndexes
 from bfly.segments.segments import Segments
@@ -14,16 +15,18 @@ from bfly.segments.store import Indexes
 from bfly.tables.writing import write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
 
     from bfly.connectome.connectome import Connectome
+    from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.state import EditState
     from bfly.keywords import RUNTIME
     from bfly.queries.query import Query
-    from bfly.queries.segments import SegmentsQuery
+    from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
+    from bfly.segments.index import Index
     from bfly.tables.columns import Columns
     from bfly.volumes.volume import Volume
 
@@ -40,6 +43,8 @@ class SegmentAnswers:
     ----------
     runtime : RUNTIME
         Sets the folder of the indexes and its size.
+    cutouts : Cutouts
+        Reads voxels.
     keywords : callable
         Returns the metadata of a request's source, as `Core.update_query` does.
     connectome : Connectome
@@ -49,13 +54,19 @@ class SegmentAnswers:
     def __init__(
         self,
         runtime: RUNTIME,
+        cutouts: Cutouts,
         keywords: Callable[[Query], dict[str, Any]],
         connectome: Connectome,
     ) -> None:
         folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
         self.indexes = BackgroundIndexes(Indexes(folder, size)) if folder and size else None
+        self._cutouts = cutouts
         self._keywords = keywords
         self._connectome = connectome
+
+    def indexed(self, volume: Volume) -> Index | None:
+        """Return the label index of a channel if it is there; raises as `Indexes.open`."""
+        return self.indexes.ready(volume) if self.indexes else None
 
     def answer(self, query: SegmentsQuery) -> bytes:
         """Return the rows that a request asks for.
@@ -75,6 +86,12 @@ class SegmentAnswers:
         """
         batch = on_current_files(query, self._keywords, self._columns)
         return b"".join(write_rows(query.format, [batch], "number"))
+
+    def sparse_volume(self, query: SparseVolumeQuery) -> Iterator[bytes]:
+        """Return an iterator of the voxels of a segment as runs; raises as `answer`."""
+        query.update_source(self._keywords(query))
+        segments = self.segments(query.volume, query.state)
+        return SparseVolume(self._cutouts, query, segments).parts()
 
     def segments(self, volume: Volume, state: EditState | None) -> Segments:
         """Return the segments of a channel after its edits; raises as `answer`."""

@@ -22,7 +22,7 @@ from bfly.protocols.protocol import Protocol, channel_words, named
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import BOX, FeatureQuery, MatrixQuery, RowsQuery
 from bfly.queries.info import InfoQuery
-from bfly.queries.segments import SegmentsQuery
+from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
 from bfly.validation import one_of
 
 if TYPE_CHECKING:
@@ -131,6 +131,13 @@ METHODS: dict[str, Method] = {
         ("ids", "sort", "start", "count", "labels", "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
+    "sparsevol": Method(
+        SparseVolumeQuery,
+        "Voxels of a segment, as runs along x",
+        (*GROUP, "id"),
+        ("resolution", "labels", "format"),
+        (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
+    ),
     **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),
 }
 """Methods by the last part of their address."""
@@ -157,8 +164,8 @@ class API(Protocol):
         about: dict[str, Any] = {**channel_words(channel), **method.words(parameters)}
         if method.query is DataQuery:
             return DataQuery(method=name, **about)
-        if method.query is SegmentsQuery:
-            return SegmentsQuery(name=channel.name, labelled=(channel.path,), **about)
+        if issubclass(method.query, (SegmentsQuery, SparseVolumeQuery)):
+            return method.query(name=channel.name, labelled=(channel.path,), **about)
         return InfoQuery(method=name, name=channel.name, **about)
 
     def _names(self, method: Method, parameters: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from bfly.protocols.statuses import STATUSES
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
-from bfly.queries.segments import SegmentsQuery
+from bfly.queries.segments import RUN_FORMATS, SegmentsQuery, SparseVolumeQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAPI", "document"]
 
-ROWS = (RowsQuery, SegmentsQuery)
+ROWS = (RowsQuery, SegmentsQuery, SparseVolumeQuery)
 """Queries that are answered with rows."""
 
 CONDITIONS = {
@@ -152,7 +152,8 @@ def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
 def _content(name: str, method: Method) -> dict[str, Any]:
     """Return the media types of an answer, and the schema of JSON."""
     if issubclass(method.query, ROWS):
-        return {media: {} for media in ROW_FORMATS.values()}
+        formats = RUN_FORMATS if method.query is SparseVolumeQuery else ROW_FORMATS
+        return {media: {} for media in formats.values()}
     if issubclass(method.query, DataQuery):
         encoders = registry.find("encoders").values()
         return {media: {} for media in sorted({encoder.media_type for encoder in encoders})}

@@ -1,11 +1,12 @@
-"""A request for what is known of segments: some by their ids, or the largest of a channel."""
+"""Requests about segments: what is known of them, and all voxels of one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from bfly.queries.data import DataQuery
 from bfly.queries.feature import ENTITY, ROW_FORMATS
 from bfly.queries.info import InfoQuery
 from bfly.validation import Many, OneOf, Whole
@@ -13,7 +14,7 @@ from bfly.validation import Many, OneOf, Whole
 if TYPE_CHECKING:
     from bfly.validation import Allowed
 
-__all__ = ["SegmentsQuery"]
+__all__ = ["RUN_FORMATS", "SegmentsQuery", "SparseVolumeQuery"]
 
 MOST = 2500
 """Most segments of one answer: that many ids, with percent-encoded commas, fit into an address of
@@ -66,3 +67,44 @@ class SegmentsQuery(InfoQuery):
     def mime_type(self) -> str:
         """Media type of the rows."""
         return ROW_FORMATS[self.format]
+
+
+RUN_FORMATS = {"rles": "application/octet-stream", **ROW_FORMATS}
+"""Formats of runs: those of DVID, and those of rows."""
+
+
+class SparseVolumeQuery(InfoQuery):
+    """A request for the voxels of a segment, as runs along x.
+
+    Parameters
+    ----------
+    **keywords
+        Those of `InfoQuery`; ``id`` is the segment, ``resolution`` the mip, and ``format`` one of
+        `RUN_FORMATS`.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {**InfoQuery.WORDS, "resolution": "resolution"}
+    ALLOWED: ClassVar[dict[str, Allowed]] = {
+        **InfoQuery.ALLOWED,
+        "format": OneOf(lambda: RUN_FORMATS, "how the runs are written"),
+        "id": Whole(1, ENTITY.highest, "of the segment"),
+        "resolution": DataQuery.ALLOWED["resolution"],
+    }
+    lasting = False
+    format = "rles"
+    resolution = 0
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.ALLOWED["id"].read("id", self.id)
+
+    @property
+    @override
+    def follows_edits(self) -> bool:
+        return True
+
+    @property
+    @override
+    def mime_type(self) -> str:
+        """Media type of the runs."""
+        return RUN_FORMATS[self.format]

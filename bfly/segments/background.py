@@ -77,6 +77,11 @@ class BackgroundIndexes:
             )
         return self._built(build)
 
+    def ready(self, volume: Volume) -> Index | None:
+        """Return the index of a channel if it is built; raises as `Indexes.open`."""
+        build = self._store.build(volume)
+        return self._store.open(build) if build else None
+
     def percent(self, volume: Volume) -> int | None:
         """Return how much of the index is built: None if it is neither built nor whole."""
         build = self._store.build(volume)

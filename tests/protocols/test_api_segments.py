@@ -123,6 +123,50 @@ def test_segments_after_a_merge(served: tuple[httpx.Client, Sqlite], voxels: np.
     assert expected(voxels, 9).items() <= rows(client, ids="9", labels="supervoxels")[0].items()
 
 
+def runs(client: httpx.Client, **words: object) -> np.ndarray:
+    """Return the runs of a sparse volume, x, y, z and length, in the format of DVID."""
+    answer = client.get("/api/sparsevol", params={**AT, **words})
+    assert answer.status_code == 200, answer.text
+    assert answer.content[:8] == bytes([0, 3, 0, 0, 0, 0, 0, 0])
+    found = np.frombuffer(answer.content[12:], "<i4").reshape(-1, 4)
+    assert int.from_bytes(answer.content[8:12], "little") == len(found)
+    return found
+
+
+def filled(found: np.ndarray, shape: tuple[int, ...], origin: tuple[int, ...]) -> np.ndarray:
+    volume = np.zeros(shape, int)
+    for x, y, z, length in found.tolist():
+        x, y, z = x - origin[2], y - origin[1], z - origin[0]
+        volume[z, y, x : x + length] += 1
+    return volume
+
+
+@pytest.mark.parametrize("mip", [0, 1, 2])
+def test_a_sparse_volume_is_what_a_cutout_has(
+    served: tuple[httpx.Client, Sqlite], mip: int
+) -> None:
+    client, _ = served
+    with connect(f"{client.base_url}/ws/e::s::d/seg".replace("http", "ws")) as socket:
+        socket.recv()
+        socket.send(json.dumps({"action": "save", "merge": [["3", "9", "20"]], "split": []}))
+        assert json.loads(socket.recv())["error"] == ""
+    shape = 18, -(-40 // 2**mip), -(-60 // 2**mip)
+    box = {"z": OFFSET[0], "y": OFFSET[1] >> mip, "x": OFFSET[2] >> mip, "depth": 18}
+    size = {"height": shape[1], "width": shape[2]}
+    words = {**AT, **box, **size, "resolution": mip, "format": "raw"}
+    answer = client.get("/api/data", params=words)
+    voxels = np.frombuffer(answer.content, "u8").reshape(shape)
+    origin = OFFSET[0], OFFSET[1] >> mip, OFFSET[2] >> mip
+    for label in (3, 7, 2**64 - 1):
+        found = filled(runs(client, id=label, resolution=mip), shape, origin)
+        assert (found == (voxels == label)).all()
+    if mip == 0:
+        table = client.get("/api/sparsevol", params={**AT, "id": 3, "format": "arrow"})
+        columns = pa.ipc.open_stream(table.content).read_all()
+        rows = np.stack([columns[name] for name in ("x", "y", "z", "length")], axis=1)
+        assert rows.tolist() == runs(client, id=3).tolist()
+
+
 def test_the_formats(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
     client, _ = served
     listed = rows(client, count=4)
@@ -150,5 +194,23 @@ def test_what_is_wrong_is_said(
     served: tuple[httpx.Client, Sqlite], words: dict[str, object], status: int, said: str
 ) -> None:
     answer = served[0].get("/api/segments", params={**AT, **words})
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ({"id": 77}, 404, "There is no segment 77 in"),
+        ({"id": 0}, 400, "The id 0 is not from 1 to"),
+        ({}, 400, "The id None is not an integer"),
+        ({"id": 3, "resolution": 30}, 404, "There is no mip 30 of"),
+        ({"id": 3, "channel": "em"}, 400, "is an image; only a segmentation has segments"),
+    ],
+)
+def test_what_is_wrong_with_a_sparse_volume_is_said(
+    served: tuple[httpx.Client, Sqlite], words: dict[str, object], status: int, said: str
+) -> None:
+    answer = served[0].get("/api/sparsevol", params={**AT, **words})
     assert answer.status_code == status
     assert said in answer.text
