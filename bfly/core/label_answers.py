@@ -102,12 +102,12 @@ class LabelAnswers:
 
         It is empty if there is no such label.
         """
-        index = self._indexed(region.volume)
+        index = self._indexed(region.volume) if 0 < label < 2**64 else None
         if index is None:
             return None
         ids, edits = np.array([label], np.uint64), region.edits
         is_there = edits is None or bool(edits.is_name(ids)[0])
-        rows = Segments(index, edits).of(ids) if is_there else ()
+        rows = Segments(index, edits).of(ids if is_there else ids[:0])
         if not len(rows):
             return BoundingBox((0, 0, 0), (0, 0, 0))
         first, factor = region.volume.level(0).origin, region.level.factor
