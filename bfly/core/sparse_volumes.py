@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import struct
-from itertools import product
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bfly.errors import Absent, TooLarge
-from bfly.geometry import BoundingBox, zyx
-from bfly.segments.posting import CELL
+from bfly.geometry import zyx
+from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.runs import runs_of
 from bfly.tables.writing import write_rows
 from bfly.volumes.region import Region
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.cutouts.cutouts import Cutouts
+    from bfly.geometry import BoundingBox
     from bfly.queries.segments import SparseVolumeQuery
     from bfly.segments.segments import Segments
     from bfly.tables.columns import Columns
@@ -83,15 +83,9 @@ class SparseVolume(NamedTuple):
         postings = self.segments.index.postings(members)
         if not len(postings):
             raise Absent(f"There is no segment {self.query.id} in {volume.spec.path}.")
-        level = volume.level(self.query.resolution)
-        origin, factor = np.array(volume.level(0).origin), np.array(level.factor)
-        first = (postings["low"].astype(np.int64) + origin) // factor // CELL
-        last = (postings["high"].astype(np.int64) - 1 + origin) // factor // CELL
-        # The voxels of a posting are in one cell of mip 0, and so in two cells along each axis.
-        corners = [np.where(steps, last, first) for steps in product((0, 1), repeat=3)]
-        cells = np.unique(np.concatenate(corners), axis=0)
-        boxes = (BoundingBox.of_shape((1, 1, 1), zyx(cell)).refined(CELL) for cell in cells)
-        return [box & level.place for box in boxes]
+        mip = self.query.resolution
+        cells = cells_of(volume, mip, postings)
+        return [box_of_cell(volume, mip, zyx(cell)) for cell in cells]
 
     def _runs(
         self, members: NDArray[np.uint64], boxes: list[BoundingBox]
