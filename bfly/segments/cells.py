@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["box_of_cell", "cells_of"]
 
 
-def cells_of(volume: Volume, mip: int, postings: NDArray[np.void]) -> NDArray[np.int64]:
+def cells_of(
+    volume: Volume, mip: int, postings: NDArray[np.void], margin: int = 0
+) -> NDArray[np.int64]:
     """Return the cells of a mip that may have voxels of some postings.
 
     The cells of a mip have the shape `CELL`, counted from the first voxel of the dataset.
@@ -32,6 +34,8 @@ def cells_of(volume: Volume, mip: int, postings: NDArray[np.void]) -> NDArray[np
         A mip of it.
     postings : numpy.ndarray
         `POSTING`.
+    margin : int
+        Voxels of the mip around each cell that count as well, fewer than a cell has.
 
     Returns
     -------
@@ -39,10 +43,10 @@ def cells_of(volume: Volume, mip: int, postings: NDArray[np.void]) -> NDArray[np
         Of shape (n, 3): z, y, x, in ascending order.
     """
     origin, factor = np.array(volume.level(0).origin), np.array(volume.level(mip).factor)
-    first = (postings["low"].astype(np.int64) + origin) // factor // CELL
-    last = (postings["high"].astype(np.int64) - 1 + origin) // factor // CELL
-    # The voxels of a posting are in one cell of mip 0, and so in two cells along each axis.
-    corners = [np.where(steps, last, first) for steps in product((0, 1), repeat=3)]
+    first = ((postings["low"].astype(np.int64) + origin) // factor - margin) // CELL
+    last = ((postings["high"].astype(np.int64) - 1 + origin) // factor + margin) // CELL
+    # The voxels of a posting are in one cell of mip 0, and so in three cells along each axis.
+    corners = [np.minimum(first + steps, last) for steps in product((0, 1, 2), repeat=3)]
     return np.unique(np.concatenate(corners), axis=0)
 
 
