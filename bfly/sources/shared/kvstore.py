@@ -147,6 +147,31 @@ class KeyValueStore:
                 return document(f"{self._spec['base_url']}{self._spec['path']}{name}", PATIENCE)
         return self._read(self._spec, name)
 
+    def stored(self, name: str, limit: int) -> bytes | None:
+        """Return the bytes of a chunk, None if there is none.
+
+        Raises
+        ------
+        Oversized
+            It has more than `limit` bytes.
+        NotAllowed, SourceError
+            It may not or cannot be read.
+        """
+        what = f"{self.path}: {name}"
+        if self.folder is not None:
+            try:
+                return self.files.read_bytes(f"{self.folder}/{name}", limit)
+            except FileNotFoundError:
+                return None
+        check_length(what, self.entries.get(name, 0), limit)
+        if self.file is None:
+            data = self._read(self._spec, name)
+        else:
+            with self.checked() as spec:
+                data = self._read(spec, name)
+        check_length(what, len(data or b""), limit)
+        return data
+
     def size(self, name: str) -> int | None:
         """Return the size in bytes of an object, not behind a URL; None if there is none."""
         if self.folder is None:
@@ -155,13 +180,18 @@ class KeyValueStore:
         return None if stamp is None else stamp[1]
 
     def part(self, name: str, start: int, size: int) -> bytes:
-        """Return a range of bytes of an object, not behind a URL; fewer, or none, at its end.
+        """Return a range of bytes of an object; fewer, or none, at its end.
+
+        Behind a URL, a start below 0 counts from the end.
 
         Raises
         ------
         NotAllowed, SourceError
             The object may not or cannot be read.
         """
+        if self.is_remote:
+            until = start + size or None
+            return self._read(self._spec, name, slice(start, until)) or b""
         stop = min(start + size, self.size(name) or 0)
         if not 0 <= start < stop:
             return b""
