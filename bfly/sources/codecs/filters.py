@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import imagecodecs
 import numpy as np
 
 from bfly.errors import SourceError
@@ -73,10 +74,10 @@ def _delta(options: Options, where: str) -> Step:
 
     def undo(data: Any, _most: int, _what: str) -> Any:
         values = np.frombuffer(data, stored)
-        result = np.empty(len(values), dtype)
-        # With one dtype of integers the sum may wrap at any step, and the fast loop is used.
-        same = dtype if dtype == stored and dtype.kind in "iu" else None
-        return np.cumsum(values, dtype=same, out=result)
+        if dtype == stored and dtype.kind in "iu":
+            # Six times as fast: the sum of integers of one dtype may wrap at any step.
+            return imagecodecs.delta_decode(values)
+        return np.cumsum(values, out=np.empty(len(values), dtype))
 
     return Step(undo, _resized(dtype, stored), stored)
 
@@ -129,7 +130,11 @@ def _shuffle(options: Options, where: str) -> Step:
         raise SourceError(f"{where}: elementsize is {size!r:.50}; allowed are 0 to 65536.")
 
     def undo(data: Any, _most: int, _what: str) -> Any:
-        return np.frombuffer(data, "u1").reshape(max(size, 1), -1).T.ravel()
+        planes = np.frombuffer(data, "u1").reshape(max(size, 1), -1)
+        result = np.empty(planes.size, "u1")
+        for number, plane in enumerate(planes):
+            result[number :: len(planes)] = plane
+        return result
 
     return Step(undo, lambda size: size)
 
