@@ -54,7 +54,10 @@ class Zarr(TensorSource):
 
     name = "zarr"
     has_parts = True
-    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of zarr"}
+    endings: ClassVar[Mapping[str, str]] = {
+        "zip": "an archive of zarr",
+        "ozx": "a zipped OME-Zarr",
+    }
     marks = ("zarr.json", ".zarray", ".zgroup")
 
     @classmethod
