@@ -13,6 +13,7 @@ from bfly.sources.codecs.filters import FILTERS, Step
 from bfly.sources.codecs.options import NUMCODECS, check_options
 from bfly.sources.codecs.streams import DICTIONARY, streamed, unpacked
 from bfly.sources.shared.images import naming
+from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +113,20 @@ class Chain:
     steps: Sequence[Step]
     size: int
 
+    def check(self, path: str, limit: int) -> None:
+        """Raise `Oversized` if codecs make more of a chunk that is not too large itself.
+
+        Parameters
+        ----------
+        path : str
+            Name of the channel in the message.
+        limit : int
+            Bytes.
+        """
+        if self.size <= limit:
+            largest = max(size or 0 for size in self._sizes())
+            check_length(f"{path}: a chunk between its codecs", largest, limit)
+
     def undo(self, data: bytes, what: str) -> Any:
         """Return the voxels of a chunk, `size` bytes.
 
@@ -127,10 +142,7 @@ class Chain:
         SourceError
             It is damaged, or holds more or less.
         """
-        sizes: list[int | None] = [self.size]
-        for step in self.steps:
-            before = sizes[-1]
-            sizes.append(None if before is None else step.size(before))
+        sizes = self._sizes()
         result: Any = data
         self._check(result, sizes[-1], what)
         with naming(what):
@@ -138,6 +150,14 @@ class Chain:
                 result = step.undo(result, self._most if size is None else size, what)
                 self._check(result, size, what)
         return result
+
+    def _sizes(self) -> list[int | None]:
+        """Return the bytes of the voxels, and those after each step; None where that depends."""
+        sizes: list[int | None] = [self.size]
+        for step in self.steps:
+            before = sizes[-1]
+            sizes.append(None if before is None else step.size(before))
+        return sizes
 
     @property
     def _most(self) -> int:

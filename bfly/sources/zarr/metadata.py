@@ -39,8 +39,13 @@ IN_ZARR_3: Mapping[str, Document] = {
 }
 """The same for zarr 3."""
 
-SAME = ("numcodecs.blosc", "numcodecs.zstd", "numcodecs.gzip")
-"""Codecs of numcodecs that are codecs of zarr 3 by another name."""
+SAME = {
+    "numcodecs.blosc": "blosc",
+    "numcodecs.zstd": "zstd",
+    "numcodecs.gzip": "gzip",
+    "endian": "bytes",
+}
+"""Codecs that are those of zarr 3 by another name; ``endian`` is that of its drafts."""
 
 INNER = ("codecs", "index_codecs")
 """Lists of codecs in the configuration of shards."""
@@ -151,9 +156,8 @@ def _is_bitround(codec: Mapping[str, Any], path: str) -> bool:
 
 
 def _codec(codec: Document, path: str) -> Document:
-    name, options = codec["name"], codec.get("configuration") or {}
-    if name in SAME:
-        name = name.removeprefix("numcodecs.")
+    name = str(SAME.get(codec["name"], codec["name"]))
+    options = codec.get("configuration") or {}
     if name == "numcodecs.crc32c" and options.get("location") in (None, "end"):
         return {"name": "crc32c"}
     if name == "sharding_indexed":
@@ -162,7 +166,8 @@ def _codec(codec: Document, path: str) -> Document:
         return {**codec, "configuration": {**stated, **inner}}
     if name == "bytes":
         # TensorStore requires the byte order, which zarr-python takes for little-endian.
-        return {**codec, "configuration": {**options, "endian": options.get("endian") or "little"}}
+        order = options.get("endian") or "little"
+        return {**codec, "name": name, "configuration": {**options, "endian": order}}
     if name == "crc32c" and not options:
         return {"name": name}
     return {**codec, "name": name, **_stated(name, options, path)}

@@ -42,7 +42,7 @@ PLAIN = [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
 def own_chunks(
-    meta: Mapping[str, Any], axes: VolumeAxes, path: str
+    meta: Mapping[str, Any], axes: VolumeAxes, path: str, limit: int
 ) -> tuple[Document, OwnChunks] | None:
     """Return how the chunks of an array are decoded here; None if TensorStore decodes them.
 
@@ -54,6 +54,8 @@ def own_chunks(
         Which axes are z, y and x, and the place of the volume on the others.
     path : str
         Name of the channel in messages.
+    limit : int
+        Bytes that a chunk may have, also between two codecs.
 
     Returns
     -------
@@ -68,13 +70,15 @@ def own_chunks(
         A codec is not supported, or its place is not.
     """
     if meta["zarr_format"] == 2:
-        return _of_zarr2(meta, path)
+        return _of_zarr2(meta, path, limit)
     names = _names(meta["codecs"])
     if all(name in OF_ZARR_3 for name in names):
         return None
     if names.count(SHARDING) == 0:
         chunk = meta["chunk_grid"]["configuration"]["chunk_shape"]
-        return {**meta, "codecs": PLAIN}, OwnChunks(_decode3(meta["codecs"], meta, chunk, path))
+        return {**meta, "codecs": PLAIN}, OwnChunks(
+            _decode3(meta["codecs"], meta, chunk, path, limit)
+        )
     if names.count(SHARDING) > 1 or not is_sharded(meta):
         raise SourceError(
             f"{path} has the codecs {', '.join(names)}; allowed with those of numcodecs are shards "
@@ -82,7 +86,7 @@ def own_chunks(
         )
     options = meta["codecs"][0]["configuration"]
     chunk = list(sides(options["chunk_shape"], "chunk_shape", path))
-    decode = _decode3(options["codecs"], meta, chunk, path)
+    decode = _decode3(options["codecs"], meta, chunk, path, limit)
     grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
     plain = {**meta, "codecs": PLAIN, "chunk_grid": grid}
     return plain, OwnChunks(decode, OwnShards.of(meta, axes, path).fetch)
@@ -99,7 +103,7 @@ def _names(codecs: Sequence[Any]) -> list[str]:
     return names
 
 
-def _of_zarr2(meta: Mapping[str, Any], path: str) -> tuple[Document, OwnChunks] | None:
+def _of_zarr2(meta: Mapping[str, Any], path: str, limit: int) -> tuple[Document, OwnChunks] | None:
     filters, compressor = meta["filters"] or [], meta.get("compressor")
     if not filters and (compressor is None or compressor.get("id") in OF_ZARR_2):
         return None
@@ -107,6 +111,7 @@ def _of_zarr2(meta: Mapping[str, Any], path: str) -> tuple[Document, OwnChunks] 
     steps = [_step2(codec, path) for codec in codecs]
     dtype, chunk, order = np.dtype(meta["dtype"]), meta["chunks"], meta["order"]
     chain = Chain(steps, math.prod(chunk) * dtype.itemsize)
+    chain.check(path, limit)
 
     def decode(data: bytes, what: str, _shape: tuple[int, ...]) -> NDArray[Any]:
         return np.frombuffer(chain.undo(data, what), dtype).reshape(chunk, order=order)
@@ -121,7 +126,7 @@ def _step2(codec: Any, path: str) -> Step:
 
 
 def _decode3(
-    codecs: Sequence[Any], meta: Mapping[str, Any], chunk: Sequence[int], path: str
+    codecs: Sequence[Any], meta: Mapping[str, Any], chunk: Sequence[int], path: str, limit: int
 ) -> Decode:
     """Return the function that decodes chunks of the given shape."""
     dtype = kind = np.dtype(meta["data_type"])
@@ -138,6 +143,7 @@ def _decode3(
             kind = _kind_after(step, name, kind, path)
             steps.append(step)
     chain = Chain(steps, math.prod(chunk) * dtype.itemsize)
+    chain.check(path, limit)
     stored = [chunk[axis] for axis in order]
 
     def decode(data: bytes, what: str, _shape: tuple[int, ...]) -> NDArray[Any]:

@@ -5,13 +5,14 @@ The format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-index
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
 from bfly.sources.codecs.checksums import crc32c
 from bfly.sources.zarr.shards import ENTRY, ZarrShards
 from bfly.storage.limits import check_length
+from bfly.storage.lru_cache import LruCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnShards"]
 
+KEPT = 16 << 20
+"""Bytes of indexes that are kept: a chunk behind a URL shall not need another read."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnShards:
@@ -31,9 +35,12 @@ class OwnShards:
     ----------
     shards : ZarrShards
         Their layout.
+    kept : LruCache
+        Indexes of shards behind a URL, by name.
     """
 
     shards: ZarrShards
+    kept: LruCache = field(default_factory=lambda: LruCache(KEPT))
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], axes: VolumeAxes, path: str) -> OwnShards:
@@ -77,6 +84,9 @@ class OwnShards:
 
     def _index(self, store: KeyValueStore, name: str) -> bytes | None:
         """Return the index of a shard, with its checksum; None if there is no shard."""
+        known: bytes = self.kept.get(name) if store.is_remote else b""
+        if known:
+            return known
         size = self.shards.index_size
         first = -size if self.shards.at_end else 0
         if store.is_remote:
@@ -90,6 +100,8 @@ class OwnShards:
             index = store.part(name, there + first if first else 0, size) if there >= size else b""
         if len(index) != size or not self._is_intact(index):
             raise SourceError(f"{store.path}: the index of the shard {name} is damaged.")
+        if store.is_remote:
+            self.kept.set(name, index)
         return index
 
     def _is_intact(self, index: bytes) -> bool:

@@ -229,7 +229,7 @@ def _described(
     rank, path = len(meta["shape"]), store.path
     meta = cleaned(meta, path)
     document, below = {**meta}, f"{name}/" if name else ""
-    found = own_chunks(meta, axes, path)
+    found = own_chunks(meta, axes, path, store.files.max_chunk)
     if found is not None:
         document, own = found
     if meta["zarr_format"] == 2:

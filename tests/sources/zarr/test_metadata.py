@@ -110,6 +110,7 @@ OPTIONS_3: dict[str, Any] = {
     "zstd null": ("zstd", named("zstd", None)),
     "understood": ("zstd", [BYTES, {"name": "zstd", "must_understand": True}]),
     "no order": ("none", [{"name": "bytes"}]),
+    "draft": ("gzip", [{**BYTES, "name": "endian"}, {"name": "gzip", "configuration": {}}]),
     "null order": ("none", [{"name": "bytes", "configuration": {"endian": None}}]),
 }
 

@@ -13,7 +13,7 @@ import pytest
 import zarr
 import zarr.codecs.numcodecs as of_zarr3
 
-from bfly.errors import SourceError
+from bfly.errors import Oversized, SourceError
 from bfly.geometry import BoundingBox
 from bfly.sources.zarr.source import Zarr
 from bfly.storage.files import Files
@@ -318,6 +318,13 @@ def test_what_is_not_supported_in_zarr_2_is_said(tmp_path, name) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(SourceError, match=reason):
         read(path)
+
+
+def test_values_between_codecs_are_limited_like_a_chunk(tmp_path) -> None:
+    wide = numcodecs.AsType(encode_dtype="<f8", decode_dtype="|u1")
+    path = write2(tmp_path / "a", smooth((32, 64, 64), "u1"), [wide], chunks=(32, 64, 64))
+    with pytest.raises(Oversized, match="between its codecs is 1048576 bytes long; at most 200000"):
+        Zarr.open(path, files=Files(max_chunk=200_000))
 
 
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
