@@ -132,10 +132,15 @@ def configured(value: Any, path: str) -> Document:
     stated = {"name": value} if isinstance(value, str) else value
     if not isinstance(stated, dict) or not isinstance(stated.get("name"), str):
         raise SourceError(f"{path} has damaged metadata: {value!r:.80} has no name.")
+    result = {key: item for key, item in stated.items() if (key, item) != ("must_understand", True)}
+    options = result.pop("configuration", None)
+    if options is None:
+        return result
+    if not isinstance(options, dict):
+        raise SourceError(f"{path} has damaged metadata: {options!r:.80} is no configuration.")
     return {
-        key: item
-        for key, item in stated.items()
-        if (key, item) != ("must_understand", True) and (key, item) != ("configuration", None)
+        **result,
+        "configuration": {key: options[key] for key in options if options[key] is not None},
     }
 
 
@@ -159,11 +164,11 @@ def _codec(codec: Document, path: str) -> Document:
     name = str(SAME.get(codec["name"], codec["name"]))
     options = codec.get("configuration") or {}
     if name == "numcodecs.crc32c" and options.get("location") in (None, "end"):
+        check_options("crc32c", options, NUMCODECS, path)
         return {"name": "crc32c"}
     if name == "sharding_indexed":
-        inner = {key: listed(options[key], path) for key in INNER if options.get(key) is not None}
-        stated = {key: value for key, value in options.items() if value is not None}
-        return {**codec, "configuration": {**stated, **inner}}
+        inner = {key: listed(options[key], path) for key in INNER if key in options}
+        return {**codec, "configuration": {**options, **inner}}
     if name == "bytes":
         # TensorStore requires the byte order, which zarr-python takes for little-endian.
         order = options.get("endian") or "little"

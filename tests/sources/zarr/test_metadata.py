@@ -103,6 +103,7 @@ def named(name: str, configuration: Any = "GONE") -> list[Any]:
 OPTIONS_3: dict[str, Any] = {
     "blosc typesize": ("blosc", named("blosc", {"cname": "lz4", "shuffle": "shuffle"})),
     "blosc threads": ("blosc", named("blosc", {"cname": "lz4", "nthreads": 1})),
+    "blosc null": ("blosc", named("blosc", {"cname": "lz4", "typesize": None})),
     "blosc number": ("blosc", named("blosc", {"cname": "lz4", "shuffle": 1})),
     "gzip level": ("gzip", named("gzip", {"level": -1})),
     "gzip text": ("gzip", ["bytes", "gzip"]),
@@ -132,6 +133,9 @@ MEMBERS_3: dict[str, Any] = {
     "type": {"data_type": {"name": "uint16"}},
     "keys": {"chunk_key_encoding": "default"},
     "null keys": {"chunk_key_encoding": {"name": "default", "configuration": None}},
+    "null separator": {
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": None}}
+    },
     "no fill": {"fill_value": None},
 }
 
@@ -195,9 +199,13 @@ UNKNOWN = [
     (2, {"filters": [{"id": "bitround", "keepbits": 3, "x": 1}]}, "unknown option 'x'"),
     (3, {"codecs": named("gzip", {"level": 1, "x": 1})}, "unknown option 'x'; allowed are level"),
     (3, {"codecs": named("crc32c", {"x": 1})}, "extra members"),
-    (3, {"codecs": [BYTES, {"name": "gzip", "x": 1}]}, "x"),
+    (3, {"codecs": named("numcodecs.crc32c", {"x": 1})}, "unknown option 'x'"),
+    (3, {"codecs": named("numcodecs.zstd", {"x": 1})}, "unknown option 'x'"),
+    (3, {"codecs": named("numcodecs.lz4", {"x": 1})}, "unknown option 'x'"),
+    (3, {"codecs": [BYTES, {"name": "gzip", "x": 1}]}, 'extra members: "x"'),
     (3, {"codecs": [BYTES, {"name": "gzip", "must_understand": False}]}, "must_understand"),
     (3, {"codecs": [5]}, "damaged metadata: 5 has no name"),
+    (3, {"codecs": [{"name": "gzip", "configuration": 5}]}, "5 is no configuration"),
     (3, {"codecs": {}}, "allowed is a list"),
     (3, {"unknown": 1}, "unknown"),
 ]
