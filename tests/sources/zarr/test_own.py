@@ -145,6 +145,7 @@ with warnings.catch_warnings():
         ),
         "quantize": ("f4", {"filters": [of_zarr3.Quantize(digits=1)]}),
         "bitround": ("f4", {"filters": [of_zarr3.BitRound(keepbits=8)]}),
+        "packbits": ("bool", {"filters": [of_zarr3.PackBits()]}),
         "astype": ("u4", {"filters": [of_zarr3.AsType(encode_dtype="<u2")]}),
         "transpose": (
             "u2",
