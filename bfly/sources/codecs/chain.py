@@ -18,7 +18,7 @@ from bfly.storage.limits import check_length
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MARGIN", "Chain", "check_codec", "step_of"]
+__all__ = ["Chain", "check_codec", "step_of"]
 
 MARGIN = 1 << 20
 """Bytes that data between two codecs may have beyond twice the voxels, if no codec tells."""

@@ -20,7 +20,7 @@ from bfly.storage.limits import check_length
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BLOCKS", "DICTIONARY", "STREAMS", "blosc", "streamed", "unpacked"]
+__all__ = ["BLOCKS", "DICTIONARY", "STREAMS", "streamed", "unpacked"]
 
 DICTIONARY = 256 << 20
 """Bytes that xz data may request for their dictionary; the strongest preset takes 65 MiB."""
@@ -34,7 +34,7 @@ STREAMS: dict[str, Callable[[], Any]] = {
 """Decompressors that stop at a given size, by the name of the format."""
 
 
-def blosc(data: bytes, *, out: int) -> Any:
+def _blosc(data: bytes, *, out: int) -> Any:
     """Return the content of a Blosc frame.
 
     c-blosc does not know where the data end: the header has to state their size
@@ -68,7 +68,7 @@ def _lz4(data: bytes, *, out: int) -> Any:
 BLOCKS: dict[str, Callable[..., Any]] = {
     "brotli": imagecodecs.brotli_decode,
     "zstd": imagecodecs.zstd_decode,
-    "blosc": blosc,
+    "blosc": _blosc,
     "lz4": _lz4,
 }
 """Decompressors into memory of a given size, by the name of the format."""
@@ -98,6 +98,8 @@ def unpacked(data: bytes, packing: str, limit: int, what: str) -> bytes:
     if packing not in BLOCKS:
         return streamed(data, STREAMS[packing], limit, what)
     with naming(what):
+        if not data:
+            raise ValueError("it is empty")  # which Zstandard takes for no frame
         return bytes(BLOCKS[packing](data, out=limit))
 
 
