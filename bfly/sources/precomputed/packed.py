@@ -6,55 +6,37 @@ the chunk ``0-64_0-64_0-64`` is ``0-64_0-64_0-64.gz``. TensorStore does not find
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import math
 from typing import TYPE_CHECKING, Any
 
-import imagecodecs
 import numpy as np
-from isal import isal_zlib
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes
+from bfly.sources.codecs.streams import unpacked
 from bfly.sources.shared.described import Memory
-from bfly.sources.shared.images import naming
-from bfly.sources.shared.inflate import GZIP
 from bfly.sources.shared.sample import sample_of
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["PackedChunks", "endings_of", "unpacked"]
+__all__ = ["PackedChunks", "endings_of"]
 
 MARGIN = 1 << 20
 """Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
 
-DICTIONARY = 256 << 20
-"""Bytes that a file in xz may request for its dictionary; the strongest preset takes 65 MiB."""
+FORMATS = {".gz": "gzip", ".br": "brotli", ".zstd": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""Formats of `bfly.sources.codecs.streams` by ending, as cloudfiles tries them."""
 
-STREAMS: dict[str, Callable[[], Any]] = {
-    ".gz": lambda: isal_zlib.decompressobj(wbits=GZIP),
-    ".bz2": bz2.BZ2Decompressor,
-    ".xz": lambda: lzma.LZMADecompressor(memlimit=DICTIONARY),
-}
-"""Decompressors that stop at a given size, by ending."""
-
-BLOCKS: dict[str, Callable[..., Any]] = {
-    ".br": imagecodecs.brotli_decode,
-    ".zstd": imagecodecs.zstd_decode,
-}
-"""Decompressors into memory of a given size, by ending."""
-
-ENDINGS = (".gz", ".br", ".zstd", ".bz2", ".xz")
-"""All endings, in the order in which cloudfiles tries them."""
+ENDINGS = tuple(FORMATS)
+"""All endings, in that order."""
 
 
 class PackedChunks(TensorSource):
@@ -121,7 +103,7 @@ class PackedChunks(TensorSource):
         array, level = self._described[mip], self._levels[mip]
         shape = map(min, level.stored_chunk, level.stored_shape)
         most = 2 * math.prod(shape) * self.dtype.itemsize + MARGIN
-        data = unpacked(self.store.part(name + ending, 0, size), ending, most, what)
+        data = unpacked(self.store.part(name + ending, 0, size), FORMATS[ending], most, what)
         memory = Memory({name: data})
         try:
             return self._voxels(level.open(memory.spec(array.name), memory.context), part)
@@ -143,35 +125,3 @@ def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
         for ending in ENDINGS
         if ending == ENDINGS[0] or any(name.endswith(ending) for name in names)
     )
-
-
-def unpacked(data: bytes, ending: str, limit: int, what: str) -> bytes:
-    """Return the content of a compressed file.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    ending : str
-        One of `ENDINGS`.
-    limit : int
-        Bytes that the content may have.
-    what : str
-        Name of the file in messages.
-
-    Raises
-    ------
-    SourceError
-        The file is damaged, ends early, or has something after its end.
-    Oversized
-        The content has more bytes.
-    """
-    with naming(what):
-        if ending in BLOCKS:
-            return bytes(BLOCKS[ending](data, out=limit))
-        stream = STREAMS[ending]()
-        content = bytes(stream.decompress(data, limit + 1))
-        check_length(what, len(content), limit)
-        if not stream.eof or stream.unused_data:
-            raise SourceError(f"{what} is damaged: its {ending[1:]} data have no clean end.")
-    return content
