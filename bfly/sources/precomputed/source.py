@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.precomputed.chunks import ways_of
+from bfly.sources.precomputed.layers import StoredLayers
 from bfly.sources.precomputed.names import chunk_names, right_chunk, right_shard
 from bfly.sources.precomputed.packed import PackedChunks, endings_of
 from bfly.sources.precomputed.shards import PrecomputedShards
@@ -68,6 +69,7 @@ class Precomputed(PackedChunks):
         info = self.document("info")
         if info is None:
             raise SourceError(f"{self.path} has no info.")
+        self.layers = StoredLayers(self.store, info, self._watch)
         axes = _axes(info, self.path, self.part)
         if info.get("type") in ("image", "segmentation"):
             self._stated_kind = info["type"], "info type"
@@ -77,6 +79,7 @@ class Precomputed(PackedChunks):
         # Butterfly states that it does not know the size: the format has no other way.
         if info.get("voxel_size_source") != "assumed":
             self._stated = (finest[2], finest[1], finest[0]), "info resolution"
+            self.layers.voxel_size = self._stated[0]
         arrays = {}
         for number, scale in enumerate(scales):
             x, y, z = (a / b for a, b in zip(_resolution(scale, self.path), finest, strict=True))
