@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bfly.concurrency.admission import take
 from bfly.cutouts.streamed import Stream
-from bfly.sources.precomputed.layers import CODINGS
+from bfly.sources.precomputed.packed import CODINGS
 from bfly.sources.shared.objects import read_object
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bfly.sources.shared.kvstore import KeyValueStore
     from bfly.sources.shared.objects import StoredObject
 
-__all__ = ["CODINGS", "StoredFile", "StoredLayers"]
+__all__ = ["StoredFile", "StoredLayers"]
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,6 @@ KEYS = {
 
 NAMED = ("mesh", "skeletons", "segment_properties")
 """Keys of a volume's ``info`` whose value is the name of a folder."""
-
-CODINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}
-"""HTTP's content codings of files, by ending."""
 
 FOLDERS = 1000
 """Entries of the volume's folder among which layers are searched."""

@@ -18,6 +18,8 @@ from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes
+from bfly.sources.encoded_chunks import StoredAs
+from bfly.sources.frames import is_gzip, is_zstd
 from bfly.sources.shared.described import Memory
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.inflate import GZIP
@@ -28,11 +30,12 @@ from bfly.storage.limits import check_length
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bfly.geometry import Zyx
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["PackedChunks", "endings_of", "unpacked"]
+__all__ = ["CODINGS", "ENDINGS", "PackedChunks", "endings_of", "unpacked"]
 
 MARGIN = 1 << 20
 """Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
@@ -56,6 +59,12 @@ BLOCKS: dict[str, Callable[..., Any]] = {
 ENDINGS = (".gz", ".br", ".zstd", ".bz2", ".xz")
 """All endings, in the order in which cloudfiles tries them."""
 
+CODINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}
+"""HTTP's content codings of files, by ending."""
+
+CHECKS = {".gz": is_gzip, ".zstd": is_zstd}
+"""Checks of voxels, without decompression; that of zstd refuses what HTTP does not allow."""
+
 
 class PackedChunks(TensorSource):
     """A volume in which some or all chunks may be files with one of `ENDINGS`.
@@ -70,6 +79,29 @@ class PackedChunks(TensorSource):
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
         """Return false where chunks are decompressed here: they are cached, tile by tile."""
         return mip not in self._packed_mips and super().reads_at_once(mip, box)
+
+    @override
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        plain, endings = super().stored_as(mip), self._described[mip].keys.endings
+        codings = [CODINGS[ending] for ending in endings if ending in CODINGS]
+        return (*plain, *[StoredAs(way.format, coding) for coding in codings for way in plain])
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
+        if not way.coding:
+            return super().read_encoded(mip, index, way)
+        scale, array = self.scales[mip], self._described[mip]
+        box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
+        (name,) = array.names(box)
+        ending = self._packed_in(mip, box).get(name, "")
+        if CODINGS.get(ending) != way.coding:
+            return None
+        data, what, most = self._packed_file(mip, name, ending)
+        check, nbytes = CHECKS.get(ending), box.size * self.dtype.itemsize
+        if way.format == "raw" and check is not None:
+            return data if check(data, nbytes) else None
+        content = unpacked(data, ending, most, what)
+        return data if array.stored[StoredAs(way.format, "")](content, box.shape) else None
 
     @override
     def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
@@ -111,20 +143,26 @@ class PackedChunks(TensorSource):
         self._watch(path)
         return self._stamps.get(path) is not None
 
-    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
-        """Read a part of a chunk that is a compressed file."""
+    def _packed_file(self, mip: int, name: str, ending: str) -> tuple[bytes, str, int]:
+        """Return a compressed chunk, its name in messages, and the most that it may unpack to."""
         what = f"{self.path}: {name}{ending}"
         size = self.store.size(name + ending)
         if size is None:
             raise SourceChanged(f"{what} changed on disk while it was read.")
         check_length(what, size, self.files.max_chunk)
-        array, level = self._described[mip], self._levels[mip]
+        level = self._levels[mip]
         shape = map(min, level.stored_chunk, level.stored_shape)
         most = 2 * math.prod(shape) * self.dtype.itemsize + MARGIN
-        data = unpacked(self.store.part(name + ending, 0, size), ending, most, what)
-        memory = Memory({name: data})
+        return self.store.part(name + ending, 0, size), what, most
+
+    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
+        """Read a part of a chunk that is a compressed file."""
+        packed, what, most = self._packed_file(mip, name, ending)
+        data = unpacked(packed, ending, most, what)
+        array, memory = self._described[mip], Memory({name: data})
         try:
-            return self._voxels(level.open(memory.spec(array.name), memory.context), part)
+            opened = self._levels[mip].open(memory.spec(array.name), memory.context)
+            return self._voxels(opened, part)
         except SourceError as error:
             raise SourceError(f"{what} holds no chunk of the volume: {error}") from error
 
