@@ -34,9 +34,13 @@ def offered_layers(volume: Volume) -> dict[str, str]:
 
 
 def offered_annotations(volume: Volume) -> list[str]:
-    """Return the folders of annotations; none if they would be in wrong places."""
+    """Return the folders of annotations; none if they would be in wrong places.
+
+    Of several channels of a file only the first has them.
+    """
     layers = volume.source.layers
-    return layers.annotations if layers and _is_in_place(volume) else []
+    is_offered = layers and not volume.source.part and _is_in_place(volume)
+    return layers.annotations if layers and is_offered else []
 
 
 def _is_in_place(volume: Volume) -> bool:
