@@ -10,8 +10,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import brotli
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
+from bfly.config.config import Config
 from tests.fixtures.cloudvolume_folder import MESHES, CloudVolumeFolder, write
 
 if TYPE_CHECKING:
@@ -272,3 +275,29 @@ def test_servers_are_passed_through_too(
         assert client.head(f"{ROOT}/{SHARD}").status_code == 200
         for name in ("mesh/4:0", "annotations/by_id/4", "other/info", "skeletons/4"):
             assert client.get(f"{ROOT}/{name}").status_code == 404, name
+
+
+def test_those_of_the_database_come_first(tmp_path: Path, serve) -> None:
+    volume = write(tmp_path / "seg")
+    (volume.path / "annotations").rename(volume.path / "synapses")
+    (volume.path / "segment_properties").rename(volume.path / "names")
+    info = json.loads((volume.path / "info").read_text())
+    (volume.path / "info").write_text(json.dumps({**info, "segment_properties": "names"}))
+    rows = {name: [3] for name in ("id", "pre", "post", "x", "y", "z")}
+    pa.parquet.write_table(pa.table(rows), tmp_path / "synapses.parquet")
+    dataset: dict[str, Any] = {"name": "dat", "path": str(tmp_path)}
+    dataset["channels"] = [{"name": "seg", "path": str(volume.path)}]
+
+    def served(**table: Any) -> tuple[Any, Any, int]:
+        samples = [{"name": "sam", "datasets": [{**dataset, **table}]}]
+        tree = {"bfly": {"experiments": [{"name": "exp", "samples": samples}]}}
+        with serve(Config.parse(tree, "test.yaml")) as client:
+            properties = client.get(f"{ROOT}/info").json()["segment_properties"]
+            kind = client.get(f"{ROOT}/synapses/info").json()["relationships"][0]["id"]
+            named = client.get(f"{ROOT}/names/info").status_code
+            assert client.get(f"{ROOT}/{properties}/info").status_code == 200
+            return properties, kind, named
+
+    assert served() == ("names", "segment", 200)
+    table = {"path": str(tmp_path / "synapses.parquet")}
+    assert served(synapses=table) == ("segment_properties", "pre", 200)
