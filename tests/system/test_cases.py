@@ -64,6 +64,7 @@ TABLE = {
         timepoint0: image uint16 16x64x64 at 0,0,0: 0 3 6 .. 250
         timepoint0: image uint16 16x64x64 at 0,0,0: 1 4 7 .. 251
     """,
+    "n5_lz4": "lz4: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000",
     "n5_paintera": """
         data: segmentation uint64 16x64x64 at 0,0,0: 0 3 6 .. 250
         data: image uint16 16x64x64 at 0,0,100 of 40x4x4: 0 3 6 .. 250
@@ -111,6 +112,25 @@ TABLE = {
     ),
     "tiff_miniswhite": "v.tif: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250",
     "tiff_pages_of_two_kinds": "v.tif: image uint8 6x40x36 at 0,0,0: 0 3 6 .. 250",
+    "zarr_encoder_options": "".join(
+        f"{name}: image uint16 4x8x8 at 0,0,0: 0 1 2 .. 255\n"
+        for name in (
+            *("blosc_nthreads", "blosc_typesize", "gzip_-1", "n5_blosc_java", "zlib_-1"),
+            *("v3_blosc_no_typesize", "v3_blosc_nthreads", "v3_codec_as_string", "v3_gzip_-1"),
+            *("v3_consolidated_null", "v3_dims_null", "zstd_checksum"),
+        )
+    ),
+    "zarr_filters": """
+        bitround.zarr: image float32 12x40x36 at 0,0,0: 0.838 0.262 0.109 .. 1
+        delta.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        fso.zarr: image float32 12x40x36 at 0,0,0: 0.838 0.262 0.109 .. 1
+        shuffle.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        lz4.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        lzma.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_bz2.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_delta.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_zstd.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+    """,
     "zarr_nested_unsaid": "a.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000",
     "zarr_tables": "em: image uint8 8x128x128 at 0,0,0 of 1000x500x500: 0 3 6 .. 250",
 }

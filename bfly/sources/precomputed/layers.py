@@ -16,7 +16,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.sources.precomputed.packed import ENDINGS, unpacked
+from bfly.sources.codecs.streams import unpacked
+from bfly.sources.precomputed.packed import ENDINGS, FORMATS
 from bfly.sources.shared.objects import find_object, read_object
 from bfly.storage.limits import METADATA, check_length, parsed_json
 
@@ -194,7 +195,7 @@ class StoredLayers:
         if not file.ending:
             return data
         what = f"{self.store.path}: {file.found.name}"
-        return unpacked(data, file.ending, self.unpacked_size(file), what)
+        return unpacked(data, FORMATS[file.ending], self.unpacked_size(file), what)
 
     def unpacked_size(self, file: StoredFile) -> int:
         """Return the most bytes that the content of a compressed file may have."""

@@ -6,58 +6,40 @@ the chunk ``0-64_0-64_0-64`` is ``0-64_0-64_0-64.gz``. TensorStore does not find
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import math
 from typing import TYPE_CHECKING, Any
 
-import imagecodecs
 import numpy as np
-from isal import isal_zlib
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes
+from bfly.sources.codecs.streams import unpacked
 from bfly.sources.encoded_chunks import StoredAs
 from bfly.sources.frames import is_gzip, is_zstd
 from bfly.sources.shared.described import Memory
-from bfly.sources.shared.images import naming
-from bfly.sources.shared.inflate import GZIP
 from bfly.sources.shared.sample import sample_of
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bfly.geometry import Zyx
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["CODINGS", "ENDINGS", "PackedChunks", "endings_of", "unpacked"]
+__all__ = ["CODINGS", "ENDINGS", "FORMATS", "PackedChunks", "endings_of"]
 
 MARGIN = 1 << 20
 """Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
 
-DICTIONARY = 256 << 20
-"""Bytes that a file in xz may request for its dictionary; the strongest preset takes 65 MiB."""
+FORMATS = {".gz": "gzip", ".br": "brotli", ".zstd": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""Formats of `bfly.sources.codecs.streams` by ending, as cloudfiles tries them."""
 
-STREAMS: dict[str, Callable[[], Any]] = {
-    ".gz": lambda: isal_zlib.decompressobj(wbits=GZIP),
-    ".bz2": bz2.BZ2Decompressor,
-    ".xz": lambda: lzma.LZMADecompressor(memlimit=DICTIONARY),
-}
-"""Decompressors that stop at a given size, by ending."""
-
-BLOCKS: dict[str, Callable[..., Any]] = {
-    ".br": imagecodecs.brotli_decode,
-    ".zstd": imagecodecs.zstd_decode,
-}
-"""Decompressors into memory of a given size, by ending."""
-
-ENDINGS = (".gz", ".br", ".zstd", ".bz2", ".xz")
-"""All endings, in the order in which cloudfiles tries them."""
+ENDINGS = tuple(FORMATS)
+"""All endings, in that order."""
 
 CODINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}
 """HTTP's content codings of files, by ending."""
@@ -100,7 +82,7 @@ class PackedChunks(TensorSource):
         check, nbytes = CHECKS.get(ending), box.size * self.dtype.itemsize
         if way.format == "raw" and check is not None:
             return data if check(data, nbytes) else None
-        content = unpacked(data, ending, most, what)
+        content = unpacked(data, FORMATS[ending], most, what)
         return data if array.stored[StoredAs(way.format, "")](content, box.shape) else None
 
     @override
@@ -158,7 +140,7 @@ class PackedChunks(TensorSource):
     def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
         """Read a part of a chunk that is a compressed file."""
         packed, what, most = self._packed_file(mip, name, ending)
-        data = unpacked(packed, ending, most, what)
+        data = unpacked(packed, FORMATS[ending], most, what)
         array, memory = self._described[mip], Memory({name: data})
         try:
             opened = self._levels[mip].open(memory.spec(array.name), memory.context)
@@ -181,35 +163,3 @@ def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
         for ending in ENDINGS
         if ending == ENDINGS[0] or any(name.endswith(ending) for name in names)
     )
-
-
-def unpacked(data: bytes, ending: str, limit: int, what: str) -> bytes:
-    """Return the content of a compressed file.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    ending : str
-        One of `ENDINGS`.
-    limit : int
-        Bytes that the content may have.
-    what : str
-        Name of the file in messages.
-
-    Raises
-    ------
-    SourceError
-        The file is damaged, ends early, or has something after its end.
-    Oversized
-        The content has more bytes.
-    """
-    with naming(what):
-        if ending in BLOCKS:
-            return bytes(BLOCKS[ending](data, out=limit))
-        stream = STREAMS[ending]()
-        content = bytes(stream.decompress(data, limit + 1))
-        check_length(what, len(content), limit)
-        if not stream.eof or stream.unused_data:
-            raise SourceError(f"{what} is damaged: its {ending[1:]} data have no clean end.")
-    return content

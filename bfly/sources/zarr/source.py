@@ -25,6 +25,8 @@ from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
+from bfly.sources.zarr.metadata import cleaned
+from bfly.sources.zarr.own import own_chunks
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
 from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, described, names_in_dataset
@@ -52,7 +54,10 @@ class Zarr(TensorSource):
 
     name = "zarr"
     has_parts = True
-    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of zarr"}
+    endings: ClassVar[Mapping[str, str]] = {
+        "zip": "an archive of zarr",
+        "ozx": "a zipped OME-Zarr",
+    }
     marks = ("zarr.json", ".zarray", ".zgroup")
 
     @classmethod
@@ -183,7 +188,7 @@ def _array(read: Any, name: str) -> Document | None:
     meta: Document | None = read(f"{below}zarr.json")
     if meta is not None:
         is_array = meta.get("node_type") == "array" and "shape" in meta
-        return {"attributes": {}, **meta} if is_array else None
+        return {**meta, "attributes": meta.get("attributes") or {}} if is_array else None
     meta = read(f"{below}.zarray")
     if meta is None or "shape" not in meta:
         return None
@@ -222,6 +227,11 @@ def _described(
 ) -> Array:
     """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
+    meta = cleaned(meta, path)
+    document, below = {**meta}, f"{name}/" if name else ""
+    found = own_chunks(meta, axes, path, store.files.max_chunk)
+    if found is not None:
+        document, own = found
     if meta["zarr_format"] == 2:
         chunk, prefix = sides(meta["chunks"], "chunks", path), ""
         separator = separator_of(meta, name, store)
@@ -241,7 +251,11 @@ def _described(
     shared = has_shards(meta.get("codecs"))
     keys = grid_keys(name, meta["shape"], chunk, separator, prefix)
     array = Array(spec, name, axes.zyx, names, ratio, place, in_shards=shared, keys=keys)
-    array = replace(array, at=axes.at, **checks_of(meta, axes, names, store))
+    stated = f"{below}{'.zarray' if meta['zarr_format'] == 2 else 'zarr.json'}", document
+    array = replace(array, at=axes.at, document=stated)
+    if found is not None:
+        return replace(array, own=own)
+    array = replace(array, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):

@@ -17,8 +17,9 @@ from cloudvolume import CloudVolume
 
 from bfly.errors import Oversized, SourceError
 from bfly.geometry import BoundingBox
+from bfly.sources.codecs.streams import unpacked
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.precomputed.packed import ENDINGS, unpacked
+from bfly.sources.precomputed.packed import ENDINGS
 from bfly.sources.precomputed.source import Precomputed
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.base import touch
@@ -228,7 +229,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, ending: str)
 
 def test_the_size_is_in_the_message() -> None:
     with pytest.raises(Oversized, match="x is 101 bytes long; at most 100"):
-        unpacked(gzip.compress(bytes(1000)), ".gz", 100, "x")
+        unpacked(gzip.compress(bytes(1000)), "gzip", 100, "x")
 
 
 @pytest.mark.parametrize("ending", [".lz4", ".zst", ".7z", ".jpg"])

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import tensorstore as ts
 import zarr
+import zarr.codecs.numcodecs
 
 from bfly.errors import NotAllowed, SourceError
+from bfly.sources.n5.source import N5
 from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.zarr.source import Zarr
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
+from tests.sources.n5.test_own import write as write_n5_of_lz4
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +45,38 @@ def write_precomputed(path: Path) -> None:
         },
     }
     ts.open(spec, create=True).result()[ts.d["channel"][0]].write(VOLUME.T).result()
+
+
+LZ4 = {
+    "zarr": {"chunks": (16, 32, 32)},
+    "shards": {"chunks": (16, 32, 32), "shards": (32, 64, 64)},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr")
+@pytest.mark.parametrize("name", LZ4)
+def test_chunks_that_tensorstore_does_not_decode(
+    server: Served | Bucket, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "volume"
+    codecs = [zarr.codecs.numcodecs.LZ4()]
+    made = zarr.create_array(
+        str(path), shape=VOLUME.shape, dtype="u1", compressors=codecs, fill_value=9, **LZ4[name]
+    )
+    made[:, :, :64] = VOLUME[:, :, :64]
+    url = server.put(path)
+    files = Files([server.url], disk_cache=DiskCache(str(tmp_path / "cache"), 1 << 20))
+    opened = Zarr.open(url, files=files, kind="image")
+    for _ in range(2):
+        voxels = opened.read(0, opened.scales[0].box)
+        assert np.array_equal(voxels[..., :64], VOLUME[..., :64])
+        assert (voxels[..., 64:] == 9).all()
+
+
+def test_lz4_of_n5_behind_a_url(served: Served, tmp_path: Path) -> None:
+    url = served.put(write_n5_of_lz4(tmp_path / "volume", VOLUME))
+    opened = N5.open(url, files=Files([served.url]), kind="image")
+    assert np.array_equal(opened.read(0, opened.scales[0].box), VOLUME)
 
 
 FORMATS = {"zarr": (Zarr, write_zarr), "precomputed": (Precomputed, write_precomputed)}

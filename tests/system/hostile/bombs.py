@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -400,6 +401,10 @@ DEEP = b"[" * 200_000
 GZ, ZL = {"compressor": {"id": "gzip", "level": 1}}, {"compressor": {"id": "zlib", "level": 1}}
 THIN = {"shape": [4, 16, 64], "chunks": [4, 16, 1 << 32]}
 
+DELTA = {"id": "delta", "dtype": "|u1"}
+
+LZ4_OF_3 = {"name": "numcodecs.lz4"}
+
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "png of 2^31": stack("png", lambda: png((1 << 31) - 1, (1 << 31) - 1)),
     "png of 65,000": stack("png", lambda: png(65_000, 65_000, data=zlib.compress(bytes(9)))),
@@ -489,6 +494,36 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     ),
     "zip, blosc": blosc_in_zip(zipfile.ZIP_STORED),
     "zip, blosc in deflate": blosc_in_zip(zipfile.ZIP_DEFLATED),
+    "zarr, lz4": zarr2(struct.pack("<I", 2**32 - 1) + bytes(40), compressor={"id": "lz4"}),
+    "zarr, lzma": zarr2(lzma.compress(bytes(256 << 20), preset=0), compressor={"id": "lzma"}),
+    "zarr, filter of gzip": zarr2(GZIPPED, filters=[DELTA], **GZ),
+    "zarr, filter of zlib": zarr2(DEFLATED, filters=[DELTA], **ZL),
+    "zarr, filter of bz2": zarr2(BZ2, filters=[DELTA], compressor={"id": "bz2"}),
+    "zarr, filter of zstd": zarr2(ZSTD, filters=[DELTA], compressor={"id": "zstd"}),
+    "zarr, filter of blosc": zarr2(BLOSC_HEADER, filters=[DELTA], compressor={"id": "blosc"}),
+    "zarr, filters of gzip": zarr2(GZIPPED, filters=[{"id": "gzip"}] * 3, **GZ),
+    "zarr, stored filtered chunk": zarr2(b"abc", chunks=[SIDE] * 3, filters=[DELTA]),
+    "zarr, wide values": zarr2(b"abc", filters=[{"id": "delta", "dtype": "V1000000000"}]),
+    "zarr, long filtered chunk": zarr2(b"", 3 * GIB, filters=[DELTA]),
+    "zarr3, lz4": zarr3(
+        struct.pack("<I", 2**31 - 1) + bytes(40), codecs=[{"name": "bytes"}, LZ4_OF_3]
+    ),
+    "zarr3, place of lz4 in a shard": zarr3(
+        struct.pack("<QQ", 0, HUGE), **shards([64] * 3, [64] * 3, LZ4_OF_3)
+    ),
+    "zarr3, lz4 in a long shard": zarr3(b"", 3 * GIB, **shards([64] * 3, [32] * 3, LZ4_OF_3)),
+    "zarr3, index of a shard of lz4": zarr3(
+        b"abc", shape=[SIDE] * 3, **shards([SIDE] * 3, [64] * 3, LZ4_OF_3)
+    ),
+    "n5, lz4": n5(
+        block(64, struct.pack("<8sBIII", b"LZ4Block", 0x26, 40, 2**32 - 1, 0) + bytes(40)),
+        compression={"type": "lz4"},
+    ),
+    "n5, lz4 header of a block": n5(block(1 << 16, b"abc"), compression={"type": "lz4"}),
+    "n5, elements of a block": n5(struct.pack(">HHIIII", 1, 3, 64, 64, 64, 2**32 - 1) + GZIPPED),
+    "n5, gzip of a block with elements": n5(
+        struct.pack(">HHIIII", 1, 3, 64, 64, 64, 64**3) + GZIPPED
+    ),
     "n5, blosc": n5(block(64, BLOSC_HEADER), compression={"type": "blosc", **BLOSC_WORDS}),
     "n5, block size": n5(block(64, b""), blockSize=[SIDE] * 3),
     "n5, block size of 2048": n5(block(2048, GZIPPED), blockSize=[2048] * 3),

@@ -13,11 +13,13 @@ import imagecodecs
 import mrcfile
 import nibabel
 import nrrd
+import numcodecs
 import numpy as np
 import tensorstore as ts
 import tifffile
 
 from bfly.testing.volumes import random_volume
+from tests.fixtures.lz4_java import lz4_java
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,11 +90,14 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
         yield f"zarr2-{packed}", lambda f, p=packed: write_zarr2(f / "v.zarr", p)
     for packed in ("none", "gzip", "blosc", "zstd", "shards"):
         yield f"zarr3-{packed}", lambda f, p=packed: write_zarr3(f / "v.zarr", p)
+    for name, (filters, packed) in FILTERED.items():
+        yield f"zarr2-{name}", lambda f, w=filters, p=packed: write_filtered(f / "v.zarr", w, p)
     yield "zarr-ome", write_ome
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
         yield f"zip-{method}", lambda f, m=method: write_zip(f, m)
     for packed in ("raw", "gzip", "bzip2", "xz", "blosc"):
         yield f"n5-{packed}", lambda f, p=packed: write_n5(f / "v.n5", p)
+    yield "n5-lz4", lambda f: write_n5_lz4(f / "v.n5")
     for packed in ("raw", "jpeg", "png", "compressed_segmentation"):
         yield f"precomputed-{packed}", lambda f, p=packed: write_precomputed(f / "pre", p)
     for packed in ("raw", "gzip"):
@@ -267,6 +272,29 @@ def write_zarr2(path: Path, packed: str | None) -> Path:
     return write_array(path, {"driver": "zarr", "metadata": meta})
 
 
+FILTERED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "lz4": ([], {"id": "lz4"}),
+    "lzma": ([], {"id": "lzma"}),
+    "delta": ([{"id": "delta", "dtype": "|u1"}], {"id": "blosc"}),
+    "shuffle": ([{"id": "shuffle", "elementsize": 4}], {"id": "zlib"}),
+    "crc32": ([{"id": "crc32"}], {"id": "zstd"}),
+}
+"""Filters and compressors of numcodecs."""
+
+
+def write_filtered(path: Path, filters: list[dict[str, Any]], packed: dict[str, Any]) -> Path:
+    """Write an array of zarr 2 with codecs of numcodecs."""
+    write_zarr2(path, None)
+    meta = json.loads((path / ".zarray").read_text())
+    (path / ".zarray").write_text(json.dumps({**meta, "filters": filters, "compressor": packed}))
+    for chunk in path.glob("*.*.*"):
+        data: Any = np.frombuffer(chunk.read_bytes(), "u1")
+        for codec in (*filters, packed):
+            data = numcodecs.get_codec(codec).encode(data)
+        chunk.write_bytes(bytes(data))
+    return path
+
+
 def zarr3(shape: Any, packed: str) -> dict[str, Any]:
     inner: list[Any] = [{"name": "bytes"}]
     if packed not in ("none", "shards"):
@@ -325,6 +353,16 @@ def write_n5(path: Path, packed: str) -> Path:
         compression |= {"cname": "lz4", "clevel": 5, "shuffle": 1}
     spec = {"driver": "n5", "metadata": {**meta, "compression": compression}}
     return write_array(path, spec, VOLUME.T)
+
+
+def write_n5_lz4(path: Path) -> Path:
+    write_n5(path, "raw")
+    meta = json.loads((path / "attributes.json").read_text())
+    (path / "attributes.json").write_text(json.dumps({**meta, "compression": {"type": "lz4"}}))
+    for block in [file for file in path.glob("*/*/*") if file.is_file()]:
+        data = block.read_bytes()
+        block.write_bytes(data[:16] + lz4_java(data[16:]))
+    return path
 
 
 def write_precomputed(path: Path, packed: str, **scale: Any) -> Path:
