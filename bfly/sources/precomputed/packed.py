@@ -23,14 +23,14 @@ from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bfly.geometry import Zyx
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["CODINGS", "ENDINGS", "FORMATS", "PackedChunks", "endings_of"]
+__all__ = ["CODINGS", "ENDINGS", "FORMATS", "MARGIN", "PackedChunks", "endings_of", "packed_object"]
 
 MARGIN = 1 << 20
 """Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
@@ -92,7 +92,7 @@ class PackedChunks(TensorSource):
         if self.store.folder is not None and all(map(self._stamps.get, paths)):
             return None
         packed = self._packed_in(mip, box)
-        if not packed:
+        if not packed or self._described[mip].own is not None:
             return None
         self._packed_mips |= {mip}
         scale, array = self.scales[mip], self._described[mip]
@@ -147,6 +147,31 @@ class PackedChunks(TensorSource):
             return self._voxels(opened, part)
         except SourceError as error:
             raise SourceError(f"{what} holds no chunk of the volume: {error}") from error
+
+
+def packed_object(
+    endings: Sequence[str], most: int
+) -> Callable[[KeyValueStore, str, Zyx, int], bytes | None]:
+    """Return a function that reads a chunk that is a file, perhaps with one of these endings.
+
+    Parameters
+    ----------
+    endings : sequence of str
+        Some of `ENDINGS`.
+    most : int
+        Bytes that the file may unpack to.
+    """
+
+    def fetch(store: KeyValueStore, name: str, _start: Zyx, limit: int) -> bytes | None:
+        data = store.stored(name, limit)
+        for ending in endings if data is None else ():
+            packed = store.stored(name + ending, limit)
+            if packed is not None:
+                what = f"{store.path}: {name}{ending}"
+                return unpacked(packed, FORMATS[ending], min(most, limit), what)
+        return data
+
+    return fetch
 
 
 def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
