@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bfly.core.stored_files import passed_file
 from bfly.cutouts.streamed import Stream
+from bfly.errors import Absent
 from bfly.protocols.precomputed import GroupChunkQuery
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
@@ -15,6 +17,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.stored_file import StoredFileQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
 if TYPE_CHECKING:
@@ -142,7 +145,30 @@ def _dataset(core: Core, query: DatasetQuery, _codings: Sequence[str]) -> Answer
     return Answer(core.get_dataset(query).encode())
 
 
-def _annotations(core: Core, query: AnnotationQuery, _codings: Sequence[str]) -> Answer:
+def _stored_file(core: Core, query: StoredFileQuery, codings: Sequence[str]) -> Answer | Stream:
+    passed = _passed_file(core, query, codings)
+    if passed is None:
+        raise Absent(
+            f"There is no /{query.file} in a volume, only /info, /MIP/X-X_Y-Y_Z-Z, and the files "
+            "of the meshes, skeletons, segment properties and annotations stored with it."
+        )
+    return passed
+
+
+def _passed_file(
+    core: Core, query: StoredFileQuery, codings: Sequence[str]
+) -> Answer | Stream | None:
+    query.update_source(core.update_query(query))
+    passed = passed_file(query.volume, query.file, query.mime_type, codings, core.budget)
+    return Answer(*passed) if isinstance(passed, tuple) else passed
+
+
+def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> Answer | Stream:
+    rows = "neurons" if query.part == "segment_properties" else "synapses"
+    if not core.connectome.counts(query)[rows]:
+        passed = _passed_file(core, query, codings)
+        if passed is not None:
+            return passed
     if query.part in ("info", "spatial"):
         query.update_source(core.update_query(query))
     with core.connectome.turn():
@@ -171,6 +197,7 @@ KINDS: dict[type[Query], Kind] = {
     DatasetQuery: Kind(_dataset, DATASETS),
     FinishedQuery: Kind(_ready, ""),
     AnnotationQuery: Kind(_annotations, DATABASE),
+    StoredFileQuery: Kind(_stored_file),
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.encoded_chunks import StoredAs
     from bfly.sources.mips import VoxelSize
+    from bfly.sources.precomputed.layers import StoredLayers
 
 __all__ = ["Datasource", "served_dtype"]
 
@@ -97,6 +98,9 @@ class Datasource(TilePair, Kinded, Watched, ABC):
 
     has_parts: ClassVar[bool] = False
     """Whether a path may name a part of a file or folder of the format."""
+
+    layers: StoredLayers | None = None
+    """Meshes, skeletons and annotations stored beside the voxels, if the format has them."""
 
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]

@@ -6,9 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +14,9 @@ import pytest
 from bfly.encoders.unsigned import unsigned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.fixtures.channels import Channel
 
 TOKEN = "exp::sam::dat"
@@ -52,24 +52,9 @@ json.dump(words, sys.stdout)
 
 
 @pytest.fixture(scope="session")
-def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ndio(environment: Callable[..., Path]) -> Path:
     """A folder with ndio and what it needs: an old Blosc, which must not meet the new one."""
-    cache = pytestconfig.cache
-    assert cache is not None
-    version = f"ndio-1.1.5-py{sys.version_info.major}{sys.version_info.minor}"
-    folder = Path(cache.mkdir("environments")) / version
-    if not folder.exists():
-        with TemporaryDirectory(dir=folder.parent) as draft:
-            made = Path(draft, version)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(made)]
-            done = subprocess.run(
-                [*pip, "ndio==1.1.5", "six"], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                pytest.skip(f"pip cannot install ndio 1.1.5: {done.stderr.strip()[-200:]}")
-            with suppress(OSError):  # another worker was first
-                made.rename(folder)
-    return folder
+    return environment("ndio==1.1.5", "six")
 
 
 @pytest.mark.reads("ndio 1.1.5", "ndstore /{suffix}/ca")

@@ -88,6 +88,12 @@ TABLE = {
         tyx.ome.zarr-t2: image uint8 1x64x64 at 0,0,0: 2 5 8 .. 252
     """,
     "one_huge_chunk": "one_chunk.zarr: refused, max-chunk-size",
+    "precomputed_encodings": """
+        jxl: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 1 3 .. 255
+        rgb: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
+        rgb-c1: image uint8 12x40x36 at 0,0,0 of 40x4x4: 1 4 7 .. 251
+        rgb-c2: image uint8 12x40x36 at 0,0,0 of 40x4x4: 2 5 8 .. 252
+    """,
     "precomputed_gz": """
         br: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         em: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250

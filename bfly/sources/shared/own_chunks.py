@@ -89,7 +89,8 @@ def read_own(
         check_wanted()
         chunk = BoundingBox.of_shape((1, 1, 1), index).refined(level.chunk)
         part = chunk & box
-        (name,) = array.names(part)
+        # Of a volume in shards, the first name stands for all.
+        name = next(iter(array.names(part)))
         data = own.fetch(store, name, chunk.start, store.files.max_chunk)
         target = voxels[part.relative_to(box.start).slices]
         if data is None:

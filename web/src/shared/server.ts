@@ -32,6 +32,8 @@ export interface Channel {
   /** Nanometres; null where neither the file nor the configuration says. */
   voxel_size: Xyz | null;
   mips: Xyz[];
+  /** Folders of annotations that are stored with the channel. */
+  annotations: string[];
 }
 
 export interface Counts {
@@ -97,6 +99,12 @@ export const listed = async (): Promise<Dataset[]> =>
 export const channelOf = (name: ChannelName): Promise<Channel> => json(url("browse", name));
 
 export const countsOf = (token: string): Promise<Counts> => json(url(`browse/${quote(token)}`));
+
+/** Ask for the relationships, to segments, of annotations that are stored with a channel. */
+export const relationshipsOf = async (name: ChannelName, folder: string): Promise<string[]> => {
+  const { relationships } = await json<{ relationships?: { id: string }[] }>(url("pre", name, folder, "info"));
+  return (relationships ?? []).map(({ id }) => id);
+};
 
 export const contrastOf = async (name: ChannelName): Promise<[number, number]> =>
   (await json<{ range: [number, number] }>(url("browse", name, "contrast"))).range;
