@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bfly.errors import SourceError
-from bfly.sources.hdf5 import bdv
+from bfly.sources.hdf5 import bdv, imaris
 from bfly.sources.hdf5.datasets import DAMAGE, datasets_of, identity, names_of
 from bfly.sources.hdf5.entry import Entry
 from bfly.sources.hdf5.file import Place, locate, open_h5
@@ -109,6 +109,10 @@ def entries(files: Files, path: str) -> list[Entry]:
     """
     with open_h5(files, path) as (file, _):
         root = file["/"].id
+        if imaris.has_layout(root):
+            raise SourceError(
+                f"{path} has the layout of an Imaris file: its name must end in .{imaris.ENDING}."
+            )
         has_main = root.links.exists(MAIN.encode())
         views = bdv.entries(file)
         if views and not has_main:

@@ -6,6 +6,7 @@ of the usual one.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import h5py
@@ -15,11 +16,12 @@ from bfly.sources.hdf5.axes import NAMING
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from bfly.storage.files import Files
 
-__all__ = ["MAIN", "is_plain"]
+__all__ = ["MAIN", "is_plain", "opened_low"]
 
 MAIN = "main"
 """The dataset that is served by default."""
@@ -36,14 +38,20 @@ def is_plain(files: Files, path: str) -> bool:
     False if the file cannot be opened: then what opens it states the reason.
     """
     try:
-        with files.open(path) as (fd, _):
-            file = h5py.h5f.open(fd_path(fd).encode(), h5py.h5f.ACC_RDONLY, _ACCESS)
-            try:
-                return _has_only_main(file)
-            finally:
-                file.close()
+        with files.open(path) as (fd, _), opened_low(fd) as file:
+            return _has_only_main(file)
     except (ButterflyError, OSError, RuntimeError, KeyError, TypeError, ValueError):
         return False
+
+
+@contextmanager
+def opened_low(fd: int) -> Iterator[Any]:
+    """Open a file, by its descriptor, with the library's lower interface while the body runs."""
+    file = h5py.h5f.open(fd_path(fd).encode(), h5py.h5f.ACC_RDONLY, _ACCESS)
+    try:
+        yield file
+    finally:
+        file.close()
 
 
 def _has_only_main(file: Any) -> bool:

@@ -16,6 +16,7 @@ from bfly.sources.hdf5.contents import Located, entries, volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.entry import parts_of
+from bfly.sources.hdf5.imaris import ENDING, is_imaris
 from bfly.sources.hdf5.levels import mips_of
 from bfly.sources.hdf5.plain import is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
@@ -77,16 +78,18 @@ class HDF5(DocumentedHDF5):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Return whether the file has the HDF5 signature, or the keys of a JSON pointer."""
+        """Return whether the file has the HDF5 signature, or the keys of a JSON pointer.
+
+        Imaris files are a format of their own. Opening each file to look for their layout would
+        take ten times as long, so the ending decides which are opened.
+        """
         try:
             if path.endswith(".json"):
                 with regular(path) as file:
                     data = file.read(POINTER_LIMIT + 1)
                 return len(data) <= POINTER_LIMIT and is_pointer(parsed_json(data, path))
-            with regular(path) as file:
-                # A user block of 512 bytes times a power of two may precede the signature.
-                starts = [0] + [512 << i for i in range(8)]
-                return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
+            is_other = path.lower().endswith(f".{ENDING}") and is_imaris(path)
+            return has_signature(path) and not is_other
         except (OSError, ValueError, SourceError):
             return False
 
@@ -236,6 +239,14 @@ class HDF5(DocumentedHDF5):
                 part.read_into(inside.relative_to((z, 0, 0)), voxels[place])
                 end = inside.stop[0]
         voxels[end - box.start[0] :] = 0
+
+
+def has_signature(path: str) -> bool:
+    """Return whether a file is HDF5; raise `OSError` if it cannot be read."""
+    with regular(path) as file:
+        # A user block of 512 bytes times a power of two may precede the signature.
+        starts = [0] + [512 << i for i in range(8)]
+        return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
 
 
 def _is_text(name: str) -> bool:
