@@ -23,6 +23,7 @@ __all__ = ["DATABASES", "ENCODERS", "PROTOCOLS", "SOURCES", "find", "load", "nam
 log = logging.getLogger(__name__)
 
 SOURCES = {
+    "bdv": "bfly.sources.bdv.source:BigDataViewer",
     "boss": "bfly.sources.boss:BossGrid",
     "hdf5": "bfly.sources.hdf5.source:HDF5",
     "imaris": "bfly.sources.imaris.source:Imaris",

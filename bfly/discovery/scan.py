@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
+from bfly.discovery.owned import Owned
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS
@@ -101,11 +102,16 @@ def scan(folder: str, files: Files) -> Found:
         walk = _Walk(files, tell)
         walk.visit(top, files.resolve(top), top, frozenset())
     by_name = attrgetter("name")
-    names = _dataset_names(walk.channels, top)
+    found = {
+        folder: left
+        for folder, channels in walk.channels.items()
+        if (left := [channel for channel in channels if channel.path not in walk.owned])
+    }
+    names = _dataset_names(found, top)
     datasets = sorted(
         (
             Dataset(name=names[path], path=path, channels=tuple(sorted(channels, key=by_name)))
-            for path, channels in walk.channels.items()
+            for path, channels in found.items()
         ),
         key=by_name,
     )
@@ -131,6 +137,7 @@ class _Walk:
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
         self.times: Counter[str] = Counter()
+        self.owned = Owned()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
         """Add the channels in a folder, or the folder itself; return whether there were any.
@@ -183,6 +190,8 @@ class _Walk:
             else:
                 self.others += entry.name not in METADATA
         for inner, target in folders:
+            if target in self.owned:
+                continue
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
         for volume in volumes:
@@ -251,6 +260,7 @@ class _Walk:
             self.channels[dataset].append(channel)
             self.names[dataset].add(channel.name)
         self.others += not parts
+        self.owned.add(source, path, self.files)
         return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:

@@ -182,6 +182,20 @@ class Datasource(TilePair, Kinded, Watched, ABC):
         """
         return (WHOLE,)
 
+    @classmethod
+    def owned(cls, path: str, files: Files) -> Iterable[str]:
+        """Return files and folders that are no channels of their own, for a scan.
+
+        Their voxels are those of this channel; they may be missing. Empty unless the format is
+        a file beside its voxels that other formats recognise too.
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`; errors are the same.
+        """
+        return ()
+
     @property
     def voxel_size(self) -> VoxelSize | None:
         """Nanometres (z, y, x) at mip 0; None if neither the file nor the user states them."""
