@@ -13,6 +13,7 @@ import h5py
 
 from bfly.errors import ButterflyError
 from bfly.sources.hdf5.axes import NAMING
+from bfly.storage.files import regular
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
@@ -21,15 +22,25 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Files
 
-__all__ = ["MAIN", "is_plain", "opened_low"]
+__all__ = ["MAIN", "has_signature", "is_plain", "opened_low"]
 
 MAIN = "main"
 """The dataset that is served by default."""
 
 _AXES = [name.encode() for name in NAMING]
 
+MAGIC = b"\x89HDF\r\n\x1a\n"
+
 _ACCESS = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
 _ACCESS.set_file_locking(False, True)
+
+
+def has_signature(path: str) -> bool:
+    """Return whether a file is HDF5; raise `OSError` if it cannot be read."""
+    with regular(path) as file:
+        # A user block of 512 bytes times a power of two may precede the signature.
+        starts = [0] + [512 << i for i in range(8)]
+        return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
 
 
 def is_plain(files: Files, path: str) -> bool:

@@ -12,13 +12,13 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.hdf5.contents import Located, entries, volume
+from bfly.sources.hdf5.contents import Located, entries, images_beside, volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.entry import parts_of
 from bfly.sources.hdf5.imaris import ENDING, is_imaris
 from bfly.sources.hdf5.levels import mips_of
-from bfly.sources.hdf5.plain import is_plain
+from bfly.sources.hdf5.plain import has_signature, is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.place import whole_voxels
@@ -39,8 +39,6 @@ __all__ = ["HDF5"]
 log = logging.getLogger(__name__)
 
 DEFLATE = StoredAs("raw", "deflate")
-
-MAGIC = b"\x89HDF\r\n\x1a\n"
 
 POINTER_LIMIT = 16 << 20
 """Bytes: a larger JSON file holds data of another kind, not a pointer to files."""
@@ -99,6 +97,11 @@ class HDF5(DocumentedHDF5):
         if path.endswith(".json") or is_plain(files, path):
             return (WHOLE,)
         return parts_of(path, entries(files, path)) or (WHOLE,)
+
+    @override
+    @classmethod
+    def owned(cls, path: str, files: Files) -> Iterable[str]:
+        return images_beside(files, path)
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
@@ -239,14 +242,6 @@ class HDF5(DocumentedHDF5):
                 part.read_into(inside.relative_to((z, 0, 0)), voxels[place])
                 end = inside.stop[0]
         voxels[end - box.start[0] :] = 0
-
-
-def has_signature(path: str) -> bool:
-    """Return whether a file is HDF5; raise `OSError` if it cannot be read."""
-    with regular(path) as file:
-        # A user block of 512 bytes times a power of two may precede the signature.
-        starts = [0] + [512 << i for i in range(8)]
-        return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
 
 
 def _is_text(name: str) -> bool:

@@ -13,7 +13,8 @@ from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.file import locate
 from bfly.sources.hdf5.imaris import ENDING, is_imaris
 from bfly.sources.hdf5.levels import mips_of
-from bfly.sources.hdf5.source import HDF5, has_signature
+from bfly.sources.hdf5.plain import has_signature
+from bfly.sources.hdf5.source import HDF5
 from bfly.sources.imaris.extent import extent_of
 from bfly.sources.imaris.layout import Layout
 from bfly.sources.shared.axes import axes_of, parts_along
