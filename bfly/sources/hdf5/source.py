@@ -224,9 +224,9 @@ class HDF5(DocumentedHDF5):
         return [(0, self._levels[mip])] if mip else self._parts
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        (z, first), *others = self._parts_of(mip)
-        if z == 0 and not others:
-            return first.read(box)
+        for z, part in self._parts_of(mip):
+            if box in BoundingBox.of_shape(part.shape, (z, 0, 0)):
+                return part.read(box.relative_to((z, 0, 0)))
         voxels = np.empty(box.shape, self.dtype)
         self.read_into(mip, box, voxels)
         return voxels
