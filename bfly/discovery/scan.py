@@ -233,9 +233,16 @@ class _Walk:
         return target
 
     def file(self, path: str, dataset: str, reason: str) -> bool:
-        """Add a file if it has a supported format; return whether it has."""
+        """Add a file if it has a supported format; return whether it has.
+
+        Without a `reason` to report, a file of no format is counted as one that does not look like
+        a channel.
+        """
         if source := _first(self.formats, path):
             return self.add(path, dataset, source)
+        if not reason:
+            self.others += 1
+            return False
         return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
 
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
@@ -277,8 +284,12 @@ def _extension(name: str, endings: Collection[str]) -> str:
 
 
 def _reason(phrases: Sequence[str]) -> str:
-    """Return the reason to report for a file that is none of what its extension may mean."""
-    return f"not {phrases[0]}" if len(phrases) == 1 else f"neither {' nor '.join(phrases)}"
+    """Return the reason to report for a file that is none of what its extension may mean.
+
+    It is empty if the extension says little about a file.
+    """
+    said = list(filter(None, phrases))
+    return f"neither {' nor '.join(said)}" if len(said) > 1 else "".join(f"not {a}" for a in said)
 
 
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:

@@ -93,7 +93,8 @@ class Datasource(TilePair, Kinded, Watched, ABC):
 
     endings: ClassVar[Mapping[str, str]] = {}
     """From an ending of a file name, in lower case and without its first dot, to what such a file
-    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format."""
+    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format, unless
+    what it is is empty: most files with the ending are something else."""
 
     has_parts: ClassVar[bool] = False
     """Whether a path may name a part of a file or folder of the format."""

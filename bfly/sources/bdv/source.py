@@ -51,7 +51,7 @@ class BigDataViewer(Datasource):
     name = "bdv"
     marks = ()
     has_parts = True
-    endings: ClassVar[Mapping[str, str]] = {"xml": "a BigDataViewer dataset"}
+    endings: ClassVar[Mapping[str, str]] = {"xml": ""}
 
     _voxels: Datasource
     """The open view, of another format."""

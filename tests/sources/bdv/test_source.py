@@ -409,9 +409,13 @@ def test_times_are_counted_in_the_order_of_the_xml(
 
 
 def test_another_xml_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_text("<OME/>")
-    assert not BigDataViewer.guess_can_open(str(tmp_path / "a.xml"))
-    path = write(tmp_path, views_of((0, 0)))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.xml").write_text("<OME/>")
+    assert not BigDataViewer.guess_can_open(str(folder / "a.xml"))
+    path = write(folder, views_of((0, 0)))
+    assert list(channels_in(folder)) == ["dataset.xml"]
+    assert scan(str(folder), Files()).others == 1
     assert BigDataViewer.guess_can_open(str(path))
     path.write_text(path.read_text(), "utf-16")
     assert BigDataViewer.guess_can_open(str(path))
