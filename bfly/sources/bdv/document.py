@@ -21,7 +21,7 @@ from bfly.sources.shared.bdv import read_xml, size_of
 from bfly.storage.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bfly.geometry import Zyx
     from bfly.sources.mips import VoxelSize
@@ -84,7 +84,7 @@ class Document:
 
     path: str
     base: str = "."
-    loader: Loader | None = None
+    loader: Loader = field(default_factory=lambda: Loader("", ""))
     setups: list[Setup] = field(default_factory=list)
     times: Sequence[int] = (0,)
     missing: set[View] = field(default_factory=set)
@@ -101,17 +101,14 @@ class Document:
             setup.number: setup.name if fit else f"setup{setup.number}" for setup in self.setups
         }
 
-    @property
-    def views(self) -> list[tuple[Part, View]]:
-        """The views, time by time, with the part that names each; the first one is the default."""
-        found = []
+    def views(self) -> Iterator[tuple[Part, View]]:
+        """Yield the views, time by time, with the part that names each; the default one first."""
         for index, time in enumerate(self.times):
             for setup in self.setups:
                 if (setup.number, time) not in self.missing:
                     indexes = (("t", str(index)),) if index else ()
                     name = self.names[setup.number] if setup is not self.setups[0] else ""
-                    found.append((Part(name, indexes), (setup.number, time)))
-        return found
+                    yield Part(name, indexes), (setup.number, time)
 
 
 def read(path: str, files: Files) -> Document:
@@ -132,7 +129,7 @@ def read(path: str, files: Files) -> Document:
                 element.clear()
         if element.tag != ROOT:
             raise SourceError(f"it is {element.tag!r:.80}, not {ROOT}")
-        if document.loader is None or not document.setups:
+        if not document.loader.container or not document.setups:
             raise SourceError("it has no ImageLoader or no ViewSetup")
         if len({setup.number for setup in document.setups}) < len(document.setups):
             raise SourceError("two of its setups have the same id")

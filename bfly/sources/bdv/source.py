@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
@@ -70,16 +71,17 @@ class BigDataViewer(Datasource):
     @override
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
-        parts = [part for part, _ in read(path, files).views]
+        # Setups and times may make far more views than an XML has bytes.
+        parts = [part for part, _ in islice(read(path, files).views(), PARTS + 1)]
         if len(parts) > PARTS:
-            log.warning("%s has %d volumes; the first %d are listed.", path, len(parts), PARTS)
+            log.warning("%s has more than %d volumes; the first are listed.", path, PARTS)
         return [WHOLE, *parts[1:PARTS]] if parts else ()
 
     @override
     @classmethod
     def owned(cls, path: str, files: Files) -> Iterable[str]:
         loader = read(path, files).loader
-        return [loader.container, *loader.partitions] if loader else ()
+        return [loader.container, *loader.partitions]
 
     def _open(self) -> None:
         self._watch(self.path)
@@ -89,7 +91,6 @@ class BigDataViewer(Datasource):
         what = f"{self.path}: setup {setup} at time {time}"
         if view in document.missing:
             raise SourceError(f"{what} is missing: it was not taken, says the XML.")
-        assert document.loader
         source, path, part = document.loader.place(setup, time)
         try:
             self._voxels = source.open(path, files=self.files, part=part)
@@ -160,9 +161,9 @@ def _chosen(document: Document, part: Part) -> View:
         It names no setup, or a place that is no time.
     """
     path = document.path
-    views = document.views
-    if not part and views:
-        return views[0][1]
+    first = next(document.views(), None)
+    if not part and first:
+        return first[1]
     others = [letter for letter, _ in part.indexes if letter != "t"]
     numbers = {name: number for number, name in document.names.items()}
     numbers |= {f"setup{setup.number}": setup.number for setup in document.setups}

@@ -114,7 +114,8 @@ def entries(files: Files, path: str) -> list[Entry]:
         root = file["/"].id
         if imaris.has_layout(root):
             raise SourceError(
-                f"{path} has the layout of an Imaris file: its name must end in .{imaris.ENDING}."
+                f"{path} has the layout of an Imaris file: its name must end in .{imaris.ENDING}, "
+                "and the path of the channel must be the file itself."
             )
         has_main = root.links.exists(MAIN.encode())
         views = bdv.entries(file)

@@ -408,6 +408,26 @@ def test_times_are_counted_in_the_order_of_the_xml(
         check(opened(path, f"t={index}" if index else ""), views[0, number])
 
 
+def test_the_list_of_views_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path, views_of(*((setup, 0) for setup in range(20))), factors=[(1, 1, 1)])
+    text = path.read_text()
+    path.write_text(text.replace(">0</integerpattern>", ">0-99999</integerpattern>"))
+    assert len(BigDataViewer.parts(str(path), Files())) == 1000
+    assert "has more than 1000 volumes; the first are listed" in caplog.text
+    assert opened(path, "setup19").scales[0].shape == SHAPE
+
+
+def test_without_any_view_nothing_is_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = write(folder, views_of((0, 0)))
+    missing = '<MissingViews><MissingView timepoint="0" setup="0"/>'
+    path.write_text(path.read_text().replace("<MissingViews>", missing))
+    assert not scan(str(folder), Files()).experiments
+    with pytest.raises(SourceError, match="setup 0 at time 0 is missing"):
+        opened(path)
+
+
 def test_another_xml_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
