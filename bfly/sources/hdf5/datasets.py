@@ -134,17 +134,18 @@ class _Search:
         external, soft = _links(group, self.links)
         # Images of Eiger are numbered by the names of their links, not by those behind them.
         images = [name for name in soft if IMAGES.fullmatch(f"{prefix}{name}")]
-        self._follow_all(images, path, inner, prefix)
+        self._follow_all(images[: self.links + 1], path, inner, prefix)
         names, count = _objects(group, self.objects)
         self.objects -= count
         for name in sorted(names):
             if len(self.found) <= PARTS:
                 self._add(group, name, real, f"{prefix}{name}", is_linked=bool(prefix))
         # In the first file, what is behind a soft link was found under its own name.
-        self._follow_all(external + (soft if prefix else []), path, inner, prefix)
+        self._follow_all(external, path, inner, prefix)
+        self._follow_all(soft[: self.links + 1] if prefix else [], path, inner, prefix)
 
     def _follow_all(self, names: list[str], path: str, inner: str, prefix: str) -> None:
-        for name in sorted(names):
+        for name in names:
             self.links -= 1
             if self.links >= 0:
                 self._follow(path, f"{inner.rstrip('/')}/{name}", f"{prefix}{name}")
@@ -220,16 +221,19 @@ def _objects(group: Any, most: int) -> tuple[list[str], int]:
 
 
 def _links(group: Any, most: int) -> tuple[list[str], list[str]]:
-    """Return the names of the external and the soft links below a group, at most one too many."""
+    """Return the names of the links below a group: to other files, at most one too many, and soft.
+
+    Soft links are part of the group, so there are no more than its file has room for.
+    """
     names: dict[int, list[str]] = {h5py.h5l.TYPE_EXTERNAL: [], h5py.h5l.TYPE_SOFT: []}
+    external, soft = names.values()
 
     def note(name: bytes, info: Any) -> bool | None:
-        listed = names.get(info.type)
-        if listed is not None:
+        if info.type in names:
             with suppress(UnicodeDecodeError):
-                listed.append(name.decode())
-        return True if max(map(len, names.values())) > most else None
+                names[info.type].append(name.decode())
+        return True if len(external) > most else None
 
     with suppress(*DAMAGE):
         group.links.visit(note, info=True)
-    return names[h5py.h5l.TYPE_EXTERNAL], names[h5py.h5l.TYPE_SOFT]
+    return sorted(external), sorted(soft)

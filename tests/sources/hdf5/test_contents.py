@@ -253,6 +253,18 @@ def test_soft_links_in_a_linked_group_are_followed(
     assert str(outside / "real.h5") in text
 
 
+def test_many_soft_links_hide_no_link_to_another_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "real.h5", {"raw": full(5)})
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        for number in range(LINKED + 10):
+            file[f"a/{number}"] = h5py.SoftLink("/nothing")
+        file["z"] = h5py.ExternalLink("real.h5", "/raw")
+    assert value(str(tmp_path / "v.h5")) == 5
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
