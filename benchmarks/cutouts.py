@@ -19,7 +19,7 @@ import tifffile
 import zarr
 from cloudvolume import CloudVolume
 
-from benchmarks.formats import TENSORS
+from benchmarks.formats import DATASETS, TENSORS
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.reading import forget_tiles, query_of
 from bfly.core.core import Core
@@ -111,8 +111,10 @@ def _readers(name: str, path: Path) -> dict[str, Lent]:
     found: dict[str, Lent] = {"bfly": _bfly(path)}
     if name in TENSORS:
         found["TensorStore"] = _tensorstore(TENSORS[name], path)
-    if name == "hdf5":
-        found["h5py"] = _h5py(path)
+    if name in DATASETS:
+        # The XML of BigDataViewer is beside the file.
+        file = path.with_suffix(".h5") if path.suffix == ".xml" else path
+        found["h5py"] = _h5py(file, DATASETS[name])
     elif name.startswith("zarr"):
         array = zarr.open_array(path, mode="r")
         found["zarr-python"] = contextlib.nullcontext(
@@ -143,11 +145,11 @@ def _bfly(path: Path) -> Iterator[Reader]:
 
 
 @contextlib.contextmanager
-def _h5py(path: Path) -> Iterator[Reader]:
+def _h5py(path: Path, name: str) -> Iterator[Reader]:
     # HDF5 refuses to open a file twice in a process unless both mean to lock it or not.
     with h5py.File(path, locking=False) as file:
-        main = file["main"]
-        yield Reader(lambda box: main[box.slices])
+        dataset = file[name]
+        yield Reader(lambda box: dataset[box.slices])
 
 
 @contextlib.contextmanager

@@ -23,8 +23,10 @@ __all__ = ["DATABASES", "ENCODERS", "PROTOCOLS", "SOURCES", "find", "load", "nam
 log = logging.getLogger(__name__)
 
 SOURCES = {
+    "bdv": "bfly.sources.bdv.source:BigDataViewer",
     "boss": "bfly.sources.boss:BossGrid",
     "hdf5": "bfly.sources.hdf5.source:HDF5",
+    "imaris": "bfly.sources.imaris.source:Imaris",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
     "n5": "bfly.sources.n5.source:N5",

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
+from bfly.discovery.owned import Owned
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS
@@ -101,11 +102,16 @@ def scan(folder: str, files: Files) -> Found:
         walk = _Walk(files, tell)
         walk.visit(top, files.resolve(top), top, frozenset())
     by_name = attrgetter("name")
-    names = _dataset_names(walk.channels, top)
+    found = {
+        folder: left
+        for folder, channels in walk.channels.items()
+        if (left := [channel for channel in channels if channel.path not in walk.owned])
+    }
+    names = _dataset_names(found, top)
     datasets = sorted(
         (
             Dataset(name=names[path], path=path, channels=tuple(sorted(channels, key=by_name)))
-            for path, channels in walk.channels.items()
+            for path, channels in found.items()
         ),
         key=by_name,
     )
@@ -131,6 +137,7 @@ class _Walk:
         self.skipped: list[tuple[str, str]] = []
         self.others = 0
         self.times: Counter[str] = Counter()
+        self.owned = Owned()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
         """Add the channels in a folder, or the folder itself; return whether there were any.
@@ -183,6 +190,8 @@ class _Walk:
             else:
                 self.others += entry.name not in METADATA
         for inner, target in folders:
+            if target in self.owned:
+                continue
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
         for volume in volumes:
@@ -224,9 +233,16 @@ class _Walk:
         return target
 
     def file(self, path: str, dataset: str, reason: str) -> bool:
-        """Add a file if it has a supported format; return whether it has."""
+        """Add a file if it has a supported format; return whether it has.
+
+        Without a `reason` to report, a file of no format is counted as one that does not look like
+        a channel.
+        """
         if source := _first(self.formats, path):
             return self.add(path, dataset, source)
+        if not reason:
+            self.others += 1
+            return False
         return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
 
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
@@ -251,6 +267,7 @@ class _Walk:
             self.channels[dataset].append(channel)
             self.names[dataset].add(channel.name)
         self.others += not parts
+        self.owned.add(source, path, self.files)
         return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:
@@ -267,8 +284,12 @@ def _extension(name: str, endings: Collection[str]) -> str:
 
 
 def _reason(phrases: Sequence[str]) -> str:
-    """Return the reason to report for a file that is none of what its extension may mean."""
-    return f"not {phrases[0]}" if len(phrases) == 1 else f"neither {' nor '.join(phrases)}"
+    """Return the reason to report for a file that is none of what its extension may mean.
+
+    It is empty if the extension says little about a file.
+    """
+    said = list(filter(None, phrases))
+    return f"neither {' nor '.join(said)}" if len(said) > 1 else "".join(f"not {a}" for a in said)
 
 
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:

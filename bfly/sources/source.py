@@ -94,7 +94,8 @@ class Datasource(TilePair, Kinded, Watched, ABC):
 
     endings: ClassVar[Mapping[str, str]] = {}
     """From an ending of a file name, in lower case and without its first dot, to what such a file
-    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format."""
+    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format, unless
+    what it is is empty: most files with the ending are something else."""
 
     has_parts: ClassVar[bool] = False
     """Whether a path may name a part of a file or folder of the format."""
@@ -185,6 +186,20 @@ class Datasource(TilePair, Kinded, Watched, ABC):
             As `open`.
         """
         return (WHOLE,)
+
+    @classmethod
+    def owned(cls, path: str, files: Files) -> Iterable[str]:
+        """Return files and folders that are no channels of their own, for a scan.
+
+        Their voxels are those of this channel; they may be missing. Empty unless the format is
+        a file beside its voxels that other formats recognise too.
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`; errors are the same.
+        """
+        return ()
 
     @property
     def voxel_size(self) -> VoxelSize | None:

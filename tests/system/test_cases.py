@@ -20,6 +20,7 @@ CASES /= "cases"
 
 # Channel: kind, dtype, shape, position and voxel size in nm (z, y, x): first voxels .. maximum
 TABLE = {
+    "endings_not_looked_at": "stack.ims: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250",
     "funlib_offset": """
         raw: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         seg: segmentation uint64 12x40x36 at 10,10,10 of 40x4x4: {S} {S} {S} .. 1099511627825

@@ -155,6 +155,21 @@ class Hdf5Dataset:
                 "installed; pip install 'bfly[filters]' adds the usual ones."
             )
 
+    def crop(self, shape: Zyx) -> None:
+        """Serve only the first voxels along each axis: `shape` (z, y, x) of them.
+
+        Raises
+        ------
+        SourceError
+            The dataset has fewer.
+        """
+        if not all(1 <= n <= most for n, most in zip(shape, self.shape, strict=True)):
+            raise SourceError(
+                f"{self.path}: {self.name} has {self.shape} voxels (zyx), and is said to have "
+                f"{shape}; allowed are 1 to as many as it has."
+            )
+        self.shape = shape
+
     def reads_at_once(self, box: BoundingBox) -> bool:
         """Return `Flat.reads_at_once` for a dataset without chunks; False for any other."""
         return self._flat is not None and self._flat.reads_at_once(box)

@@ -6,28 +6,41 @@ of the usual one.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import h5py
 
 from bfly.errors import ButterflyError
 from bfly.sources.hdf5.axes import NAMING
+from bfly.storage.files import regular
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from bfly.storage.files import Files
 
-__all__ = ["MAIN", "is_plain"]
+__all__ = ["MAIN", "has_signature", "is_plain", "opened_low"]
 
 MAIN = "main"
 """The dataset that is served by default."""
 
 _AXES = [name.encode() for name in NAMING]
 
+MAGIC = b"\x89HDF\r\n\x1a\n"
+
 _ACCESS = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
 _ACCESS.set_file_locking(False, True)
+
+
+def has_signature(path: str) -> bool:
+    """Return whether a file is HDF5; raise `OSError` if it cannot be read."""
+    with regular(path) as file:
+        # A user block of 512 bytes times a power of two may precede the signature.
+        starts = [0] + [512 << i for i in range(8)]
+        return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
 
 
 def is_plain(files: Files, path: str) -> bool:
@@ -36,14 +49,20 @@ def is_plain(files: Files, path: str) -> bool:
     False if the file cannot be opened: then what opens it states the reason.
     """
     try:
-        with files.open(path) as (fd, _):
-            file = h5py.h5f.open(fd_path(fd).encode(), h5py.h5f.ACC_RDONLY, _ACCESS)
-            try:
-                return _has_only_main(file)
-            finally:
-                file.close()
+        with files.open(path) as (fd, _), opened_low(fd) as file:
+            return _has_only_main(file)
     except (ButterflyError, OSError, RuntimeError, KeyError, TypeError, ValueError):
         return False
+
+
+@contextmanager
+def opened_low(fd: int) -> Iterator[Any]:
+    """Open a file, by its descriptor, with the library's lower interface while the body runs."""
+    file = h5py.h5f.open(fd_path(fd).encode(), h5py.h5f.ACC_RDONLY, _ACCESS)
+    try:
+        yield file
+    finally:
+        file.close()
 
 
 def _has_only_main(file: Any) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.storage.files import Files
     from bfly.storage.part import Part
 
-__all__ = ["can_open", "opened", "parts_of"]
+__all__ = ["can_open", "opened", "owned_by", "parts_of"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,15 @@ def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part
     except Exception:
         log.debug("%s: its parts cannot be determined", path, exc_info=True)
         return (WHOLE,)
+
+
+def owned_by(source: type[Datasource], path: str, files: Files) -> list[str]:
+    """Return the files and folders that a file or folder owns; none if that is unknown."""
+    try:
+        return list(source.owned(path, files))
+    except Exception:
+        log.debug("%s: what it owns cannot be determined", path, exc_info=True)
+        return []
 
 
 def opened(source: type[Datasource], path: str, *, files: Files, **options: Any) -> Datasource:

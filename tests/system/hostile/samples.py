@@ -19,6 +19,8 @@ import tensorstore as ts
 import tifffile
 
 from bfly.testing.volumes import random_volume
+from tests.fixtures import bdv_pair, imaris_file
+from tests.fixtures.bdv_pair import BACKENDS
 from tests.fixtures.lz4_java import lz4_java
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "hdf5-axes", write_hdf5_axes
     yield "hdf5-several", write_hdf5_several
     yield "hdf5-bdv", write_hdf5_bdv
+    yield "imaris", lambda f: imaris_file.write(f / "v.ims", VOLUME)
+    for backend in BACKENDS:
+        yield f"bdv-{backend}", lambda f, b=backend: bdv_pair.write(f, {(0, 0): VOLUME}, backend=b)
     for packed in ("none", "zlib", "lzw", "jpeg", "jpeg2000", "png", "webp", "zstd", "packbits"):
         yield f"tiff-{packed}", lambda f, p=packed: write_tiff(f / "v.tif", p)
     yield "tiff-big", lambda f: write_tiff(f / "v.tif", "zlib", bigtiff=True, byteorder=">")
