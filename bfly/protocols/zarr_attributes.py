@@ -70,11 +70,13 @@ def omero(volume: Volume, channels: Sequence[tuple[str, Volume]]) -> dict[str, A
     Parameters
     ----------
     volume : Volume
-        The image, of which the middle section is shown first.
+        The image. Its middle section is shown first if every mip has all sections: Vizarr takes
+        the index of a section for that of every mip.
     channels : sequence of tuple
         Name of each channel, and its volume.
     """
     is_grey = len(channels) == 1
+    depths = {volume.level(mip).whole.shape[0] for mip in range(volume.levels)}
     return {
         "channels": [
             {
@@ -88,7 +90,7 @@ def omero(volume: Volume, channels: Sequence[tuple[str, Volume]]) -> dict[str, A
         "rdefs": {
             "model": "greyscale" if is_grey else "color",
             "defaultT": 0,
-            "defaultZ": volume.level(0).whole.shape[0] // 2,
+            "defaultZ": max(depths) // 2 if len(depths) == 1 else 0,
         },
     }
 

@@ -94,6 +94,12 @@ def test_the_window_of_an_image_is_its_contrast(
         assert (window["min"], window["max"]) == (limits.min, limits.max)
 
 
+@both
+def test_the_first_section_is_in_every_mip(em: Channel, prefix: str) -> None:
+    """Vizarr takes the index of a section for that of coarser mips, which have fewer."""
+    assert shown(em.client, em.name, prefix)["omero"]["rdefs"]["defaultZ"] == 0
+
+
 def test_an_image_without_contrast_has_the_window_of_its_dtype(client: httpx.Client) -> None:
     (channel,) = shown(client, "blank")["omero"]["channels"]
     assert channel["window"] == {"min": 0, "max": 65535, "start": 0, "end": 65535}
