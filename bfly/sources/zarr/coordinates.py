@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bfly.sources.shared.units import nanometres
 from bfly.sources.zarr.transformations import Placement, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bfly.sources.mips import VoxelSize
     from bfly.sources.zarr.transformations import Step
 
     Document = Mapping[str, Any]
@@ -48,6 +50,22 @@ class Coordinates:
     has_ratio: bool
     is_placed: bool
     doubts: tuple[str, ...]
+
+    def voxel_size(self, axes: Sequence[int]) -> VoxelSize | None:
+        """Return nanometres (z, y, x) of a voxel; None if no unit of length is stated.
+
+        Parameters
+        ----------
+        axes : sequence of int
+            Which axes of the array are z, y and x; a single section has no size along z.
+        """
+        described = self.axes or []
+        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in described]
+        if not self.has_size or not units or len(axes) != 3:
+            return None
+        lengths = [nanometres(units[axis]) for axis in axes]
+        z, y, x = (self.scale[axis] * (by or 0) for axis, by in zip(axes, lengths, strict=True))
+        return (z, y, x) if all(lengths) else None
 
 
 def coordinates_of(

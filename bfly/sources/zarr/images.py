@@ -27,6 +27,7 @@ __all__ = [
     "images_in",
     "is_group_of_images",
     "image_of_label",
+    "joined",
     "multiscales_of",
     "ome_of",
 ]
@@ -171,27 +172,32 @@ def _labels(read: Read, image: str) -> list[Any]:
     return listed if isinstance(listed, list) else []
 
 
+def _listed_ome(read: Read, group: str, path: str) -> Document:
+    """Return the attributes of a listed group; one that is not there, or damaged, is logged."""
+    try:
+        if ome := ome_of(read, group):
+            return ome
+        log.warning("%s: %s is listed, but not there.", path, group)
+    except (NotAllowed, SourceError) as error:
+        log.warning("%s: %s is listed, but cannot be used: %s", path, group, error)
+    return {}
+
+
 def _of_group(read: Read, group: str, path: str) -> Iterator[Image]:
     """Yield the pyramids of a group, and those of its labels."""
-    multiscales = multiscales_of(ome_of(read, group))
-    if not multiscales:
-        log.warning("%s: the image %s is listed, but not there.", path, group)
-        return
+    multiscales = multiscales_of(_listed_ome(read, group, path))
     for number, multiscale in enumerate(multiscales):
         yield Image(joined(group, f"multiscales/{number}") if number else group, group, multiscale)
-    for label in _named(_labels(read, group), joined(group, "labels"), path):
-        inner = multiscales_of(ome_of(read, label))
-        if not inner:
-            log.warning("%s: the label image %s is listed, but not there.", path, label)
-        else:
-            yield Image(label, label, inner[0])
+    for label in _named(_labels(read, group) if multiscales else [], joined(group, "labels"), path):
+        for multiscale in multiscales_of(_listed_ome(read, label, path))[:1]:
+            yield Image(label, label, multiscale)
 
 
 def _listed(read: Read, ome: Document, path: str) -> Iterator[str]:
     """Yield the groups of the images that a plate, a well or a converted file lists."""
     if _is_of_plate(ome) and "plate" in ome:
         for well in _named(_paths(ome["plate"], "wells"), "", path):
-            fields = _paths(ome_of(read, well).get("well"), "images")
+            fields = _paths(_listed_ome(read, well, path).get("well"), "images")
             yield from _named(fields, well, path)
     elif _is_of_plate(ome):
         yield from _named(_paths(ome["well"], "images"), "", path)

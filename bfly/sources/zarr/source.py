@@ -20,7 +20,6 @@ from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
-from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_place, stated_size
 from bfly.sources.zarr.axes import documents_above, names_in_ome, names_of, parts_of
 from bfly.sources.zarr.blosc import checks_of
@@ -35,6 +34,7 @@ from bfly.sources.zarr.images import (
     joined,
     ome_of,
 )
+from bfly.sources.zarr.scene import doubts_of_scene
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
 from bfly.sources.zarr.webknossos import described
@@ -150,17 +150,9 @@ class Zarr(TensorSource):
 
     def _state(self, read: Any, image: Image, at: Coordinates, axes: tuple[int, ...]) -> None:
         """Set the voxel size from OME-Zarr, if it has units, and the kind; log doubts."""
-        described = at.axes or []
-        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in described]
-        if (
-            at.has_size
-            and units
-            and len(axes) == 3
-            and all(units[axis] and nanometres(units[axis]) for axis in axes)
-        ):
-            z, y, x = (at.scale[axis] * (nanometres(units[axis]) or 1) for axis in axes)
-            self._stated = (z, y, x), "OME-Zarr axes and scale"
-        for doubt in at.doubts:
+        if size := at.voxel_size(axes):
+            self._stated = size, "OME-Zarr axes and scale"
+        for doubt in (*at.doubts, *doubts_of_scene(self.path, self.files, image.multiscale)):
             log.warning("%s: %s.", self.path, doubt)
         ome = ome_of(read, image.group)
         if "image-label" in ome:

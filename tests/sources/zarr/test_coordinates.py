@@ -264,3 +264,18 @@ def test_a_transformation_that_does_not_fit_is_refused(tmp_path: Path, bad: Any)
     path = image(tmp_path / "a.zarr", [EM], steps=[[bad]])
     with pytest.raises(SourceError, match="damaged metadata"):
         Zarr.open(str(path))
+
+
+def test_transformations_of_a_scene_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    move = {"input": {"name": "physical", "path": "a"}, "output": {"name": "physical", "path": "b"}}
+    words = {"coordinateTransformations": [{**step("translation", [40, 4, 4]), **move}]}
+    group(tmp_path / "scene.zarr", 3, {"scene": words})
+    for name in ("a", "c"):
+        write(tmp_path / "scene.zarr" / name, [[step("scale", [40, 4, 4])]])
+    with caplog.at_level(logging.WARNING):
+        placed(tmp_path / "scene.zarr" / "c")
+        assert not caplog.records
+        placed(tmp_path / "scene.zarr" / "a")
+    assert "the transformation translation of its scene is not applied" in caplog.text

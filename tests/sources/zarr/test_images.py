@@ -145,6 +145,16 @@ def test_labels_that_are_listed_and_not_there_are_said(
     assert "'labels/../../other' is not allowed" in caplog.text
 
 
+def test_labels_that_are_damaged_hide_no_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = with_labels(tmp_path / "a.zarr", 2, ["bad", "cells"])
+    (path / "labels" / "bad" / ".zattrs").write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert list(map(str, Zarr.parts(str(path), Files()))) == ["", "labels/cells"]
+    assert "labels/bad is listed, but cannot be used" in caplog.text
+
+
 def test_a_part_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     path = with_labels(tmp_path / "a.zarr", 2, ["cells"])
     with pytest.raises(SourceError, match="no part labels/cell; it has labels/cells"):
