@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import ngff_zarr
 import numpy as np
 import pytest
 
@@ -279,3 +280,26 @@ def test_transformations_of_a_scene_are_said(
         assert not caplog.records
         placed(tmp_path / "scene.zarr" / "a")
     assert "the transformation translation of its scene is not applied" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore")  # itkwasm and dask warn of things of their own
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_what_ngff_zarr_writes(tmp_path: Path, version: str) -> None:
+    sizes, places = (40.0, 4.0, 5.0), (80.0, 8.0, 15.0)
+    image = ngff_zarr.to_ngff_image(
+        EM,
+        dims=[*"zyx"],
+        scale=dict(zip("zyx", sizes, strict=True)),
+        translation=dict(zip("zyx", places, strict=True)),
+        axes_units=dict.fromkeys("zyx", "nanometer"),
+    )
+    path = str(tmp_path / "a.zarr")
+    pyramid = ngff_zarr.to_multiscales(image, scale_factors=[2])
+    ngff_zarr.to_ngff_zarr(path, pyramid, version=version)
+    source = Zarr.open(path)
+    assert (source.voxel_size, source.scales[0].origin) == (sizes, (2, 2, 3))
+    assert {mip: scale.factor for mip, scale in source.scales.items()} == {
+        0: (1, 1, 1),
+        1: (2, 2, 2),
+    }
+    np.testing.assert_array_equal(source.read(0, source.scales[0].box), EM)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr
+from ome_zarr.format import FormatV04, FormatV05
 
 from bfly.config.config import Config
 from bfly.discovery.scan import scan
@@ -113,6 +114,21 @@ def test_listed_labels_are_labels_whatever_their_name(tmp_path: Path) -> None:
     image(path / "labels" / "pred", [EM])
     source = Zarr.open(str(path), part=Part("labels/pred"))
     assert (source.kind, source.kind_source) == ("segmentation", "file: OME-Zarr labels")
+
+
+@pytest.mark.filterwarnings("ignore")  # ome-zarr and dask warn of things of their own
+@pytest.mark.parametrize("made_by", [FormatV04(), FormatV05()], ids=["0.4", "0.5"])
+def test_labels_that_ome_zarr_writes(tmp_path: Path, made_by: Any) -> None:
+    from ome_zarr.writer import write_image, write_labels  # the import warns too
+
+    path = str(tmp_path / "a.zarr")
+    made = zarr.open_group(path, mode="w", zarr_format=made_by.zarr_format)
+    write_image(EM, made, axes="zyx", fmt=made_by)
+    write_labels(CELLS, made, "cells", axes="zyx", fmt=made_by)
+    assert list(map(str, Zarr.parts(path, Files()))) == ["", "labels/cells"]
+    source = Zarr.open(path, part=Part("labels/cells"))
+    assert (source.kind, source.kind_source) == ("segmentation", "file: OME-Zarr image-label")
+    np.testing.assert_array_equal(voxels(source), CELLS)
 
 
 def test_labels_have_their_own_axes(tmp_path: Path) -> None:
