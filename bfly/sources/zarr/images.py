@@ -168,7 +168,12 @@ def _is_of_plate(ome: Document) -> bool:
 
 
 def _labels(read: Read, image: str) -> list[Any]:
-    listed = ome_of(read, joined(image, "labels")).get("labels")
+    """Return the names of labels that an image lists; a damaged list is logged."""
+    try:
+        listed = ome_of(read, joined(image, "labels")).get("labels")
+    except (NotAllowed, SourceError) as error:
+        log.warning("Labels are not listed: %s", error)
+        return []
     return listed if isinstance(listed, list) else []
 
 

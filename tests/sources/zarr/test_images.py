@@ -168,7 +168,10 @@ def test_labels_that_are_damaged_hide_no_others(
     (path / "labels" / "bad" / ".zattrs").write_text("{")
     with caplog.at_level(logging.WARNING):
         assert list(map(str, Zarr.parts(str(path), Files()))) == ["", "labels/cells"]
-    assert "labels/bad is listed, but cannot be used" in caplog.text
+        assert "labels/bad is listed, but cannot be used" in caplog.text
+        (path / "labels" / ".zattrs").write_text("{")
+        assert list(map(str, Zarr.parts(str(path), Files()))) == [""]
+    assert f"Labels are not listed: {path}: labels/.zattrs is not JSON" in caplog.text
 
 
 def test_a_part_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
