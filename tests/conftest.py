@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
 
 pytest.register_assert_rewrite("tests.fixtures")
-PLUGINS = ("browser", "channels", "environments", "first", "lab", "servers")
+PLUGINS = ("browser", "channels", "first", "lab", "servers")
 pytest_plugins = [f"tests.fixtures.{name}" for name in PLUGINS]
 
 # A busy machine is no mistake in what is tested.

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from bfly.encoders.unsigned import unsigned
+from tests.fixtures.environments import python_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fixtures.channels import Channel
@@ -52,14 +51,14 @@ json.dump(words, sys.stdout)
 
 
 @pytest.fixture(scope="session")
-def ndio(environment: Callable[..., Path]) -> Path:
-    """A folder with ndio and what it needs: an old Blosc, which must not meet the new one."""
-    return environment("ndio==1.1.5", "six")
+def ndio(pytestconfig: pytest.Config) -> str:
+    """A Python with ndio alone: its old Blosc must not meet the new one."""
+    return python_with(pytestconfig, "ndio==1.1.5", "six==1.17.0", alone=True)
 
 
 @pytest.mark.reads("ndio 1.1.5", "ndstore /{suffix}/ca")
 @pytest.mark.parametrize("suffix", ["ocp", "nd"])
-def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
+def test_ndio_reads_every_mip(channel: Channel, ndio: str, suffix: str, tmp_path: Path) -> None:
     boxes = []
     for mip in channel.mips:
         start = channel.first_section(mip)
@@ -69,10 +68,9 @@ def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_pat
     host = str(channel.client.base_url).removeprefix("http://").rstrip("/")
     asked = [host, suffix, TOKEN, channel.name, boxes, str(tmp_path / "found.npz")]
     done = subprocess.run(
-        # Without the site-packages of this environment.
-        [sys.executable, "-S", "-W", "ignore", "-c", CLIENT],
+        [ndio, "-W", "ignore", "-c", CLIENT],
         input=json.dumps(asked),
-        env={**os.environ, "PYTHONPATH": str(ndio)},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,10 +20,10 @@ from tests.fixtures.cloudvolume_folder import (
     CloudVolumeFolder,
     write,
 )
+from tests.fixtures.environments import python_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import httpx
     from playwright.sync_api import Page, Response
@@ -221,14 +220,14 @@ json.dump({
 
 @pytest.mark.reads("navis", "precomputed stored")
 @pytest.mark.parametrize("stored", VARIANTS[:1], indirect=True)
-def test_navis_reads_skeletons_and_meshes(stored: Stored, environment: Callable[..., Path]) -> None:
+def test_navis_reads_skeletons_and_meshes(stored: Stored, pytestconfig: pytest.Config) -> None:
     """navis is GPL-3, so it has an environment of its own."""
-    folder = environment("navis==1.12.0")
+    python = python_with(pytestconfig, "navis==1.12.0", alone=True)
     label = 2**40 + 7
     done = subprocess.run(
-        [sys.executable, "-S", "-W", "ignore", "-c", NAVIS],
+        [python, "-W", "ignore", "-c", NAVIS],
         input=json.dumps([stored.url, label, f"{label}:0:0-64_0-48_0-32"]),
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         check=False,

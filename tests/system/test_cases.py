@@ -88,6 +88,15 @@ TABLE = {
         tyx.ome.zarr-t1: image uint8 1x64x64 at 0,0,0: 1 4 7 .. 251
         tyx.ome.zarr-t2: image uint8 1x64x64 at 0,0,0: 2 5 8 .. 252
     """,
+    "ome_labels_inside": """
+        img.zarr: image uint8 8x128x128 at 0,0,0 of 40x4x4: 0 3 6 .. 250
+        img.zarr-labels-cells: segmentation uint32 8x128x128 at 0,0,0 of 40x4x4: 1 4 2 .. 5
+    """,
+    "ome_pyramid_lost": """
+        v01.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+        v02.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+        v03.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+    """,
     "one_huge_chunk": "one_chunk.zarr: refused, max-chunk-size",
     "precomputed_encodings": """
         jxl: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 1 3 .. 255

@@ -61,13 +61,12 @@ def precomputed(channel: Channel, mip: int, encoding: str = "") -> Read:
     return read
 
 
-def placed(store: Any, scale: Any, translation: Any, swapped: bool = False) -> Read:
+def placed(store: Any, scale: Any, translation: Any) -> Read:
     """Read an array by the centre of its first voxel, from its metadata."""
 
     def read(point: np.ndarray) -> int:
         corner = np.array(translation) - np.array(scale) / 2
-        place = point[::-1] if swapped else point
-        index = np.floor((place - corner) / np.array(scale)).astype(int).tolist()
+        index = np.floor((point - corner) / np.array(scale)).astype(int).tolist()
         return one(store[tuple(index)].read().result())
 
     return read
@@ -90,7 +89,8 @@ def n5(channel: Channel, mip: int) -> Read:
     root = f"{channel.url('n5')}/s{mip}/"
     place = channel.client.get(f"{root}attributes.json").json()["transform"]
     store = opened({"driver": "n5", "kvstore": root})
-    return placed(store, place["scale"], place["translate"], swapped=True)
+    # The array is x, y, z, its transform z, y, x.
+    return placed(store.T, place["scale"], place["translate"])
 
 
 def ndstore(channel: Channel, mip: int) -> Read:
