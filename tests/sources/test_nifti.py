@@ -33,7 +33,7 @@ def whole(source):
 
 class TestNifti(SourceSuite):
     source = Nifti
-    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
+    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32", "float64")
 
     def write(self, folder, volume):
         return write(folder / "volume.nii", volume)
@@ -41,7 +41,7 @@ class TestNifti(SourceSuite):
 
 class TestBigEndianNifti2(SourceSuite):
     source = Nifti
-    dtypes = ("uint8", "int16", "float32")
+    dtypes = ("uint8", "int16", "float32", "float64")
 
     def write(self, folder, volume):
         path = write(folder / "volume.nii", volume, nibabel.Nifti2Image, endian=">")

@@ -78,6 +78,9 @@ class FlatFile(Datasource):
     A derived class reads the header (`_header`); this class reads boxes.
     """
 
+    _packing: str | None
+    """Compression of the file, see `packing_of`; set before `_header` is called."""
+
     marks = ()
 
     @classmethod
@@ -101,6 +104,7 @@ class FlatFile(Datasource):
             with self.files.file(self.path) as file:
                 packing = packing_of(file.read(4))
                 file.seek(0)
+                self._packing = packing
                 if packing:
                     # A gzip member may be followed by any number of zeros, which are skipped
                     # one by one.
@@ -123,7 +127,7 @@ class FlatFile(Datasource):
         self._packing, self._start = packing or header.packing, header.start
         self._stated = header.voxel_size and (header.voxel_size, "header")
         self._stated_kind = header.kind
-        self.dtype = self._flat.dtype
+        self.dtype, self._stored_dtype = self._flat.dtype, self._flat.stored
         place = whole_voxels(self.path, header.position)
         self.scales = {0: Scale(self._flat.shape, self._flat.chunk, origin=place)}
 

@@ -213,8 +213,8 @@ def _vector() -> Any:
 REFUSED = {
     _wide: "main holds integers of 100 bits in 16 bytes.*allowed are up to 64 bits",
     _time: "main holds voxels of a type that numpy does not have",
-    _text: "allowed are integers of 8 to 64 bits and float32",
-    _vector: "allowed are integers of 8 to 64 bits and float32",
+    _text: "allowed are integers of 8 to 64 bits and floats",
+    _vector: "allowed are integers of 8 to 64 bits and floats",
 }
 
 
