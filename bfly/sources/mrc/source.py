@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,24 +11,38 @@ import numpy as np
 from bfly import registry
 from bfly.errors import SourceError
 from bfly.geometry import zyx
+from bfly.sources.mrc.layout import (
+    HEADER,
+    MODES,
+    UNSERVED,
+    Layout,
+    has_map,
+    is_like_mrc,
+    layout_of,
+)
+from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
+from bfly.sources.shared.decompressed import packing_of
 from bfly.sources.shared.place import Position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
+from bfly.storage.files import regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from bfly.geometry import Zyx
+
 __all__ = ["Mrc"]
 
 log = logging.getLogger(__name__)
 
-HEADER = 1024
-"""Bytes of the header, which the extended one follows."""
-
-MAP = slice(208, 211)
-"""Position of the word ``MAP`` in the header."""
+ENDINGS = (
+    *("ali", "ccp4", "map", "mrc", "mrcs", "preali", "rec", "st"),
+    *(f"{name}.{packing}" for name in ("map", "mrc") for packing in ("bz2", "gz")),
+)
+"""Endings of the standard, of CCP4 and EMDB, IMOD, SerialEM and RELION."""
 
 STAMP = 152
 """Position of the stamp of IMOD in the header, and of its flags after that, 32 bits each. The
@@ -38,59 +53,101 @@ IMOD = 1_146_047_817
 
 SIGNED = 1
 """Bit of IMOD's flags: bytes are signed."""
+
+STACKS = 401, 630
+"""First and last space group of a file with several volumes."""
+
+VOLUME = "v"
+"""Letter of the axis along which these are."""
+
 STARTS = "nxstart, nystart, nzstart"
 
 DIFFER = f"its origin and {STARTS} state different positions; the origin counts."
 
 
 class Mrc(FlatFile):
-    """An ``.mrc`` file, optionally in gzip or bzip2; modes 0, 1, 2 and 6.
+    """An ``.mrc`` file, optionally in gzip or bzip2; modes 0, 1, 2, 6 and 12.
 
     Bytes (mode 0) are signed or unsigned by IMOD's flag, and signed where a header has none, as in
     MRC2014. A header with a maximum above 127 and no negative minimum, however, is that of unsigned
     bytes, which IMOD reads in the same way.
 
-    The fastest axis is x unless ``mapc``, ``mapr`` and ``maps`` state otherwise. The voxel size
-    is the cell's, in ångström, divided by the sampling. Exactly 1 Å along each axis is a default
-    of programs, and counts as unknown. The position is ``origin``, in ångström, or else
-    ``nxstart`` and its kin, in voxels.
+    The fastest axis is x unless ``mapc``, ``mapr`` and ``maps`` state otherwise. A stack of
+    volumes has an axis more, ``v``. The voxel size is the cell's, in ångström, divided by the
+    sampling. Exactly 1 Å along each axis is a default of programs, and counts as unknown. The
+    position is ``origin``, in ångström, or else ``nxstart`` and its kin, in voxels.
     """
 
     name = "mrc"
-    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("map", "mrc", "mrc.gz", "rec", "st"), "an MRC file"
-    )
+    has_parts = True
+    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(ENDINGS, "an MRC file")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Return whether the header has the word ``MAP``."""
+        """Return whether the header has the word ``MAP``, or else values of an MRC file only."""
         head = head_of(path, HEADER)
-        return len(head) == HEADER and head[MAP] == b"MAP"
+        if has_map(head):
+            return True
+        try:
+            with regular(path) as file:
+                is_packed = packing_of(file.read(4)) is not None
+                size = None if is_packed else os.fstat(file.fileno()).st_size
+        except OSError:
+            return False
+        return is_like_mrc(head, size)
 
     def _header(self, file: IO[bytes]) -> Header:
         with registry.needed(self.name):
             import mrcfile
-        data, layout = file.read(HEADER), mrcfile.dtypes.HEADER_DTYPE
-        (header,) = np.frombuffer(data, layout)
-        order = mrcfile.utils.byte_order_from_machine_stamp(header["machst"])
-        (header,) = np.frombuffer(data, layout.newbyteorder(order))
-        stored = mrcfile.utils.dtype_from_mode(header["mode"]).newbyteorder(order)
-        if stored.itemsize == 1 and not self._is_signed(header, data, order):
-            stored = np.dtype("u1")
-        shape = zyx(header[name] for name in ("nz", "ny", "nx"))
-        if min(shape) < 1 or header["nsymbt"] < 0:
+        data = file.read(HEADER)
+        stamp = None if self._packing else self._stamps[self.path]
+        layout, unusual = layout_of(data, stamp and stamp[1])
+        if unusual:
+            log.info("%s: %s.", self.path, unusual)
+        (header,) = np.frombuffer(data, mrcfile.dtypes.HEADER_DTYPE.newbyteorder(layout.order))
+        shape = zyx(layout.sides)
+        if min(shape) < 1 or layout.extended < 0:
             raise SourceError(f"{self.path} states {shape} voxels; all have to be 1 or more.")
-        axes = self._axes(header)
-        sides = dict(zip(axes, shape, strict=True))
-        flat = Flat(
-            self.path,
-            zyx(sides[axis] for axis in range(3)),
-            stored,
-            HEADER + int(header["nsymbt"]),
-            axes,
-        )
+        stored = self._stored(layout)
+        if stored.itemsize == 1 and not self._is_signed(header, data, layout.order):
+            stored = np.dtype("u1")
+        order = self._axes(layout)
+        names = [VOLUME, *("zyx"[axis] for axis in order)]
+        sides = self._volumes(header, shape)
+        axes = axes_of(names, sides, self.path, self.part)
+        flat = Flat.in_array(self.path, sides, axes, stored, HEADER + layout.extended)
         lengths = _lengths(header)
-        return Header(flat, _voxel_size(lengths), _position(header, data, axes, lengths))
+        position = _position(header, data, order, lengths)
+        return Header(flat, _voxel_size(lengths), position, lengths=axes.lengths)
+
+    def _volumes(self, header: Any, shape: Zyx) -> tuple[int, ...]:
+        """Return the number of volumes, and sections, rows and columns of each.
+
+        A stack of volumes has a space group of 401 to 630, and ``mz`` sections in each.
+        """
+        sections, each = shape[0], int(header["mz"])
+        if not STACKS[0] <= header["ispg"] <= STACKS[1]:
+            return 1, *shape
+        if each < 1 or sections % each:
+            log.warning(
+                "%s is a stack of volumes of %d sections by its header, and has %d: it is served "
+                "as one volume.",
+                self.path,
+                each,
+                sections,
+            )
+            return 1, *shape
+        return sections // each, each, *shape[1:]
+
+    def _stored(self, layout: Layout) -> np.dtype[Any]:
+        """Return the dtype of the mode; bytes are signed."""
+        if layout.mode not in MODES:
+            named = f" ({UNSERVED[layout.mode]})" if layout.mode in UNSERVED else ""
+            raise SourceError(
+                f"{self.path}: mode is {layout.mode}{named}; allowed are 0 (int8), 1 (int16), 2 "
+                "(float32), 6 (uint16) and 12 (float16)."
+            )
+        return np.dtype(f"{layout.order}{MODES[layout.mode]}")
 
     def _is_signed(self, header: Any, data: bytes, order: str) -> bool:
         """Return whether bytes are signed."""
@@ -102,12 +159,12 @@ class Mrc(FlatFile):
             log.info("%s does not say whether its bytes are signed; they are assumed.", self.path)
         return not (lowest >= 0 and highest > np.iinfo(np.int8).max)
 
-    def _axes(self, header: Any) -> tuple[int, int, int]:
+    def _axes(self, layout: Layout) -> tuple[int, int, int]:
         """Return the axes in the order of the file: ``maps`` is the slowest, 1 is x."""
-        numbers = [int(header[name]) for name in ("maps", "mapr", "mapc")]
+        numbers = [*layout.axes[::-1]]
         if not any(numbers):
             return 0, 1, 2
-        if sorted(numbers) != [1, 2, 3]:
+        if not layout.names_axes:
             raise SourceError(
                 f"{self.path}: maps, mapr, mapc are {numbers}; allowed are 1, 2, 3 in any order."
             )
