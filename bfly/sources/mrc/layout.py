@@ -53,6 +53,8 @@ class Layout(NamedTuple):
         Type of the voxels.
     axes : tuple of int
         ``mapc``, ``mapr``, ``maps``: 1 is x.
+    group : int
+        Number of the space group.
     extended : int
         Bytes of the extended header.
     """
@@ -61,6 +63,7 @@ class Layout(NamedTuple):
     sides: tuple[int, int, int]
     mode: int
     axes: tuple[int, int, int]
+    group: int
     extended: int
 
     @classmethod
@@ -68,8 +71,8 @@ class Layout(NamedTuple):
         """Return the layout in a header, if it has this byte order."""
         columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
         axes = struct.unpack_from(f"{order}3i", head, 64)
-        (extended,) = struct.unpack_from(f"{order}i", head, 92)
-        return cls(order, (sections, rows, columns), mode, axes, extended)
+        group, extended = struct.unpack_from(f"{order}2i", head, 88)
+        return cls(order, (sections, rows, columns), mode, axes, group, extended)
 
     @property
     def names_axes(self) -> bool:

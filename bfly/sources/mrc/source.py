@@ -7,6 +7,7 @@ import os
 from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from bfly import registry
 from bfly.errors import SourceError
@@ -27,12 +28,14 @@ from bfly.sources.shared.place import Position
 from bfly.sources.shared.single_file import FlatFile, Header, head_of
 from bfly.sources.shared.units import nanometres, sizes
 from bfly.storage.files import regular
+from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from bfly.geometry import Zyx
+    from bfly.storage.files import Files
 
 __all__ = ["Mrc"]
 
@@ -54,8 +57,11 @@ IMOD = 1_146_047_817
 SIGNED = 1
 """Bit of IMOD's flags: bytes are signed."""
 
-STACKS = 401, 630
-"""First and last space group of a file with several volumes."""
+RIGHT = 0.0, 90.0
+"""Degrees between axes at right angles; 0 is not stated."""
+
+STACKS = range(401, 631)
+"""Space groups of files with several volumes."""
 
 VOLUME = "v"
 """Letter of the axis along which these are."""
@@ -96,6 +102,14 @@ class Mrc(FlatFile):
             return False
         return is_like_mrc(head, size)
 
+    @classmethod
+    @override
+    def parts(cls, path: str, files: Files) -> Sequence[Part]:
+        """Return the volumes of a stack of volumes; no other file is opened for that."""
+        head = head_of(path, HEADER)
+        groups = [Layout.read(head, order).group for order in "<>"] if len(head) == HEADER else []
+        return super().parts(path, files) if any(group in STACKS for group in groups) else (WHOLE,)
+
     def _header(self, file: IO[bytes]) -> Header:
         with registry.needed(self.name):
             import mrcfile
@@ -112,6 +126,7 @@ class Mrc(FlatFile):
         if stored.itemsize == 1 and not self._is_signed(header, data, layout.order):
             stored = np.dtype("u1")
         order = self._axes(layout)
+        self._say_angles(header)
         names = [VOLUME, *("zyx"[axis] for axis in order)]
         sides = self._volumes(header, shape)
         axes = axes_of(names, sides, self.path, self.part)
@@ -120,13 +135,24 @@ class Mrc(FlatFile):
         position = _position(header, data, order, lengths)
         return Header(flat, _voxel_size(lengths), position, lengths=axes.lengths)
 
+    def _say_angles(self, header: Any) -> None:
+        """Log that the axes of a crystal's cell are not at right angles."""
+        angles = [float(header["cellb"][angle]) for angle in ("alpha", "beta", "gamma")]
+        if not all(angle in RIGHT for angle in angles):
+            log.warning(
+                "%s: its axes are not at right angles but at %g, %g and %g degrees; voxels are "
+                "served as stored.",
+                self.path,
+                *angles,
+            )
+
     def _volumes(self, header: Any, shape: Zyx) -> tuple[int, ...]:
         """Return the number of volumes, and sections, rows and columns of each.
 
         A stack of volumes has a space group of 401 to 630, and ``mz`` sections in each.
         """
         sections, each = shape[0], int(header["mz"])
-        if not STACKS[0] <= header["ispg"] <= STACKS[1]:
+        if header["ispg"] not in STACKS:
             return 1, *shape
         if each < 1 or sections % each:
             log.warning(

@@ -292,6 +292,15 @@ def test_axes_in_another_order(tmp_path):
     assert source.voxel_size == (3.0, 2.0, 1.0)
 
 
+@pytest.mark.parametrize(("gamma", "said"), [(90, False), (0, False), (120, True)])
+def test_a_cell_that_is_not_rectangular_is_told(tmp_path, caplog, gamma, said):
+    path = tmp_path / "v.map"
+    with mrcfile.new(path, random_volume((3, 4, 5), "uint16")) as file:
+        file.header.cellb = (90, 90, gamma)
+    Mrc.open(str(path))
+    assert ("not at right angles but at 90, 90 and 120 degrees" in caplog.text) is said
+
+
 def test_axes_that_make_no_sense(tmp_path):
     path = write(tmp_path / "v.map", random_volume((3, 4, 5), "uint16"), mapc=2, mapr=2, maps=3)
     with pytest.raises(SourceError, match=r"maps, mapr, mapc are \[3, 2, 2\]; allowed are 1, 2, 3"):
