@@ -11,7 +11,16 @@ import math
 import struct
 from typing import NamedTuple
 
-__all__ = ["HEADER", "MODES", "UNSERVED", "Layout", "has_map", "is_like_mrc", "layout_of"]
+__all__ = [
+    "HEADER",
+    "MODES",
+    "UNSERVED",
+    "Layout",
+    "has_map",
+    "is_held",
+    "layout_of",
+    "possible_layouts",
+]
 
 HEADER = 1024
 """Bytes of the header, which the extended one follows."""
@@ -133,25 +142,28 @@ def has_map(head: bytes) -> bool:
     return len(head) == HEADER and head[MAP] == b"MAP"
 
 
-def is_like_mrc(head: bytes, size: int | None) -> bool:
-    """Return whether a header without the word ``MAP`` is that of an MRC file.
-
-    Its sizes, mode and axes have to be possible ones, and the file has to hold the voxels. Where
-    the header names no axes, the file has to end with them.
+def possible_layouts(head: bytes) -> list[Layout]:
+    """Return the layouts that a header without the word ``MAP`` may have, in either byte order.
 
     Parameters
     ----------
     head : bytes
         The first bytes of the file, after decompression.
+    """
+    both = [Layout.read(head, order) for order in "<>"] if len(head) == HEADER else []
+    return [each for each in both if each.is_possible and max(each.sides) <= LARGEST]
+
+
+def is_held(layout: Layout, size: int | None) -> bool:
+    """Return whether a file without the word ``MAP`` holds the voxels of a layout.
+
+    Parameters
+    ----------
+    layout : Layout
+        One of `possible_layouts`. If it names no axes, the file has to end with the voxels.
     size : int, optional
         Bytes of the file; None if it is compressed.
     """
-    if len(head) < HEADER:
-        return False
-    for layout in (Layout.read(head, order) for order in "<>"):
-        if layout.is_possible and max(layout.sides) <= LARGEST:
-            if layout.end == size:
-                return True
-            if layout.names_axes and (size is None or layout.end < size):
-                return True
-    return False
+    if size is None or not layout.names_axes:
+        return layout.names_axes or layout.end == size
+    return layout.end <= size

@@ -18,8 +18,9 @@ from bfly.sources.mrc.layout import (
     UNSERVED,
     Layout,
     has_map,
-    is_like_mrc,
+    is_held,
     layout_of,
+    possible_layouts,
 )
 from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
@@ -92,15 +93,16 @@ class Mrc(FlatFile):
     def guess_can_open(cls, path: str) -> bool:
         """Return whether the header has the word ``MAP``, or else values of an MRC file only."""
         head = head_of(path, HEADER)
-        if has_map(head):
-            return True
+        layouts = possible_layouts(head)
+        if has_map(head) or not layouts:
+            return has_map(head)
         try:
             with regular(path) as file:
                 is_packed = packing_of(file.read(4)) is not None
                 size = None if is_packed else os.fstat(file.fileno()).st_size
         except OSError:
             return False
-        return is_like_mrc(head, size)
+        return any(is_held(layout, size) for layout in layouts)
 
     @classmethod
     @override
