@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Doctor"]
 
 GLANCE = 1 << 20
-"""Bytes at the start of a JSON file that are parsed to check it."""
+"""Bytes at the start of a JSON or text file that are read to check it."""
+
+AS_TEXT = (".ali", ".hdr", ".map", ".rec", ".st")
+"""Endings of volumes that text of other programs has too, such as source maps and ENVI headers."""
 
 
 class Doctor(Command):
@@ -117,7 +120,10 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
 
 
 def _is_something_else(path: str) -> bool:
-    """Return whether a file is an intact zip or JSON, which a folder may hold for any purpose."""
+    """Return whether a file is of another kind that a folder may hold for any purpose.
+
+    That is an intact zip or JSON, or text with an ending that other programs use as well.
+    """
     import zipfile
 
     from pydantic_core import from_json
@@ -126,6 +132,8 @@ def _is_something_else(path: str) -> bool:
 
     try:
         with regular(path) as file:
+            if path.lower().endswith(AS_TEXT):
+                return b"\0" not in file.read(GLANCE)
             if not path.endswith(".json"):
                 return zipfile.is_zipfile(file)
             from_json(file.read(GLANCE), allow_partial=os.path.getsize(path) > GLANCE)

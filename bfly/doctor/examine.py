@@ -14,7 +14,7 @@ from bfly.doctor.finding import Finding
 from bfly.doctor.parts import parts
 from bfly.doctor.subject import Subject
 from bfly.doctor.viewing import chunks, mips, packing, planes
-from bfly.doctor.voxels import fill, kind, narrow, negative
+from bfly.doctor.voxels import fill, kind, narrow, negative, rounded
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     axes,
     kind,
     narrow,
+    rounded,
     negative,
     voxel_size,
     packing,

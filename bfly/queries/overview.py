@@ -47,6 +47,7 @@ class ChannelQuery(InfoQuery):
             "kind_source": volume.source.kind_source,
             "kind_doubt": volume.source.kind_doubt,
             "dtype": volume.dtype.name,
+            "stored_dtype": volume.source.stored_dtype.name,
             "size": levels[0].whole.shape[::-1],
             "voxel_offset": levels[0].origin[::-1],
             "voxel_size": stated and stated[::-1],

@@ -17,6 +17,7 @@ from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.file_state import Watched
 from bfly.sources.kinds.kinded import Kinded
 from bfly.sources.tile_pair import TilePair
+from bfly.sources.voxel_types import is_converted, say_conversion, served_dtype
 from bfly.storage.files import Files
 from bfly.storage.part import WHOLE, Part
 
@@ -30,35 +31,6 @@ if TYPE_CHECKING:
     from bfly.sources.precomputed.layers import StoredLayers
 
 __all__ = ["Datasource", "served_dtype"]
-
-
-def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
-    """Return the dtype in which a file's voxels are served.
-
-    Parameters
-    ----------
-    dtype : numpy.dtype
-        As stored. Integers of every width, booleans and float32 can be served.
-    path : str
-        Name of the file in the message.
-
-    Returns
-    -------
-    numpy.dtype
-        Little-endian; booleans become uint8, all others keep their kind and width.
-
-    Raises
-    ------
-    SourceError
-        Voxels of this dtype cannot be served.
-    """
-    if dtype.kind in "iub":
-        return np.dtype(f"<{dtype.kind.replace('b', 'u')}{dtype.itemsize}")
-    if dtype.kind == "f" and dtype.itemsize == 4:
-        return np.dtype("<f4")
-    raise SourceError(
-        f"{path} holds {dtype} voxels; allowed are integers of 8 to 64 bits and float32."
-    )
 
 
 class Datasource(TilePair, Kinded, Watched, ABC):
@@ -106,6 +78,9 @@ class Datasource(TilePair, Kinded, Watched, ABC):
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
 
+    _stored_dtype: np.dtype[Any] | None = None
+    """dtype of the voxels in the file, if it may be another than `dtype`; set by `_open`."""
+
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0, and the part of the file that states them
     (``attribute resolution``); set by `_open`."""
@@ -128,6 +103,8 @@ class Datasource(TilePair, Kinded, Watched, ABC):
         self._kind = kind
         self._voxel_size = voxel_size
         self._open()
+        if is_converted(self.stored_dtype):
+            say_conversion(path, self.stored_dtype.name)
         self._read_at_first = tuple(self._stamps)
 
     @abstractmethod
@@ -200,6 +177,11 @@ class Datasource(TilePair, Kinded, Watched, ABC):
             As for `parts`; errors are the same.
         """
         return ()
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """The dtype in the file; `dtype` is its `served_dtype`."""
+        return self.dtype if self._stored_dtype is None else self._stored_dtype
 
     @property
     def voxel_size(self) -> VoxelSize | None:

@@ -14,7 +14,15 @@ from bfly.errors import Busy, ButterflyError, SourceError
 from bfly.geometry import Scale
 from bfly.sources.mojo import Mojo
 from bfly.sources.shared.image_names import named
-from bfly.sources.shared.images import EXTENSIONS, decode, has_colours, header, is_image, naming
+from bfly.sources.shared.images import (
+    EXTENSIONS,
+    decode,
+    has_colours,
+    header,
+    is_image,
+    naming,
+    stored_floats,
+)
 from bfly.sources.shared.missing_sections import name_gaps
 from bfly.sources.shared.tiff_images import first_page, sample_parts
 from bfly.sources.shared.tiff_pages import is_tiff
@@ -103,6 +111,8 @@ class ImageStack(TileGrid):
             sample=self.part.of_axis("s"),
         )
         self._has_colours = has_colours(data, first, self.files.max_chunk, self.part.of_axis("s"))
+        limit, sample = self.files.max_chunk, self.part.of_axis("s")
+        self._stored_dtype = stored_floats(data, first, limit, sample)
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 

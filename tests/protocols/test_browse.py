@@ -63,6 +63,7 @@ def test_a_channel_says_what_it_is(client) -> None:
         "kind_source": "config",
         "kind_doubt": "",
         "dtype": "uint16",
+        "stored_dtype": "uint16",
         "size": [200, 300, 9],
         "voxel_offset": [3, 2, 1],
         "voxel_size": [4, 4, 40],

@@ -238,7 +238,7 @@ def virtual(h5):
          "the voxels of /main lie in another file"),
         (virtual, "the voxels of /main lie in another file"),
         (lambda h5: h5.create_dataset("main", data=[1, 2]), "/main has 1 axes; allowed are 2 and"),
-        (lambda h5: h5.create_dataset("main", data=np.zeros((1, 8, 8))), "holds float64 voxels"),
+        (lambda h5: h5.create_dataset("main", data=np.zeros((1, 8, 8))), "holds float32 voxels"),
     ],
 )  # fmt: skip
 def test_hdf5_tiles_that_are_refused(tmp_path, fill, message):

@@ -29,7 +29,7 @@ class TestPng(SourceSuite):
 
 class TestTiff(SourceSuite):
     source = ImageStack
-    dtypes = ("uint8", "uint64", "int8", "int16", "int32", "float32")
+    dtypes = ("uint8", "uint64", "int8", "int16", "int32", "float16", "float32", "float64")
 
     def write(self, folder, volume):
         for z, section in enumerate(volume):

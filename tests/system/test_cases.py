@@ -20,7 +20,19 @@ CASES /= "cases"
 
 # Channel: kind, dtype, shape, position and voxel size in nm (z, y, x): first voxels .. maximum
 TABLE = {
-    "endings_not_looked_at": "stack.ims: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250",
+    "endings_not_looked_at": """
+        stack.ims: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        part.mrcs: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        tilt.ali: image float32 12x40x36 at 0,0,0 of 4x0.4x0.4: 0 3 6 .. 250
+    """,
+    "float16_float64": """
+        f2.h5: image float32 6x20x24 at 0,0,0: 0.626 0.281 0.192 .. 1
+        f2.mrc: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        f8.h5: image float32 6x20x24 at 0,0,0: 0.626 0.281 0.192 .. 1
+        f8.nii: image float32 12x40x36 at 0,0,0 of 40000x4000x4000: 0 3 6 .. 250
+        f8.npy: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        f8.tif: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+    """,
     "funlib_offset": """
         raw: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         seg: segmentation uint64 12x40x36 at 10,10,10 of 40x4x4: {S} {S} {S} .. 1099511627825
@@ -57,6 +69,10 @@ TABLE = {
         renamed.h5: refused, old.h5
         renamed.h5-base-raw: image uint16 12x40x36 at 0,0,0: 0 1 2 .. 17279
     """,
+    "mrc_machine_stamps": "".join(
+        f"{name}.mrc: image int16 12x40x36 at 0,0,0 of 1x1x1: 0 600 1200 .. 32600\n"
+        for name in ("mrcfile4", "mrcfile47", "mrcfile7", "zero")
+    ),
     "mrc_signed_bytes": """
         imod_signed.mrc: image int8 12x40x36 at 0,0,0: -128 -125 -122 .. 122
         plain.mrc: image int8 12x40x36 at 0,0,0: -128 -125 -122 .. 122

@@ -132,7 +132,7 @@ class HDF5(DocumentedHDF5):
         self._parts.sort(key=lambda item: item[0])
         self._check_parts()
         first = self._parts[0][1]
-        self.dtype = first.dtype
+        self.dtype, self._stored_dtype = first.dtype, first.stored_dtype
         self._stated, self._stated_kind = first.voxel_size, first.kind
         self._dataset = first.name
         end = max(z + part.shape[0] for z, part in self._parts)

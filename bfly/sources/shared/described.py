@@ -10,6 +10,7 @@ import tensorstore as ts
 from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.kvstore import CONTEXT, PATIENCE, failure
+from bfly.sources.voxel_types import is_converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,6 +70,8 @@ class Described:
         Shapes of the array and of a chunk that is read at once, along all stored axes.
     fill_value : numpy scalar, optional
         Voxel of a chunk that is missing; None if the metadata state none.
+    dtype : numpy.dtype
+        As stored.
 
     Raises
     ------
@@ -98,9 +101,13 @@ class Described:
         self.fill_value = opened.fill_value
 
     def open(self, store: dict[str, Any], context: ts.Context = CONTEXT) -> ts.TensorStore:
-        """Open the array as z, y, x from 0; `store` describes the objects below its name."""
+        """Open the array as z, y, x from 0; `store` describes the objects below its name.
+
+        Floats of other widths are read as float32, chunk by chunk.
+        """
         spec = {**self._spec, "kvstore": store}
-        return self._volume(self._opened(spec, context, assume_metadata=True))
+        volume = self._volume(self._opened(spec, context, assume_metadata=True))
+        return ts.cast(volume, ts.float32) if is_converted(self.dtype) else volume
 
     def _opened(
         self, spec: dict[str, Any], context: ts.Context, *, assume_metadata: bool

@@ -9,7 +9,7 @@ The rule for colours is the same in all three formats:
 - in a segmentation, RGB is the id ``R + 256 G + 65536 B``;
 - palette indices are replaced by their colours;
 - grey of less than 8 bits is scaled to 0 … 255;
-- other grey is used as stored (see `bfly.sources.source.served_dtype`), also where 0 is white
+- other grey is used as stored (see `bfly.sources.voxel_types.served_dtype`), also where 0 is white
   (MinIsWhite of TIFF).
 """
 
@@ -28,7 +28,7 @@ from bfly.errors import ButterflyError, SourceError
 from bfly.sources.shared.image_sizes import stated
 from bfly.sources.shared.tiff_images import Look, tiff_look, tiff_pixels
 from bfly.sources.shared.tiff_pages import MAGICS
-from bfly.sources.source import served_dtype
+from bfly.sources.voxel_types import as_served, is_converted, served_dtype
 from bfly.storage.limits import CHUNK, check_chunk
 
 if TYPE_CHECKING:
@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming", "one_value"]
+__all__ = [
+    "EXTENSIONS",
+    "decode",
+    "has_colours",
+    "header",
+    "is_grey_jpeg",
+    "is_image",
+    "naming",
+    "one_value",
+    "stored_floats",
+]
 
 EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
 """Extensions of image files, without the dot, in lower case."""
@@ -99,6 +109,15 @@ def header(
         look = _check(form, data, path, limit, sample)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
         return look.shape, one_value(pixel, path, labels).dtype
+
+
+def stored_floats(
+    data: bytes, path: str, limit: int = CHUNK, sample: str | None = None
+) -> np.dtype[Any] | None:
+    """Return the dtype of floats that `decode` converts; None for other pixels."""
+    with naming(path):
+        dtype = _check(_format(data), data, path, limit, sample).dtype
+    return dtype if is_converted(dtype) else None
 
 
 def has_colours(data: bytes, path: str, limit: int = CHUNK, sample: str | None = None) -> bool:
@@ -163,7 +182,7 @@ def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
         Their dtype cannot be served.
     """
     if pixels.shape[3] == 1:
-        return np.ascontiguousarray(pixels[..., 0], served_dtype(pixels.dtype, path))
+        return as_served(pixels[..., 0], served_dtype(pixels.dtype, path))
     size, allowed = pixels.dtype.itemsize, (1,) if labels else (1, 2)
     if pixels.dtype.kind != "u" or size not in allowed:
         raise ValueError(

@@ -22,7 +22,8 @@ from bfly.sources.shared.kvstore import PATIENCE, KeyValueStore, failure
 from bfly.sources.shared.link_guard import LinkGuard
 from bfly.sources.shared.own_chunks import read_own
 from bfly.sources.shared.written import written
-from bfly.sources.source import Datasource, served_dtype
+from bfly.sources.source import Datasource
+from bfly.sources.voxel_types import served_dtype
 from bfly.storage.files import reading, stamp_to_read
 from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
 
@@ -94,7 +95,7 @@ class TensorSource(Datasource):
         self._levels = {mip: described[name] for mip, (name, _) in rungs.items()}
         self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
         self._most = {mip: most[name] for mip, (name, _) in rungs.items()}
-        stored = self._levels[0].dtype
+        self._stored_dtype = stored = self._levels[0].dtype
         self.dtype = served_dtype(stored, self.path)
         if any(each.dtype != stored for each in self._levels.values()):
             raise SourceError(f"{self.path} has mips of different dtypes.")

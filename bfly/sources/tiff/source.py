@@ -76,7 +76,7 @@ class Tiff(Datasource):
                 self._read_structure(file)
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
-        self.dtype = self._levels[0].dtype
+        self.dtype, self._stored_dtype = self._levels[0].dtype, self._levels[0].stored
 
     def _read_structure(self, file: IO[bytes]) -> None:
         with structure(file, self.path) as (tiff, images):

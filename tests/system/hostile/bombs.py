@@ -366,10 +366,18 @@ def npy(shape: str, length: int | None = None, version: int = 2) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<I", size) + head
 
 
-def mrc(*sides: int) -> bytes:
+def nrrd_list(names: bytes) -> bytes:
+    lines = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 4 4\nencoding: raw\n"
+    return lines + b"data file: LIST\n" + names
+
+
+def mrc(*sides: int, stamp: bytes = b"MAP DA\0\0", group: int = 0) -> bytes:
     data = bytearray(1024)
     struct.pack_into("<iiii", data, 0, *sides, 0)
-    data[208:216] = b"MAP DA\0\0"
+    struct.pack_into("<i", data, 36, 1)
+    struct.pack_into("<iii", data, 64, 1, 2, 3)
+    struct.pack_into("<i", data, 88, group)
+    data[208:216] = stamp
     return bytes(data)
 
 
@@ -644,6 +652,12 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "nrrd, gzip": alone("v.nrrd", lambda: nrrd("2048 2048 1024", "gzip", GZIPPED)),
     "nrrd, long": long("v.nrrd", b"NRRD0004\n"),
     "nrrd, skip": alone("v.nrrd", lambda: nrrd("4 4 4", more=f"byte skip: {HUGE * 2}\n")),
+    "nrrd, text": long("v.nrrd", nrrd("9999 9999 9", "text", b"1 2 "), 900 << 20),
+    "nrrd, long text": long("v.nrrd", nrrd("4 4 4", "text", b"1 2 "), 64 * GIB),
+    "nrrd, files": alone("v.nhdr", lambda: nrrd("4 4 4", more=f"data file: %d 0 {HUGE} 1")),
+    "nrrd, list": alone("v.nhdr", lambda: nrrd_list(b"a\n" * (1 << 24))),
+    "nrrd, long list": long("v.nhdr", nrrd_list(b"a\n"), 64 * GIB),
+    "nrrd, lines": alone("v.nrrd", lambda: nrrd("4 4 4", more=f"line skip: {HUGE}\n")),
     "npy, header": alone("v.npy", lambda: npy("(4, 4, 4)", (1 << 32) - 1)),
     "npy, long header": long("v.npy", npy("(4, 4, 4)", (1 << 32) - 1), 5 * GIB),
     "npy, packed header": alone(
@@ -654,6 +668,8 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "npy, negative": alone("v.npy", lambda: npy("(-4, -4, 4)")),
     "npy, empty": alone("v.npy", lambda: npy("(0, 4, 4)")),
     "mrc, huge": alone("v.mrc", lambda: mrc((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1)),
+    "mrc, unstamped": alone("v.mrc", lambda: mrc(1 << 24, 1 << 24, 2, stamp=bytes(8))),
+    "mrc, stack": alone("v.mrc", lambda: mrc(1, 1, (1 << 31) - 1, group=401)),
     "mrc, negative": alone("v.mrc", lambda: mrc(-4, -4, 4)),
     "mrc, packed": alone("v.mrc.gz", lambda: zipped(mrc(2048, 2048, 1024), 4 * GIB)),
     "mrc, zeros behind": long("v.mrc.gz", gzip.compress(mrc(4, 4, 4)), 64 * GIB),

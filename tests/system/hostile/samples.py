@@ -85,11 +85,17 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "tilespecs", write_tilespecs
     yield "mrc", lambda f: write_mrc(f / "v.mrc", None)
     yield "mrc-gz", lambda f: write_mrc(f / "v.mrc.gz", "gzip")
+    yield "mrc-unstamped", write_unstamped
     yield "nifti", lambda f: write_nifti(f / "v.nii")
     yield "nifti-gz", lambda f: write_nifti(f / "v.nii.gz")
     for packed in ("raw", "gzip", "bzip2"):
         yield f"nrrd-{packed}", lambda f, p=packed: write_nrrd(f / "v.nrrd", p)
     yield "nrrd-detached", lambda f: write_nrrd(f / "v.nhdr", "raw")
+    yield "nrrd-text", lambda f: write_nrrd(f / "v.nrrd", "ascii")
+    yield "nrrd-list", write_nrrd_list
+    yield "nifti-pair", lambda f: write_pair(f, nibabel.Nifti1Pair)
+    yield "analyze", lambda f: write_pair(f, nibabel.AnalyzeImage)
+    yield "npy-f8", lambda f: write_npy(f / "v.npy", "f8")
     yield "npy", lambda f: write_npy(f / "v.npy")
     for packed in (None, "gzip", "zlib", "bz2", "zstd", "blosc"):
         yield f"zarr2-{packed}", lambda f, p=packed: write_zarr2(f / "v.zarr", p)
@@ -259,8 +265,31 @@ def write_nrrd(path: Path, packed: str) -> Path:
     return path
 
 
-def write_npy(path: Path) -> Path:
-    np.save(path, VOLUME)
+def write_unstamped(folder: Path) -> Path:
+    path = write_mrc(folder / "v.rec", None)
+    data = bytearray(path.read_bytes())
+    data[208:216] = bytes(8)
+    path.write_bytes(data)
+    return path
+
+
+def write_nrrd_list(folder: Path) -> Path:
+    for z, section in enumerate(VOLUME):
+        (folder / f"{z}.raw").write_bytes(section.tobytes())
+    sizes = " ".join(map(str, VOLUME.shape[::-1]))
+    names = "\n".join(f"{z}.raw" for z in range(len(VOLUME)))
+    header = f"NRRD0004\ntype: uint8\ndimension: 3\nsizes: {sizes}\nencoding: raw\n"
+    (folder / "v.nhdr").write_text(f"{header}data file: LIST\n{names}\n")
+    return folder / "v.nhdr"
+
+
+def write_pair(folder: Path, kind: Any) -> Path:
+    nibabel.save(kind(VOLUME.T, np.eye(4)), folder / "v.img")
+    return folder / "v.hdr"
+
+
+def write_npy(path: Path, dtype: str = "u1") -> Path:
+    np.save(path, VOLUME.astype(dtype))
     return path
 
 

@@ -26,7 +26,9 @@ export interface Channel {
   /** What decided the kind, and why it may be wrong; nothing if it is certain. */
   kind_source: string;
   kind_doubt: string;
+  /** As served, and as the file has it. */
   dtype: string;
+  stored_dtype: string;
   size: Xyz;
   voxel_offset: Xyz;
   /** Nanometres; null where neither the file nor the configuration says. */

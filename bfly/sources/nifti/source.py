@@ -1,10 +1,22 @@
-"""NIfTI: ``.nii`` and ``.nii.gz`` of NIfTI-1 and -2."""
+"""NIfTI: ``.nii``, and ``.hdr`` with ``.img``, of NIfTI-1 and -2 and of ANALYZE 7.5."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bfly import registry
+from bfly.errors import SourceError
+from bfly.sources.nifti.forms import (
+    ANALYZE,
+    LONGEST,
+    form_of,
+    image_of,
+    is_image,
+    packing_by_name,
+)
 from bfly.sources.shared.axes import axes_of
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.place import index_position
@@ -20,8 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Nifti"]
 
-FIRST, SECOND = (348, 344, b"n+1\0"), (540, 4, b"n+2\0\r\n\x1a\n")
-"""Header size, offset of the magic string, and that string: NIfTI-1 and -2."""
+ENDINGS = tuple(f"{name}{packing}" for name in ("nii", "hdr") for packing in ("", ".gz", ".bz2"))
 
 AXES = "xyztc"
 """The first five axes, as https://nifti.nimh.nih.gov defines them; the fifth holds the components
@@ -34,35 +45,42 @@ STATISTICS = (*range(2, 25), 1001)
 
 
 class Nifti(FlatFile):
-    """A single-file NIfTI, optionally in gzip; the axes are x, y, z, time and components.
+    """A NIfTI or ANALYZE file or pair, optionally compressed; axes x, y, z, time, components.
 
-    Voxels are served as stored: neither scaled by ``scl_slope`` nor rotated by the affine. The
-    voxel size is that of ``pixdim``, if the header states its unit. The position is that of the
-    affine: ``sform``, or else ``qform``.
+    The path of a pair is that of either file; a scan lists the header. Voxels are served as
+    stored: neither scaled by ``scl_slope`` nor rotated by the affine. The voxel size is that of
+    ``pixdim``, if the header states its unit. The position is that of the affine: ``sform``, or
+    else ``qform``.
     """
 
     name = "nifti"
     has_parts = True
-    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(("nii", "nii.gz"), "a NIfTI file")
+    endings: ClassVar[Mapping[str, str]] = dict.fromkeys(ENDINGS, "a NIfTI file")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Return whether the header has NIfTI's size and magic string."""
-        head = head_of(path, SECOND[0])
-        return _has(head, FIRST) or _has(head, SECOND)
+        """Return whether the header has NIfTI's size and magic string, or values of ANALYZE."""
+        return form_of(head_of(image_of(path) if is_image(path) else path, LONGEST)) is not None
+
+    @property
+    @override
+    def _head(self) -> str:
+        return image_of(self.path) if is_image(self.path) else self.path
 
     def _header(self, file: IO[bytes]) -> Header:
+        form = form_of(file.read(LONGEST))
+        if form is None:
+            raise SourceError(f"{self._head} is no header of NIfTI or ANALYZE.")
         with registry.needed(self.name):
-            import nibabel
-        second = _has(file.read(SECOND[0]), SECOND)
-        kind = nibabel.Nifti2Header if second else nibabel.Nifti1Header
+            module = import_module(f"nibabel.{form.module}")
         file.seek(0)
-        header = kind.from_fileobj(file)
+        header = getattr(module, form.header).from_fileobj(file)
+        path = self._image() if form.is_pair else self._head
         shape = header.get_data_shape()
         names = [*AXES, *[""] * len(shape)][: len(shape)]
         axes = axes_of(names, shape, self.path, self.part, x_first=True)
         flat = Flat.in_array(
-            self.path,
+            path,
             shape,
             axes,
             header.get_data_dtype(),
@@ -70,13 +88,24 @@ class Nifti(FlatFile):
             x_first=True,
         )
         zooms = header.get_zooms()
-        unit = nanometres(header.get_xyzt_units()[0])
+        is_nifti = form != ANALYZE
+        unit = nanometres(header.get_xyzt_units()[0] if is_nifti else header["vox_units"].item())
         # A single section has no size along z.
         lengths = [round(float(zooms[axis]), 6) for axis in axes.zyx]
         stated = sizes(lengths, unit) if len(lengths) == 3 else None
-        position = _position(header) if tuple(axes.zyx) == (2, 1, 0) else None
-        kind = _kind(int(header["intent_code"]))
-        return Header(flat, stated, position, lengths=axes.lengths, kind=kind)
+        position = _position(header) if is_nifti and tuple(axes.zyx) == (2, 1, 0) else None
+        kind = _kind(int(header["intent_code"])) if is_nifti else None
+        packing = packing_by_name(path) if form.is_pair else None
+        return Header(flat, stated, position, packing, 0, axes.lengths, kind)
+
+    def _image(self) -> str:
+        """Watch the file with the voxels of a pair, and return its path."""
+        path = self.path if is_image(self.path) else image_of(self.path)
+        self.files.resolve(path)
+        self._watch(path)
+        if self._stamps[path] is None:
+            raise SourceError(f"{self.path}: its voxels should be in {path}, which does not exist.")
+        return path
 
 
 def _position(header: Any) -> Position | None:
@@ -93,9 +122,3 @@ def _kind(intent: int) -> Stated | None:
     if intent in LABELS:
         return "segmentation", f"intent_code {intent}"
     return ("image", f"intent_code {intent}") if intent in STATISTICS else None
-
-
-def _has(head: bytes, form: tuple[int, int, bytes]) -> bool:
-    size, at, magic = form
-    starts = (size.to_bytes(4, "little"), size.to_bytes(4, "big"))
-    return head.startswith(starts) and head[at : at + len(magic)] == magic
