@@ -10,6 +10,7 @@ import numpy as np
 
 from bfly.concurrency.admission import check_wanted
 from bfly.geometry import BoundingBox, indexes
+from bfly.sources.voxel_types import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,8 @@ def read_own(
         what = f"{store.path}: {name}"
         decoded = own.decode(data, what, _stored_shape(array, level, chunk & whole))
         found = _in_order(decoded, array, level)[part.relative_to(chunk.start).slices]
-        target[...] = found.view("u1") if found.dtype.kind == "b" else found
+        with quiet():
+            target[...] = found.view("u1") if found.dtype.kind == "b" else found
     return voxels
 
 
