@@ -35,6 +35,8 @@ SOURCES = {
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff.source:Tiff",
     "tilespecs": "bfly.sources.tilespecs.source:TileSpecs",
+    "webknossos": "bfly.sources.webknossos.source:WebKnossos",
+    "wkw": "bfly.sources.wkw.source:Wkw",
     "zarr": "bfly.sources.zarr.source:Zarr",
 }
 

@@ -22,12 +22,13 @@ from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_place, stated_size
+from bfly.sources.webknossos.array import dataset_of, described, names_in_dataset
+from bfly.sources.webknossos.document import DOCUMENT
 from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
-from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, described, names_in_dataset
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 
