@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 SOURCES = {
     "boss": "bfly.sources.boss:BossGrid",
     "hdf5": "bfly.sources.hdf5.source:HDF5",
+    "knossos": "bfly.sources.knossos.source:Knossos",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
     "n5": "bfly.sources.n5.source:N5",

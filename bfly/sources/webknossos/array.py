@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from bfly.errors import NotAllowed, SourceError
-from bfly.sources.webknossos.document import Mag, dataset_at, steps_of
+from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.webknossos.document import DOCUMENT, Mag, parsed, steps_of
 from bfly.storage.files import is_url
 
 if TYPE_CHECKING:
@@ -21,10 +22,24 @@ if TYPE_CHECKING:
     from bfly.sources.webknossos.document import Dataset, Layer
     from bfly.storage.files import Files
 
-__all__ = ["dataset_of", "described", "found", "names_in_dataset", "paths_of"]
+__all__ = ["dataset_at", "dataset_of", "described", "found", "names_in_dataset", "paths_of"]
 
 USUAL = {"c": 0, "x": 1, "y": 2, "z": 3}
 """Number of each axis where a mag states none."""
+
+
+def dataset_at(path: str, files: Files) -> Dataset | None:
+    """Return the dataset in a folder or behind a URL; None if no document describes one.
+
+    Raises
+    ------
+    NotAllowed
+        The path is outside the allowed ones.
+    SourceError
+        The document cannot be used.
+    """
+    document = KeyValueStore(path, files).json(DOCUMENT)
+    return None if document is None else parsed(document, path)
 
 
 def dataset_of(path: str) -> str:

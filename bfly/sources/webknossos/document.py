@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, zyx
-from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.units import nanometres, sizes
 from bfly.storage.limits import LEVELS, check_number
 
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.kinds.stated import Stated
     from bfly.sources.mips import VoxelSize
-    from bfly.storage.files import Files
 
-__all__ = ["DOCUMENT", "Dataset", "Layer", "Mag", "dataset_at", "parsed", "steps_of"]
+__all__ = ["DOCUMENT", "Dataset", "Layer", "Mag", "parsed", "steps_of"]
 
 DOCUMENT = "datasource-properties.json"
 
@@ -110,20 +108,6 @@ class Dataset:
             return None
         (z, y, x), (k, j, i) = self.voxel_size, steps
         return (z * k, y * j, x * i), "webKnossos scale"
-
-
-def dataset_at(path: str, files: Files) -> Dataset | None:
-    """Return the dataset in a folder or behind a URL; None if no document describes one.
-
-    Raises
-    ------
-    NotAllowed
-        The path is outside the allowed ones.
-    SourceError
-        The document cannot be used.
-    """
-    document = KeyValueStore(path, files).json(DOCUMENT)
-    return None if document is None else parsed(document, path)
 
 
 def parsed(document: dict[str, Any], path: str) -> Dataset:

@@ -16,8 +16,8 @@ from bfly.sources.n5.source import N5
 from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.net import parts_of
-from bfly.sources.webknossos.array import paths_of
-from bfly.sources.webknossos.document import DOCUMENT, dataset_at
+from bfly.sources.webknossos.array import dataset_at, paths_of
+from bfly.sources.webknossos.document import DOCUMENT
 from bfly.sources.webknossos.layer import Found, LayerSource
 from bfly.sources.webknossos.level import ArrayLevel
 from bfly.sources.wkw.mag import WkwMag
