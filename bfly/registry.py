@@ -71,6 +71,7 @@ PROTOCOLS = {
     "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",
     "index-file": "bfly.protocols.pages:IndexFile",
+    "knossos": "bfly.protocols.knossos:Knossos",
     "metrics": "bfly.protocols.metrics:Metrics",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",
