@@ -18,15 +18,18 @@ import imagecodecs
 import numpy as np
 
 from bfly.errors import SourceError
+from bfly.geometry import copy_rows
 from bfly.sources.shared.images import decode, naming, one_value
+from bfly.storage.files import read_into
 from bfly.storage.limits import check_length
 
 if TYPE_CHECKING:
-    from bfly.geometry import Zyx
+    from bfly.geometry import BoundingBox, Zyx
+    from bfly.sources.shared.contiguous import Flat
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["FLAT", "IMAGES", "decoded", "is_known", "is_overlay"]
+__all__ = ["FLAT", "IMAGES", "check_known", "decoded", "is_known", "is_overlay", "read_flat"]
 
 FLAT = (".raw", ".seg")
 """Endings of cubes that are not compressed."""
@@ -38,6 +41,9 @@ _WAVELETS = re.compile(r"(\.\d+)?\.(jp2|j2k)")
 
 SIZ = b"\xff\x4f\xff\x51"
 """Markers at the start of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1)."""
+
+SECTIONS = 8 << 20
+"""Bytes of the sections of a cube that are read at once: that takes less time than many reads."""
 
 DIRECTORY = 1 << 16
 """Bytes of the directory of an archive, which has one entry."""
@@ -158,3 +164,37 @@ def check_known(ending: str, where: str) -> None:
     if not is_known(ending):
         known = ", ".join((*FLAT, *IMAGES, ".j2k", ".jp2", ".seg.sz", ".seg.sz.zip"))
         raise SourceError(f"{where}: its FileExtension is {ending}; allowed are {known}.")
+
+
+def read_flat(fd: int, size: int, flat: Flat, box: BoundingBox, voxels: Voxels) -> None:
+    """Read a part of a cube that is not compressed.
+
+    Whole sections are read at once, unless they take too much memory.
+
+    Parameters
+    ----------
+    fd, size : int
+        The open file, and its bytes.
+    flat : Flat
+        The cube.
+    box : BoundingBox
+        Its voxels that are read.
+    voxels : numpy.ndarray
+        Shape of the box, zyx; it is overwritten.
+
+    Raises
+    ------
+    SourceError
+        The file is not as long as a cube.
+    """
+    if size != flat.end:
+        raise SourceError(f"{flat.path} has {size} bytes; a cube has {flat.end}.")
+    (first, *_), (last, *_) = box.start, box.stop
+    shape = last - first, *flat.shape[1:]
+    section = math.prod(flat.shape[1:]) * flat.stored.itemsize
+    if shape[0] * section > SECTIONS:
+        flat.read_into(fd, box, voxels)
+        return
+    sections = np.empty(shape, flat.stored)
+    read_into(fd, sections.reshape(-1).view(np.uint8).data, first * section, flat.path)
+    copy_rows(sections[:, *box.slices[1:]], voxels)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div, indexes, zyx
-from bfly.sources.knossos.cubes import FLAT, IMAGES, check_known, decoded, is_overlay
+from bfly.sources.knossos.cubes import FLAT, IMAGES, check_known, decoded, is_overlay, read_flat
 from bfly.sources.knossos.description import ENDINGS
 from bfly.sources.knossos.volumes import (
     CONF,
@@ -236,10 +236,7 @@ class Knossos(TileGrid):
                 raise SourceChanged(f"{path} changed on disk while it was read.")
             voxels[...] = 0
             return
-        flat = Flat(path, self._layer.cube, self._stored)
         with self.files.open(path) as (fd, stamp):
             if stamp is None or stamp != self._stamps.get(path, stamp):
                 raise SourceChanged(f"{path} changed on disk while it was read.")
-            if stamp[1] != flat.end:
-                raise SourceError(f"{path} has {stamp[1]} bytes; a cube has {flat.end}.")
-            flat.read_into(fd, box, voxels)
+            read_flat(fd, stamp[1], Flat(path, self._layer.cube, self._stored), box, voxels)

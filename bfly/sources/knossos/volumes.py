@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.knossos.cubes import is_overlay
 from bfly.sources.knossos.description import ENDINGS, layers_in
-from bfly.sources.shared.sample import sample_below
+from bfly.sources.shared.sample import first_names, sample_below
 from bfly.storage.files import is_url, regular
 from bfly.storage.limits import METADATA
 
@@ -91,16 +91,11 @@ def descriptions(path: str) -> list[str]:
 
 def has_cubes(path: str) -> bool:
     """Return whether a folder, or one of its mags, has folders of cubes."""
-    if os.path.exists(f"{path}/{CONF}"):
-        return is_description(f"{path}/{CONF}")
-    for mag in MAGS:
-        try:
-            with os.scandir(f"{path}/{mag}") as listing:
-                if any(re.fullmatch(r"x\d{4,}", entry.name) for entry in islice(listing, 16)):
-                    return True
-        except OSError:
-            continue
-    return False
+    if is_description(f"{path}/{CONF}"):
+        return True
+    names = first_names(path)
+    cubes = (first_names(f"{path}/{mag}") for mag in MAGS if mag in names)
+    return any(re.fullmatch(r"x\d{4,}", name) for inner in cubes for name in inner)
 
 
 def is_description(path: str) -> bool:

@@ -1,92 +1,43 @@
-"""Blocks of a WKW file: where they are, and their decoding.
+"""Blocks of a WKW file, and their decoding.
 
 Blocks are in Morton order, with x in the lowest bit, so that an aligned cube of blocks is one range
-of bytes. The ends of packed blocks follow the header, each an offset in the file.
+of bytes.
 """
 
 from __future__ import annotations
 
-import struct
+import math
+import os
 from functools import lru_cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 
 from bfly.errors import SourceError
-from bfly.geometry import BoundingBox, copy_rows, indexes
-from bfly.sources.wkw.header import LENGTH
-from bfly.storage.files import read_exactly
+from bfly.geometry import ceil_div
+from bfly.storage.files import read_exactly, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.geometry import Zyx
-    from bfly.sources.wkw.header import Header
+    from bfly.geometry import BoundingBox
+    from bfly.sources.wkw.file import File
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
+    Slices = tuple[slice, slice, slice]
+    Part = tuple[int, Slices, Slices]
 
-__all__ = ["File", "read_box"]
+__all__ = ["read_box"]
+
+WHOLE = slice(None)
 
 RUN = 4 << 20
 """Unpacked bytes of blocks that are read together."""
 
-
-class File(NamedTuple):
-    """An open file of blocks.
-
-    Parameters
-    ----------
-    fd, size : int
-        A file descriptor, and the bytes of the file.
-    path : str
-        Name of the file in messages.
-    header : Header
-        Its own header.
-    """
-
-    fd: int
-    size: int
-    path: str
-    header: Header
-
-    def check(self) -> None:
-        """Raise `SourceError` if the file ends before its last block does."""
-        header = self.header
-        least = LENGTH + 8 * header.blocks if header.is_packed else LENGTH
-        if header.start < least:
-            raise SourceError(
-                f"{self.path} is damaged: its dataOffset is {header.start}; it is {least} or more."
-            )
-        if not header.is_packed:
-            end = header.start + header.blocks * header.nbytes
-        elif self.size < header.start:
-            end = header.start
-        else:
-            (end,) = struct.unpack("<Q", read_exactly(self.fd, 8, least - 8, self.path))
-        if self.size < end:
-            raise SourceError(
-                f"{self.path} is truncated: its blocks end at byte {end}, the file at {self.size}."
-            )
-
-    def ends(self, first: int, count: int) -> list[int]:
-        """Return the offset of a block, and those of the ends of `count` blocks from it on."""
-        header = self.header
-        if not header.is_packed:
-            return [header.start + (first + i) * header.nbytes for i in range(count + 1)]
-        # The field before the table is the offset of the first block, the end of none.
-        data = read_exactly(self.fd, 8 * (count + 1), LENGTH - 8 + 8 * first, self.path)
-        ends = struct.unpack(f"<{count + 1}Q", data)
-        most = header.nbytes + header.nbytes // 255 + 16
-        sizes = [b - a for a, b in pairwise(ends)]
-        inside = header.start <= ends[0] and ends[-1] <= self.size
-        if not (inside and min(sizes) > 0 and max(sizes) <= most):
-            raise SourceError(
-                f"{self.path} is damaged: its table puts the blocks from {first} on at bytes "
-                f"{', '.join(map(str, ends[:4]))}; a block has 1 to {most}."
-            )
-        return list(ends)
+GAP = 2
+"""A block is read together with one that is so many further: as fast as two reads."""
 
 
 def read_box(file: File, box: BoundingBox, channel: int, voxels: Voxels) -> None:
@@ -108,61 +59,104 @@ def read_box(file: File, box: BoundingBox, channel: int, voxels: Voxels) -> None
     SourceError
         A block is damaged or missing.
     """
+    parts = _parts(box, file.header.side)
+    pieces = _packed(file, parts) if file.header.is_packed else _raw(file, parts)
+    # Bytes of a row are copied as one item where both have them in a row.
+    as_rows = (
+        file.header.channels == 1
+        and voxels.dtype == file.header.stored
+        and voxels.strides[2] == voxels.itemsize
+    )
+    for block, source, target in pieces:
+        part = block[..., channel][source]
+        if as_rows:
+            row = f"V{part.shape[2] * part.itemsize}"
+            voxels[target].view(row)[...] = part.view(row)
+        else:
+            voxels[target] = part
+
+
+def _raw(file: File, parts: list[Part]) -> Iterator[tuple[Voxels, Slices, Slices]]:
+    """Yield the sections that are needed of each block (z, y, x, channel), and `_parts` of them."""
     header = file.header
-    side = header.side
-    for first, run in _runs(box.in_tiles((side,) * 3), max(1, RUN // header.nbytes)):
-        ends = file.ends(first, len(run))
-        data = memoryview(read_exactly(file.fd, ends[-1] - ends[0], ends[0], file.path))
-        for number, (z, y, x) in enumerate(run):
-            stored = data[ends[number] - ends[0] : ends[number + 1] - ends[0]]
-            block = _unpacked(stored, file, first + number)[..., channel]
-            place = BoundingBox.of_shape((side,) * 3, (z * side, y * side, x * side))
-            part = place & box
-            copy_rows(
-                block[part.relative_to(place.start).slices],
-                voxels,
-                part.relative_to(box.start).slices,
-            )
+    rest = header.side, header.side, header.channels
+    section = math.prod(rest) * header.stored.itemsize
+    with reading(file.path):
+        for number, (z, y, x), target in parts:
+            at = header.start + number * header.nbytes + z.start * section
+            size = (z.stop - z.start) * section
+            data = os.pread(file.fd, size, at)
+            if len(data) < size:
+                data = read_exactly(file.fd, size, at, file.path)
+            yield np.frombuffer(data, header.stored).reshape(-1, *rest), (WHOLE, y, x), target
 
 
-def _unpacked(stored: Any, file: File, number: int) -> Voxels:
-    """Return the voxels of a block, shape (z, y, x, channel)."""
+def _packed(file: File, parts: list[Part]) -> Iterator[tuple[Voxels, Slices, Slices]]:
+    """Yield what `_raw` does, but whole blocks, which are unpacked."""
     header = file.header
-    data = stored
-    if header.is_packed:
-        try:
-            data = imagecodecs.lz4_decode(stored, out=header.nbytes)
-        except (RuntimeError, ValueError) as error:
-            raise SourceError(f"{file.path}: the block {number} is damaged: {error}.") from error
-        if len(data) != header.nbytes:
-            raise SourceError(
-                f"{file.path}: the block {number} is damaged: it unpacks to {len(data)} bytes, "
-                f"not to {header.nbytes}."
-            )
-    side = header.side
-    return np.frombuffer(data, header.stored).reshape(side, side, side, header.channels)
+    shape = header.side, header.side, header.side, header.channels
+    table = file.table(parts[0][0], parts[-1][0])
+    for run in _runs(parts, max(1, RUN // header.nbytes)):
+        first = run[0][0]
+        ends = table.ends(first, run[-1][0] - first + 1)
+        start = ends[0]
+        data = memoryview(read_exactly(file.fd, ends[-1] - start, start, file.path))
+        for number, source, target in run:
+            stored = data[ends[number - first] - start : ends[number - first + 1] - start]
+            block = _unpacked(stored, file, number, header.nbytes)
+            yield np.frombuffer(block, header.stored).reshape(shape), source, target
 
 
-def _runs(blocks: BoundingBox, most: int) -> Iterator[tuple[int, list[Zyx]]]:
-    """Yield the blocks of a box of block indexes, as runs of at most `most` in the file's order.
+def _unpacked(stored: Any, file: File, number: int, nbytes: int) -> Any:
+    """Return the bytes of a block."""
+    try:
+        data = imagecodecs.lz4_decode(stored, out=nbytes)
+    except (RuntimeError, ValueError) as error:
+        raise SourceError(f"{file.path}: the block {number} is damaged: {error}.") from error
+    if len(data) != nbytes:
+        raise SourceError(
+            f"{file.path}: the block {number} is damaged: it unpacks to {len(data)} bytes, not to "
+            f"{nbytes}."
+        )
+    return data
 
-    Each run is the number of its first block, and the index (z, y, x) of each.
+
+def _parts(box: BoundingBox, side: int) -> list[Part]:
+    """Return the blocks of a box in the order of the file.
+
+    Each is its number, its voxels in the box, and their place in it.
     """
-    numbered = sorted((_number(index), index) for index in indexes(blocks))
-    run: list[Zyx] = []
-    first = numbered[0][0]
-    for number, index in numbered:
-        if run and (number != first + len(run) or len(run) == most):
-            yield first, run
-            first, run = number, []
-        run.append(index)
-    yield first, run
+    axes = zip(box.start, box.stop, (2, 1, 0), strict=True)
+    z_spans, y_spans, x_spans = (_spans(start, stop, side, bit) for start, stop, bit in axes)
+    parts = [
+        (z | y | x, (z_from, y_from, x_from), (z_to, y_to, x_to))
+        for z, z_from, z_to in z_spans
+        for y, y_from, y_to in y_spans
+        for x, x_from, x_to in x_spans
+    ]
+    return sorted(parts, key=itemgetter(0))
 
 
-def _number(index: Zyx) -> int:
-    """Return the position of a block in the file."""
-    z, y, x = index
-    return _spread(x) | _spread(y) << 1 | _spread(z) << 2
+def _spans(start: int, stop: int, side: int, bit: int) -> list[tuple[int, slice, slice]]:
+    """Return what `_parts` does along an axis, whose bits begin at `bit` of a number."""
+    spans = []
+    for index in range(start // side, ceil_div(stop, side)):
+        first = index * side
+        low, high = max(start, first), min(stop, first + side)
+        here, there = slice(low - first, high - first), slice(low - start, high - start)
+        spans.append((_spread(index) << bit, here, there))
+    return spans
+
+
+def _runs(parts: list[Part], most: int) -> Iterator[list[Part]]:
+    """Yield runs of blocks that are read together: at most `most`, with few others in between."""
+    run: list[Part] = []
+    for part in parts:
+        if run and (part[0] > run[-1][0] + GAP or part[0] - run[0][0] >= most):
+            yield run
+            run = []
+        run.append(part)
+    yield run
 
 
 @lru_cache(1 << 15)

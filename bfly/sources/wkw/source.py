@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.sources.shared.axes import parts_along
+from bfly.sources.shared.sample import first_names
 from bfly.sources.webknossos.array import dataset_of, found, paths_of
 from bfly.sources.webknossos.document import DOCUMENT, KINDS, steps_of
 from bfly.sources.webknossos.layer import Found, LayerSource
@@ -55,9 +56,10 @@ class Wkw(LayerSource):
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
         """Return whether there is a ``header.wkw``, in the folder or in that of a mag."""
-        # Only a layer is listed: other folders may have a million entries.
-        mags = (f"{path}/{name}/{HEADER}" for name in MARKS)
-        return _is_header(f"{path}/{HEADER}") or any(map(_is_header, filter(os.path.exists, mags)))
+        if _is_header(f"{path}/{HEADER}"):
+            return True
+        mags = first_names(path) & {*MARKS}
+        return any(_is_header(f"{path}/{mag}/{HEADER}") for mag in mags)
 
     @classmethod
     @override
