@@ -6,6 +6,7 @@ Their order is x, y, z.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bfly.sources.mips import VoxelSize
 
 __all__ = ["ENDINGS", "Layer", "folder_of", "layers_in"]
+
+log = logging.getLogger(__name__)
 
 ENDINGS = {
     "k.toml": "a KNOSSOS dataset",
@@ -184,13 +187,16 @@ def _name(value: Any, where: str) -> str:
 
 
 def _folder(url: str, path: str) -> str:
-    """Return the folder that a URL names; by default, that of the file."""
-    if urlsplit(url).scheme in ("", "file"):
-        return os.path.normpath(os.path.join(folder_of(path), unquote(urlsplit(url).path)))
-    # A login must not be in messages.
-    return (
-        url.replace(f"{login}@", "") if (login := urlsplit(url).netloc.rpartition("@")[0]) else url
-    )
+    """Return the folder that a URL names; that of the file, if there is none, or it was moved."""
+    parts, beside = urlsplit(url), folder_of(path)
+    if parts.scheme not in ("", "file"):
+        # A login must not be in messages.
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    stated = os.path.normpath(os.path.join(beside, unquote(parts.path)))
+    if not os.path.isdir(f"{stated}/mag1") and os.path.isdir(f"{beside}/mag1"):
+        log.warning("%s: there are no cubes in %s; those beside it are read.", path, stated)
+        return beside
+    return stated
 
 
 def _sides(values: Any, what: str, where: str) -> Zyx:

@@ -200,6 +200,15 @@ def test_a_description_may_be_elsewhere(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole(Knossos.open(channels["d.k.toml"])), voxels)
 
 
+def test_a_dataset_may_have_been_moved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    voxels = random_volume((8, 16, 16), "uint8")
+    write_cubes(tmp_path, voxels, mag=1, name="d", ending=".raw", cube=CUBE)
+    text = described("d", [".raw"], voxels.shape, CUBE, [(4, 4, 30)], URL="file:///old/place/d/")
+    (tmp_path / "d.k.toml").write_text(text)
+    np.testing.assert_array_equal(whole(Knossos.open(str(tmp_path))), voxels)
+    assert "there are no cubes in /old/place/d; those beside it are read" in caplog.text
+
+
 def test_cubes_that_nothing_describes_are_named(tmp_path: Path) -> None:
     voxels = random_volume((8, 16, 16), "uint8")
     write_cubes(tmp_path / "d", voxels, mag=1, name="d", ending=".png", cube=CUBE)
