@@ -21,7 +21,7 @@ from bfly.sources.webknossos.document import DOCUMENT
 from bfly.sources.webknossos.layer import Found, LayerSource
 from bfly.sources.webknossos.level import ArrayLevel
 from bfly.sources.wkw.mag import WkwMag
-from bfly.sources.wkw.source import channels_of
+from bfly.sources.wkw.source import channel_of, channels_of
 from bfly.sources.zarr.source import Zarr
 from bfly.storage.files import Files, is_url
 from bfly.storage.part import Part
@@ -99,7 +99,7 @@ class WebKnossos(LayerSource):
     def _level(self, layer: Layer, path: str) -> Level:
         """Open the array of a mag."""
         if layer.format == "wkw":
-            channel = self.part.index("c", channels_of(path, self.files), self._name)
+            channel = channel_of(self.part, path, self.files)
             return WkwMag(path, self.files, self._state_of, channel)
         part = Part("", self.part.indexes)
         if layer.format != PRECOMPUTED:

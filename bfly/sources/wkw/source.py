@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bfly.sources.webknossos.document import Dataset, Layer
     from bfly.storage.files import Files
 
-__all__ = ["Wkw", "channels_of"]
+__all__ = ["Wkw", "channel_of", "channels_of"]
 
 MAGS = [1 << mip for mip in range(6)]
 
@@ -71,8 +71,9 @@ class Wkw(LayerSource):
         mags = _mags(self.path)
         self._watch(os.path.join(dataset_of(mags[0][0]), DOCUMENT))
         first = found(mags[0][0], self.files)
-        channel = self.part.index("c", channels_of(mags[0][0], self.files), self.path)
-        _check_part(self.part, self.path)
+        if self.part.dataset:
+            raise SourceError(f"{self.path} has no part {self.part}: it is one layer.")
+        channel = channel_of(self.part, mags[0][0], self.files)
         stated = _stated(first[0], first[1]) if first else {}
         levels = {
             os.path.basename(folder): (
@@ -113,10 +114,18 @@ def channels_of(mag: str, files: Files) -> int:
         raise SourceError(f"{mag} has no {HEADER}.") from None
 
 
-def _check_part(part: Part, path: str) -> None:
-    """Raise `SourceError` for a part that is not one of channels."""
-    if part.dataset or any(axis != "c" for axis, _ in part.indexes):
-        raise SourceError(f"{path} has no part {part}; allowed are channels, such as c=0.")
+def channel_of(part: Part, mag: str, files: Files) -> int:
+    """Return the index of the value of each voxel that a part names.
+
+    Raises
+    ------
+    SourceError, NotAllowed
+        As `channels_of`; or there is no such value, or the part names another axis.
+    """
+    for axis, place in part.indexes:
+        if axis != "c":
+            raise SourceError(f"{mag} has no axis {axis} for {axis}={place}; it has c.")
+    return part.index("c", channels_of(mag, files), mag)
 
 
 def _mags(path: str) -> list[tuple[str, Zyx]]:

@@ -178,6 +178,9 @@ def test_a_dataset_is_a_channel_for_each_layer(tmp_path: Path) -> None:
         source = WebKnossos.open(path, part=part)
         np.testing.assert_array_equal(whole(source), volumes[channel.name])
     assert source.kind == "segmentation"
+    for part in ("color,t=1", "ids,t=1"):
+        with pytest.raises(SourceError, match="has no axis t for t=1"):
+            WebKnossos.open(str(folder), part=Part.parse(part))
 
 
 def test_a_dataset_without_a_description_is_a_channel_for_each_layer(tmp_path: Path) -> None:

@@ -87,8 +87,10 @@ def test_values_of_a_voxel_are_channels(tmp_path: Path, packing: str) -> None:
         np.testing.assert_array_equal(whole(source), colours[..., channel])
     with pytest.raises(SourceError, match="c is 3; allowed are 0 to 2"):
         Wkw.open(path, part=Part.parse("c=3"))
-    with pytest.raises(SourceError, match="has no part t=1"):
+    with pytest.raises(SourceError, match="has no axis t for t=1; it has c"):
         Wkw.open(path, part=Part.parse("t=1"))
+    with pytest.raises(SourceError, match="has no part color: it is one layer"):
+        Wkw.open(path, part=Part.parse("color"))
 
 
 def test_files_say_where_a_layer_is_if_nothing_else_does(tmp_path: Path) -> None:
