@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from bfly.testing.volumes import padded_slice, random_volume
 from tests.fixtures.wkw_dataset import DOCUMENT, describe, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -300,3 +303,43 @@ def test_largest_segment_id_states_a_segmentation(tmp_path: Path) -> None:
         "segmentation",
         "file: webKnossos largestSegmentId",
     )
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of a folder."""
+    handler = partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_mags_may_be_behind_a_url(tmp_path: Path, url: str) -> None:
+    mags = {"1": random_volume((4, 16, 16), "uint8"), "2": random_volume((2, 8, 8), "uint8")}
+    write_arrays(tmp_path / "far", mags, "zarr3")
+    folder = write_arrays(tmp_path / "near", mags, "zarr3")
+    edit(
+        folder,
+        lambda d: [
+            mag.update(path=f"{url}/far/color/{name}")
+            for mag, name in zip(d["dataLayers"][0]["mags"], mags, strict=True)
+        ],
+    )
+    shutil.rmtree(folder / "color")
+    files = Files([str(folder), url])
+    for path in (str(folder), f"{url}/far"):
+        source = WebKnossos.open(path, files=files)
+        for mip, voxels in enumerate(mags.values()):
+            np.testing.assert_array_equal(whole(source, mip), voxels)
+        assert source.state() is None
+        assert source.changed() is None
+    with pytest.raises(NotAllowed):
+        WebKnossos.open(str(folder), files=Files([str(folder)]))
