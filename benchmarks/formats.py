@@ -6,12 +6,15 @@ chunks that some readers have.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import tensorstore as ts
 import tifffile
+
+from tests.fixtures import knossos_cubes, wkw_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +134,15 @@ def _sharded(path: Path, voxels: Voxels) -> None:
     _precomputed(path, voxels, sharding=sharding)
 
 
+def _wkw(path: Path, voxels: Voxels, packing: str) -> None:
+    # Blocks of 32³ in files of 1024³, as webKnossos writes them, but for the size of files.
+    wkw_dataset.write_mag(path, voxels, packing=packing, sides=(32, 8 if packing == "raw" else 16))
+
+
+def _knossos(path: Path, voxels: Voxels, ending: str) -> None:
+    knossos_cubes.write(path, voxels, ending=ending, cube=(128, 128, 128))
+
+
 def _store(spec: dict[str, Any], path: Path, voxels: Voxels) -> None:
     kvstore = {"driver": "file", "path": f"{path}/"}
     array = ts.open(
@@ -150,6 +162,10 @@ FORMATS: dict[str, Callable[[Path, Voxels], None]] = {
     "n5": _n5,
     "precomputed": _precomputed,
     "precomputed, sharded": _sharded,
+    "wkw, raw": partial(_wkw, packing="raw"),
+    "wkw, lz4": partial(_wkw, packing="lz4"),
+    "knossos, raw": partial(_knossos, ending=".raw"),
+    "knossos, png": partial(_knossos, ending=".png"),
     "tiff, tiled": _tiff_tiled,
     "tiff, plain": _tiff_plain,
 }

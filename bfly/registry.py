@@ -27,6 +27,7 @@ SOURCES = {
     "boss": "bfly.sources.boss:BossGrid",
     "hdf5": "bfly.sources.hdf5.source:HDF5",
     "imaris": "bfly.sources.imaris.source:Imaris",
+    "knossos": "bfly.sources.knossos.source:Knossos",
     "mojo": "bfly.sources.mojo:Mojo",
     "mrc": "bfly.sources.mrc:Mrc",
     "n5": "bfly.sources.n5.source:N5",
@@ -37,6 +38,8 @@ SOURCES = {
     "stack": "bfly.sources.stack:ImageStack",
     "tiff": "bfly.sources.tiff.source:Tiff",
     "tilespecs": "bfly.sources.tilespecs.source:TileSpecs",
+    "webknossos": "bfly.sources.webknossos.source:WebKnossos",
+    "wkw": "bfly.sources.wkw.source:Wkw",
     "zarr": "bfly.sources.zarr.source:Zarr",
 }
 
@@ -70,6 +73,7 @@ PROTOCOLS = {
     "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",
     "index-file": "bfly.protocols.pages:IndexFile",
+    "knossos": "bfly.protocols.knossos:Knossos",
     "metrics": "bfly.protocols.metrics:Metrics",
     "n5": "bfly.protocols.n5:N5",
     "ndstore": "bfly.protocols.ndstore:NDStore",

@@ -48,6 +48,10 @@ class Protocol(ABC):
     immediate: ClassVar[bool] = False
     """Whether it answers in the event loop, even while all threads are busy."""
 
+    needs_address: ClassVar[bool] = False
+    """Whether `query` needs the address of the server as the client sees it: scheme, host and
+    port, as the parameter ``address``."""
+
     largest_body: ClassVar[int] = 0
     """Largest body of a POST request in bytes; 0 if POST is not supported."""
 

@@ -144,12 +144,14 @@ class Application:
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
-        key = f"answer:{self._edition}:{request.target} {accept} {' '.join(codings)}"
+        address = request.address if protocol.needs_address else ""
+        given = {name: text for name, text in (("accept", accept), ("address", address)) if text}
+        key = f"answer:{self._edition}:{request.target} {accept} {address} {' '.join(codings)}"
         kept: Response | None = self._core.recall(key) or None
         if kept is not None and kept.is_fresh():
             response = kept
         else:
-            asked = kept, protocol, path, request.query_string, accept, codings
+            asked = kept, protocol, path, request.query_string, given, codings
             made = await self._made(request, key, *asked)
             if isinstance(made, Stream):
                 return await start_stream(made, request, self._core.in_background)

@@ -67,6 +67,12 @@ ADDRESSES = [
     *("/nd/ca/exp::sam::dat/seg/hdf5/0/0,8/0,8/0,8/", "/v1/collection/exp/experiment/sam::dat"),
     *("/v1/cutout/exp/sam::dat/seg/0/0:8/0:8/0:8/?filter=1,2", "/v1/reserve/exp/sam::dat/seg/5"),
     *("/latest/ids/exp/sam::dat/seg/0/0:8/0:8/0:8/", "/v1/boundingbox/exp/sam::dat/seg/0/7/"),
+    *(
+        "/knossos/exp/sam/dat.k.toml",
+        "/knossos/exp/sam/dat/seg.k.toml",
+        "/knossos/exp/sam/dat/seg/mag1",
+    ),
+    "/knossos/exp/sam/dat/seg/mag1/x0000/y0000/z0000/seg_mag1_x0000_y0000_z0000.seg.sz.zip",
     *(f"/browse/{CHANNEL}", f"/browse/{CHANNEL}/thumbnail", f"/ws/{CHANNEL}", "/nothing"),
     *("/index.html?q=a", "/ng/index.html", "/viz.html?channel=0em,1seg&z=1"),
 ]

@@ -92,6 +92,7 @@ class TensorSource(Datasource):
         }
         rungs = ladder(self.path, levels)
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
+        self.level_names = {mip: name for mip, (name, _) in rungs.items()}
         self._levels = {mip: described[name] for mip, (name, _) in rungs.items()}
         self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
         self._most = {mip: most[name] for mip, (name, _) in rungs.items()}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.shared.axes import axes_of, letter_of, parts_along
 from bfly.sources.shared.kvstore import KeyValueStore
+from bfly.sources.webknossos.array import dataset_of, names_in_dataset
+from bfly.sources.webknossos.document import DOCUMENT
 from bfly.sources.zarr.coordinates import coordinates_of
 from bfly.sources.zarr.images import multiscales_of, ome_of
-from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, names_in_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

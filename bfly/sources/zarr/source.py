@@ -21,6 +21,7 @@ from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.sources.shared.voxel_size import stated_place, stated_size
+from bfly.sources.webknossos.array import described
 from bfly.sources.zarr.axes import documents_above, names_in_ome, names_of, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
@@ -39,7 +40,6 @@ from bfly.sources.zarr.own import own_chunks
 from bfly.sources.zarr.scene import doubts_of_scene
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
-from bfly.sources.zarr.webknossos import described
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 from bfly.storage.part import Part

@@ -19,7 +19,7 @@ import tensorstore as ts
 import tifffile
 
 from bfly.testing.volumes import random_volume
-from tests.fixtures import bdv_pair, imaris_file
+from tests.fixtures import bdv_pair, imaris_file, knossos_cubes, wkw_dataset
 from tests.fixtures.bdv_pair import BACKENDS
 from tests.fixtures.lz4_java import lz4_java
 
@@ -113,6 +113,26 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
         yield f"precomputed-{packed}", lambda f, p=packed: write_precomputed(f / "pre", p)
     for packed in ("raw", "gzip"):
         yield f"shards-{packed}", lambda f, p=packed: write_shards(f / "pre", p)
+    for packed in ("raw", "lz4"):
+        yield (
+            f"webknossos-{packed}",
+            lambda f, p=packed: wkw_dataset.write(f / "v", VOLUME, packing=p),
+        )
+        yield (
+            f"wkw-{packed}",
+            lambda f, p=packed: (
+                wkw_dataset.write(f / "v", VOLUME, packing=p, voxel_size=None) / "color"
+            ),
+        )
+    for end in (".raw", ".png", ".jpg", ".j2k", ".seg", ".seg.sz", ".seg.sz.zip"):
+        yield f"knossos-{end[1:]}", lambda f, e=end: write_knossos(f / "v", e, "k.toml")
+    for by in ("knossos.conf", "pyk.conf"):
+        yield f"knossos-{by}", lambda f, b=by: write_knossos(f / "v", ".raw", b)
+
+
+def write_knossos(folder: Path, ending: str, by: str) -> Path:
+    volume = LABELS if ".seg" in ending else VOLUME
+    return knossos_cubes.write(folder, volume, ending=ending, cube=(16, 16, 16), by=by)
 
 
 def write_hdf5(path: Path, how: dict[str, Any] | None = None, **options: Any) -> Path:
