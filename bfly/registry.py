@@ -46,6 +46,7 @@ ENCODERS = {
     "jpeg": "bfly.encoders.jpeg:Jpeg",
     "jpg": "bfly.encoders.jpeg:Jpeg",
     "n5": "bfly.encoders.n5:N5Block",
+    "npy": "bfly.encoders.npy:Npy",
     "npygz": "bfly.encoders.npygz:Npygz",
     "npz": "bfly.encoders.npz:Npz",
     "png": "bfly.encoders.png:Png",

@@ -104,7 +104,7 @@ print(voxels.shape, voxels.dtype)
     },
     {
       title: "curl",
-      note: "A picture of one section; format=npz gives the voxels for numpy.",
+      note: "A picture of one section; format=npy gives the voxels for numpy.load.",
       code: `curl -fo section.png ${word(`${url("api/data")}?${picture}`)}
 `,
     },
