@@ -389,7 +389,7 @@ def test_example_plug_ins_pass_their_suites(kind: str, module: str, tmp_path: Pa
 def test_example_protocol_reads_a_url(make_tree: Callable[..., Config]) -> None:
     (code,) = example("a protocol")
     section = loaded(code, "Section")(make_tree({"name": "em", "path": "/em.h5"}))
-    query = section.query("exp::sam::dat/em/2/7/1/3", {})
+    query = section.query("exp/sam/dat/em/2/7/1/3", {})
     assert (query.path, query.resolution) == ("/em.h5", 2)
     assert (query.box.start, query.box.shape) == ((7, 256, 768), (1, 256, 256))
 

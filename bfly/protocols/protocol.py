@@ -110,7 +110,15 @@ def channel_words(channel: Channel) -> dict[str, Any]:
 
 
 def by_token(config: Config, path: str) -> tuple[Channel, str]:
-    """Find the channel that a path of the form ``experiment::sample::dataset/channel/…`` names.
+    """Find the channel whose address a path begins with.
+
+    Parameters
+    ----------
+    config : Config
+        The served channels.
+    path : str
+        ``experiment/sample/dataset/channel/…``, its end from any of the names on, or the former
+        ``experiment::sample::dataset/channel/…``: see `bfly.config.addresses`.
 
     Returns
     -------
@@ -122,11 +130,11 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
     Raises
     ------
     Absent
-        The path does not have that form.
+        The path begins with no address.
     BadRequest
-        A name does not exist.
+        A short address is not unique, or a name of the former form does not exist.
     """
-    token, _, rest = path.partition("/")
+    token, _, rest = config.addresses.former(path).partition("/")
     name, _, rest = rest.partition("/")
     return config.find(*_names(token), name), rest
 

@@ -125,15 +125,15 @@ def check(channel: Channel, found: dict[str, Any], placed: bool = True, toleranc
 
 
 SOURCES = {
-    "precomputed raw": "precomputed://{url}/pre/exp::sam::dat/{name}/raw",
-    "precomputed png": "precomputed://{url}/pre/exp::sam::dat/{name}/png",
-    "precomputed jpeg": "precomputed://{url}/pre/exp::sam::dat/{name}/jpeg",
+    "precomputed raw": "precomputed://{url}/pre/exp/sam/dat/{name}/raw",
+    "precomputed png": "precomputed://{url}/pre/exp/sam/dat/{name}/png",
+    "precomputed jpeg": "precomputed://{url}/pre/exp/sam/dat/{name}/jpeg",
     "precomputed compressed_segmentation": (
-        "precomputed://{url}/pre/exp::sam::dat/{name}/compressed_segmentation"
+        "precomputed://{url}/pre/exp/sam/dat/{name}/compressed_segmentation"
     ),
-    "zarr": "zarr://{url}/zarr/exp::sam::dat/{name}",
-    "zarr3": "zarr3://{url}/zarr3/exp::sam::dat/{name}",
-    "n5": "n5://{url}/n5/exp::sam::dat/{name}",
+    "zarr": "zarr://{url}/zarr/exp/sam/dat/{name}",
+    "zarr3": "zarr3://{url}/zarr3/exp/sam/dat/{name}",
+    "n5": "n5://{url}/n5/exp/sam/dat/{name}",
 }
 
 OF_IMAGES = {"precomputed png", "precomputed jpeg"}
