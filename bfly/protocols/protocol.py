@@ -40,7 +40,11 @@ class Protocol(ABC):
     """
 
     prefixes: ClassVar[tuple[str, ...]]
-    """First path segments that are dispatched to the protocol."""
+    """First path segments that are dispatched to the protocol.
+
+    One of two segments, ``api/node``, takes these paths from the protocol of the first segment. The
+    path that it is given then begins with the second.
+    """
 
     offers: ClassVar[tuple[str, ...]] = ()
     """Media types from which the ``Accept`` header may choose."""
@@ -49,7 +53,7 @@ class Protocol(ABC):
     """Whether it answers in the event loop, even while all threads are busy."""
 
     largest_body: ClassVar[int] = 0
-    """Largest body of a POST request in bytes; 0 if POST is not supported."""
+    """Largest body of a request in bytes; 0 if POST is not supported."""
 
     config_file: str | None = None
     """The YAML file of the configuration, if this server may change it; set by the server."""
@@ -67,7 +71,7 @@ class Protocol(ABC):
             Decoded path, without the prefix and its slash.
         parameters : mapping
             Parameters of the query string. ``accept`` is the media type of `offers` that the
-            header chooses, if it chooses one.
+            header chooses, if it chooses one; ``body`` is the body of a GET with one.
 
         Raises
         ------
@@ -76,6 +80,10 @@ class Protocol(ABC):
         Absent
             There is nothing at this path.
         """
+
+    def takes_body(self, path: str) -> bool:
+        """Return whether a GET of a path has a body, against the custom of HTTP."""
+        return False
 
     def post(self, path: str, body: bytes, address: str) -> InfoQuery:
         """Handle a POST request and return a query for its answer.
