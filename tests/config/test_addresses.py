@@ -42,7 +42,10 @@ def config(channels: set[tuple[str, str, str, str]]) -> Config:
                                 {
                                     "name": dataset,
                                     "path": "/d",
-                                    "channels": [{"name": c, "path": "/f"} for c in found],
+                                    "channels": [
+                                        {"name": c, "path": f"/{experiment}|{sample}|{dataset}|{c}"}
+                                        for c in found
+                                    ],
                                 }
                                 for dataset, found in datasets.items()
                             ],

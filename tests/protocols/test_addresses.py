@@ -8,9 +8,15 @@ from urllib.parse import quote
 import pytest
 import websockets.sync.client as websockets
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bfly import registry
 from bfly.config.config import Config
+from bfly.errors import ButterflyError
 from bfly.testing.volumes import random_volume
+from tests.config.test_addresses import config as config_of
+from tests.config.test_addresses import trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +92,35 @@ def test_every_protocol_answers_the_same(client: httpx.Client, name: str, file: 
     shorts = [f"d/{quote(name, safe='')}"] + ([quote(name, safe="")] if name != "em" else [])
     for address in ("e%20x/s.1/" + shorts[0], "s.1/" + shorts[0], *shorts):
         same(client, "/" + file.format(former), "/" + file.format(address))
+
+
+PROTOCOLS = {
+    prefix: protocol
+    for name in ("precomputed", "zarr", "zarr3", "n5", "tiles", "browse")
+    for protocol in [registry.load("protocols", name)]
+    for prefix in protocol.prefixes
+}
+
+
+def asked(config: Config, path: str) -> Any:
+    """Return the query of a path, or the error, as values that can be compared."""
+    prefix, _, rest = path.partition("/")
+    try:
+        query = PROTOCOLS[prefix](config).query(rest, {})
+    except ButterflyError as error:
+        return type(error), str(error)
+    return type(query), {key: str(value) for key, value in vars(query).items()}
+
+
+@given(trees, st.sampled_from(FILES))
+def test_every_protocol_asks_for_the_same(
+    channels: set[tuple[str, str, str, str]], file: str
+) -> None:
+    """In any tree of names, the address and the former one make equal queries, hence answers."""
+    config = config_of(channels)
+    for experiment, sample, dataset, channel in channels:
+        former = asked(config, file.format(f"{experiment}::{sample}::{dataset}/{channel}"))
+        assert asked(config, file.format(f"{experiment}/{sample}/{dataset}/{channel}")) == former
 
 
 @pytest.mark.parametrize("file", ["pre/{}/info", "pre/{}/0/0-64_0-64_0-8", "zarr/{}/0/1/0/0/0"])
