@@ -56,7 +56,8 @@ class VolumeQuery(BoxQuery):
 
     @override
     def _memory(self, voxels: int, copied: int, part: int | None = None) -> int:
-        return super()._memory(voxels, copied, part) * np.dtype(self.sent).itemsize
+        wider = max(1, np.dtype(self.sent).itemsize // self.dtype.itemsize)
+        return super()._memory(voxels, copied, part) * wider
 
     @override
     def arranged(self, voxels: Voxels) -> Voxels:
