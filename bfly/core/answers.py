@@ -17,6 +17,7 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.pieces import PiecesQuery
 from bfly.queries.stored_file import StoredFileQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
@@ -120,6 +121,12 @@ def _chunk_of_group(core: Core, query: GroupChunkQuery, _codings: Sequence[str])
     return Answer(b"".join(core.get_data(member) for member in query.members))
 
 
+def _pieces(core: Core, query: PiecesQuery, _codings: Sequence[str]) -> Answer:
+    query.update_source(core.update_query(query))
+    core.admit(query)
+    return Answer(query.answer(core.find_tiles))
+
+
 def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
     rows = partial(core.connectome.rows, query)
     return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
@@ -192,6 +199,7 @@ def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
 KINDS: dict[type[Query], Kind] = {
     DataQuery: Kind(_voxels),
     GroupChunkQuery: Kind(_chunk_of_group),
+    PiecesQuery: Kind(_pieces),
     LabelQuery: Kind(_labels),
     InfoQuery: Kind(_info),
     DatasetQuery: Kind(_dataset, DATASETS),

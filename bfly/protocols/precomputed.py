@@ -201,7 +201,7 @@ class GroupChunkQuery(ChunkQuery):
 
 
 class Precomputed(Protocol):
-    """``/pre/{experiment::sample::dataset}/{channel}/…``, or ``…/{channel}/{encoding}/…``.
+    """``/pre/{address}/…``, or ``/pre/{address}/{encoding}/…``.
 
     All channels of a file are one volume, ``NAME-all``, in the encoding raw.
     """
@@ -210,6 +210,7 @@ class Precomputed(Protocol):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        path = self.config.addresses.former(path)
         token, name, file = (*path.split("/", 2), "", "")[:3]
         if group := channel_group(self.config, token, name):
             return _group_query(group, file)

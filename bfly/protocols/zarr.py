@@ -44,6 +44,7 @@ class _Zarr(ChunkGrid):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        path = self.config.addresses.former(path)
         parts = _PATH.fullmatch(path)
         if parts is None:
             return super().query(path, parameters)

@@ -99,7 +99,17 @@ class Handler:
         self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
     ) -> Response:
         """Answer a POST; for the arguments see `get` and `Protocol.post`."""
-        query = protocol.post(path, body, address)
+        return self._uncached(protocol.post(path, body, address), codings)
+
+    def ask(
+        self, protocol: Protocol, path: str, body: bytes, query_string: str, codings: Sequence[str]
+    ) -> Response:
+        """Answer a GET with a body; for the arguments see `get`."""
+        parameters = dict(parse_qsl(query_string, keep_blank_values=True))
+        parameters["body"] = body.decode(errors="replace")
+        return self._uncached(protocol.query(path, parameters), codings)
+
+    def _uncached(self, query: Query, codings: Sequence[str]) -> Response:
         made = answer(self._core, query)
         assert not isinstance(made, Stream)
         headers = [*made.headers, (b"cache-control", b"no-store")]

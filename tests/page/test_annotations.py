@@ -26,7 +26,7 @@ LEFT, RIGHT, LONELY = 2**53 + 1, 2**64 - 1, 2**63 + 5
 OFFSET = (20, 100, 1000)
 SHAPE = (16, 128, 128)
 SECTION = OFFSET[0] + 8
-ROOT = "/pre/exp::sam::dat/seg"
+ROOT = "/pre/exp/sam/dat/seg"
 
 
 def synapses(lines: bool) -> pa.Table:

@@ -141,6 +141,21 @@ def boss(channel: Channel, mip: int, packed: str) -> Read:
     return read
 
 
+def dvid(channel: Channel, mip: int) -> Read:
+    """Read a box of one voxel; a mip of an image is an instance of its own."""
+    is_image = channel.kind == "image"
+    name = f"{channel.name}_{mip}" if is_image and mip else channel.name
+    (uuid,) = channel.client.get("/dvid/api/repos/info").json()
+
+    def read(point: np.ndarray) -> int:
+        z, y, x = np.floor(point / channel.scale(mip)).astype(int).tolist()
+        place = f"/dvid/api/node/{uuid}/{name}/raw/0_1_2/1_1_1/{x}_{y}_{z}"
+        got = channel.client.get(place if is_image else f"{place}?scale={mip}")
+        return one(np.frombuffer(got.content, np.uint8 if is_image else np.uint64))
+
+    return read
+
+
 def tile(channel: Channel, mip: int, plane: str) -> Look:
     """Return a pixel of a tile: rows and columns count from the first voxel of the mip."""
     origin = channel.origin(mip) * (channel.sections[mip], 1, 1)
@@ -194,6 +209,8 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
             "boss blosc": boss(channel, mip, "blosc"),
             "boss npygz": boss(channel, mip, "npygz"),
         }
+        if channel.factor(mip) == (2**mip,) * 3:
+            readers["dvid"] = dvid(channel, mip)
         if channel.kind == "segmentation":
             packed = "compressed_segmentation/"
             readers["compressed"] = precomputed(channel, mip, packed)

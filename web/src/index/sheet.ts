@@ -45,7 +45,7 @@ export class Sheet {
       el(
         "header",
         {},
-        el("div", {}, el("p", { className: "faint" }, name.token.split("::").join(" / ")), el("h2", { id: "channel-name" }, name.name)),
+        el("div", {}, el("p", { className: "faint" }, name.token.split("/").join(" / ")), el("h2", { id: "channel-name" }, name.name)),
         close,
       ),
     );
