@@ -45,7 +45,7 @@ def funlib(pytestconfig: pytest.Config) -> str:
 def test_every_mip_is_in_world_units(
     channel: Channel, funlib: str, prefix: str, tmp_path: Path
 ) -> None:
-    asked = [channel.quoted(prefix), [*channel.mips], str(tmp_path / "found.npz")]
+    asked = [channel.url(prefix), [*channel.mips], str(tmp_path / "found.npz")]
     done = subprocess.run(
         [funlib, "-W", "ignore", "-c", CLIENT],
         input=json.dumps(asked),

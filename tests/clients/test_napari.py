@@ -54,7 +54,7 @@ def test_an_image_and_its_labels_are_layers(
 ) -> None:
     done = subprocess.run(
         [napari, "-W", "ignore", "-c", CLIENT],
-        input=json.dumps([em.quoted(prefix), str(tmp_path / "found.npz")]),
+        input=json.dumps([em.url(prefix), str(tmp_path / "found.npz")]),
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
