@@ -15,7 +15,7 @@ from bfly.config.config import Config
 from bfly.config.database_file import database_file
 from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
-from bfly.discovery.report import report
+from bfly.discovery.report import report, unserved
 from bfly.discovery.scan import scan
 from bfly.discovery.voxel_sizes import with_size
 from bfly.errors import ButterflyError, ConfigError
@@ -66,6 +66,8 @@ class Butterfly:
         for each of several processes.
     notes : list of str
         What was mended in the configuration, one line each.
+    left_out : list of str
+        What a scan of a folder did not serve, one line each.
     _db_type : type
         The class of the database in use; on `Butterfly` itself, that of the default one.
 
@@ -94,8 +96,9 @@ class Butterfly:
             experiments, output, port = given["exp"], given["out"], given["port"]
             at_once = True
         self.notes: list[str] = []
+        self.left_out: list[str] = []
         self.config_file = config_file(experiments)
-        config = configuration(experiments, None if strict else self.notes)
+        config = configuration(experiments, None if strict else self.notes, self.left_out)
         if voxel_size is not None:
             if self.config_file is not None:
                 raise ConfigError(
@@ -164,6 +167,8 @@ class Butterfly:
         """Log notes on the configuration, the database, and channels that cannot be served."""
         for note in filter(None, (*self.notes, self.config.offset_note)):
             log.warning("%s", note)
+        for line in self.left_out:
+            log.info("%s", line)
         if (self.config.db_type or DEFAULT_DATABASE) == DEFAULT_DATABASE:
             log.info("The database is %s (%s)", self._db_path, self._db_reason)
         if folder := first_edits(self.config.edit_path):
@@ -202,7 +207,9 @@ def config_file(experiments: str | None) -> str | None:
     return os.path.expanduser(experiments or rh_config.default_path())
 
 
-def configuration(experiments: str | None, notes: list[str] | None = None) -> Config:
+def configuration(
+    experiments: str | None, notes: list[str] | None = None, left_out: list[str] | None = None
+) -> Config:
     """Return the configuration that a command line names (see `Butterfly`).
 
     Parameters
@@ -211,6 +218,8 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
         As for `Butterfly`.
     notes : list of str, optional
         As for `Config.load`.
+    left_out : list of str, optional
+        If given, lines on what a scan of the folder did not serve are added to it.
 
     Raises
     ------
@@ -220,7 +229,7 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
     path = config_file(experiments)
     if path is None:
         assert experiments
-        return _from_folder(os.path.abspath(experiments))
+        return _from_folder(os.path.abspath(experiments), left_out)
     if any(can_open(source, path) for source in formats().values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
@@ -234,9 +243,11 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
     return Config.load(path, notes)
 
 
-def _from_folder(folder: str) -> Config:
+def _from_folder(folder: str, left_out: list[str] | None) -> Config:
     found = scan(folder, Files())
     report(found, Console(stderr=True))
+    if left_out is not None:
+        left_out += unserved(found)
     if not found.experiments:
         raise ConfigError(f"There is no channel of a supported format below {folder}.")
     return Config(experiments=found.experiments)

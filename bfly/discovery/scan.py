@@ -16,9 +16,11 @@ from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
+from bfly.discovery.passed_over import Kind, PassedOver
+from bfly.discovery.unread import UNREAD, VERSIONS, unread_of
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
-from bfly.sources.shared.images import EXTENSIONS
+from bfly.sources.shared.images import EXTENSIONS, TIFFS
 from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import Tiff, has_sections
 from bfly.sources.tile_source import formats
@@ -61,13 +63,21 @@ class Found:
         One, or none if there was no channel.
     skipped : list of tuple of str
         Files and folders that look like a channel but are none, as (path, reason).
-    others : int
-        Number of other files, which do not look like channels.
+    unread : list of tuple of str
+        Files of microscopes and other programs that are not read, as (path, what to do).
+    passed_over : tuple of Kind
+        The other files, which do not look like channels.
     """
 
     experiments: tuple[Experiment, ...]
     skipped: list[tuple[str, str]]
-    others: int
+    unread: list[tuple[str, str]]
+    passed_over: tuple[Kind, ...]
+
+    @property
+    def others(self) -> int:
+        """Number of files that do not look like channels."""
+        return sum(kind.number for kind in self.passed_over)
 
 
 def scan(folder: str, files: Files) -> Found:
@@ -110,7 +120,8 @@ def scan(folder: str, files: Files) -> Found:
         key=by_name,
     )
     root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(datasets)),))
-    return Found((root,) if datasets else (), sorted(walk.skipped), walk.others)
+    found = (root,) if datasets else ()
+    return Found(found, sorted(walk.skipped), sorted(walk.unread), walk.others.kinds())
 
 
 class _Walk:
@@ -126,10 +137,12 @@ class _Walk:
         for source in self.formats:
             for ending, phrase in source.endings.items():
                 self.endings[ending].append(phrase)
+        self.read = {*EXTENSIONS, *self.endings}
         self.channels: dict[str, list[Channel]] = defaultdict(list)
         self.names: dict[str, set[str]] = defaultdict(set)
         self.skipped: list[tuple[str, str]] = []
-        self.others = 0
+        self.unread: list[tuple[str, str]] = []
+        self.others = PassedOver()
         self.times: Counter[str] = Counter()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
@@ -157,7 +170,8 @@ class _Walk:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             return self.skip(path, f"it cannot be read: {error.strerror}")
-        if source := _first(self.of_folder({entry.name for entry in entries}), path):
+        names = {entry.name for entry in entries}
+        if source := _first(self.of_folder(names), path):
             return self.add(path, dataset, source)
         if any(entry.name in MOJO for entry in entries):
             return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
@@ -180,8 +194,10 @@ class _Walk:
                 folders.append((entry.path, target))
             elif extension in self.endings and is_file and entry.name not in METADATA:
                 found |= self.file(entry.path, path, _reason(self.endings[extension]))
-            else:
-                self.others += entry.name not in METADATA
+            elif is_file and (kind := unread_of(entry.name, self.read, names)):
+                self.unread.append((_text(entry.path), str(kind)))
+            elif entry.name not in METADATA:
+                self.others.add(_text(entry.name))
         for inner, target in folders:
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
@@ -190,7 +206,8 @@ class _Walk:
         if len(volumes) == len(images):
             return found
         if found:
-            self.skip(path, "images beside channels: a stack needs a folder of its own")
+            first = min((image for image, _ in images if image not in volumes), key=NATURAL)
+            self.skip(first, "images beside channels: a stack needs a folder of its own")
             return True
         if not all(there for _, there in images):
             return self.skip(path, "images of which some cannot be reached")
@@ -227,7 +244,12 @@ class _Walk:
         """Add a file if it has a supported format; return whether it has."""
         if source := _first(self.formats, path):
             return self.add(path, dataset, source)
-        return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
+        if not os.access(path, os.R_OK):
+            return self.skip(path, "it cannot be read")
+        if (ending := _extension(path, ())) not in VERSIONS:
+            return self.skip(path, reason)
+        self.unread.append((_text(path), str(UNREAD[ending])))
+        return False
 
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
         """Add the channels of a file or folder; return False if the name is not allowed.
@@ -250,13 +272,19 @@ class _Walk:
             )
             self.channels[dataset].append(channel)
             self.names[dataset].add(channel.name)
-        self.others += not parts
+        if not parts:
+            self.others.add(_text(name))
         return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:
         """Record a skipped path and its reason; return False, since it is not a channel."""
-        self.skipped.append((os.fsencode(path).decode(errors="backslashreplace"), reason))
+        self.skipped.append((_text(path), reason))
         return False
+
+
+def _text(path: str) -> str:
+    """Return a path as text that can be printed, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _extension(name: str, endings: Collection[str]) -> str:
@@ -274,11 +302,12 @@ def _reason(phrases: Sequence[str]) -> str:
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:
     """Return the multi-page TIFFs among the images of a folder, each of which is a channel.
 
-    The others are opened only if the first image, in natural order, is one: a stack may have a
+    The others are opened only if the first TIFF, in natural order, is one: a stack may have a
     million images.
     """
     readable = [path for path, there in images if there]
-    if not readable or not has_sections(first := min(readable, key=NATURAL)):
+    tiffs = [path for path in readable if _extension(path, ()) in TIFFS]
+    if not readable or not has_sections(first := min(tiffs or readable, key=NATURAL)):
         return []
     return [path for path in readable if path == first or has_sections(path)]
 
