@@ -14,7 +14,7 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.geometry import Scale
 from bfly.sources.shared.axes import parts_along
-from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
+from bfly.sources.shared.decompressed import ZIP, Unpacked, packing_of, unpacking
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.place import whole_voxels
 from bfly.sources.source import Datasource
@@ -54,7 +54,7 @@ class Header(NamedTuple):
     position : Position, optional
         Position of the first voxel, if the header states it.
     packing : str, optional
-        Compression of the voxels (see `packing_of`), if only they are compressed.
+        Compression of the voxels (see `packing_of`, `ZIP`), if only they are compressed.
     start : int
         Offset of the compressed data, in bytes.
     lengths : mapping of str to int
@@ -115,7 +115,8 @@ class FlatFile(Datasource):
                 f"{self.path} is compressed twice, by {packing} and {header.packing}."
             )
         if packing or header.packing:
-            packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
+            size = (self._stamps[header.flat.path] or (0, 0, 0))[1]
+            packed = 0 if header.packing == ZIP else size
             check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
         self._flat, self._lengths = header.flat, header.lengths
         # The stamp from before the header was read, so that a replaced file is noticed.
