@@ -31,6 +31,9 @@ NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
 HELPERS = {"unique-labels", "label-to-block-mapping", "fragment-segment-assignment"}
 """Groups of tables that Paintera puts beside labels."""
 
+HELPERS |= {"#refs#", "#subsystem#"}
+"""Groups of MATLAB with the contents of cells and objects."""
+
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """Errors of the library for damaged files."""
 

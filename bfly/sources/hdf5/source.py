@@ -68,6 +68,7 @@ class HDF5(DocumentedHDF5):
     has_parts = True
     endings: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("h5", "hdf", "hdf5"), "an HDF5 file"),
+        "mat": "a file of MATLAB 7.3",
         "json": "a pointer to HDF5 files",
     }
 
