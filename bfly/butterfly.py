@@ -15,7 +15,7 @@ from bfly.config.config import Config
 from bfly.config.database_file import database_file
 from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
-from bfly.discovery.report import report, unserved
+from bfly.discovery.report import notes_of, report
 from bfly.discovery.scan import scan
 from bfly.discovery.voxel_sizes import with_size
 from bfly.errors import ButterflyError, ConfigError
@@ -66,8 +66,8 @@ class Butterfly:
         for each of several processes.
     notes : list of str
         What was mended in the configuration, one line each.
-    left_out : list of str
-        What a scan of a folder did not serve, one line each.
+    scan_notes : list of str
+        What a scan of a folder found beside channels, one line each.
     _db_type : type
         The class of the database in use; on `Butterfly` itself, that of the default one.
 
@@ -96,9 +96,10 @@ class Butterfly:
             experiments, output, port = given["exp"], given["out"], given["port"]
             at_once = True
         self.notes: list[str] = []
-        self.left_out: list[str] = []
+        self.scan_notes: list[str] = []
         self.config_file = config_file(experiments)
-        config = configuration(experiments, None if strict else self.notes, self.left_out)
+        notes = None if strict else self.notes
+        config = configuration(experiments, notes, self.scan_notes, voxel_size)
         if voxel_size is not None:
             if self.config_file is not None:
                 raise ConfigError(
@@ -167,7 +168,7 @@ class Butterfly:
         """Log notes on the configuration, the database, and channels that cannot be served."""
         for note in filter(None, (*self.notes, self.config.offset_note)):
             log.warning("%s", note)
-        for line in self.left_out:
+        for line in self.scan_notes:
             log.info("%s", line)
         if (self.config.db_type or DEFAULT_DATABASE) == DEFAULT_DATABASE:
             log.info("The database is %s (%s)", self._db_path, self._db_reason)
@@ -208,7 +209,10 @@ def config_file(experiments: str | None) -> str | None:
 
 
 def configuration(
-    experiments: str | None, notes: list[str] | None = None, left_out: list[str] | None = None
+    experiments: str | None,
+    notes: list[str] | None = None,
+    scan_notes: list[str] | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
 ) -> Config:
     """Return the configuration that a command line names (see `Butterfly`).
 
@@ -218,8 +222,10 @@ def configuration(
         As for `Butterfly`.
     notes : list of str, optional
         As for `Config.load`.
-    left_out : list of str, optional
-        If given, lines on what a scan of the folder did not serve are added to it.
+    scan_notes : list of str, optional
+        If given, lines on what a scan of the folder found beside channels are added to it.
+    voxel_size : tuple of float, optional
+        As for `Butterfly`.
 
     Raises
     ------
@@ -229,7 +235,7 @@ def configuration(
     path = config_file(experiments)
     if path is None:
         assert experiments
-        return _from_folder(os.path.abspath(experiments), left_out)
+        return _from_folder(os.path.abspath(experiments), scan_notes, voxel_size)
     if any(can_open(source, path) for source in formats().values()):
         folder = os.path.dirname(path) or "."
         raise ConfigError(f"{path} is a channel; give its folder instead (bfly -e {folder}).")
@@ -243,11 +249,13 @@ def configuration(
     return Config.load(path, notes)
 
 
-def _from_folder(folder: str, left_out: list[str] | None) -> Config:
-    found = scan(folder, Files())
+def _from_folder(
+    folder: str, scan_notes: list[str] | None, voxel_size: tuple[float, float, float] | None
+) -> Config:
+    found = scan(folder, Files(), voxel_size)
     report(found, Console(stderr=True))
-    if left_out is not None:
-        left_out += unserved(found)
+    if scan_notes is not None:
+        scan_notes += notes_of(found)
     if not found.experiments:
         raise ConfigError(f"There is no channel of a supported format below {folder}.")
     return Config(experiments=found.experiments)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bfly.discovery.scan import Found
 
-__all__ = ["by_reason", "passed_over", "report", "unserved"]
+__all__ = ["by_reason", "notes_of", "passed_over", "report"]
 
 
 def report(found: Found, console: Console, most: int = 10) -> None:
@@ -40,6 +40,8 @@ def report(found: Found, console: Console, most: int = 10) -> None:
                 show(f"  {dataset.name}: {channels} in {dataset.path}")
                 for line in _first([channel.name for channel in dataset.channels], most):
                     show(f"    {line}")
+    for path, what in found.tables:
+        show(f"Table {path}: {what}")
     if not found.experiments:
         show("No channel of a known format was found.", "yellow")
     for what, listed in (("Skipped", found.skipped), ("Not served", found.unread)):
@@ -57,12 +59,12 @@ def passed_over(found: Found) -> list[str]:
     return [f"Passed over: {kinds}."] if kinds else []
 
 
-def unserved(found: Found) -> list[str]:
-    """Return lines for the log: the files that are not read, one line a kind, and all others."""
-    lines = [
-        f"Not served: {_many(len(paths), 'file')} ({paths[0]}{' …' * (len(paths) > 1)}): {reason}."
-        for reason, paths in by_reason(found.unread)
-    ]
+def notes_of(found: Found) -> list[str]:
+    """Return lines for the log: tables, files that are not read by kind, and all others."""
+    lines = [f"Table {path}: {what}" for path, what in found.tables]
+    for reason, paths in by_reason(found.unread):
+        names = f"{paths[0]} …" if len(paths) > 1 else paths[0]
+        lines.append(f"Not served: {_many(len(paths), 'file')} ({names}): {reason}.")
     return lines + passed_over(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
+from bfly.discovery.found_tables import place_tables
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
 from bfly.discovery.passed_over import Kind, PassedOver
 from bfly.discovery.unread import UNREAD, VERSIONS, unread_of
@@ -24,10 +25,12 @@ from bfly.sources.shared.images import EXTENSIONS, TIFFS
 from bfly.sources.shared.net import can_open, parts_of
 from bfly.sources.tiff.source import Tiff, has_sections
 from bfly.sources.tile_source import formats
+from bfly.tables.headers import ENDINGS as TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from bfly.sources.mips import VoxelSize
     from bfly.sources.source import Datasource
     from bfly.storage.files import Files
     from bfly.storage.part import Part
@@ -64,15 +67,19 @@ class Found:
     skipped : list of tuple of str
         Files and folders that look like a channel but are none, as (path, reason).
     unread : list of tuple of str
-        Files of microscopes and other programs that are not read, as (path, what to do).
+        Files of microscopes and other programs that are not read, and tables that are not
+        served, as (path, what to do).
     passed_over : tuple of Kind
         The other files, which do not look like channels.
+    tables : list of tuple of str
+        Tables that are served, as (path, what they are).
     """
 
     experiments: tuple[Experiment, ...]
     skipped: list[tuple[str, str]]
     unread: list[tuple[str, str]]
     passed_over: tuple[Kind, ...]
+    tables: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def others(self) -> int:
@@ -80,7 +87,7 @@ class Found:
         return sum(kind.number for kind in self.passed_over)
 
 
-def scan(folder: str, files: Files) -> Found:
+def scan(folder: str, files: Files, voxel_size: VoxelSize | None = None) -> Found:
     """Find every channel of a supported format below a folder.
 
     The folder is the sample; each folder that contains channels is a dataset. Formats are
@@ -92,6 +99,8 @@ def scan(folder: str, files: Files) -> Found:
         The folder to scan. Links are followed as far as `files` allows.
     files : Files
         Checks paths against the allowed folders.
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x) of channels that state none, for tables in nanometres.
 
     Raises
     ------
@@ -119,9 +128,18 @@ def scan(folder: str, files: Files) -> Found:
         ),
         key=by_name,
     )
-    root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(datasets)),))
-    found = (root,) if datasets else ()
-    return Found(found, sorted(walk.skipped), sorted(walk.unread), walk.others.kinds())
+    placed = place_tables(datasets, walk.tables, files, voxel_size)
+    for path in placed.others:
+        walk.others.add(_text(os.path.basename(path)))
+    unread = sorted([*walk.unread, *((_text(path), what) for path, what in placed.offered)])
+    root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(placed.datasets)),))
+    return Found(
+        (root,) if datasets else (),
+        sorted(walk.skipped),
+        unread,
+        walk.others.kinds(),
+        sorted(placed.served),
+    )
 
 
 class _Walk:
@@ -143,6 +161,7 @@ class _Walk:
         self.skipped: list[tuple[str, str]] = []
         self.unread: list[tuple[str, str]] = []
         self.others = PassedOver()
+        self.tables: list[str] = []
         self.times: Counter[str] = Counter()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
@@ -194,6 +213,8 @@ class _Walk:
                 folders.append((entry.path, target))
             elif extension in self.endings and is_file and entry.name not in METADATA:
                 found |= self.file(entry.path, path, _reason(self.endings[extension]))
+            elif is_file and _extension(entry.name, TABLES) in TABLES:
+                self.tables.append(entry.path)
             elif is_file and (kind := unread_of(entry.name, self.read, names)):
                 self.unread.append((_text(entry.path), str(kind)))
             elif entry.name not in METADATA:

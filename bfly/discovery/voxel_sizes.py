@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from bfly.discovery.opening import open_channel
 from bfly.errors import ButterflyError
-from bfly.sources.shared.net import can_open, opened
-from bfly.sources.tile_source import formats
-from bfly.storage.part import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,12 +53,9 @@ def _is_unsized(channel: Channel, files: Files) -> bool:
     """Return whether neither the channel nor its files state a voxel size."""
     if channel.voxel_size is not None:
         return False
-    path, part = split_path(channel.path)
     try:
-        source = next((each for each in formats().values() if can_open(each, path)), None)
-        if source is None:
-            return False
-        return opened(source, path, files=files, part=part).voxel_size is None
+        source = open_channel(channel, files)
+        return source is not None and source.voxel_size is None
     except ButterflyError as error:
         log.warning("%s has no voxel size from --voxel-size: %s", channel.name, error)
         return False

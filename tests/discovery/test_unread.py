@@ -14,7 +14,7 @@ from rich.console import Console
 from bfly.butterfly import Butterfly
 from bfly.cli import main
 from bfly.discovery.passed_over import SHOWN
-from bfly.discovery.report import report, unserved
+from bfly.discovery.report import notes_of, report
 from bfly.discovery.scan import scan
 from bfly.discovery.unread import UNREAD
 from bfly.storage.files import Files
@@ -141,7 +141,7 @@ def test_the_log_names_what_is_not_served(folder, caplog):
         (folder / name).touch()
     caplog.set_level(logging.INFO, "bfly")
     Butterfly(str(folder)).log_start()
-    for line in unserved(found_in(folder)):
+    for line in notes_of(found_in(folder)):
         assert line in caplog.text
     assert f"Not served: 2 files ({folder}/a.czi …): {UNREAD['czi']}." in caplog.text
     assert "Passed over: 1 of .xml (x.xml)." in caplog.text
