@@ -40,8 +40,8 @@ def report(found: Found, console: Console, most: int = 10) -> None:
                 show(f"  {dataset.name}: {channels} in {dataset.path}")
                 for line in _first([channel.name for channel in dataset.channels], most):
                     show(f"    {line}")
-    for path, what in found.tables:
-        show(f"Table {path}: {what}")
+    for line in _tables(found):
+        show(line)
     if not found.experiments:
         show("No channel of a known format was found.", "yellow")
     for what, listed in (("Skipped", found.skipped), ("Not served", found.unread)):
@@ -61,11 +61,20 @@ def passed_over(found: Found) -> list[str]:
 
 def notes_of(found: Found) -> list[str]:
     """Return lines for the log: tables, files that are not read by kind, and all others."""
-    lines = [f"Table {path}: {what}" for path, what in found.tables]
+    lines = _tables(found)
     for reason, paths in by_reason(found.unread):
         names = f"{paths[0]} …" if len(paths) > 1 else paths[0]
         lines.append(f"Not served: {_many(len(paths), 'file')} ({names}): {reason}.")
     return lines + passed_over(found)
+
+
+def _tables(found: Found) -> list[str]:
+    """Return lines on the tables that are served, and on merge tables, which a command imports."""
+    lines = [f"Table {path}: {what}" for path, what in found.tables]
+    return lines + [
+        f"Merge table {path}: it is applied once it is imported: {command}"
+        for path, command in found.merges
+    ]
 
 
 def by_reason(listed: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:

@@ -16,13 +16,14 @@ from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.found_tables import place_tables
+from bfly.discovery.merge_commands import merge_command
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
 from bfly.discovery.passed_over import Kind, PassedOver
 from bfly.discovery.unread import UNREAD, VERSIONS, unread_of
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import EXTENSIONS, TIFFS
-from bfly.sources.shared.net import can_open, parts_of
+from bfly.sources.shared.net import can_open, merge_tables_of, parts_of
 from bfly.sources.tiff.source import Tiff, has_sections
 from bfly.sources.tile_source import formats
 from bfly.tables.headers import ENDINGS as TABLES
@@ -73,6 +74,8 @@ class Found:
         The other files, which do not look like channels.
     tables : list of tuple of str
         Tables that are served, as (path, what they are).
+    merges : list of tuple of str
+        Merge tables, as (path, the command that imports it).
     """
 
     experiments: tuple[Experiment, ...]
@@ -80,6 +83,7 @@ class Found:
     unread: list[tuple[str, str]]
     passed_over: tuple[Kind, ...]
     tables: list[tuple[str, str]] = field(default_factory=list)
+    merges: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def others(self) -> int:
@@ -139,6 +143,10 @@ def scan(folder: str, files: Files, voxel_size: VoxelSize | None = None) -> Foun
         unread,
         walk.others.kinds(),
         sorted(placed.served),
+        [
+            (_text(table), merge_command(top, table, path, datasets, files))
+            for table, path in sorted(walk.merges)
+        ],
     )
 
 
@@ -162,6 +170,7 @@ class _Walk:
         self.unread: list[tuple[str, str]] = []
         self.others = PassedOver()
         self.tables: list[str] = []
+        self.merges: list[tuple[str, str]] = []
         self.times: Counter[str] = Counter()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
@@ -295,6 +304,8 @@ class _Walk:
             self.names[dataset].add(channel.name)
         if not parts:
             self.others.add(_text(name))
+        for table in merge_tables_of(source, path, self.files):
+            self.merges.append((table, path))
         return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:

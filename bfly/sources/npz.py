@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, ClassVar, NamedTuple
 
 from typing_extensions import override
 
+from bfly.edits.stored_tables import LUTS, is_table
 from bfly.errors import SourceError
 from bfly.sources.hdf5.entry import Entry, parts_of
 from bfly.sources.npy import NpyHeader, npy_header
@@ -104,6 +105,13 @@ class Npz(FlatFile):
         listed = [served, *(each for each in volumes if each is not served)] if served else []
         # An array of four axes or more is listed all the same: opening it says what to write.
         return parts_of(path, [Entry(each.name) for each in listed])
+
+    @classmethod
+    @override
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        arrays = [each for each in _arrays(path, files) if each.name in LUTS]
+        fit = [each for each in arrays if is_table(each.header.shape, each.header.dtype)]
+        return [f"{path}#{each.name}" for each in fit]
 
     def _header(self, file: IO[bytes]) -> Header:
         arrays = _arrays(self.path, self.files)

@@ -182,6 +182,27 @@ class Datasource(TilePair, Kinded, Watched, ABC):
         """
         return (WHOLE,)
 
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        """Return merge tables that a file or folder of the format holds beside its volumes.
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`.
+
+        Returns
+        -------
+        sequence of str
+            Each as the path that ``bfly edits import`` reads. The default is none.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            As `open`.
+        """
+        return ()
+
     @property
     def voxel_size(self) -> VoxelSize | None:
         """Nanometres (z, y, x) at mip 0; None if neither the file nor the user states them."""

@@ -17,6 +17,7 @@ from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.entry import parts_of
 from bfly.sources.hdf5.levels import mips_of
+from bfly.sources.hdf5.merge_tables import merge_tables
 from bfly.sources.hdf5.plain import is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.sources.shared.bdv import size_in_xml
@@ -97,6 +98,11 @@ class HDF5(DocumentedHDF5):
         if path.endswith(".json") or is_plain(files, path):
             return (WHOLE,)
         return parts_of(path, entries(files, path)) or (WHOLE,)
+
+    @override
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        return () if path.endswith(".json") or is_plain(files, path) else merge_tables(path, files)
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
