@@ -20,6 +20,10 @@ CASES /= "cases"
 
 # Channel: kind, dtype, shape, position and voxel size in nm (z, y, x): first voxels .. maximum
 TABLE = {
+    "endings_not_looked_at": """
+        big.btf: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        vol.npz: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+    """,
     "funlib_offset": """
         raw: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         seg: segmentation uint64 12x40x36 at 10,10,10 of 40x4x4: {S} {S} {S} .. 1099511627825
@@ -131,6 +135,13 @@ def test_it_is_right_or_refused(case: str) -> None:
     for line in refused:
         name, why = line.split(": refused, ")
         assert any(reason.startswith(name) and why in reason for reason in reasons)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases in {CASES}")
+def test_what_is_not_served_is_named() -> None:
+    found = scan(str(CASES / "endings_not_looked_at"), Files())
+    named = [*found.skipped, *found.unread]
+    assert "s0.bmp" in [os.path.basename(path) for path, _ in named]
 
 
 def said_of(name: str, path: str) -> str:
