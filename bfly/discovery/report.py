@@ -40,7 +40,7 @@ def report(found: Found, console: Console, most: int = 10) -> None:
                 show(f"  {dataset.name}: {channels} in {dataset.path}")
                 for line in _first([channel.name for channel in dataset.channels], most):
                     show(f"    {line}")
-    for line in _tables(found):
+    for line in _first(_tables(found), most):
         show(line)
     if not found.experiments:
         show("No channel of a known format was found.", "yellow")

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.found_tables import place_tables
-from bfly.discovery.merge_commands import merge_command
+from bfly.discovery.merge_commands import merge_commands
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
 from bfly.discovery.passed_over import Kind, PassedOver
 from bfly.discovery.unread import UNREAD, VERSIONS, unread_of
@@ -142,10 +142,10 @@ def scan(folder: str, files: Files, voxel_size: VoxelSize | None = None) -> Foun
         sorted(walk.skipped),
         unread,
         walk.others.kinds(),
-        sorted(placed.served),
+        [(_text(path), what) for path, what in sorted(placed.served)],
         [
-            (_text(table), merge_command(top, table, path, datasets, files))
-            for table, path in sorted(walk.merges)
+            (_text(table), _text(command))
+            for table, command in merge_commands(top, sorted(walk.merges), datasets, files)
         ],
     )
 
