@@ -8,6 +8,7 @@ import h5py
 
 from bfly.edits.stored_tables import LUTS, is_table
 from bfly.sources.hdf5.file import open_h5
+from bfly.sources.hdf5.plain import has_any
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,9 +20,15 @@ __all__ = ["merge_tables"]
 GROUPS = ("", "volumes/", "volumes/labels/")
 """Groups that are searched: the root, as Janelia and BigCAT write it, and those of CREMI."""
 
+ROOTS = (*LUTS, "volumes")
+"""Names in the root, one of which a file with such a table has."""
+
 
 def merge_tables(path: str, files: Files) -> list[str]:
     """Return the merge tables of a file, each as ``PATH#NAME``; links are not followed."""
+    # Most files have none of the names, which costs much less than opening them with h5py.
+    if not has_any(files, path, ROOTS):
+        return []
     with open_h5(files, path) as (file, _):
         names = [f"{group}{name}" for group in GROUPS for name in LUTS]
         return [f"{path}#{name}" for name in names if _is_table(file, name)]

@@ -102,7 +102,7 @@ class HDF5(DocumentedHDF5):
     @override
     @classmethod
     def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
-        return () if path.endswith(".json") or is_plain(files, path) else merge_tables(path, files)
+        return () if path.endswith(".json") else merge_tables(path, files)
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
