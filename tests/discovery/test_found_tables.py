@@ -255,6 +255,16 @@ def test_the_log_names_the_table(folder, caplog):
     assert f"Table {folder}/s.csv: the synapses of seg.h5, in columns of plain" in caplog.text
 
 
+def test_a_saved_configuration_has_the_table(folder, tmp_path):
+    write(folder / "s.csv", PLAIN)
+    saved = str(tmp_path / "saved.yaml")
+    butterfly = Butterfly(str(folder), saved)
+    again = Butterfly(saved)
+    assert again.config.experiments == butterfly.config.experiments
+    (dataset,) = again.config.experiments[0].samples[0].datasets
+    assert dataset.synapses.path == str(folder / "s.csv")
+
+
 def test_a_folder_of_tables_alone_has_no_channel(tmp_path):
     text(tmp_path / "s.csv", PLAIN)
     with pytest.raises(ConfigError, match="no channel of a supported format"):
