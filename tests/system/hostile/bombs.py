@@ -365,6 +365,13 @@ def npy(shape: str, length: int | None = None, version: int = 2) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<I", size) + head
 
 
+def npz(array: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("main.npy", array)
+    return file.getvalue()
+
+
 def mrc(*sides: int) -> bytes:
     data = bytearray(1024)
     struct.pack_into("<iiii", data, 0, *sides, 0)
@@ -618,6 +625,9 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "npy, 2^63": alone("v.npy", lambda: npy(f"({1 << 63}, 1, 1)")),
     "npy, negative": alone("v.npy", lambda: npy("(-4, -4, 4)")),
     "npy, empty": alone("v.npy", lambda: npy("(0, 4, 4)")),
+    "npz, header": alone("v.npz", lambda: npz(npy("(4, 4, 4)", (1 << 32) - 1) + bytes(1 << 20))),
+    "npz, huge": alone("v.npz", lambda: npz(npy(f"({HUGE}, {HUGE}, 4)"))),
+    "npz, negative": alone("v.npz", lambda: npz(npy("(-4, -4, 4)"))),
     "mrc, huge": alone("v.mrc", lambda: mrc((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1)),
     "mrc, negative": alone("v.mrc", lambda: mrc(-4, -4, 4)),
     "mrc, packed": alone("v.mrc.gz", lambda: zipped(mrc(2048, 2048, 1024), 4 * GIB)),
