@@ -78,6 +78,31 @@ def test_each_channel_is_a_volume(tmp_path, compression, photometric):
         Tiff.open(path)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("side", [30, 800])
+def test_two_channels_have_their_bits_in_the_tag_or_elsewhere(tmp_path, dtype, is_old, side):
+    """A long file has voxels where the bits in the tag would lead, as an offset."""
+    volume = random_volume((3 * 2, 20, 30), dtype).reshape(1, 3, 2, 20, 30)
+    volume = np.tile(volume, (1, 1, 1, side // 20, side // 30))
+    path = write(tmp_path / "v.lsm", volume)
+    if is_old:
+        with open(path, "r+b") as file:
+            data = file.read()
+            bits = struct.pack("<HH", *[8 * volume.dtype.itemsize] * 2)
+            entry = struct.pack("<HHI", 258, 3, 2)
+            at = data.find(entry)
+            while at >= 0:
+                file.seek(at + len(entry))
+                file.write(struct.pack("<I", len(data)))
+                at = data.find(entry, at + 1)
+            file.seek(0, 2)
+            file.write(bits)
+    for channel in range(2):
+        source = Tiff.open(path, part=Part.parse(f"s={channel}"))
+        np.testing.assert_array_equal(whole(source), volume[0, :, channel])
+
+
 def test_times_are_volumes(tmp_path):
     volume = random_volume((2 * 5, 20, 30), "uint16").reshape(2, 5, 1, 20, 30)
     path = write(tmp_path / "v.lsm", volume, scan=TIMES)
