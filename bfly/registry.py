@@ -33,6 +33,7 @@ SOURCES = {
     "n5": "bfly.sources.n5.source:N5",
     "nifti": "bfly.sources.nifti:Nifti",
     "npy": "bfly.sources.npy:Npy",
+    "npz": "bfly.sources.npz:Npz",
     "nrrd": "bfly.sources.nrrd:Nrrd",
     "precomputed": "bfly.sources.precomputed.source:Precomputed",
     "stack": "bfly.sources.stack:ImageStack",

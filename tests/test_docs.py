@@ -442,19 +442,20 @@ def test_example_documented_source_serves(
     command: Callable[..., AbstractContextManager[str]], tmp_path: Path
 ) -> None:
     volume = np.random.default_rng(0).integers(0, 9, (20, 100, 90)).astype(np.uint16)
-    np.savez(tmp_path / "v.npz", volume=volume)
-    with plugged(tmp_path, command, "a documented source", "npz", "Npz", "v.npz") as client:
+    sizes = np.array(volume.shape, "<i4")
+    (tmp_path / "v.sized").write_bytes(sizes.tobytes() + volume.tobytes())
+    with plugged(tmp_path, command, "a documented source", "sized", "Sized", "v.sized") as client:
         words = {**AT, "channel": "seg"}
         box = {"z": 2, "y": 10, "x": 30, "depth": 18, "height": 80, "width": 60, "format": "raw"}
         cutout = client.get("/api/data", params={**words, **box}).content
         assert cutout == volume[2:20, 10:90, 30:90].tobytes()
         about = client.get("/api/channel_metadata", params=words).json()
-        assert about["source-type"] == "npz"
+        assert about["source-type"] == "sized"
         assert about["dimensions"] == {"x": 90, "y": 100, "z": 20}
         assert client.get("/pre/e::s::d/seg/info").json()["data_type"] == "uint16"
         chunk = client.get("/pre/e::s::d/seg/0/0-64_0-64_0-16").content
         assert chunk[:2] == volume[0, 0, 0].tobytes()
-        assert client.get("/browse/e::s::d/seg").json()["format"] == "npz"
+        assert client.get("/browse/e::s::d/seg").json()["format"] == "sized"
         assert client.get("/browse/e::s::d/seg/thumbnail").status_code == 200
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bfly.doctor.axes import axes, gaps, voxel_size
 from bfly.doctor.files import damage, files
 from bfly.doctor.finding import Finding
+from bfly.doctor.merges import merges
 from bfly.doctor.parts import parts
 from bfly.doctor.subject import Subject
 from bfly.doctor.viewing import chunks, mips, packing, planes
@@ -29,6 +30,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     damage,
     gaps,
     parts,
+    merges,
     fill,
     axes,
     kind,

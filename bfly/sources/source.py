@@ -178,6 +178,31 @@ class Datasource(TilePair, Kinded, Watched, ABC):
         """
         return ()
 
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        """Return merge tables that a file or folder of the format holds beside its volumes.
+
+        Parameters
+        ----------
+        path, files
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`.
+
+        Returns
+        -------
+        sequence of str
+            Each as the path that ``bfly edits import`` reads. The default is none.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            As `open`.
+        """
+        return ()
+
     @property
     def stored_dtype(self) -> np.dtype[Any]:
         """The dtype in the file; `dtype` is its `served_dtype`."""

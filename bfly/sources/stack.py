@@ -16,6 +16,7 @@ from bfly.sources.mojo import Mojo
 from bfly.sources.shared.image_names import named
 from bfly.sources.shared.images import (
     EXTENSIONS,
+    TIFFS,
     decode,
     has_colours,
     header,
@@ -52,7 +53,7 @@ LISTED = 8
 
 
 class ImageStack(TileGrid):
-    """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
+    """A folder of image files; z follows the natural order of their names.
 
     A folder of several channels, times or formats holds a stack for each, which `part` names (see
     `bfly.sources.shared.image_names`). The first section defines the size of all sections. Reading
@@ -211,7 +212,7 @@ def _named(path: str, files: Files) -> Named:
 
 def _samples(path: str, files: Files) -> int:
     """Count the grey samples of an image's pixels; 1 if it is no TIFF, or cannot be read."""
-    if not path.lower().endswith((".tif", ".tiff")):
+    if path.lower().rpartition(".")[2] not in TIFFS:
         return 1
     try:
         with files.file(path) as file, naming(path):

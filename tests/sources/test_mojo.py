@@ -264,7 +264,7 @@ def rewrite(folder, old, new):
         ('PerTileY="8"', 'PerTileY="0"', "numVoxelsPerTileY is '0'; allowed are 1 to"),
         ('numTilesW="4"', 'numTilesW="1000000000"', "numTilesW is '1000000000'; .* 1 to 32"),
         ('Voxel="1"', 'Voxel="3"', "numBytesPerVoxel is '3'; allowed are 1, 2, 4, 8"),
-        ('Extension="png"', 'Extension="/../x"', "fileExtension is '/../x'; allowed are jpeg, jpg"),
+        ('Extension="png"', 'Extension="/../x"', "fileExtension is '/../x'; allowed are avif, bmp"),
         ("/>", "", "is not XML"),
         ("<tiledVolumeDescription", "<other", "has the root other; allowed is tiledVolumeDesc"),
         ("<tiled", '<!DOCTYPE a [<!ENTITY b "c">]><tiled', "has a document type"),

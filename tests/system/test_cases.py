@@ -21,6 +21,8 @@ CASES /= "cases"
 # Channel: kind, dtype, shape, position and voxel size in nm (z, y, x): first voxels .. maximum
 TABLE = {
     "endings_not_looked_at": """
+        big.btf: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        vol.npz: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
         stack.ims: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
         part.mrcs: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
         tilt.ali: image float32 12x40x36 at 0,0,0 of 4x0.4x0.4: 0 3 6 .. 250
@@ -183,6 +185,13 @@ def test_it_is_right_or_refused(case: str) -> None:
     for line in refused:
         name, why = line.split(": refused, ")
         assert any(reason.startswith(name) and why in reason for reason in reasons)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases in {CASES}")
+def test_what_is_not_served_is_named() -> None:
+    found = scan(str(CASES / "endings_not_looked_at"), Files())
+    named = [*found.skipped, *found.unread]
+    assert "s0.bmp" in [os.path.basename(path) for path, _ in named]
 
 
 def said_of(name: str, path: str) -> str:

@@ -35,6 +35,9 @@ IMAGES = re.compile(r"(.+)/data_(\d{6})")
 HELPERS = {"unique-labels", "label-to-block-mapping", "fragment-segment-assignment"}
 """Groups of tables that Paintera puts beside labels."""
 
+HELPERS |= {"#refs#", "#subsystem#"}
+"""Groups of MATLAB with the contents of cells and objects."""
+
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """Errors of the library for damaged files."""
 

@@ -1,4 +1,4 @@
-"""Quick look at an HDF5 file: most have one dataset, ``main``, and nothing to choose from.
+"""Quick looks at an HDF5 file: most have one dataset, ``main``, and nothing to choose from.
 
 A scan of thousands of files looks at each. The library's lower interface takes a third of the time
 of the usual one.
@@ -17,12 +17,12 @@ from bfly.storage.files import regular
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from bfly.storage.files import Files
 
-__all__ = ["MAIN", "has_signature", "is_plain", "opened_low"]
+__all__ = ["MAIN", "has_any", "has_signature", "is_plain", "opened_low"]
 
 MAIN = "main"
 """The dataset that is served by default."""
@@ -48,9 +48,25 @@ def is_plain(files: Files, path: str) -> bool:
 
     False if the file cannot be opened: then what opens it states the reason.
     """
+    return _is_true(_has_only_main, files, path)
+
+
+def has_any(files: Files, path: str, names: Iterable[str]) -> bool:
+    """Return whether the root of a file has a link of one of the names; otherwise as `is_plain`."""
+
+    def check(file: Any) -> bool:
+        # Links are those of a group for as long as it is open.
+        root = h5py.h5g.open(file, b"/")
+        return any(root.links.exists(name.encode()) for name in names)
+
+    return _is_true(check, files, path)
+
+
+def _is_true(check: Callable[[Any], bool], files: Files, path: str) -> bool:
+    """Return whether a check of an open file holds; False if the file cannot be opened."""
     try:
         with files.open(path) as (fd, _), opened_low(fd) as file:
-            return _has_only_main(file)
+            return check(file)
     except (ButterflyError, OSError, RuntimeError, KeyError, TypeError, ValueError):
         return False
 

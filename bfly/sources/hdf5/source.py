@@ -18,6 +18,7 @@ from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.entry import parts_of
 from bfly.sources.hdf5.imaris import ENDING, is_imaris
 from bfly.sources.hdf5.levels import mips_of
+from bfly.sources.hdf5.merge_tables import merge_tables
 from bfly.sources.hdf5.plain import has_signature, is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.sources.shared.bdv import size_in_xml
@@ -67,6 +68,7 @@ class HDF5(DocumentedHDF5):
     has_parts = True
     endings: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("h5", "hdf", "hdf5"), "an HDF5 file"),
+        "mat": "a file of MATLAB 7.3",
         "json": "a pointer to HDF5 files",
     }
 
@@ -102,6 +104,11 @@ class HDF5(DocumentedHDF5):
     @classmethod
     def owned(cls, path: str, files: Files) -> Iterable[str]:
         return images_beside(files, path)
+
+    @override
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        return () if path.endswith(".json") else merge_tables(path, files)
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]

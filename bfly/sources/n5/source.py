@@ -19,7 +19,7 @@ from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
 from bfly.sources.n5.metadata import cleaned
 from bfly.sources.n5.own import VARLENGTH, own_chunks
-from bfly.sources.n5.paintera import check_multiset, is_helper
+from bfly.sources.n5.paintera import check_multiset, is_helper, merge_tables
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.bdv import size_in_xml
@@ -89,6 +89,11 @@ class N5(TensorSource):
             return ()
         names = names_of({**group, **attributes})
         return parts_along(axes_of(names, shape, path, x_first=True).lengths, path)
+
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        """Return Paintera's list of merges beside labels."""
+        return merge_tables(path, files, DOCUMENT)
 
     def _arrays(self) -> dict[str, Array]:
         group = self._group = self.document(DOCUMENT) or {}

@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import weakref
+import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Stamp
 
-__all__ = ["LIMIT", "TEXT", "Unpacked", "packing_of", "unpacking"]
+__all__ = ["LIMIT", "TEXT", "ZIP", "Unpacked", "packing_of", "unpacking"]
 
 LIMIT = 16 << 30
 """Bytes of all temporary files together, and thus of the largest file that can be served."""
@@ -43,6 +44,9 @@ TEXT = "text "
 
 PIECE = 4 << 20
 """Bytes that are decompressed at once."""
+
+ZIP = "zip"
+"""Compression of an entry of a zip archive, which starts at the entry's header."""
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
 
@@ -66,6 +70,10 @@ def unpacking(file: IO[bytes], packing: str | None) -> IO[bytes]:
         return file
     if packing.startswith(TEXT):
         return cast("IO[bytes]", TextVoxels(file, np.dtype(packing.removeprefix(TEXT))))
+    if packing == ZIP:
+        start = file.tell()
+        archive = zipfile.ZipFile(file)
+        return archive.open(next(e for e in archive.infolist() if e.header_offset == start))
     return igzip.IGzipFile(fileobj=file) if packing == "gzip" else bz2.BZ2File(file)
 
 
@@ -98,7 +106,7 @@ class Unpacked:
         start : int
             Offset of its compressed data, in bytes.
         packing : str
-            Its compression, see `packing_of`.
+            Its compression, see `packing_of`; or `ZIP`.
         size : int
             Bytes after decompression.
 

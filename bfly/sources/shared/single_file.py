@@ -15,7 +15,7 @@ from typing_extensions import override
 from bfly.errors import Busy, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, Scale, indexes
 from bfly.sources.shared.axes import parts_along
-from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
+from bfly.sources.shared.decompressed import ZIP, Unpacked, packing_of, unpacking
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.place import whole_voxels
 from bfly.sources.source import Datasource
@@ -56,7 +56,7 @@ class Header(NamedTuple):
     position : Position, optional
         Position of the first voxel, if the header states it.
     packing : str, optional
-        Compression of the voxels (see `packing_of`), if only they are compressed.
+        Compression of the voxels (see `packing_of`, `ZIP`), if only they are compressed.
     start : int
         Offset of the compressed data, in bytes.
     lengths : mapping of str to int
@@ -142,7 +142,8 @@ class FlatFile(Datasource):
         # The stamps from before the header was read, so that a replaced file is noticed.
         self._states = {path: self._stamps[path] for path, _ in self._pieces}
         if self._packing:
-            packed = max((stamp or (0, 0, 0))[1] for stamp in self._states.values())
+            sizes = [(stamp or (0, 0, 0))[1] for stamp in self._states.values()]
+            packed = 0 if self._packing == ZIP else max(sizes)
             check_whole(flat.path, max(flat.end, packed), self.files.max_chunk)
         self._flat, self._lengths, self._counts = flat, header.lengths, header.counts
         self._stated = header.voxel_size and (header.voxel_size, "header")

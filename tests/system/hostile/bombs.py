@@ -371,6 +371,13 @@ def nrrd_list(names: bytes) -> bytes:
     return lines + b"data file: LIST\n" + names
 
 
+def npz(array: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("main.npy", array)
+    return file.getvalue()
+
+
 def mrc(*sides: int, stamp: bytes = b"MAP DA\0\0", group: int = 0) -> bytes:
     data = bytearray(1024)
     struct.pack_into("<iiii", data, 0, *sides, 0)
@@ -667,6 +674,9 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "npy, 2^63": alone("v.npy", lambda: npy(f"({1 << 63}, 1, 1)")),
     "npy, negative": alone("v.npy", lambda: npy("(-4, -4, 4)")),
     "npy, empty": alone("v.npy", lambda: npy("(0, 4, 4)")),
+    "npz, header": alone("v.npz", lambda: npz(npy("(4, 4, 4)", (1 << 32) - 1) + bytes(1 << 20))),
+    "npz, huge": alone("v.npz", lambda: npz(npy(f"({HUGE}, {HUGE}, 4)"))),
+    "npz, negative": alone("v.npz", lambda: npz(npy("(-4, -4, 4)"))),
     "mrc, huge": alone("v.mrc", lambda: mrc((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1)),
     "mrc, unstamped": alone("v.mrc", lambda: mrc(1 << 24, 1 << 24, 2, stamp=bytes(8))),
     "mrc, stack": alone("v.mrc", lambda: mrc(1, 1, (1 << 31) - 1, group=401)),

@@ -77,8 +77,9 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "tiff-big", lambda f: write_tiff(f / "v.tif", "zlib", bigtiff=True, byteorder=">")
     yield "tiff-ome", lambda f: write_tiff(f / "v.ome.tif", "zlib", ome=True)
     yield "tiff-imagej", lambda f: write_tiff(f / "v.tif", "none", imagej=True)
-    for end in ("png", "jpg", "tif"):
+    for end in ("png", "jpg", "tif", *CODED):
         yield f"stack-{end}", lambda f, e=end: write_stack(f / "stack", e)
+    for end in ("png", "jpg", "tif"):
         yield f"mojo-{end}", lambda f, e=end: write_mojo(f / "mojo", e)
     yield "mojo-h5", lambda f: write_mojo(f / "mojo", "h5")
     yield "boss", write_boss
@@ -97,6 +98,8 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "analyze", lambda f: write_pair(f, nibabel.AnalyzeImage)
     yield "npy-f8", lambda f: write_npy(f / "v.npy", "f8")
     yield "npy", lambda f: write_npy(f / "v.npy")
+    yield "npz", lambda f: write_npz(f / "v.npz", np.savez)
+    yield "npz-deflated", lambda f: write_npz(f / "v.npz", np.savez_compressed)
     for packed in (None, "gzip", "zlib", "bz2", "zstd", "blosc"):
         yield f"zarr2-{packed}", lambda f, p=packed: write_zarr2(f / "v.zarr", p)
     for packed in ("none", "gzip", "blosc", "zstd", "shards"):
@@ -203,8 +206,19 @@ def write_tiff(path: Path, packed: str, **how: Any) -> Path:
     return path
 
 
+CODED: dict[str, Callable[..., Any]] = {
+    "avif": imagecodecs.avif_encode,
+    "bmp": imagecodecs.bmp_encode,
+    "jp2": imagecodecs.jpeg2k_encode,
+    "jxl": imagecodecs.jpegxl_encode,
+    "webp": lambda pixels: imagecodecs.webp_encode(np.dstack([pixels] * 3)),
+}
+
+
 def image(pixels: np.ndarray, end: str) -> bytes:
     """Encode one section."""
+    if end in CODED:
+        return bytes(CODED[end](pixels))
     if end == "png":
         return bytes(imagecodecs.png_encode(pixels))
     if end == "jpg":
@@ -310,6 +324,11 @@ def write_pair(folder: Path, kind: Any) -> Path:
 
 def write_npy(path: Path, dtype: str = "u1") -> Path:
     np.save(path, VOLUME.astype(dtype))
+    return path
+
+
+def write_npz(path: Path, write: Callable[..., None]) -> Path:
+    write(path, main=VOLUME)
     return path
 
 
