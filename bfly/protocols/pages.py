@@ -131,7 +131,7 @@ class FirstViewer(Protocol):
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
         if path:
             raise Absent(f"There is nothing below /viz.html, such as {path}.")
-        token = "/".join(parameters.get(name, "") for name in ("experiment", "sample", "dataset"))
+        token = "::".join(parameters.get(name, "") for name in ("experiment", "sample", "dataset"))
         layers = parameters.get("channel", "").split(",")
         pictures = [layer[1:] for layer in layers if layer[:1] == "0" and layer != "0dojo"]
         labels = [layer[1:] for layer in layers if layer[:1] == "1"]
