@@ -15,7 +15,7 @@ from bfly.config.config import Config
 from bfly.config.database_file import database_file
 from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
-from bfly.discovery.one import did_you_mean, is_data, is_text, of_channel
+from bfly.discovery.one import did_you_mean, is_data, is_text, of_channel, what_it_is
 from bfly.discovery.report import notes_of, report
 from bfly.discovery.scan import scan
 from bfly.discovery.stated import with_facts, with_size
@@ -244,10 +244,7 @@ def configuration(
             )
         raise ConfigError(f"{experiments} does not exist.{did_you_mean(path)}")
     if not is_text(path):
-        raise ConfigError(
-            f"{path} is neither a YAML file nor one of the formats "
-            f"{list(registry.names('sources'))} (of images, give the folder)."
-        )
+        raise ConfigError(what_it_is(path))
     return Config.load(path, notes)
 
 
