@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
@@ -18,14 +19,21 @@ import tensorstore as ts
 import tifffile
 import zarr
 from cloudvolume import CloudVolume
+from PIL import Image
 
-from benchmarks.formats import TENSORS
+from benchmarks.formats import DATASETS, TENSORS
 from benchmarks.measure import Samples, WrongAnswer, interleaved
 from benchmarks.reading import forget_tiles, query_of
 from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
-from bfly.geometry import BoundingBox
+from bfly.geometry import BoundingBox, indexes
 from bfly.keywords import RUNTIME
+from tests.fixtures import knossos_cubes
+
+try:
+    import wkw
+except ImportError:  # it has no wheels for this machine
+    wkw = None
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,8 +119,10 @@ def _readers(name: str, path: Path) -> dict[str, Lent]:
     found: dict[str, Lent] = {"bfly": _bfly(path)}
     if name in TENSORS:
         found["TensorStore"] = _tensorstore(TENSORS[name], path)
-    if name == "hdf5":
-        found["h5py"] = _h5py(path)
+    if name in DATASETS:
+        # The XML of BigDataViewer is beside the file.
+        file = path.with_suffix(".h5") if path.suffix == ".xml" else path
+        found["h5py"] = _h5py(file, DATASETS[name])
     elif name.startswith("zarr"):
         array = zarr.open_array(path, mode="r")
         found["zarr-python"] = contextlib.nullcontext(
@@ -120,6 +130,10 @@ def _readers(name: str, path: Path) -> dict[str, Lent]:
         )
     elif name.startswith("precomputed"):
         found["CloudVolume"] = _cloudvolume(path)
+    elif name.startswith("wkw") and wkw:
+        found["wkw"] = _wkw(path)
+    elif name.startswith("knossos"):
+        found["plain Python"] = contextlib.nullcontext(Reader(partial(_knossos, path)))
     elif name == "tiff, tiled":
         found["tifffile"] = _tifffile(path)
     elif name == "tiff, plain":
@@ -143,11 +157,11 @@ def _bfly(path: Path) -> Iterator[Reader]:
 
 
 @contextlib.contextmanager
-def _h5py(path: Path) -> Iterator[Reader]:
+def _h5py(path: Path, name: str) -> Iterator[Reader]:
     # HDF5 refuses to open a file twice in a process unless both mean to lock it or not.
     with h5py.File(path, locking=False) as file:
-        main = file["main"]
-        yield Reader(lambda box: main[box.slices])
+        dataset = file[name]
+        yield Reader(lambda box: dataset[box.slices])
 
 
 @contextlib.contextmanager
@@ -173,6 +187,26 @@ def _tensorstore(driver: str, path: Path) -> Iterator[Reader]:
 def _cloudvolume(path: Path) -> Iterator[Reader]:
     array = CloudVolume(f"file://{path}", mip=0, progress=False, lru_bytes=POOL)
     yield Reader(lambda box: np.asarray(array[box.slices[::-1]])[..., 0].T)
+
+
+@contextlib.contextmanager
+def _wkw(path: Path) -> Iterator[Reader]:
+    with wkw.Dataset.open(str(path)) as dataset:
+        yield Reader(lambda box: dataset.read(box.start[::-1], box.shape[::-1])[0].T)
+
+
+def _knossos(path: Path, box: BoundingBox) -> Voxels:
+    """Read each cube with numpy or Pillow, and copy from it, as scripts of laboratories do."""
+    voxels = np.zeros(box.shape, np.uint8)
+    (ending,) = {each.suffix for each in path.glob("mag1/x0000/y0000/z0000/*")}
+    for index in indexes(box.in_tiles((128,) * 3)):
+        file = path / knossos_cubes.cube_name("cubed", 1, index, ending)
+        flat = np.fromfile(file, np.uint8) if ending == ".raw" else np.asarray(Image.open(file))
+        place = BoundingBox.of_shape((1, 1, 1), index).refined((128,) * 3)
+        part = place & box
+        cube = flat.reshape(128, 128, 128)[part.relative_to(place.start).slices]
+        voxels[part.relative_to(box.start).slices] = cube
+    return voxels
 
 
 def _sampling(

@@ -6,12 +6,15 @@ chunks that some readers have.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import tensorstore as ts
 import tifffile
+
+from tests.fixtures import knossos_cubes, wkw_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["FORMATS", "TENSORS", "volume", "written"]
+__all__ = ["DATASETS", "FORMATS", "TENSORS", "volume", "written"]
 
 CHUNK, SHARD = [64] * 3, [256] * 3
 
@@ -49,12 +52,35 @@ def written(place: Path, voxels: Voxels, console: Console) -> dict[str, Path]:
 
 
 def _file(name: str) -> str:
-    return name.replace(" ", "-").replace(",", "")
+    return name.replace(" ", "-").replace(",", "") + ENDINGS.get(name, "")
 
 
 def _hdf5(path: Path, voxels: Voxels) -> None:
     with h5py.File(path, "w") as file:
-        file.create_dataset("main", data=voxels, chunks=tuple(CHUNK), compression="gzip")
+        _packed(file, "hdf5", voxels)
+
+
+def _imaris(path: Path, voxels: Voxels) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["ImarisDataSet"] = np.frombuffer(b"ImarisDataSet", "S1")
+        holder = _packed(file, "imaris", voxels).parent
+        for axis, size in zip("ZYX", voxels.shape, strict=True):
+            holder.attrs[f"ImageSize{axis}"] = np.frombuffer(str(size).encode(), "S1")
+
+
+def _bdv(path: Path, voxels: Voxels) -> None:
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["s00/resolutions"] = np.ones((1, 3))
+        _packed(file, "bdv", voxels)
+    path.write_text(
+        '<SpimData><SequenceDescription><ImageLoader format="bdv.hdf5"><hdf5 type="relative">'
+        f"{path.stem}.h5</hdf5></ImageLoader><ViewSetups><ViewSetup><id>0</id></ViewSetup>"
+        "</ViewSetups></SequenceDescription></SpimData>"
+    )
+
+
+def _packed(file: Any, name: str, voxels: Voxels) -> Any:
+    return file.create_dataset(DATASETS[name], data=voxels, chunks=tuple(CHUNK), compression="gzip")
 
 
 def _tiff_tiled(path: Path, voxels: Voxels) -> None:
@@ -108,6 +134,15 @@ def _sharded(path: Path, voxels: Voxels) -> None:
     _precomputed(path, voxels, sharding=sharding)
 
 
+def _wkw(path: Path, voxels: Voxels, packing: str) -> None:
+    # Blocks of 32³ in files of 1024³, as webKnossos writes them, but for the size of files.
+    wkw_dataset.write_mag(path, voxels, packing=packing, sides=(32, 8 if packing == "raw" else 16))
+
+
+def _knossos(path: Path, voxels: Voxels, ending: str) -> None:
+    knossos_cubes.write(path, voxels, ending=ending, cube=(128, 128, 128))
+
+
 def _store(spec: dict[str, Any], path: Path, voxels: Voxels) -> None:
     kvstore = {"driver": "file", "path": f"{path}/"}
     array = ts.open(
@@ -120,15 +155,31 @@ def _store(spec: dict[str, Any], path: Path, voxels: Voxels) -> None:
 
 FORMATS: dict[str, Callable[[Path, Voxels], None]] = {
     "hdf5": _hdf5,
+    "imaris": _imaris,
+    "bdv": _bdv,
     "zarr 2": _zarr2,
     "zarr 3, sharded": _zarr3,
     "n5": _n5,
     "precomputed": _precomputed,
     "precomputed, sharded": _sharded,
+    "wkw, raw": partial(_wkw, packing="raw"),
+    "wkw, lz4": partial(_wkw, packing="lz4"),
+    "knossos, raw": partial(_knossos, ending=".raw"),
+    "knossos, png": partial(_knossos, ending=".png"),
     "tiff, tiled": _tiff_tiled,
     "tiff, plain": _tiff_plain,
 }
 """What writes each of them."""
+
+ENDINGS = {"imaris": ".ims", "bdv": ".xml"}
+"""Endings of those that are known by them."""
+
+DATASETS = {
+    "hdf5": "main",
+    "imaris": "DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data",
+    "bdv": "t00000/s00/0/cells",
+}
+"""Dataset with the voxels in those that are HDF5."""
 
 TENSORS = {
     "zarr 2": "zarr",

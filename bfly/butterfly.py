@@ -15,8 +15,8 @@ from bfly.config.config import Config
 from bfly.config.database_file import database_file
 from bfly.config.settings import DEFAULT_DATABASE
 from bfly.databases.edit_logs import first_edits
-from bfly.discovery.one import did_you_mean, is_data, is_text, of_channel
-from bfly.discovery.report import report
+from bfly.discovery.one import did_you_mean, is_data, is_text, of_channel, what_it_is
+from bfly.discovery.report import notes_of, report
 from bfly.discovery.scan import scan
 from bfly.discovery.stated import with_facts, with_size
 from bfly.errors import ButterflyError, ConfigError
@@ -66,6 +66,8 @@ class Butterfly:
         for each of several processes.
     notes : list of str
         What was mended in the configuration, one line each.
+    scan_notes : list of str
+        What a scan of a folder found beside channels, one line each.
     _db_type : type
         The class of the database in use; on `Butterfly` itself, that of the default one.
 
@@ -94,8 +96,10 @@ class Butterfly:
             experiments, output, port = given["exp"], given["out"], given["port"]
             at_once = True
         self.notes: list[str] = []
+        self.scan_notes: list[str] = []
         self.config_file = config_file(experiments)
-        config = configuration(experiments, None if strict else self.notes)
+        notes = None if strict else self.notes
+        config = configuration(experiments, notes, self.scan_notes, voxel_size)
         if voxel_size is not None:
             if self.config_file is not None:
                 raise ConfigError(
@@ -162,6 +166,8 @@ class Butterfly:
         """Log notes on the configuration, the database, and channels that cannot be served."""
         for note in filter(None, (*self.notes, self.config.offset_note)):
             log.warning("%s", note)
+        for line in self.scan_notes:
+            log.info("%s", line)
         if (self.config.db_type or DEFAULT_DATABASE) == DEFAULT_DATABASE:
             log.info("The database is %s (%s)", self._db_path, self._db_reason)
         if folder := first_edits(self.config.edit_path):
@@ -199,7 +205,12 @@ def config_file(experiments: str | None) -> str | None:
     return path if experiments is None or not is_data(path) else None
 
 
-def configuration(experiments: str | None, notes: list[str] | None = None) -> Config:
+def configuration(
+    experiments: str | None,
+    notes: list[str] | None = None,
+    scan_notes: list[str] | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
+) -> Config:
     """Return the configuration that a command line names (see `Butterfly`).
 
     Parameters
@@ -208,6 +219,10 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
         As for `Butterfly`.
     notes : list of str, optional
         As for `Config.load`.
+    scan_notes : list of str, optional
+        If given, lines on what a scan of the folder found beside channels are added to it.
+    voxel_size : tuple of float, optional
+        As for `Butterfly`.
 
     Raises
     ------
@@ -218,7 +233,9 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
     if path is None:
         assert experiments
         data = os.path.expanduser(experiments)
-        return _from_folder(os.path.abspath(data)) if os.path.isdir(data) else _from_channel(data)
+        if not os.path.isdir(data):
+            return _from_channel(data)
+        return _from_folder(os.path.abspath(data), scan_notes, voxel_size)
     if not os.path.exists(path):
         if experiments is None:
             raise ConfigError(
@@ -227,16 +244,17 @@ def configuration(experiments: str | None, notes: list[str] | None = None) -> Co
             )
         raise ConfigError(f"{experiments} does not exist.{did_you_mean(path)}")
     if not is_text(path):
-        raise ConfigError(
-            f"{path} is neither a YAML file nor one of the formats "
-            f"{list(registry.names('sources'))} (of images, give the folder)."
-        )
+        raise ConfigError(what_it_is(path))
     return Config.load(path, notes)
 
 
-def _from_folder(folder: str) -> Config:
-    found = scan(folder, Files())
+def _from_folder(
+    folder: str, scan_notes: list[str] | None, voxel_size: tuple[float, float, float] | None
+) -> Config:
+    found = scan(folder, Files(), voxel_size)
     report(found, Console(stderr=True))
+    if scan_notes is not None:
+        scan_notes += notes_of(found)
     if not found.experiments:
         raise ConfigError(f"There is no channel of a supported format below {folder}.")
     return Config(experiments=found.experiments)

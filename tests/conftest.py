@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from bfly.databases.database import Database
 
 pytest.register_assert_rewrite("tests.fixtures")
-pytest_plugins = [f"tests.fixtures.{name}" for name in ("browser", "channels", "first", "lab")]
+PLUGINS = ("browser", "channels", "first", "lab", "servers")
+pytest_plugins = [f"tests.fixtures.{name}" for name in PLUGINS]
 
 # A busy machine is no mistake in what is tested.
 settings.register_profile("untimed", deadline=None)

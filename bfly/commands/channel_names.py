@@ -6,15 +6,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from bfly.config.addresses import ends
 from bfly.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bfly.config.addresses import Names
     from bfly.config.config import Config
     from bfly.config.tree import Channel
 
 __all__ = ["channel_named", "short_names"]
-
-Names = tuple[str, str, str, str]
 
 
 def short_names(config: Config) -> dict[Names, str]:
@@ -26,9 +26,9 @@ def short_names(config: Config) -> dict[Names, str]:
         The names of experiment, sample, dataset and channel → the last of them, joined by
         ``/``, as many as are needed.
     """
-    times = Counter(end for names in config.channels for end in _ends(names))
+    times = Counter(end for names in config.channels for end in ends(names))
     return {
-        names: "/".join(next(end for end in _ends(names) if times[end] == 1))
+        names: "/".join(next(end for end in ends(names) if times[end] == 1))
         for names in config.channels
     }
 
@@ -42,7 +42,8 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
         The configuration that lists the channels.
     text : str
         ``channel``, ``dataset/channel`` and so on, up to the form in addresses:
-        ``experiment::sample::dataset/channel``.
+        ``experiment/sample/dataset/channel``; the former ``experiment::sample::dataset/channel``
+        is as good.
 
     Raises
     ------
@@ -57,11 +58,6 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
     wrong = "is the name of several channels" if matches else "is not the name of a channel"
     raise ConfigError(f"{text} {wrong}; allowed are {', '.join(listed[:20])}{more}.")
-
-
-def _ends(names: Names) -> list[tuple[str, ...]]:
-    """Return the names by which a channel may be called, the shortest first."""
-    return [names[-count:] for count in range(1, 5)]
 
 
 def _ending(config: Config, names: tuple[str, ...]) -> list[Names]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from argparse import SUPPRESS
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Doctor"]
 
 GLANCE = 1 << 20
-"""Bytes at the start of a JSON file that are parsed to check it."""
+"""Bytes at the start of a JSON or text file that are read to check it."""
+
+AS_TEXT = (".ali", ".hdr", ".map", ".rec", ".st")
+"""Endings of volumes that text of other programs has too, such as source maps and ENVI headers."""
 
 
 class Doctor(Command):
@@ -88,6 +92,7 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
     """Return the configuration, and mistakes in it, or files that only look like channels."""
     from bfly.butterfly import config_file, configuration
     from bfly.config.config import Config
+    from bfly.discovery.report import by_reason, passed_over
     from bfly.discovery.scan import scan
     from bfly.doctor.examine import Examined
     from bfly.doctor.finding import Finding
@@ -105,7 +110,9 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
         return config, [Examined(name, path, None, mended)] if mended else []
     assert experiments
     found = scan(experiments, Files())
-    if not found.experiments and not found.skipped:
+    for line in passed_over(found):
+        print(line, file=sys.stderr)
+    if not found.experiments and not found.skipped and not found.unread:
         raise ConfigError(f"There is no channel of a supported format below {experiments}.")
     top = os.path.abspath(experiments)
     skipped = []
@@ -113,11 +120,25 @@ def _what(experiments: str | None) -> tuple[Config, list[Examined]]:
         if not _is_something_else(path):
             wrong = Finding("skipped", f"It is left out: {reason}.", is_error=True)
             skipped.append(Examined(os.path.relpath(path, top), path, None, [wrong]))
+    for reason, paths in by_reason(found.unread):
+        what, _, remedy = reason.partition(". ")
+        message = f"{_named(paths, top)}: {what}."
+        name = os.path.relpath(paths[0], top)
+        skipped.append(Examined(name, paths[0], None, [Finding("unread", message, f"{remedy}.")]))
     return Config(experiments=found.experiments), skipped
 
 
+def _named(paths: list[str], top: str) -> str:
+    """Return the names of some files, most of them as a number."""
+    first = os.path.relpath(paths[0], top)
+    return first if len(paths) == 1 else f"{first} and {len(paths) - 1:,} more"
+
+
 def _is_something_else(path: str) -> bool:
-    """Return whether a file is an intact zip or JSON, which a folder may hold for any purpose."""
+    """Return whether a file is of another kind that a folder may hold for any purpose.
+
+    That is an intact zip or JSON, or text with an ending that other programs use as well.
+    """
     import zipfile
 
     from pydantic_core import from_json
@@ -126,6 +147,8 @@ def _is_something_else(path: str) -> bool:
 
     try:
         with regular(path) as file:
+            if path.lower().endswith(AS_TEXT):
+                return b"\0" not in file.read(GLANCE)
             if not path.endswith(".json"):
                 return zipfile.is_zipfile(file)
             from_json(file.read(GLANCE), allow_partial=os.path.getsize(path) > GLANCE)

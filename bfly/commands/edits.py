@@ -39,7 +39,9 @@ Import, export and list the edits of a segmentation, in the database of the conf
 
 CHANNEL is the name of a channel, or DATASET/CHANNEL and so on if several have that name.
 TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it), the files of
-the first Butterfly. A server on the same database may run meanwhile.
+the first Butterfly. An import also reads FILE.h5#NAME, FILE.npz#NAME, and the folder of an N5
+dataset: tables beside a volume, for which the start of a server prints the command. A server on the
+same database may run meanwhile.
 """
 
     @override

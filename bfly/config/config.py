@@ -21,6 +21,7 @@ from pydantic import (
 
 from bfly import registry
 from bfly.config import rh_config
+from bfly.config.addresses import Addresses
 from bfly.config.error_messages import mistake, shortened
 from bfly.config.hosts import Hosts, Origins
 from bfly.config.lenient import checked
@@ -232,6 +233,11 @@ class Config(Model):
             for dataset in sample.datasets
             for channel in dataset.channels
         }
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """The addresses of all channels."""
+        return Addresses(self.experiments)
 
     @property
     def offset_note(self) -> str:

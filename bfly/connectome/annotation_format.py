@@ -109,7 +109,8 @@ class Schema:
     def description(self) -> dict[str, Any]:
         """Return the part of ``info`` that describes the schema."""
         return {
-            "annotation_type": "line" if self.lines else "point",
+            # Neuroglancer reads either case, CloudVolume only capitals.
+            "annotation_type": "LINE" if self.lines else "POINT",
             "properties": [
                 {
                     "id": p.id,

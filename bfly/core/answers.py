@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bfly.core.stored_files import passed_file
 from bfly.cutouts.streamed import Stream
+from bfly.errors import Absent
 from bfly.protocols.precomputed import GroupChunkQuery
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
@@ -15,7 +17,9 @@ from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
+from bfly.queries.pieces import PiecesQuery
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
+from bfly.queries.stored_file import StoredFileQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
 
 if TYPE_CHECKING:
@@ -118,6 +122,12 @@ def _chunk_of_group(core: Core, query: GroupChunkQuery, _codings: Sequence[str])
     return Answer(b"".join(core.get_data(member) for member in query.members))
 
 
+def _pieces(core: Core, query: PiecesQuery, _codings: Sequence[str]) -> Answer:
+    query.update_source(core.update_query(query))
+    core.admit(query)
+    return Answer(query.answer(core.find_tiles))
+
+
 def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
     rows = partial(core.connectome.rows, query)
     return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
@@ -143,7 +153,30 @@ def _dataset(core: Core, query: DatasetQuery, _codings: Sequence[str]) -> Answer
     return Answer(core.get_dataset(query).encode())
 
 
-def _annotations(core: Core, query: AnnotationQuery, _codings: Sequence[str]) -> Answer:
+def _stored_file(core: Core, query: StoredFileQuery, codings: Sequence[str]) -> Answer | Stream:
+    passed = _passed_file(core, query, codings)
+    if passed is None:
+        raise Absent(
+            f"There is no /{query.file} in a volume, only /info, /MIP/X-X_Y-Y_Z-Z, and the files "
+            "of the meshes, skeletons, segment properties and annotations stored with it."
+        )
+    return passed
+
+
+def _passed_file(
+    core: Core, query: StoredFileQuery, codings: Sequence[str]
+) -> Answer | Stream | None:
+    query.update_source(core.update_query(query))
+    passed = passed_file(query.volume, query.file, query.mime_type, codings, core.budget)
+    return Answer(*passed) if isinstance(passed, tuple) else passed
+
+
+def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> Answer | Stream:
+    rows = "neurons" if query.part == "segment_properties" else "synapses"
+    if not core.connectome.counts(query)[rows]:
+        passed = _passed_file(core, query, codings)
+        if passed is not None:
+            return passed
     if query.part in ("info", "spatial"):
         query.update_source(core.update_query(query))
     with core.connectome.turn():
@@ -176,11 +209,13 @@ def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
 KINDS: dict[type[Query], Kind] = {
     DataQuery: Kind(_voxels),
     GroupChunkQuery: Kind(_chunk_of_group),
+    PiecesQuery: Kind(_pieces),
     LabelQuery: Kind(_labels),
     InfoQuery: Kind(_info),
     DatasetQuery: Kind(_dataset, DATASETS),
     FinishedQuery: Kind(_ready, ""),
     AnnotationQuery: Kind(_annotations, DATABASE),
+    StoredFileQuery: Kind(_stored_file),
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),

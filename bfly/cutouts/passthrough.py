@@ -47,16 +47,18 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
     source, level, box = region.volume.source, region.level, region.local
     if not level.is_stored or request.sections != 1 or not request.plain:
         return None
-    ways = (way for way in source.stored_as(level.mip) if _is_wanted(way, request, codings))
-    way = next(ways, None)
-    if way is None or (request.state and request.state.position):
+    ways = [way for way in source.stored_as(level.mip) if _is_wanted(way, request, codings)]
+    if not ways or (request.state and request.state.position):
         return None
     index = box.in_tiles(level.scale.chunk).start
     chunk = BoundingBox.of_shape((1, 1, 1), index).refined(level.scale.chunk) & level.scale.box
     if box != chunk or not box.size:
         return None
-    data = source.read_encoded(level.mip, index, way)
-    return None if data is None else (data, way.coding)
+    for way in ways:
+        data = source.read_encoded(level.mip, index, way)
+        if data is not None:
+            return data, way.coding
+    return None
 
 
 def _is_wanted(way: StoredAs, request: CutoutRequest, codings: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ __all__ = ["Stream"]
 class Stream:
     """An answer that is made again for every request.
 
-    It has no ETag, since that needs the whole answer.
+    Voxels and rows have no ETag, since that needs the whole answer.
 
     Parameters
     ----------
@@ -30,9 +30,16 @@ class Stream:
         Bytes of the whole answer, if known in advance; only then are ranges supported.
     group : str
         Group of work that it counts to (see `Admission`): its channel, as a rule.
+    etag : bytes
+        Its ETag, if it is a file; b"" for none.
+    part : callable, optional
+        Takes a start and a stop in bytes, and returns that part of a file: fewer bytes, or none,
+        at its end. It is for ranges of a file of unknown size.
     """
 
     parts: Callable[[int], Iterator[Part]]
     media_type: str
     size: int | None = None
     group: str = ""
+    etag: bytes = b""
+    part: Callable[[int, int], bytes] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bfly.config.config import Config
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
 from bfly.discovery.scan import free_name, name_of
+from bfly.discovery.unread import unread_of
 from bfly.errors import ConfigError
 from bfly.sources.shared.kvstore import check_reachable
 from bfly.sources.shared.net import can_open, parts_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bfly.sources.source import Datasource
 
-__all__ = ["did_you_mean", "is_data", "is_text", "of_channel"]
+__all__ = ["did_you_mean", "is_data", "is_text", "of_channel", "what_it_is"]
 
 GLANCE = 4096
 """Bytes of a file that decide whether it is text."""
@@ -81,6 +82,19 @@ def is_text(path: str) -> bool:
     except OSError:
         return True  # reading it as a configuration reports the reason
     return b"\0" not in start
+
+
+def what_it_is(path: str) -> str:
+    """Return why a file that is neither text nor of a format cannot be served."""
+    kind = unread_of(
+        os.path.basename(path), {end for form in formats().values() for end in form.endings}
+    )
+    if kind is not None:
+        return f"{path} is {kind}."
+    return (
+        f"{path} is neither a YAML file nor one of the formats {list(formats())} (of images, give "
+        "the folder)."
+    )
 
 
 def _source_of(path: str) -> type[Datasource] | None:

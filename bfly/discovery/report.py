@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bfly.discovery.scan import Found
 
-__all__ = ["report"]
+__all__ = ["by_reason", "notes_of", "passed_over", "report"]
 
 
 def report(found: Found, console: Console, most: int = 10) -> None:
@@ -31,17 +31,49 @@ def report(found: Found, console: Console, most: int = 10) -> None:
     def show(text: str, style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
 
+    for line in _first(_tables(found), most):
+        show(line)
     if not found.experiments:
         show("No channel of a known format was found.", "yellow")
+    for what, listed in (("Skipped", found.skipped), ("Not served", found.unread)):
+        for reason, paths in by_reason(listed):
+            show(f"{what} {len(paths):,}: {reason}", "yellow")
+            for line in _first(paths, most):
+                show(f"  {line}")
+    for line in passed_over(found):
+        show(line)
+
+
+def passed_over(found: Found) -> list[str]:
+    """Return a line that names the files of other kinds; none if there are none."""
+    kinds = ", ".join(map(str, found.passed_over))
+    return [f"Passed over: {kinds}."] if kinds else []
+
+
+def notes_of(found: Found) -> list[str]:
+    """Return lines for the log: tables, files that are not read by kind, and all others."""
+    lines = _tables(found)
+    for reason, paths in by_reason(found.unread):
+        names = f"{paths[0]} …" if len(paths) > 1 else paths[0]
+        lines.append(f"Not served: {_many(len(paths), 'file')} ({names}): {reason}.")
+    return lines + passed_over(found)
+
+
+def _tables(found: Found) -> list[str]:
+    """Return lines on the tables that are served, and on merge tables, which a command imports."""
+    lines = [f"Table {path}: {what}" for path, what in found.tables]
+    return lines + [
+        f"Merge table {path}: it is applied once it is imported: {command}"
+        for path, command in found.merges
+    ]
+
+
+def by_reason(listed: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Return the paths of each reason, sorted by reason."""
     reasons: dict[str, list[str]] = defaultdict(list)
-    for path, reason in found.skipped:
+    for path, reason in listed:
         reasons[reason].append(path)
-    for reason, paths in sorted(reasons.items()):
-        show(f"Skipped {len(paths):,}: {reason}", "yellow")
-        for line in _first(paths, most):
-            show(f"  {line}")
-    if found.others:
-        show(f"{_many(found.others, 'other file')} passed over.")
+    return sorted(reasons.items())
 
 
 def _first(lines: list[str], most: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,24 @@ from rich.console import Console
 from rich.text import Text
 
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
+from bfly.discovery.found_tables import place_tables
+from bfly.discovery.merge_commands import merge_commands
 from bfly.discovery.no_channels import METADATA, SYSTEM, THUMBNAILS
+from bfly.discovery.owned import Owned
+from bfly.discovery.passed_over import Kind, PassedOver
+from bfly.discovery.unread import UNREAD, VERSIONS, unread_of
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.shared.image_names import named
-from bfly.sources.shared.images import EXTENSIONS
-from bfly.sources.shared.net import can_open, parts_of
+from bfly.sources.shared.images import EXTENSIONS, TIFFS
+from bfly.sources.shared.net import can_open, merge_tables_of, parts_of
 from bfly.sources.tiff.source import Tiff, has_sections
 from bfly.sources.tile_source import formats
+from bfly.tables.headers import ENDINGS as TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from bfly.sources.mips import VoxelSize
     from bfly.sources.source import Datasource
     from bfly.storage.files import Files
     from bfly.storage.part import Part
@@ -61,16 +68,31 @@ class Found:
         One, or none if there was no channel.
     skipped : list of tuple of str
         Files and folders that look like a channel but are none, as (path, reason).
-    others : int
-        Number of other files, which do not look like channels.
+    unread : list of tuple of str
+        Files of microscopes and other programs that are not read, and tables that are not
+        served, as (path, what to do).
+    passed_over : tuple of Kind
+        The other files, which do not look like channels.
+    tables : list of tuple of str
+        Tables that are served, as (path, what they are).
+    merges : list of tuple of str
+        Merge tables, as (path, the command that imports it).
     """
 
     experiments: tuple[Experiment, ...]
     skipped: list[tuple[str, str]]
-    others: int
+    unread: list[tuple[str, str]]
+    passed_over: tuple[Kind, ...]
+    tables: list[tuple[str, str]] = field(default_factory=list)
+    merges: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def others(self) -> int:
+        """Number of files that do not look like channels."""
+        return sum(kind.number for kind in self.passed_over)
 
 
-def scan(folder: str, files: Files) -> Found:
+def scan(folder: str, files: Files, voxel_size: VoxelSize | None = None) -> Found:
     """Find every channel of a supported format below a folder.
 
     The folder is the sample; each folder that contains channels is a dataset. Formats are
@@ -82,6 +104,8 @@ def scan(folder: str, files: Files) -> Found:
         The folder to scan. Links are followed as far as `files` allows.
     files : Files
         Checks paths against the allowed folders.
+    voxel_size : tuple of float, optional
+        Nanometres (z, y, x) of channels that state none, for tables in nanometres.
 
     Raises
     ------
@@ -101,16 +125,35 @@ def scan(folder: str, files: Files) -> Found:
         walk = _Walk(files, tell)
         walk.visit(top, files.resolve(top), top, frozenset())
     by_name = attrgetter("name")
-    names = _dataset_names(walk.channels, top)
+    found = {
+        folder: left
+        for folder, channels in walk.channels.items()
+        if (left := [channel for channel in channels if channel.path not in walk.owned])
+    }
+    names = _dataset_names(found, top)
     datasets = sorted(
         (
             Dataset(name=names[path], path=path, channels=tuple(sorted(channels, key=by_name)))
-            for path, channels in walk.channels.items()
+            for path, channels in found.items()
         ),
         key=by_name,
     )
-    root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(datasets)),))
-    return Found((root,) if datasets else (), sorted(walk.skipped), walk.others)
+    placed = place_tables(datasets, walk.tables, files, voxel_size)
+    for path in placed.others:
+        walk.others.add(_text(os.path.basename(path)))
+    unread = sorted([*walk.unread, *((_text(path), what) for path, what in placed.offered)])
+    root = Experiment(name="root", samples=(Sample(name=sample, datasets=tuple(placed.datasets)),))
+    return Found(
+        (root,) if datasets else (),
+        sorted(walk.skipped),
+        unread,
+        walk.others.kinds(),
+        [(_text(path), what) for path, what in sorted(placed.served)],
+        [
+            (_text(table), _text(command))
+            for table, command in merge_commands(top, sorted(walk.merges), datasets, files)
+        ],
+    )
 
 
 class _Walk:
@@ -126,11 +169,16 @@ class _Walk:
         for source in self.formats:
             for ending, phrase in source.endings.items():
                 self.endings[ending].append(phrase)
+        self.read = {*EXTENSIONS, *self.endings}
         self.channels: dict[str, list[Channel]] = defaultdict(list)
         self.names: dict[str, set[str]] = defaultdict(set)
         self.skipped: list[tuple[str, str]] = []
-        self.others = 0
+        self.unread: list[tuple[str, str]] = []
+        self.others = PassedOver()
+        self.tables: list[str] = []
+        self.merges: list[tuple[str, str]] = []
         self.times: Counter[str] = Counter()
+        self.owned = Owned()
 
     def visit(self, path: str, real: str, dataset: str, above: frozenset[str]) -> bool:
         """Add the channels in a folder, or the folder itself; return whether there were any.
@@ -157,7 +205,8 @@ class _Walk:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             return self.skip(path, f"it cannot be read: {error.strerror}")
-        if source := _first(self.of_folder({entry.name for entry in entries}), path):
+        names = {entry.name for entry in entries}
+        if source := _first(self.of_folder(names), path):
             return self.add(path, dataset, source)
         if any(entry.name in MOJO for entry in entries):
             return self.skip(path, f"not a whole Mojo volume: {MOJO[0]} is missing or damaged")
@@ -180,9 +229,15 @@ class _Walk:
                 folders.append((entry.path, target))
             elif extension in self.endings and is_file and entry.name not in METADATA:
                 found |= self.file(entry.path, path, _reason(self.endings[extension]))
-            else:
-                self.others += entry.name not in METADATA
+            elif is_file and _extension(entry.name, TABLES) in TABLES:
+                self.tables.append(entry.path)
+            elif is_file and (kind := unread_of(entry.name, self.read, names)):
+                self.unread.append((_text(entry.path), str(kind)))
+            elif entry.name not in METADATA:
+                self.others.add(_text(entry.name))
         for inner, target in folders:
+            if target in self.owned:
+                continue
             found |= self.visit(inner, target, path, above | {real})
         volumes = _volumes(images)
         for volume in volumes:
@@ -190,7 +245,8 @@ class _Walk:
         if len(volumes) == len(images):
             return found
         if found:
-            self.skip(path, "images beside channels: a stack needs a folder of its own")
+            first = min((image for image, _ in images if image not in volumes), key=NATURAL)
+            self.skip(first, "images beside channels: a stack needs a folder of its own")
             return True
         if not all(there for _, there in images):
             return self.skip(path, "images of which some cannot be reached")
@@ -224,10 +280,22 @@ class _Walk:
         return target
 
     def file(self, path: str, dataset: str, reason: str) -> bool:
-        """Add a file if it has a supported format; return whether it has."""
+        """Add a file if it has a supported format; return whether it has.
+
+        Without a `reason` to report, a file of no format is counted as one that does not look like
+        a channel.
+        """
         if source := _first(self.formats, path):
             return self.add(path, dataset, source)
-        return self.skip(path, reason if os.access(path, os.R_OK) else "it cannot be read")
+        if not reason:
+            self.others.add(_text(os.path.basename(path)))
+            return False
+        if not os.access(path, os.R_OK):
+            return self.skip(path, "it cannot be read")
+        if (ending := _extension(path, ())) not in VERSIONS:
+            return self.skip(path, reason)
+        self.unread.append((_text(path), str(UNREAD[ending])))
+        return False
 
     def add(self, path: str, dataset: str, source: type[Datasource]) -> bool:
         """Add the channels of a file or folder; return False if the name is not allowed.
@@ -250,13 +318,22 @@ class _Walk:
             )
             self.channels[dataset].append(channel)
             self.names[dataset].add(channel.name)
-        self.others += not parts
+        if not parts:
+            self.others.add(_text(name))
+        for table in merge_tables_of(source, path, self.files):
+            self.merges.append((table, path))
+        self.owned.add(source, path, self.files)
         return bool(parts)
 
     def skip(self, path: str, reason: str) -> bool:
         """Record a skipped path and its reason; return False, since it is not a channel."""
-        self.skipped.append((os.fsencode(path).decode(errors="backslashreplace"), reason))
+        self.skipped.append((_text(path), reason))
         return False
+
+
+def _text(path: str) -> str:
+    """Return a path as text that can be printed, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _extension(name: str, endings: Collection[str]) -> str:
@@ -267,18 +344,23 @@ def _extension(name: str, endings: Collection[str]) -> str:
 
 
 def _reason(phrases: Sequence[str]) -> str:
-    """Return the reason to report for a file that is none of what its extension may mean."""
-    return f"not {phrases[0]}" if len(phrases) == 1 else f"neither {' nor '.join(phrases)}"
+    """Return the reason to report for a file that is none of what its extension may mean.
+
+    It is empty if the extension says little about a file.
+    """
+    said = list(filter(None, phrases))
+    return f"neither {' nor '.join(said)}" if len(said) > 1 else "".join(f"not {a}" for a in said)
 
 
 def _volumes(images: list[tuple[str, bool]]) -> list[str]:
     """Return the multi-page TIFFs among the images of a folder, each of which is a channel.
 
-    The others are opened only if the first image, in natural order, is one: a stack may have a
+    The others are opened only if the first TIFF, in natural order, is one: a stack may have a
     million images.
     """
     readable = [path for path, there in images if there]
-    if not readable or not has_sections(first := min(readable, key=NATURAL)):
+    tiffs = [path for path in readable if _extension(path, ()) in TIFFS]
+    if not readable or not has_sections(first := min(tiffs or readable, key=NATURAL)):
         return []
     return [path for path in readable if path == first or has_sections(path)]
 

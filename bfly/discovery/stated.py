@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress
 
+from bfly.discovery.opening import open_channel
 from bfly.errors import ButterflyError
-from bfly.sources.shared.net import can_open, opened
-from bfly.sources.tile_source import formats
-from bfly.storage.part import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,12 +88,8 @@ def _changed(
 
 def _opened(channel: Channel, files: Files) -> Datasource | None:
     """Open the source of a channel as it is served; None if that fails, which is logged."""
-    path, part = split_path(channel.path)
-    options = {"part": part, "kind": channel.kind, "voxel_size": channel.voxel_size}
     try:
-        for source in formats().values():
-            if can_open(source, path):
-                return opened(source, path, files=files, **options)
+        return open_channel(channel, files)
     except ButterflyError as error:
         log.warning("%s cannot be opened, so its facts are not stated: %s", channel.name, error)
     return None

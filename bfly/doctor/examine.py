@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from bfly.doctor.axes import axes, gaps, voxel_size
 from bfly.doctor.files import damage, files
 from bfly.doctor.finding import Finding
+from bfly.doctor.merges import merges
 from bfly.doctor.parts import parts
 from bfly.doctor.subject import Subject
 from bfly.doctor.viewing import chunks, mips, packing, planes
-from bfly.doctor.voxels import fill, kind, narrow, negative
+from bfly.doctor.voxels import fill, kind, narrow, negative, rounded
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     damage,
     gaps,
     parts,
+    merges,
     fill,
     axes,
     kind,
     narrow,
+    rounded,
     negative,
     voxel_size,
     packing,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bfly.doctor.subject import Subject
 
-__all__ = ["fill", "kind", "narrow", "negative"]
+__all__ = ["fill", "kind", "narrow", "negative", "rounded"]
 
 NEARLY_FULL = 0.9
 """Fraction of the maximum of a dtype above which labels are suspected to overflow."""
@@ -65,6 +65,18 @@ def narrow(subject: Subject) -> Iterator[Finding]:
             "Write them as uint64; if they are grey values, write kind: image in the "
             "configuration.",
         )
+
+
+def rounded(subject: Subject) -> Iterator[Finding]:
+    """Check for floats of 64 bits, which are rounded to 32: ids and large numbers may be lost."""
+    if subject.source.stored_dtype.kind != "f" or subject.source.stored_dtype.itemsize <= 4:
+        return
+    yield Finding(
+        "dtype",
+        f"Voxels are {subject.source.stored_dtype.name} in the file and are served as float32: 7 "
+        "digits are kept, and whole numbers up to 16,777,216.",
+        "If they are labels, write them as uint64; if they are grey values, nothing is to be done.",
+    )
 
 
 def negative(subject: Subject) -> Iterator[Finding]:

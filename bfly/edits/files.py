@@ -1,4 +1,4 @@
-"""Merge tables in files: CSV, Parquet, HDF5, and the arrays of the first Butterfly.
+"""Merge tables in files: CSV, Parquet, HDF5, NumPy, N5, and the arrays of the first Butterfly.
 
 The first Butterfly wrote two files. ``PATH.merge.npy`` has rows of supervoxel, segment, region.
 ``PATH.split.npy`` has rows of region, supervoxel, x0, x1, y0, y1, z0, z1. All numbers are plus 1.
@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from bfly.edits.splits import Split
+from bfly.edits.stored_tables import LUTS, read_hdf5, read_n5, read_npz, split_table
 from bfly.errors import BadRequest, MissingLibrary, SourceError
 
 if TYPE_CHECKING:
@@ -32,14 +33,17 @@ log = logging.getLogger(__name__)
 
 NAMES = ("supervoxel", "segment")
 
-HDF5_DATASET = "transforms"
-"""The name in Janelia's published volumes. Any other dataset of two columns is read as well."""
-
 MERGE, SPLIT = ".merge.npy", ".split.npy"
 
 
 def read_table(path: str) -> tuple[Ids, Ids, tuple[str, ...]]:
     """Read supervoxels, the segment of each, and splits where a file has them.
+
+    Parameters
+    ----------
+    path : str
+        A file of `FORMATS` or `STORED`, or the folder of an N5 dataset. ``FILE#NAME`` is a table
+        in an HDF5 file or a NumPy archive.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def read_table(path: str) -> tuple[Ids, Ids, tuple[str, ...]]:
     BadRequest
         The file's extension is unknown.
     """
-    reader, _ = _format(path)
+    reader = _reader(path)
     try:
         rows = np.asarray(reader(path))
         if rows.ndim != 2 or rows.shape[1] != 2:
@@ -123,19 +127,9 @@ def _parquet() -> Any:
     return pyarrow.parquet
 
 
-def _read_hdf5(path: str) -> Any:
-    with h5py.File(path) as file:
-        tables = [d for d in file.values() if isinstance(d, h5py.Dataset) and d.ndim == 2]
-        named = [table for table in tables if table.name == f"/{HDF5_DATASET}"]
-        dataset = next(iter(named or [table for table in tables if table.shape[1] == 2]), None)
-        if dataset is None:
-            raise SourceError(f"{path} has no dataset of two columns; it has {list(file)}.")
-        return dataset[:]
-
-
 def _write_hdf5(path: str, rows: Ids) -> None:
     with h5py.File(path, "w") as file:
-        file.create_dataset(HDF5_DATASET, data=rows, compression="gzip", chunks=True)
+        file.create_dataset(LUTS[0], data=rows, compression="gzip", chunks=True)
 
 
 def _read_npy(path: str) -> Any:
@@ -176,13 +170,35 @@ def _save(path: str, rows: Ids) -> None:
         np.save(file, rows)
 
 
+def _stored(read: Callable[[str, str], Any]) -> Callable[[str], Any]:
+    return lambda path: read(*split_table(path))
+
+
+STORED: dict[str, Callable[[str], Any]] = {
+    ".h5": _stored(read_hdf5),
+    ".hdf5": _stored(read_hdf5),
+    ".hdf": _stored(read_hdf5),
+    ".npz": _stored(read_npz),
+}
+"""Readers of files that may hold volumes beside a table."""
+
 FORMATS: dict[str, tuple[Callable[[str], Any], Callable[[str, Ids], None]]] = {
     ".csv": (_read_csv, _write_csv),
     ".parquet": (_read_parquet, _write_parquet),
-    ".h5": (_read_hdf5, _write_hdf5),
-    ".hdf5": (_read_hdf5, _write_hdf5),
+    ".h5": (STORED[".h5"], _write_hdf5),
+    ".hdf5": (STORED[".hdf5"], _write_hdf5),
     MERGE: (_read_npy, _write_npy),
 }
+
+
+def _reader(path: str) -> Callable[[str], Any]:
+    file, _ = split_table(path)
+    if os.path.isdir(file):
+        return _stored(read_n5)
+    for ending, reader in STORED.items():
+        if file.endswith(ending):
+            return reader
+    return _format(path)[0]
 
 
 def _format(path: str) -> tuple[Callable[[str], Any], Callable[[str, Ids], None]]:

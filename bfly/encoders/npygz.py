@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from bfly.encoders.npz import packed_npy_parts
+from bfly.encoders.encoder import packed_parts
+from bfly.encoders.npy import npy_parts
 from bfly.encoders.packed import PackedEncoder
 
 if TYPE_CHECKING:
@@ -33,4 +34,4 @@ class Npygz(PackedEncoder):
         view: str = "grayscale",
         kind: str = "image",
     ) -> Iterator[bytes]:
-        return packed_npy_parts(parts, shape)
+        return packed_parts(npy_parts(parts, shape))

@@ -41,6 +41,7 @@ def annotation_query(path: str, words: Mapping[str, Any]) -> AnnotationQuery | N
     BadRequest
         An id has more than 64 bits.
     """
+    words = {**words, "file": path}
     if path == f"{SYNAPSES}/info":
         return AnnotationQuery(part="info", **words)
     if path == f"{PROPERTIES}/info":

@@ -40,7 +40,7 @@ _CHANGING = threading.Lock()
 
 
 class Browse(Protocol):
-    """``/browse``, ``/browse/{experiment::sample::dataset}[/{channel}[/…]]``."""
+    """``/browse``, ``/browse/{experiment}/{sample}/{dataset}``, ``/browse/{address}[/…]``."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("browse",)
     largest_body: ClassVar[int] = 1024
@@ -49,8 +49,8 @@ class Browse(Protocol):
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
         if not path:
             return FinishedQuery(self._list(), "application/json")
-        if "/" not in path:
-            dataset = dataset_named(self.config, path)
+        if token := self.config.addresses.former_dataset(path):
+            dataset = dataset_named(self.config, token)
             return CountsQuery(path=dataset.path, labelled=dataset.channel_paths)
         channel, rest = by_token(self.config, path)
         words = channel_words(channel)
@@ -70,7 +70,7 @@ class Browse(Protocol):
         if rest != "voxel_size":
             raise Absent(f"Nothing can be posted to /browse/{path}, only to …/voxel_size.")
         size = _size(body)
-        token = path.partition("/")[0]
+        token = self.config.addresses.former(path).partition("/")[0]
         with _CHANGING:
             if not is_writable(self.config_file):
                 raise NotAllowed(f"{FIXED} At the channel, {channel.name}, add: {line_of(size)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bfly.config.addresses import GROUP
 from bfly.protocols.protocol import channel_words, dataset_named
 from bfly.storage.part import Part, split_path
 
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
     from bfly.config.config import Config
     from bfly.config.tree import Channel
 
-__all__ = ["SUFFIX", "channel_group"]
-
-SUFFIX = "-all"
-"""End of the name of a group, after the name of any of its channels."""
+__all__ = ["channel_group"]
 
 
 def channel_group(config: Config, token: str, name: str) -> list[Channel]:
@@ -44,10 +42,10 @@ def channel_group(config: Config, token: str, name: str) -> list[Channel]:
     Absent, BadRequest
         As `dataset_named`.
     """
-    if not name.endswith(SUFFIX):
+    if not name.endswith(GROUP):
         return []
     channels = {channel.name: channel for channel in dataset_named(config, token).channels}
-    named = channels.get(name.removesuffix(SUFFIX))
+    named = channels.get(name.removesuffix(GROUP))
     if named is None or name in channels:
         return []
     file, part = split_path(named.path)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from bfly.config.addresses import FORM
 from bfly.errors import Absent
 from bfly.geometry import BoundingBox, zyx
 from bfly.protocols.protocol import Protocol, by_token, channel_words
@@ -151,7 +152,7 @@ class BlockQuery(BoxQuery):
 
 
 class ChunkGrid(Protocol):
-    """Base of the protocols: ``/{prefix}/{experiment::sample::dataset}/{channel}/{file}``."""
+    """Base of the protocols: ``/{prefix}/{address}/{file}``."""
 
     document: ClassVar[type[DocumentQuery]]
     """Query of every path that is not a block's."""
@@ -167,9 +168,9 @@ class ChunkGrid(Protocol):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
-        if path.count("/") < 2:
-            # Clients probe the parent folders for documents too.
-            raise Absent(f"There is no {path}, only experiment::sample::dataset/channel/….")
+        # Clients probe the parent folders for documents too.
+        if self.config.addresses.former(path).count("/") < 2:
+            raise Absent(f"There is no {path}, only {FORM}/….")
         channel, file = by_token(self.config, path)
         words = channel_words(channel)
         block = self.block.fullmatch(file)

@@ -1,7 +1,7 @@
 """N5 for Neuroglancer, CloudVolume and n5-viewer: a folder of scale levels ``s0``, ``s1``, ….
 
-The format: https://github.com/saalfeldlab/n5. Its order is x, y, z. Each program reads the voxel
-size from another attribute, so the attributes repeat it.
+The format: https://github.com/saalfeldlab/n5. Its order is x, y, z, but for ``transform``. Each
+program reads the voxel size from another attribute, so the attributes repeat it.
 """
 
 from __future__ import annotations
@@ -53,12 +53,14 @@ class N5Query(DocumentQuery):
             "dataType": volume.dtype.name,
             "compression": {"type": "gzip", "level": LEVEL, "useZlib": False},
             **_space(volume, mip),
-            # The only attribute that holds the position of the array.
+            # The only attribute that holds the position of the array. COSEM, n5-viewer and
+            # worldarray read it in C order, unlike all others.
             "transform": {
-                "axes": AXES,
+                "ordering": "C",
+                "axes": AXES[::-1],
                 "units": [_unit(volume)] * 3,
-                "scale": volume.voxel_size_at(mip)[::-1],
-                "translate": centre(volume, mip)[::-1],
+                "scale": volume.voxel_size_at(mip),
+                "translate": centre(volume, mip),
             },
         }
 

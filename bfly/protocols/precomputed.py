@@ -23,6 +23,8 @@ from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
+from bfly.queries.stored_file import StoredFileQuery
+from bfly.volumes.stored_layers import offered_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,6 +99,7 @@ class VolumeQuery(_Encoded, InfoQuery):
         volume = self.volume
         self.check_encoding(volume)
         properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
+        stored = offered_layers(volume) if self.count == 1 else {}
         # The format requires a resolution in nanometres.
         assumed = (
             {} if volume.has_voxel_size else {"voxel_size_source": volume.source.voxel_size_source}
@@ -108,6 +111,7 @@ class VolumeQuery(_Encoded, InfoQuery):
             "data_type": self.sent(volume).name,
             "num_channels": self.count,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
+            **stored,
             **properties,
         }
 
@@ -197,7 +201,7 @@ class GroupChunkQuery(ChunkQuery):
 
 
 class Precomputed(Protocol):
-    """``/pre/{experiment::sample::dataset}/{channel}/…``, or ``…/{channel}/{encoding}/…``.
+    """``/pre/{address}/…``, or ``/pre/{address}/{encoding}/…``.
 
     All channels of a file are one volume, ``NAME-all``, in the encoding raw.
     """
@@ -206,6 +210,7 @@ class Precomputed(Protocol):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        path = self.config.addresses.former(path)
         token, name, file = (*path.split("/", 2), "", "")[:3]
         if group := channel_group(self.config, token, name):
             return _group_query(group, file)
@@ -218,6 +223,8 @@ class Precomputed(Protocol):
         if annotations := annotation_query(rest, {**words, "labelled": (channel.path,)}):
             return annotations
         query: ChunkQuery | VolumeQuery
+        if "/" in rest and not _CHUNK_PATH.fullmatch(rest):
+            return StoredFileQuery(file=rest, **words)
         if rest == "info":
             query = VolumeQuery(name=channel.name, **words)
         else:

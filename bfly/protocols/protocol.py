@@ -40,7 +40,11 @@ class Protocol(ABC):
     """
 
     prefixes: ClassVar[tuple[str, ...]]
-    """First path segments that are dispatched to the protocol."""
+    """First path segments that are dispatched to the protocol.
+
+    One of two segments, ``api/node``, takes these paths from the protocol of the first segment. The
+    path that it is given then begins with the second.
+    """
 
     offers: ClassVar[tuple[str, ...]] = ()
     """Media types from which the ``Accept`` header may choose."""
@@ -48,8 +52,12 @@ class Protocol(ABC):
     immediate: ClassVar[bool] = False
     """Whether it answers in the event loop, even while all threads are busy."""
 
+    needs_address: ClassVar[bool] = False
+    """Whether `query` needs the address of the server as the client sees it: scheme, host and
+    port, as the parameter ``address``."""
+
     largest_body: ClassVar[int] = 0
-    """Largest body of a POST request in bytes; 0 if POST is not supported."""
+    """Largest body of a request in bytes; 0 if POST is not supported."""
 
     config_file: str | None = None
     """The YAML file of the configuration, if this server may change it; set by the server."""
@@ -67,7 +75,7 @@ class Protocol(ABC):
             Decoded path, without the prefix and its slash.
         parameters : mapping
             Parameters of the query string. ``accept`` is the media type of `offers` that the
-            header chooses, if it chooses one.
+            header chooses, if it chooses one; ``body`` is the body of a GET with one.
 
         Raises
         ------
@@ -76,6 +84,10 @@ class Protocol(ABC):
         Absent
             There is nothing at this path.
         """
+
+    def takes_body(self, path: str) -> bool:
+        """Return whether a GET of a path has a body, against the custom of HTTP."""
+        return False
 
     def post(self, path: str, body: bytes, address: str) -> InfoQuery:
         """Handle a POST request and return a query for its answer.
@@ -110,7 +122,15 @@ def channel_words(channel: Channel) -> dict[str, Any]:
 
 
 def by_token(config: Config, path: str) -> tuple[Channel, str]:
-    """Find the channel that a path of the form ``experiment::sample::dataset/channel/…`` names.
+    """Find the channel whose address a path begins with.
+
+    Parameters
+    ----------
+    config : Config
+        The served channels.
+    path : str
+        ``experiment/sample/dataset/channel/…``, its end from any of the names on, or the former
+        ``experiment::sample::dataset/channel/…``: see `bfly.config.addresses`.
 
     Returns
     -------
@@ -122,11 +142,11 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
     Raises
     ------
     Absent
-        The path does not have that form.
+        The path begins with no address.
     BadRequest
-        A name does not exist.
+        A short address is not unique, or a name of the former form does not exist.
     """
-    token, _, rest = path.partition("/")
+    token, _, rest = config.addresses.former(path).partition("/")
     name, _, rest = rest.partition("/")
     return config.find(*_names(token), name), rest
 

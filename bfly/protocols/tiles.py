@@ -39,8 +39,12 @@ FORMATS = ("png", "jpg", "webp")
 _N = "([0-9]{1,18})"
 _PICTURE = f"({'|'.join(FORMATS)})"
 _TILE = re.compile(rf"(?:(xy|xz|yz)/)?{_N}/(-?[0-9]{{1,18}})/{_N}/{_N}\.{_PICTURE}")
-_DEEP = re.compile(rf"(-?[0-9]{{1,18}})_files/{_N}/{_N}_{_N}\.{_PICTURE}")
-_DESCRIPTOR = re.compile(rf"(-?[0-9]{{1,18}})(?:\.{_PICTURE})?\.dzi")
+_IMAGE = rf"(-?[0-9]{{1,18}})(\.rgb)?(?:\.{_PICTURE})?"
+"""Name of a Deep Zoom image; its tiles are in the folder of that name with ``_files`` after it."""
+
+# Neuroglancer (2.41) writes two slashes after the level.
+_DEEP = re.compile(rf"{_IMAGE}_files/{_N}//?{_N}_{_N}\.{_PICTURE}")
+_DESCRIPTOR = re.compile(rf"{_IMAGE}\.dzi")
 
 
 class SquareQuery(SliceQuery):
@@ -126,7 +130,7 @@ class DeepZoomQuery(InfoQuery):
 
 
 class Tiles(Protocol):
-    """``/tiles/{experiment::sample::dataset}/{channel}/…``."""
+    """``/tiles/{address}/…``."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("tiles",)
 
@@ -144,17 +148,18 @@ class Tiles(Protocol):
                 place = int(section), int(row), int(column)
                 return SquareQuery(place, plane=plane or "xy", levels=levels, **words)
         if tile := _DEEP.fullmatch(rest):
-            section, level, column, row, picture = tile.groups()
-            words |= {"unmoved": True, "format": picture}
+            section, rgb, _, level, column, row, picture = tile.groups()
+            words |= {"unmoved": True, "format": picture} | ({"view": "rgb"} if rgb else {})
             place = int(section), int(row), int(column)
             return SquareQuery(place, int(level), levels, **words)
         if descriptor := _DESCRIPTOR.fullmatch(rest):
             query = DeepZoomQuery(unmoved=True, **channel_words(channel))
-            query.picture = descriptor[2] or "png"
+            query.picture = descriptor[3] or "png"
             return query
         raise Absent(
             f"There is no {rest} in tiles, only [xy|xz|yz/]MIP/SECTION/ROW/COLUMN.FORMAT, "
-            f"Z.dzi and Z_files/LEVEL/COLUMN_ROW.FORMAT, with a FORMAT of {list(FORMATS)}."
+            "Z[.rgb][.FORMAT].dzi and …_files/LEVEL/COLUMN_ROW.FORMAT, with a FORMAT of "
+            f"{list(FORMATS)}."
         )
 
 

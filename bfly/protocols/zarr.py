@@ -14,7 +14,7 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.protocols.channel_group import channel_group
 from bfly.protocols.chunk_grid import NUMBER, BlockQuery, ChunkGrid
-from bfly.protocols.protocol import dataset_words
+from bfly.protocols.protocol import channel_words, dataset_words
 from bfly.protocols.zarr_metadata import COMPRESSORS, Zarr2Query, Zarr3Query, ZarrQuery
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class _Zarr(ChunkGrid):
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> DataQuery | InfoQuery:
+        path = self.config.addresses.former(path)
         parts = _PATH.fullmatch(path)
         if parts is None:
             return super().query(path, parameters)
@@ -62,6 +63,7 @@ class _Zarr(ChunkGrid):
             query.compressor = compressor
             query.count = len(group)
             if group:
+                query.channels = [{"name": each.name, **channel_words(each)} for each in group]
                 return query
             query.channels = [
                 words

@@ -14,6 +14,7 @@ from typing_extensions import override
 from bfly.encoders.blosc import BLOSC_LEVEL
 from bfly.encoders.zstd import ZSTD_LEVEL
 from bfly.protocols.chunk_grid import DocumentQuery, block_shape, centre
+from bfly.protocols.zarr_attributes import SPACE, array_attributes, omero
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from bfly.volumes.volume import Volume
 
 __all__ = ["COMPRESSORS", "Zarr2Query", "Zarr3Query", "ZarrQuery"]
-
-AXES = ["z", "y", "x"]
 
 COMPRESSORS = ("zstd", "blosc")
 """Compressors of chunks, named as their encoders. The first one is the default."""
@@ -60,6 +59,8 @@ class ZarrQuery(DocumentQuery):
 
         OME-Zarr requires as many mips as the image has. Their positions may differ.
         """
+        if self.count:
+            return {}
         sizes = _voxel_sizes(self.volume)
         volumes = {channel.name: channel.volume for channel in self.known}
         return {
@@ -91,7 +92,7 @@ class ZarrQuery(DocumentQuery):
         Axes have no unit if the voxel size is unknown; then lengths count voxels.
         """
         unit = {"unit": "nanometer"} if volume.has_voxel_size else {}
-        space = [{"name": axis, "type": "space", **unit} for axis in AXES]
+        space = [{"name": axis, "type": "space", **unit} for axis in SPACE]
         return {
             "name": name,
             "type": "mean" if volume.kind == "image" else "mode",
@@ -108,12 +109,16 @@ class ZarrQuery(DocumentQuery):
             ],
         }
 
-    def _units(self, volume: Volume, mip: int) -> dict[str, Any]:
-        """Return the voxel size, for clients that open one array: Neuroglancer, TensorStore."""
-        if not volume.has_voxel_size:
+    def _attributes(self, volume: Volume, mip: int) -> dict[str, Any]:
+        """Return the attributes of an array, for clients that open it alone."""
+        return array_attributes(volume, mip, has_channels=bool(self.count))
+
+    def _shown(self, volume: Volume, name: str) -> dict[str, Any]:
+        """Return how an image is shown, as attributes of its group; empty for labels."""
+        group = [(channel.name, channel.volume) for channel in self.known] if self.count else []
+        if volume.kind != "image" or len(group) != self.count:
             return {}
-        sizes = [f"{size} nm" for size in volume.voxel_size_at(mip)]
-        return {"dimension_units": self.led(None, sizes)}
+        return {"omero": omero(volume, group or [(name, volume)])}
 
     @abstractmethod
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
@@ -137,7 +142,8 @@ class Zarr2Query(ZarrQuery):
     @override
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
         attributes: dict[str, Any] = {
-            "multiscales": [{"version": "0.4", **self._multiscale(volume, name)}]
+            "multiscales": [{"version": "0.4", **self._multiscale(volume, name)}],
+            **self._shown(volume, name),
         }
         if volume.kind == "segmentation":
             attributes["image-label"] = {"version": "0.4", **_source(image)}
@@ -145,8 +151,8 @@ class Zarr2Query(ZarrQuery):
         for mip in range(volume.levels):
             files[f"{mip}/.zarray"] = self._array(volume, mip)
             files[f"{mip}/.zattrs"] = {
-                "_ARRAY_DIMENSIONS": self.led("c", AXES),
-                **self._units(volume, mip),
+                "_ARRAY_DIMENSIONS": self.led("c", SPACE),
+                **self._attributes(volume, mip),
             }
         return files
 
@@ -188,7 +194,10 @@ class Zarr3Query(ZarrQuery):
 
     @override
     def group(self, volume: Volume, name: str, image: str = "") -> dict[str, Any]:
-        ome: dict[str, Any] = {"multiscales": [self._multiscale(volume, name)]}
+        ome: dict[str, Any] = {
+            "multiscales": [self._multiscale(volume, name)],
+            **self._shown(volume, name),
+        }
         if volume.kind == "segmentation":
             ome["image-label"] = _source(image)
         arrays = {f"{mip}/zarr.json": self._array(volume, mip) for mip in range(volume.levels)}
@@ -236,8 +245,8 @@ class Zarr3Query(ZarrQuery):
                 {"name": self.compressor, "configuration": compressors[self.compressor]},
             ],
             "fill_value": 0,
-            "dimension_names": self.led("c", AXES),
-            "attributes": self._units(volume, mip),
+            "dimension_names": self.led("c", SPACE),
+            "attributes": self._attributes(volume, mip),
         }
 
 

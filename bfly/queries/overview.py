@@ -11,6 +11,7 @@ from bfly.encoders.contrast import Contrast, contrast, stretched
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.data import BoxQuery
 from bfly.queries.info import InfoQuery
+from bfly.volumes.stored_layers import offered_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +47,12 @@ class ChannelQuery(InfoQuery):
             "kind_source": volume.source.kind_source,
             "kind_doubt": volume.source.kind_doubt,
             "dtype": volume.dtype.name,
+            "stored_dtype": volume.source.stored_dtype.name,
             "size": levels[0].whole.shape[::-1],
             "voxel_offset": levels[0].origin[::-1],
             "voxel_size": stated and stated[::-1],
             "mips": [level.whole.shape[::-1] for level in levels],
+            "annotations": offered_annotations(volume),
         }
 
 

@@ -64,6 +64,7 @@ class Application:
         self._protocols: dict[str, Protocol] = {}
         for protocol in registry.find("protocols").values():
             self._protocols |= dict.fromkeys(protocol.prefixes, protocol(config))
+        self._shared = {prefix.partition("/")[0] for prefix in self._protocols if "/" in prefix}
         self._sockets = WebsocketEndpoint(core, config)
         self._posts = 0
         self._under_way: dict[str, _Flight] = {}
@@ -80,7 +81,10 @@ class Application:
             return
         try:
             protocol, path = self._protocol(request.path)
-            if method in ("GET", "HEAD"):
+            answer: Response | StartedStream
+            if protocol.largest_body and method == "GET" and protocol.takes_body(path):
+                answer = await self._taken(protocol, path, request)
+            elif method in ("GET", "HEAD"):
                 answer = await self._found(protocol, path, request)
             elif method == "POST" and protocol.largest_body:
                 answer = await self._taken(protocol, path, request)
@@ -129,6 +133,8 @@ class Application:
         """Return the protocol that answers a path, and the path without its prefix."""
         prefix, _, rest = path.lstrip("/").partition("/")
         protocol = self._protocols.get(prefix)
+        if prefix in self._shared:
+            protocol = self._protocols.get(f"{prefix}/{rest.partition('/')[0]}", protocol)
         if protocol is None:
             raise Absent(f"There is no page {path}; there are {sorted(self._protocols)}.")
         return protocol, rest
@@ -144,12 +150,14 @@ class Application:
         offers = protocol.offers
         accept = preferred(request.headers.get(b"accept", b""), offers) if offers else ""
         codings = request.codings
-        key = f"answer:{self._edition}:{request.target} {accept} {' '.join(codings)}"
+        address = request.address if protocol.needs_address else ""
+        given = {name: text for name, text in (("accept", accept), ("address", address)) if text}
+        key = f"answer:{self._edition}:{request.target} {accept} {address} {' '.join(codings)}"
         kept: Response | None = self._core.recall(key) or None
         if kept is not None and kept.is_fresh():
             response = kept
         else:
-            asked = kept, protocol, path, request.query_string, accept, codings
+            asked = kept, protocol, path, request.query_string, given, codings
             made = await self._made(request, key, *asked)
             if isinstance(made, Stream):
                 return await start_stream(made, request, self._core.in_background)
@@ -159,16 +167,19 @@ class Application:
         return response
 
     async def _taken(self, protocol: Protocol, path: str, request: Request) -> Response:
-        """Answer POST."""
+        """Answer a request with a body: POST, or a GET that has one."""
         if self._posts >= MOST_POSTS:
             raise Busy(f"There are {self._posts} requests with a body now.")
         self._posts += 1
         try:
             body = await request.body(protocol.largest_body)
-            posted = protocol, path, body, request.address, request.codings
-            # Not suspendable, hence never repeated: the work stores something.
+            # Not suspendable, hence never repeated: the work may store something.
             ticket = Ticket(POSTED, suspendable=False)
-            response = await self._core.in_pool.run(ticket, self._handler.post, *posted)
+            posts = request.method == "POST"
+            work = self._handler.post if posts else self._handler.ask
+            words = request.address if posts else request.query_string
+            asked = protocol, path, body, words, request.codings
+            response = await self._core.in_pool.run(ticket, work, *asked)
             if protocol.config is not self._config:
                 self._adopt(protocol.config)
             return response

@@ -102,10 +102,10 @@ def outcome(headers: Mapping[bytes, bytes], etag: bytes, size: int | None) -> tu
     return (206 if part[0] < part[1] else 416), *part
 
 
-def place_of(status: int, start: int, stop: int, size: int) -> tuple[bytes, bytes]:
-    """Return the header ``Content-Range`` of a status 206 or 416."""
+def place_of(status: int, start: int, stop: int, size: int | None) -> tuple[bytes, bytes]:
+    """Return the header ``Content-Range`` of a status 206 or 416; the size may be unknown."""
     place = b"%d-%d" % (start, stop - 1) if status == 206 else b"*"
-    return b"content-range", b"bytes %s/%d" % (place, size)
+    return b"content-range", b"bytes %s/%s" % (place, b"*" if size is None else b"%d" % size)
 
 
 def _matches(condition: bytes, etag: bytes) -> bool:

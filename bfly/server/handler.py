@@ -13,7 +13,7 @@ from bfly.queries.query import LABELS
 from bfly.server.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bfly.core.core import Core
     from bfly.edits.state import EditState
@@ -43,7 +43,7 @@ class Handler:
         protocol: Protocol,
         path: str,
         query_string: str,
-        accept: str,
+        given: Mapping[str, str],
         codings: Sequence[str],
     ) -> Response | Stream:
         """Answer a GET of an address.
@@ -58,8 +58,9 @@ class Handler:
             Parses the address.
         path, query_string : str
             The path, as `Protocol.query` takes it, and the query string after it.
-        accept : str
-            The client's preferred media type among those of the protocol, or "".
+        given : mapping of str to str
+            Parameters that are not in the query string: ``accept``, the client's preferred media
+            type among those of the protocol, and ``address`` (see `Protocol.needs_address`).
         codings : sequence of str
             The content codings that the client accepts.
 
@@ -70,7 +71,7 @@ class Handler:
         """
         core = self._core
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
-        query = protocol.query(path, parameters | {"accept": accept} if accept else parameters)
+        query = protocol.query(path, {**parameters, **given})
         query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
         if group := group_of(query):
             core.in_pool.join(group)
@@ -98,7 +99,17 @@ class Handler:
         self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
     ) -> Response:
         """Answer a POST; for the arguments see `get` and `Protocol.post`."""
-        query = protocol.post(path, body, address)
+        return self._uncached(protocol.post(path, body, address), codings)
+
+    def ask(
+        self, protocol: Protocol, path: str, body: bytes, query_string: str, codings: Sequence[str]
+    ) -> Response:
+        """Answer a GET with a body; for the arguments see `get`."""
+        parameters = dict(parse_qsl(query_string, keep_blank_values=True))
+        parameters["body"] = body.decode(errors="replace")
+        return self._uncached(protocol.query(path, parameters), codings)
+
+    def _uncached(self, query: Query, codings: Sequence[str]) -> Response:
         made = answer(self._core, query)
         assert not isinstance(made, Stream)
         headers = [*made.headers, (b"cache-control", b"no-store")]

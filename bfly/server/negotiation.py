@@ -7,9 +7,9 @@ from functools import lru_cache
 
 __all__ = ["CODINGS", "accepted", "preferred"]
 
-CODINGS = ("zstd", "deflate", "gzip")
-"""The content codings (RFC 9110, 8.4.1; RFC 8878, 7.2) of responses. Butterfly compresses only with
-gzip; the others are pass-through of stored chunks."""
+CODINGS = ("br", "zstd", "deflate", "gzip")
+"""The content codings (RFC 9110, 8.4.1; RFC 7932; RFC 8878, 7.2) of responses. Butterfly compresses
+only with gzip; the others are pass-through of stored chunks and files."""
 
 FAIL_ON_DEFLATE = (b"python-requests/",)
 """Prefixes of the ``User-Agent`` of clients that accept ``deflate`` but may fail on it: CloudVolume
@@ -46,6 +46,7 @@ def _accepted(accept: bytes, fails_on_deflate: bool) -> tuple[str, ...]:
         value = quality.partition(b"=")[2].strip()
         refused[coding.strip()] = bool(value) and value.rstrip(b"0") in (b"0.", b"")
     taken = {
+        "br": refused.get(b"br") is False,
         "zstd": refused.get(b"zstd") is False,
         "deflate": refused.get(b"deflate") is False and not fails_on_deflate,
         "gzip": refused.get(b"gzip", refused.get(b"x-gzip", refused.get(b"*"))) is False,

@@ -12,7 +12,8 @@ from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.encoders.encoder import GZIP, packed_parts
 from bfly.errors import ButterflyError
 from bfly.server.conditional import outcome, place_of
-from bfly.server.response import EVERY, is_packable, worth_packing
+from bfly.server.response import AGE, EVERY, is_packable, worth_packing
+from bfly.storage.files import FARTHEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,9 @@ PIECE = 256 << 10
 """Bytes per ASGI message. Each is a copy, so that the part can be overwritten while it is sent. The
 size is small, so that other answers need not wait for it."""
 
+MOST_AT_ONCE = 32 << 20
+"""Bytes of the longest range of a file of unknown size; a longer one is answered with the file."""
+
 
 async def start_stream(stream: Stream, request: Request, pool: Admission) -> StartedStream:
     """Make the first part of an answer, so that an error can still set the status.
@@ -48,16 +52,31 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
     ticket = Ticket(stream.group, suspendable=False)
     pooled = partial(pool.run, ticket)
     size = stream.size
-    status, start, stop = outcome(request.headers, b"", size)
     headers = [(b"content-type", stream.media_type.encode()), *EVERY]
-    headers.append((b"cache-control", b"no-store"))
-    if size is not None:
+    if stream.etag:
+        headers.append((b"etag", stream.etag))
+    kept = b"public, max-age=%d" % AGE if stream.etag else b"no-store"
+    headers.append((b"cache-control", kept))
+    if size is not None or stream.part is not None:
         headers.append((b"accept-ranges", b"bytes"))
+    if size is None and stream.part is not None:
+        status, start, stop = outcome(request.headers, stream.etag, FARTHEST)
+        if status == 206 and stop - start <= MOST_AT_ONCE:
+            data = await pooled(stream.part, start, stop)
+            status, stop = 206 if data else 416, start + len(data)
+            headers.append(place_of(status, start, stop, None))
+            headers.append((b"content-length", b"%d" % len(data)))
+            return StartedStream(request, status, headers, iter(()), data, pool, ticket)
+        if status == 206:
+            status, start = 200, 0
+    else:
+        status, start, stop = outcome(request.headers, stream.etag, size)
         if status in (206, 416):
             headers.append(place_of(status, start, stop, size))
     if status not in (200, 206):
         return StartedStream(request, status, headers, iter(()), None, pool, ticket)
-    packable = size is not None and is_packable(stream.media_type)
+    # A compressed answer would need another ETag.
+    packable = size is not None and not stream.etag and is_packable(stream.media_type)
     headers.append((b"vary", b"accept-encoding, origin" if packable else b"origin"))
     parts: Iterator[Part] = await pooled(stream.parts, start)
     first: Part | None = await pooled(next, parts, None)

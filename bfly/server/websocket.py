@@ -1,4 +1,4 @@
-"""Edits over websockets: ``/ws/{experiment::sample::dataset}/{channel}`` (ASGI 3).
+"""Edits over websockets: ``/ws/{address}`` (ASGI 3).
 
 Each client of a channel is sent the state on connecting and after each change by any client. A
 slow client is sent only the latest state, and is disconnected if it reads nothing for a while.
@@ -12,6 +12,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from bfly.config.addresses import FORM
 from bfly.errors import Absent, Busy, ButterflyError
 from bfly.protocols.protocol import by_token, channel_words
 from bfly.protocols.statuses import status_of
@@ -111,7 +112,7 @@ class WebsocketEndpoint:
             raise Busy(f"There are {self._most} websockets, as many as there may be.")
         prefix, _, rest = scope["path"].lstrip("/").partition("/")
         if prefix != "ws":
-            raise Absent(f"There is no websocket at {scope['path']}, only /ws/TOKEN/CHANNEL.")
+            raise Absent(f"There is no websocket at {scope['path']}, only /ws/{FORM}.")
         channel, below = by_token(self.config, rest)
         if below:
             raise Absent(f"There is nothing below {channel.name}, such as {below}.")

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.geometry import Scale, ceil_div, zyx
-from bfly.sources.shared.images import has_colours, header
+from bfly.sources.shared.images import has_colours, header, stored_floats
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.shared.tile_files import TileGrid
 from bfly.storage.files import regular
@@ -164,6 +164,7 @@ class BossGrid(TileGrid):
             if os.path.exists(path) and (data := self._read_file(path)) is not None:
                 labels, limit = self._kind == "segmentation", self.files.max_chunk
                 self._has_colours = has_colours(data, path, limit)
+                self._stored_dtype = stored_floats(data, path, limit)
                 return header(data, path, labels=labels, limit=limit)[1]
         raise SourceError(f"{self.path} names no tile that is there.")
 

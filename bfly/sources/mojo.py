@@ -26,7 +26,7 @@ from bfly.sources.shared.images import EXTENSIONS, decode, naming
 from bfly.sources.shared.sample import sample_below
 from bfly.sources.shared.tile_files import TileGrid
 from bfly.sources.shared.written_levels import written_levels
-from bfly.sources.source import served_dtype
+from bfly.sources.voxel_types import as_served, served_dtype
 from bfly.storage.files import regular
 from bfly.storage.limits import check_chunk
 
@@ -215,5 +215,5 @@ def _hdf5_voxels(data: bytes, path: str, limit: int) -> NDArray[Any]:
         dtype = served_dtype(dataset.dtype, path)
         check_chunk(path, "its dataset", dataset.shape, dataset.dtype.itemsize, limit)
         check_packed(dataset, path, limit)
-        voxels = np.ascontiguousarray(dataset[()], dtype)
+        voxels = as_served(dataset[()], dtype)
     return voxels if voxels.ndim == 3 else voxels[np.newaxis]

@@ -17,6 +17,7 @@ from bfly.geometry import BoundingBox, Scale, copy_rows
 from bfly.sources.file_state import Watched
 from bfly.sources.kinds.kinded import Kinded
 from bfly.sources.tile_pair import TilePair
+from bfly.sources.voxel_types import is_converted, say_conversion, served_dtype
 from bfly.storage.files import Files
 from bfly.storage.part import WHOLE, Part
 
@@ -27,37 +28,9 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.sources.encoded_chunks import StoredAs
     from bfly.sources.mips import VoxelSize
+    from bfly.sources.precomputed.layers import StoredLayers
 
 __all__ = ["Datasource", "served_dtype"]
-
-
-def served_dtype(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
-    """Return the dtype in which a file's voxels are served.
-
-    Parameters
-    ----------
-    dtype : numpy.dtype
-        As stored. Integers of every width, booleans and float32 can be served.
-    path : str
-        Name of the file in the message.
-
-    Returns
-    -------
-    numpy.dtype
-        Little-endian; booleans become uint8, all others keep their kind and width.
-
-    Raises
-    ------
-    SourceError
-        Voxels of this dtype cannot be served.
-    """
-    if dtype.kind in "iub":
-        return np.dtype(f"<{dtype.kind.replace('b', 'u')}{dtype.itemsize}")
-    if dtype.kind == "f" and dtype.itemsize == 4:
-        return np.dtype("<f4")
-    raise SourceError(
-        f"{path} holds {dtype} voxels; allowed are integers of 8 to 64 bits and float32."
-    )
 
 
 class Datasource(TilePair, Kinded, Watched, ABC):
@@ -93,13 +66,20 @@ class Datasource(TilePair, Kinded, Watched, ABC):
 
     endings: ClassVar[Mapping[str, str]] = {}
     """From an ending of a file name, in lower case and without its first dot, to what such a file
-    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format."""
+    is (``an HDF5 file``). A scan probes such files, and reports those that are of no format, unless
+    what it is is empty: most files with the ending are something else."""
 
     has_parts: ClassVar[bool] = False
     """Whether a path may name a part of a file or folder of the format."""
 
+    layers: StoredLayers | None = None
+    """Meshes, skeletons and annotations stored beside the voxels, if the format has them."""
+
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
+
+    _stored_dtype: np.dtype[Any] | None = None
+    """dtype of the voxels in the file, if it may be another than `dtype`; set by `_open`."""
 
     _stated: tuple[VoxelSize, str] | None = None
     """Nanometres (z, y, x) of a voxel of mip 0, and the part of the file that states them
@@ -123,6 +103,8 @@ class Datasource(TilePair, Kinded, Watched, ABC):
         self._kind = kind
         self._voxel_size = voxel_size
         self._open()
+        if is_converted(self.stored_dtype):
+            say_conversion(path, self.stored_dtype.name)
         self._read_at_first = tuple(self._stamps)
 
     @abstractmethod
@@ -181,6 +163,50 @@ class Datasource(TilePair, Kinded, Watched, ABC):
             As `open`.
         """
         return (WHOLE,)
+
+    @classmethod
+    def owned(cls, path: str, files: Files) -> Iterable[str]:
+        """Return files and folders that are no channels of their own, for a scan.
+
+        Their voxels are those of this channel; they may be missing. Empty unless the format is
+        a file beside its voxels that other formats recognise too.
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`; errors are the same.
+        """
+        return ()
+
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        """Return merge tables that a file or folder of the format holds beside its volumes.
+
+        Parameters
+        ----------
+        path, files
+
+        Parameters
+        ----------
+        path, files
+            As for `parts`.
+
+        Returns
+        -------
+        sequence of str
+            Each as the path that ``bfly edits import`` reads. The default is none.
+
+        Raises
+        ------
+        SourceError, NotAllowed
+            As `open`.
+        """
+        return ()
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """The dtype in the file; `dtype` is its `served_dtype`."""
+        return self.dtype if self._stored_dtype is None else self._stored_dtype
 
     @property
     def voxel_size(self) -> VoxelSize | None:

@@ -14,7 +14,16 @@ from bfly.errors import Busy, ButterflyError, SourceError
 from bfly.geometry import Scale
 from bfly.sources.mojo import Mojo
 from bfly.sources.shared.image_names import named
-from bfly.sources.shared.images import EXTENSIONS, decode, has_colours, header, is_image, naming
+from bfly.sources.shared.images import (
+    EXTENSIONS,
+    TIFFS,
+    decode,
+    has_colours,
+    header,
+    is_image,
+    naming,
+    stored_floats,
+)
 from bfly.sources.shared.missing_sections import name_gaps
 from bfly.sources.shared.tiff_images import first_page, sample_parts
 from bfly.sources.shared.tiff_pages import is_tiff
@@ -44,7 +53,7 @@ LISTED = 8
 
 
 class ImageStack(TileGrid):
-    """A folder of PNG, JPEG or TIFF files; z follows the natural order of their names.
+    """A folder of image files; z follows the natural order of their names.
 
     A folder of several channels, times or formats holds a stack for each, which `part` names (see
     `bfly.sources.shared.image_names`). The first section defines the size of all sections. Reading
@@ -103,6 +112,8 @@ class ImageStack(TileGrid):
             sample=self.part.of_axis("s"),
         )
         self._has_colours = has_colours(data, first, self.files.max_chunk, self.part.of_axis("s"))
+        limit, sample = self.files.max_chunk, self.part.of_axis("s")
+        self._stored_dtype = stored_floats(data, first, limit, sample)
         self._check_pages(shape, first)
         self.scales = {0: Scale((len(self._names), *shape[1:]), shape)}
 
@@ -201,7 +212,7 @@ def _named(path: str, files: Files) -> Named:
 
 def _samples(path: str, files: Files) -> int:
     """Count the grey samples of an image's pixels; 1 if it is no TIFF, or cannot be read."""
-    if not path.lower().endswith((".tif", ".tiff")):
+    if path.lower().rpartition(".")[2] not in TIFFS:
         return 1
     try:
         with files.file(path) as file, naming(path):

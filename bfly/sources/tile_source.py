@@ -14,8 +14,9 @@ from typing_extensions import override
 from bfly import registry
 from bfly.errors import ButterflyError, SourceError
 from bfly.geometry import BoundingBox, Scale, Zyx, ceil_div, indexes, zyx
-from bfly.sources.source import Datasource, served_dtype
+from bfly.sources.source import Datasource
 from bfly.sources.tile_request import TileRequest
+from bfly.sources.voxel_types import as_served, bytes_dtype, served_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +70,8 @@ class TileSource(Datasource):
             raise SourceError(
                 f"{self.path}: {missing} is not in the keywords that {self.pair.__name__} gives."
             )
-        self._stored = np.dtype(self._words["data-type"]).newbyteorder("<")
-        self.dtype = served_dtype(self._stored, self.path)
+        self._stored_dtype = np.dtype(self._words["data-type"]).newbyteorder("<")
+        self.dtype = served_dtype(self._stored_dtype, self.path)
         shape = _by_axis(self._words["dimensions"])
         # A block may be larger than the volume.
         self._blocks = [zyx(block) for block in np.atleast_2d(self._words["block-size"])]
@@ -112,13 +113,15 @@ class TileSource(Datasource):
         if loaded.ndim == 2:
             loaded = loaded[np.newaxis]
         small = loaded.ndim != 3 or any(map(int.__lt__, loaded.shape, tile.box.shape))
-        if small or not np.can_cast(loaded.dtype, self._stored):
+        stored = self.stored_dtype
+        if small or not np.can_cast(loaded.dtype, stored):
             raise SourceError(
                 f"{self.path}: {self.pair.__name__} loads {loaded.dtype} voxels of the shape "
                 f"{loaded.shape} for tile {tile.index} of mip {tile.mip}, which has "
-                f"{self._stored} voxels of the shape {tile.box.shape}."
+                f"{stored} voxels of the shape {tile.box.shape}."
             )
-        return loaded.astype(self._stored, copy=False).view(self.dtype)
+        voxels = loaded.astype(stored, copy=False)
+        return as_served(voxels.view(bytes_dtype(stored)), self.dtype)
 
 
 def formats() -> dict[str, type[Datasource]]:

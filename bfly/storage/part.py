@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from bfly.errors import SourceError
@@ -48,6 +48,11 @@ class Part:
             indexes.insert(0, (found[1], found[2]))
             items.pop()
         return cls(",".join(items).strip("/"), tuple(indexes))
+
+    @property
+    def inside(self) -> Part:
+        """The places on axes alone, for the dataset that the part names."""
+        return replace(self, dataset="")
 
     def of_axis(self, axis: str) -> str | None:
         """Return the place on an axis; None if none is stated."""

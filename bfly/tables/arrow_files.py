@@ -11,15 +11,13 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from bfly.errors import SourceError
+from bfly.tables.headers import LINE, delimiter_of
 from bfly.tables.limits import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["MAGIC", "ArrowFile"]
-
-MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "stream"}
-"""Formats by their first bytes; any other file is CSV."""
+__all__ = ["ArrowFile"]
 
 _CSV_BLOCK = 8 << 20
 """Bytes of a CSV file that are parsed at once."""
@@ -56,7 +54,12 @@ class ArrowFile:
         self.kind, self.path = kind, path
         self.malformed: list[tuple[int, int]] = []
         self._opened = opened
+        self._delimiter = ","
         with self._errors():
+            if kind == "csv":
+                with opened() as file:
+                    line = file.readline(LINE).decode(errors="replace")
+                self._delimiter = delimiter_of(line)
             schema = self._schema()
         names = schema.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -118,7 +121,10 @@ class ArrowFile:
             self._file(),
             csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),  # threads lose line numbers
             csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=self._skip
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=self._skip,
             ),
             csv.ConvertOptions(
                 include_columns=columns,

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bfly.errors import ConfigError, MissingLibrary, SourceChanged, SourceError
 from bfly.storage.files import stamp_of
+from bfly.tables.headers import MAGIC
 from bfly.tables.json_files import read_json
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _columns(source: TableSource, opener: _Opener) -> Iterator[Columns]:
 def _rows(source: TableSource, opener: _Opener, head: bytes) -> Iterator[Columns]:
     """Read a table that is not JSON."""
     try:
-        from bfly.tables.arrow_files import MAGIC, ArrowFile
+        from bfly.tables.arrow_files import ArrowFile
         from bfly.tables.rows import rows_of
     except ImportError as error:
         raise MissingLibrary(

@@ -20,6 +20,7 @@ from bfly.sources.shared.net import can_open, opened
 from bfly.sources.tile_source import formats
 from bfly.storage.files import Files, is_url
 from bfly.storage.part import split_path
+from bfly.volumes.contrast import sampled_contrast
 from bfly.volumes.level import Level
 
 if TYPE_CHECKING:
@@ -178,6 +179,11 @@ class Volume:
         if self._kind is None:
             self._kind = self.source.kind
         return self._kind
+
+    @cached_property
+    def contrast(self) -> tuple[float, float] | None:
+        """Levels that are best shown as black and white (see `sampled_contrast`)."""
+        return sampled_contrast(self.source)
 
     @property
     def keywords(self) -> dict[str, Any]:

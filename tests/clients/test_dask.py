@@ -23,5 +23,5 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_every_mip_is_the_same(channel: Channel, prefix: str) -> None:
 
     for mip in channel.mips:
-        array = dask.array.from_zarr(channel.quoted(prefix), component=str(mip))
+        array = dask.array.from_zarr(channel.url(prefix), component=str(mip))
         assert np.array_equal(array.compute(), channel.at_mip(mip))

@@ -33,7 +33,7 @@ def test_every_volume_is_the_same_in_three_libraries(
     with serve(config) as client:
         base = str(client.base_url).rstrip("/")
         for *groups, channel in config.channels:
-            token = quote(f"{'::'.join(groups)}/{channel}")
+            token = quote(f"{'/'.join(groups)}/{channel}")
             cloud = CloudVolume(f"precomputed://{base}/pre/{token}", progress=False, fill_missing=0)
             read["CloudVolume"].append(np.ascontiguousarray(cloud[:][..., 0].T).tobytes())
             store = ts.open({"driver": "n5", "kvstore": f"{base}/n5/{token}/s0/"}).result()
@@ -51,7 +51,7 @@ def test_what_is_said_of_the_volumes(tmp_path: Path, serve: Callable[..., Any]) 
     facts = {}
     with serve(config) as client:
         for *groups, channel in config.channels:
-            answer = client.get(f"/browse/{'::'.join(groups)}/{channel}")
+            answer = client.get(f"/browse/{'/'.join(groups)}/{channel}")
             assert answer.status_code == 200, answer.text
             facts[channel] = answer.json()
     kinds = {channel: fact["kind"] for channel, fact in facts.items()}

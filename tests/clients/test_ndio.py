@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from bfly.encoders.unsigned import unsigned
+from tests.fixtures.environments import python_with
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fixtures.channels import Channel
 
 TOKEN = "exp::sam::dat"
@@ -52,29 +51,14 @@ json.dump(words, sys.stdout)
 
 
 @pytest.fixture(scope="session")
-def ndio(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ndio and what it needs: an old Blosc, which must not meet the new one."""
-    cache = pytestconfig.cache
-    assert cache is not None
-    version = f"ndio-1.1.5-py{sys.version_info.major}{sys.version_info.minor}"
-    folder = Path(cache.mkdir("environments")) / version
-    if not folder.exists():
-        with TemporaryDirectory(dir=folder.parent) as draft:
-            made = Path(draft, version)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(made)]
-            done = subprocess.run(
-                [*pip, "ndio==1.1.5", "six"], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                pytest.skip(f"pip cannot install ndio 1.1.5: {done.stderr.strip()[-200:]}")
-            with suppress(OSError):  # another worker was first
-                made.rename(folder)
-    return folder
+def ndio(pytestconfig: pytest.Config) -> str:
+    """A Python with ndio alone: its old Blosc must not meet the new one."""
+    return python_with(pytestconfig, "ndio==1.1.5", "six==1.17.0", alone=True)
 
 
 @pytest.mark.reads("ndio 1.1.5", "ndstore /{suffix}/ca")
 @pytest.mark.parametrize("suffix", ["ocp", "nd"])
-def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_path: Path) -> None:
+def test_ndio_reads_every_mip(channel: Channel, ndio: str, suffix: str, tmp_path: Path) -> None:
     boxes = []
     for mip in channel.mips:
         start = channel.first_section(mip)
@@ -84,10 +68,9 @@ def test_ndio_reads_every_mip(channel: Channel, ndio: Path, suffix: str, tmp_pat
     host = str(channel.client.base_url).removeprefix("http://").rstrip("/")
     asked = [host, suffix, TOKEN, channel.name, boxes, str(tmp_path / "found.npz")]
     done = subprocess.run(
-        # Without the site-packages of this environment.
-        [sys.executable, "-S", "-W", "ignore", "-c", CLIENT],
+        [ndio, "-W", "ignore", "-c", CLIENT],
         input=json.dumps(asked),
-        env={**os.environ, "PYTHONPATH": str(ndio)},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         check=False,

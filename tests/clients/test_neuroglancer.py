@@ -125,16 +125,20 @@ def check(channel: Channel, found: dict[str, Any], placed: bool = True, toleranc
 
 
 SOURCES = {
-    "precomputed raw": "precomputed://{url}/pre/exp::sam::dat/{name}/raw",
-    "precomputed png": "precomputed://{url}/pre/exp::sam::dat/{name}/png",
-    "precomputed jpeg": "precomputed://{url}/pre/exp::sam::dat/{name}/jpeg",
+    "precomputed raw": "precomputed://{url}/pre/exp/sam/dat/{name}/raw",
+    "precomputed png": "precomputed://{url}/pre/exp/sam/dat/{name}/png",
+    "precomputed jpeg": "precomputed://{url}/pre/exp/sam/dat/{name}/jpeg",
     "precomputed compressed_segmentation": (
-        "precomputed://{url}/pre/exp::sam::dat/{name}/compressed_segmentation"
+        "precomputed://{url}/pre/exp/sam/dat/{name}/compressed_segmentation"
     ),
-    "zarr": "zarr://{url}/zarr/exp::sam::dat/{name}",
-    "zarr3": "zarr3://{url}/zarr3/exp::sam::dat/{name}",
-    "n5": "n5://{url}/n5/exp::sam::dat/{name}",
+    "zarr": "zarr://{url}/zarr/exp/sam/dat/{name}",
+    "zarr3": "zarr3://{url}/zarr3/exp/sam/dat/{name}",
+    "n5": "n5://{url}/n5/exp/sam/dat/{name}",
+    "dvid": "dvid://{url}/{uuid}/{name}",
 }
+
+LOSSY = {"precomputed jpeg", "dvid"}
+"""Protocols whose images are JPEG."""
 
 OF_IMAGES = {"precomputed png", "precomputed jpeg"}
 
@@ -153,11 +157,12 @@ def test_neuroglancer_has_the_voxels(
     channel: Channel, protocol: str, tab: Page, in_neuroglancer: Callable[..., np.ndarray]
 ) -> None:
     url = str(channel.client.base_url).rstrip("/")
-    source = SOURCES[protocol].format(url=url, name=channel.name)
+    uuid = next(iter(channel.client.get("/api/repos/info").json()))
+    source = SOURCES[protocol].format(url=url, name=channel.name, uuid=uuid)
     pixels = in_neuroglancer(shown(channel, source))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
     # N5 has no word for a place that Neuroglancer knows.
-    tolerance = JPEG_ERROR if protocol == "precomputed jpeg" else 0
+    tolerance = JPEG_ERROR if protocol in LOSSY and channel.kind == "image" else 0
     check(channel, tab.evaluate(VALUES, AROUND), protocol != "n5", tolerance)
 
 
@@ -171,3 +176,22 @@ def test_neuroglancer_has_the_voxels_of_bossdb(
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
         tolerance = JPEG_ERROR if channel.kind == "image" else 0
         check(channel, tab.evaluate(VALUES, AROUND), tolerance=tolerance)
+
+
+@pytest.mark.reads("Neuroglancer", "deepzoom")
+@pytest.mark.parametrize("channel", ["grayscale"], indirect=True)
+def test_neuroglancer_has_the_pixels_of_deep_zoom(
+    channel: Channel, tab: Page, in_neuroglancer: Callable[..., np.ndarray]
+) -> None:
+    z = channel.voxels.shape[0] // 2
+    address = f"{channel.url('tiles')}/{z}.rgb.jpg.dzi"
+    pixels = in_neuroglancer(shown(channel, f"deepzoom://{address}"))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+    found = tab.evaluate(VALUES, [[dx, dy] for dx, dy, _ in AROUND])
+    assert found["names"] == ["x", "y"]
+    for point, values in found["points"]:
+        x, y = (int(np.floor(at)) for at in point)
+        colours = [int(value) for value in values.split(",")]
+        truth = int(channel.voxels[z, y, x])
+        assert len(colours) == 3
+        assert max(abs(colour - truth) for colour in colours) <= JPEG_ERROR

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.mark.reads("ome-zarr", "{prefix}")
 def test_ome_zarr_finds_the_multiscales(channel: Channel, prefix: str) -> None:
 
-    node = next(Reader(parse_url(channel.quoted(prefix)))())
+    node = next(Reader(parse_url(channel.url(prefix)))())
     assert node.load(Multiscales)
     assert bool(node.load(Label)) == (channel.kind == "segmentation")
     assert len(node.data) == len(channel.mips)
@@ -45,7 +45,7 @@ def test_ome_zarr_finds_the_labels_of_an_image(
     em: Channel, fib25_served: dict[str, Channel], prefix: str
 ) -> None:
 
-    image, labels, *each = Reader(parse_url(em.quoted(prefix)))()
+    image, labels, *each = Reader(parse_url(em.url(prefix)))()
     assert labels.load(Labels)
     assert image.metadata["name"] == "grayscale"
     assert [node.metadata["name"] for node in each] == LABELS
@@ -60,7 +60,7 @@ def test_ome_zarr_finds_the_labels_of_an_image(
 def test_ome_zarr_models_accepts_it(channel: Channel, prefix: str) -> None:
 
     version, number = VERSIONS[prefix]
-    group = zarr.open_group(channel.quoted(prefix), mode="r", zarr_format=number)
+    group = zarr.open_group(channel.url(prefix), mode="r", zarr_format=number)
     model = ome_zarr_models.open_ome_zarr(group)
     kind = "ImageLabel" if channel.kind == "segmentation" else "Image"
     assert (type(model).__name__, model.ome_zarr_version) == (kind, version)
@@ -73,7 +73,7 @@ def test_ome_zarr_models_accepts_the_labels(em: Channel, prefix: str) -> None:
     version, number = VERSIONS[prefix]
     for consolidated in (True, False):
         group = zarr.open_group(
-            em.quoted(prefix), mode="r", zarr_format=number, use_consolidated=consolidated
+            em.url(prefix), mode="r", zarr_format=number, use_consolidated=consolidated
         )
         found = group["labels"]
         model = ome_zarr_models.open_ome_zarr(found)

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_every_mip_is_the_same(channel: Channel, prefix: str) -> None:
 
     _, number = VERSIONS[prefix]
-    group = zarr.open_group(channel.quoted(prefix), mode="r", zarr_format=number)
+    group = zarr.open_group(channel.url(prefix), mode="r", zarr_format=number)
     assert sorted(name for name, _ in group.arrays()) == [str(mip) for mip in channel.mips]
-    found = zarr.open(channel.quoted(prefix), mode="r")
+    found = zarr.open(channel.url(prefix), mode="r")
     for mip in channel.mips:
         assert np.array_equal(found[str(mip)][:], channel.at_mip(mip))
 
@@ -36,7 +36,7 @@ def test_every_mip_is_the_same(channel: Channel, prefix: str) -> None:
 @pytest.mark.reads("zarr-python", "{prefix}")
 def test_an_array_opens_alone(seg: Channel, prefix: str) -> None:
 
-    array = zarr.open_array(f"{seg.quoted(prefix)}/1", mode="r")
+    array = zarr.open_array(f"{seg.url(prefix)}/1", mode="r")
     assert array.metadata.zarr_format == VERSIONS[prefix][1]
     assert np.array_equal(array[10:20, 30:, 100], seg.at_mip(1)[10:20, 30:, 100])
 
@@ -47,7 +47,7 @@ def test_labels_are_in_the_consolidated_metadata(
     em: Channel, fib25_served: dict[str, Channel], prefix: str
 ) -> None:
 
-    group = zarr.open_consolidated(em.quoted(prefix), zarr_format=VERSIONS[prefix][1])
+    group = zarr.open_consolidated(em.url(prefix), zarr_format=VERSIONS[prefix][1])
     assert sorted(name for name, _ in group.groups()) == ["labels"]
     for name in LABELS:
         array = group[f"labels/{name}/1"]
@@ -59,7 +59,7 @@ def test_labels_are_in_the_consolidated_metadata(
 @pytest.mark.reads("zarr-python", "{prefix}")
 def test_the_address_chooses_the_compressor(channel: Channel, prefix: str, compressor: str) -> None:
 
-    group = zarr.open_group(f"{channel.quoted(prefix)}/{compressor}", mode="r")
+    group = zarr.open_group(f"{channel.url(prefix)}/{compressor}", mode="r")
     (codec,) = group["0"].compressors
     assert compressor in str(codec).lower()
     for mip in channel.mips:

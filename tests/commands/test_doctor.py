@@ -221,8 +221,12 @@ def test_what_a_folder_skips_is_told(folder: Path) -> None:
     (folder / "no.h5").write_bytes(b"nothing of HDF5")
     (folder / "cut.json").write_text('{"ingest_job": {')
     (folder / "settings.json").write_text("{}")
+    (folder / "page.js.map").write_text('{"version": 3}')
+    (folder / "envi.HDR").write_text("ENVI\nsamples = 5\n")
+    (folder / "cut.rec").write_bytes(bytes(10))
     found = found_in(folder)
-    assert "settings.json" not in found
+    assert found.keys().isdisjoint(("settings.json", "page.js.map", "envi.HDR"))
+    assert [each["check"] for each in found["cut.rec"]] == ["skipped"]
     assert [each["check"] for each in found["cut.json"]] == ["skipped"]
     (finding,) = found["no.h5"]
     assert finding["is_error"]

@@ -78,6 +78,9 @@ def test_what_is_no_channel_is_said(tmp_path: Path, several: Path) -> None:
     (tmp_path / "noise").write_bytes(bytes(200))
     with pytest.raises(ConfigError, match="is neither a YAML file nor one of the formats"):
         configuration(str(tmp_path / "noise"))
+    (tmp_path / "cells.czi").write_bytes(bytes(200))
+    with pytest.raises(ConfigError, match=r"is an image of ZEISS ZEN\. Convert it to OME-Zarr"):
+        configuration(str(tmp_path / "cells.czi"))
     with pytest.raises(ConfigError, match=r"Did you mean .*cremi\.hdf\?"):
         configuration(str(several)[:-1])
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from bfly import registry
 from bfly.config.config import Config
 from bfly.discovery import scan
+from bfly.discovery.passed_over import Kind
 from bfly.discovery.report import report
 from bfly.errors import ConfigError, NotAllowed
 from bfly.sources.boss import BossGrid
@@ -151,7 +152,7 @@ def test_images_beside_channels_are_no_stack(make):
     found = look(data)
     assert shown(found) == {"a": ["em.h5"], "b": ["c"]}
     reason = "images beside channels: a stack needs a folder of its own"
-    assert skipped(found, data) == {"a": reason, "b": reason}
+    assert skipped(found, data) == {"a/shot.png": reason, "b/1.png": reason}
 
 
 def test_images_beside_folders_without_channels_are_a_stack(make):
@@ -297,7 +298,7 @@ def test_a_folder_named_like_a_file_is_a_folder(make):
 
 
 def test_an_empty_folder_has_no_experiment(make):
-    assert look(make("x.txt=")) == scan.Found((), [], 1)
+    assert look(make("x.txt=")) == scan.Found((), [], [], (Kind("of .txt", 1, "x.txt"),))
 
 
 def test_it_takes_an_allowed_folder(make, tmp_path):
@@ -326,7 +327,7 @@ def test_the_report(make):
         "Skipped 13: not an HDF5 file",
         *[f"  {data}/[bad]/{i:02}.h5" for i in range(10)],
         "  … 3 more",
-        "1 other file passed over.",
+        "Passed over: 1 without an ending (x).",
     ]
 
 
@@ -367,7 +368,7 @@ def test_a_tiff_of_several_sections_is_a_channel_of_its_own(tmp_path):
         "pair": ["em.tif", "seg.tiff"],
     }
     assert skipped(found, folder) == {
-        "beside": "images beside channels: a stack needs a folder of its own"
+        "beside/sketch.png": "images beside channels: a stack needs a folder of its own"
     }
 
 

@@ -46,3 +46,9 @@ def test_negative_voxels_that_are_refused_are_told(
 def test_labels_near_the_end_of_their_dtype_are_told(tmp_path: Path, dtype: str, most: int) -> None:
     (finding,) = voxels.narrow(subject(tmp_path, dtype, "segmentation", 1, 5, most))
     assert f"{dtype} holds no more than {most:,}" in finding.message
+
+
+@pytest.mark.parametrize(("dtype", "told"), [("f2", False), ("f4", False), ("f8", True)])
+def test_floats_that_are_rounded_are_told(tmp_path: Path, dtype: str, told: bool) -> None:
+    found = list(voxels.rounded(subject(tmp_path, dtype, "image", 1, 5)))
+    assert ["float64 in the file" in finding.message for finding in found] == [True] * told

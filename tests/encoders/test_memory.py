@@ -129,7 +129,9 @@ def test_colours_of_a_section_take_little_beside_the_file() -> None:
         assert peak < 140 << 20, name
 
 
-@pytest.mark.parametrize("name", ["png", "jpeg", "bmp", "tiff", "zip", "npz", "npygz", "n5", "raw"])
+@pytest.mark.parametrize(
+    "name", ["png", "jpeg", "bmp", "tiff", "zip", "npy", "npz", "npygz", "n5", "raw"]
+)
 def test_a_stream_holds_a_strip(name: str) -> None:
     case = Case((1, 4096, 4096), "u4", "colormap", "segmentation", part=4 << 20)
     assert measured(load("encoders", name), [case])[0] < 40 << 20

@@ -84,7 +84,7 @@ def demo_site(
     channels.append({"name": "lost.h5", "path": str(folder / "lost.h5")})
     words, rows = dataset(folder, labels, 300, channels)
     with served(serve, folder, {"name": "demo", **words}) as client:
-        yield Site(client, "exp::sam::demo", "em.h5", "segmentation.h5", labels, rows)
+        yield Site(client, "exp/sam/demo", "em.h5", "segmentation.h5", labels, rows)
 
 
 @pytest.fixture(scope="package")
@@ -106,7 +106,7 @@ def fib25_site(
     ]
     words, rows = dataset(folder, labels, 2000, channels)
     with served(serve, folder, {"name": "cube", **words}) as client:
-        yield Site(client, "exp::sam::cube", "grayscale", "bodies", labels, rows)
+        yield Site(client, "exp/sam/cube", "grayscale", "bodies", labels, rows)
 
 
 def served(serve: Callable[..., Any], folder: Path, words: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from bfly.config.config import Config
+from tests.fixtures.cloudvolume_folder import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ LEFT, RIGHT, LONELY = 2**53 + 1, 2**64 - 1, 2**63 + 5
 OFFSET = (20, 100, 1000)
 SHAPE = (16, 128, 128)
 SECTION = OFFSET[0] + 8
-ROOT = "/pre/exp::sam::dat/seg"
+ROOT = "/pre/exp/sam/dat/seg"
 
 
 def synapses(lines: bool) -> pa.Table:
@@ -134,3 +135,19 @@ def test_properties_of_segments_are_known(served, in_neuroglancer, tab: Page) ->
     degrees = dict(properties)
     assert degrees["degree_out"] == [40, 40]
     assert degrees["soma_z"] == [SECTION, SECTION]
+
+
+def test_stored_annotations_are_offered(
+    tmp_path: Path, serve, make_tree, in_neuroglancer: Callable[..., np.ndarray], tab: Page
+) -> None:
+    volume = write(tmp_path / "seg")
+    with serve(make_tree({"name": "seg", "path": str(volume.path)})) as client:
+        in_neuroglancer(f"{str(client.base_url).rstrip('/')}/ng/?dataset=exp::sam::dat")
+        layers = tab.evaluate("viewer.state.toJSON().layers")
+    found = {
+        layer["name"]: (layer.get("visible"), layer.get("linkedSegmentationLayer"))
+        for layer in layers
+        if layer["type"] == "annotation"
+    }
+    linked = {"segment": "seg"}
+    assert found == {"seg annotations": (False, linked), "seg annotations_sharded": (False, linked)}

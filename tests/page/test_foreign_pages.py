@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bfly.config.config import Config
 
 NAMES = ("evil.example", "lab.example")
-CHUNK = "/pre/exp::sam::dat/seg/0/0-8_0-8_0-8"
+CHUNK = "/pre/exp/sam/dat/seg/0/0-8_0-8_0-8"
 PICTURE = "/api/data?experiment=exp&sample=sam&dataset=dat&channel=seg&x=0&y=0&z=0&width=8&height=8"
 
 TRY = """async ({server, chunk, picture}) => {
@@ -43,7 +43,7 @@ TRY = """async ({server, chunk, picture}) => {
     image.src = server + picture;
   });
   const merged = new Promise((done) => {
-    const socket = new WebSocket(`${server.replace("http", "ws")}/ws/exp::sam::dat/seg`);
+    const socket = new WebSocket(`${server.replace("http", "ws")}/ws/exp/sam/dat/seg`);
     socket.onopen = () =>
       socket.send(JSON.stringify({action: "save", merge: [["5", "6"]], split: []}));
     socket.onmessage = ({data}) => JSON.parse(data).merge.length && done(true);

@@ -28,7 +28,7 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 HOSTILE = """<img src=x onerror="window.hacked=1">"'&{{7*7}}%3Cscript%3E|#?`"""
 
 
-IMAGE = "a::b::<img src=x onerror=window.hacked=1>"
+IMAGE = "a/b/<img src=x onerror=window.hacked=1>"
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,7 @@ def test_names_are_text_in_neuroglancer(tab: Page, hostile, in_neuroglancer) -> 
     assert tab.evaluate("window.hacked") is None
 
 
+@pytest.mark.parametrize("may_be_absent", [("/%3Cb%3E",)], ids=["the channel"])
 @pytest.mark.parametrize(
     "address",
     [
@@ -97,7 +98,9 @@ def test_names_are_text_in_neuroglancer(tab: Page, hostile, in_neuroglancer) -> 
         f"/?q={IMAGE}#channel={IMAGE}/<b>",
     ],
 )
-def test_addresses_are_text(tab: Page, hostile: httpx.Client, address: str) -> None:
+def test_addresses_are_text(
+    tab: Page, hostile: httpx.Client, address: str, may_be_absent: tuple[str, ...]
+) -> None:
     tab.goto(f"{hostile.base_url}{address}")
     tab.wait_for_load_state("networkidle")
     is_harmless(tab)

@@ -32,7 +32,7 @@ def demo(
 
 def state(client: httpx.Client, *layers: dict[str, Any]) -> str:
     """Return the address of Neuroglancer with layers over the middle section."""
-    root = f"precomputed://{client.base_url}/pre/exp::sam::dat"
+    root = f"precomputed://{client.base_url}/pre/exp/sam/dat"
     words = {
         "dimensions": {axis: [8e-9, "m"] for axis in "xyz"},
         "position": [112, 112, 28],

@@ -187,6 +187,15 @@ def test_a_stored_state_is_opened_again(tab: Page, site: Site, in_neuroglancer) 
 # Sections
 
 
+def test_former_addresses_lead_to_the_same(tab: Page, demo_site: Site) -> None:
+    former = f"{demo_site.token.replace('/', '::')}/{demo_site.em}"
+    tab.goto(f"{demo_site.root}/sections?channel={former}")
+    expect(tab.locator("#title")).to_have_text(f"demo / {demo_site.em}")
+    expect(tab.locator("#picture")).to_have_attribute("data-shown", re.compile("[0-9]+"))
+    tab.goto(f"{demo_site.root}/#channel={former}")
+    expect(tab.locator("#channel-name")).to_have_text(demo_site.em)
+
+
 def test_sections_show_em_under_labels(tab: Page, site: Site) -> None:
     tab.goto(f"{site.root}/sections?channel={site.token}/{site.em}&over=")
     middle = site.segments.shape[0] // 2

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-AT = "exp::sam::dat/tomogram"
+AT = "exp/sam/dat/tomogram"
 
 
 @pytest.fixture(scope="module")

@@ -91,4 +91,4 @@ def test_addresses(tab: Page, demo_site: Site) -> None:
             found = np.asarray(volume[:10, :10, :10])[..., 0].T
             assert np.array_equal(found, demo_site.segments[:10, :10, :10])
         else:
-            assert re.fullmatch(r"n5://http://.*/n5/exp::sam::demo/segmentation\.h5", address)
+            assert re.fullmatch(r"n5://http://.*/n5/exp/sam/demo/segmentation\.h5", address)

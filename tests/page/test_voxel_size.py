@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-SAME = "exp::sam::same"
+SAME = "exp/sam/same"
 """Dataset with EM of unknown voxel size, and labels that state theirs."""
 
-NONE = "exp::sam::none"
+NONE = "exp/sam/none"
 """Dataset without any voxel size."""
 
 INPUT_SCALES = """viewer.layerManager.managedLayers.map(({name, layer}) => [name,
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     channels = {SAME: ("em", "sized"), NONE: ("em", "segmentation")}
     datasets = [
         {
-            "name": token.split("::")[2],
+            "name": token.split("/")[2],
             "path": str(folder),
             "channels": [{"name": name, "path": f"{name}.h5"} for name in names],
         }
@@ -119,7 +119,7 @@ def test_without_a_file_the_sheet_shows_the_line(
 ) -> None:
     with command("-e", str(folder), "0", cwd=folder) as url:
         name = folder.name
-        tab.goto(f"{url.rstrip('/')}/#channel=root::{name}::{name}/em.h5")
+        tab.goto(f"{url.rstrip('/')}/#channel=root/{name}/{name}/em.h5")
         sheet = tab.get_by_role("dialog")
         expect(sheet).to_contain_text("The server cannot write to its configuration.")
         expect(sheet.get_by_role("button", name="Save")).to_have_count(0)

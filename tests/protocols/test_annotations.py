@@ -10,12 +10,12 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cloudvolume
 import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from cloudvolume.datasource.precomputed.annotation import PrecomputedAnnotationSource
 
 from bfly.config.config import Config
 from bfly.databases.sqlite import Sqlite
@@ -56,7 +56,7 @@ class Annotation(NamedTuple):
 def record(info: dict[str, Any]) -> struct.Struct:
     """Geometry, then numbers of 4, of 2 and of 1 byte, then zeros up to a multiple of 4."""
     rank = len(info["dimensions"])
-    layout = f"<{rank * {'point': 1, 'line': 2}[info['annotation_type']]}f"
+    layout = f"<{rank * {'POINT': 1, 'LINE': 2}[info['annotation_type']]}f"
     for width in (4, 2, 1):
         for prop in info["properties"]:
             code = FORMATS[prop["type"]]
@@ -165,7 +165,7 @@ def expected(served: Served, row: int) -> Annotation:
     """Return a row as it has to be shown."""
     rows = served.rows
     place = [rows[axis][row] + 0.5 for axis in "xyz"]
-    if served.info["annotation_type"] == "line":
+    if served.info["annotation_type"] == "LINE":
         ends = [[float(rows[f"{side}_{a}"][row]) + 0.5 for a in "xyz"] for side in ("pre", "post")]
         place = [n for end in ends for n in (place if np.isnan(end).any() else end)]
     properties = {
@@ -181,7 +181,7 @@ def test_info(served: Served) -> None:
     info = served.info
     lines = "pre_z" in served.rows
     assert info["@type"] == "neuroglancer_annotations_v1"
-    assert info["annotation_type"] == ("line" if lines else "point")
+    assert info["annotation_type"] == ("LINE" if lines else "POINT")
     assert info["dimensions"] == {
         "x": [3.58 / 1e9, "m"],
         "y": [4 / 1e9, "m"],
@@ -291,12 +291,9 @@ def test_what_is_not_there(served: Served, path: str, status: int) -> None:
 @pytest.mark.parametrize("served", ["points"], indirect=True)
 def test_cloudvolume_reads_points(served: Served) -> None:
     """Not lines: CloudVolume 12.15 fails on those of any writer."""
-    rows, info = served.rows, served.info
+    rows = served.rows
     url = f"{served.client.base_url}".rstrip("/") + SYNAPSES
-    # The specification has "point", Neuroglancer takes both, CloudVolume 12.15 only capitals.
-    source = PrecomputedAnnotationSource(
-        f"precomputed://{url}", info={**info, "annotation_type": "POINT"}
-    )
+    source = cloudvolume.from_cloudpath(f"precomputed://{url}")
     neuron = int(rows["n1"][99])
     found = source.get_by_relationship("pre", neuron)
     wanted = np.flatnonzero(rows["n1"] == np.uint64(neuron))

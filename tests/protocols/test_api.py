@@ -96,6 +96,9 @@ def test_lossless_volumes(client, volumes, name: str, method: str) -> None:
     array = np.load(io.BytesIO(zlib.decompress(body("npz"))))
     assert array.dtype == expected.dtype
     assert np.array_equal(array, expected[None])
+    array = np.load(io.BytesIO(body("npy")))
+    assert array.dtype == expected.dtype
+    assert np.array_equal(array, expected)
     for fmt in ("tif", "tiff"):
         page = tifffile.imread(io.BytesIO(body(fmt)))
         assert page.dtype == expected.dtype

@@ -63,10 +63,12 @@ def test_a_channel_says_what_it_is(client) -> None:
         "kind_source": "config",
         "kind_doubt": "",
         "dtype": "uint16",
+        "stored_dtype": "uint16",
         "size": [200, 300, 9],
         "voxel_offset": [3, 2, 1],
         "voxel_size": [4, 4, 40],
         "mips": [[200, 300, 9], [101, 150, 9], [51, 76, 9], [26, 38, 9]],
+        "annotations": [],
     }
     seg = client.get("/browse/exp::sam::dat/seg").json()
     assert (seg["voxel_size"], seg["kind"], seg["kind_doubt"]) == (None, "segmentation", "")

@@ -33,8 +33,12 @@ def test_an_array_says_its_own_voxel_size_and_place(channel: Channel) -> None:
         np.testing.assert_allclose(array["resolution"], channel.scale(mip)[::-1])
         assert array["pixelResolution"] == {"dimensions": array["resolution"], "unit": "nm"}
         first = (channel.origin(mip) + 0.5) * channel.scale(mip)
-        np.testing.assert_allclose(array["transform"]["translate"], first[::-1])
-        assert array["transform"]["scale"] == array["resolution"]
+        # In C order, unlike all other attributes: worldarray and n5-viewer read it so.
+        transform = array["transform"]
+        assert (transform["axes"], transform["ordering"]) == (["z", "y", "x"], "C")
+        assert transform["units"] == ["nm"] * 3
+        np.testing.assert_allclose(transform["translate"], first)
+        assert transform["scale"] == array["resolution"][::-1]
 
 
 def test_blocks_end_with_the_volume(seg: Channel) -> None:

@@ -129,6 +129,20 @@ def test_deep_zoom(client, volume) -> None:
         assert np.array_equal(found, section[:512, :512])
     assert picture(client, f"{OFFSET[0]}_files/11/2_1.png").shape == (188, 276)
     assert client.get(f"{ROOT}/em/{OFFSET[0]}.jpg.dzi").text.count('Format="jpg"') == 1
+    assert client.get(f"{ROOT}/em/{OFFSET[0]}.rgb.dzi").text.count('Format="png"') == 1
+
+
+def test_deep_zoom_in_the_folder_of_its_name(client, volume) -> None:
+    """Viewers replace the last ending of the descriptor's address by ``_files``."""
+    z = OFFSET[0] + 2
+    grey = picture(client, f"{z}_files/11/0_0.png")
+    colours = picture(client, f"{z}.rgb_files/11/0_0.png")
+    assert np.array_equal(colours, np.stack([grey] * 3, axis=-1))
+    for folder, shape in ((".jpg", (512, 512)), (".rgb.jpg", (512, 512, 3))):
+        jpg = client.get(f"{ROOT}/em/{z}{folder}_files/11/0_0.jpg")
+        assert imagecodecs.jpeg_decode(jpg.content).shape == shape
+    twice = client.get(f"{ROOT}/em/{z}_files/11//0_0.png")
+    assert np.array_equal(imagecodecs.png_decode(twice.content), grey)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def test_metadata_have_no_unit(client: httpx.Client) -> None:
     group = client.get(f"/zarr/{CHANNEL}/.zattrs").json()
     assert group["multiscales"][0]["axes"] == [{"name": a, "type": "space"} for a in "zyx"]
     assert "dimension_units" not in client.get(f"/zarr/{CHANNEL}/0/.zattrs").json()
-    assert client.get(f"/zarr3/{CHANNEL}/1/zarr.json").json()["attributes"] == {}
+    attributes = client.get(f"/zarr3/{CHANNEL}/1/zarr.json").json()["attributes"]
+    assert "dimension_units" not in attributes
+    assert (attributes["voxel_size"], attributes["units"]) == ([1, 2, 2], [""] * 3)
     n5 = client.get(f"/n5/{CHANNEL}/attributes.json").json()
     assert (n5["units"], n5["pixelResolution"]["unit"]) == ([""] * 3, "")
     assert client.get(f"/n5/{CHANNEL}/s1/attributes.json").json()["transform"]["units"] == [""] * 3

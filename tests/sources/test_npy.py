@@ -10,7 +10,18 @@ from bfly.testing.volumes import random_volume
 
 class TestNpy(SourceSuite):
     source = Npy
-    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
+    dtypes = (
+        "uint8",
+        "uint16",
+        "uint64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+    )
 
     def write(self, folder, volume):
         path = folder / "volume.npy"
@@ -20,7 +31,7 @@ class TestNpy(SourceSuite):
 
 class TestBigEndianInFortranOrder(SourceSuite):
     source = Npy
-    dtypes = ("uint8", "uint64", "int16", "int32", "float32")
+    dtypes = ("uint8", "uint64", "int16", "int32", "float16", "float32", "float64")
 
     def write(self, folder, volume):
         path = folder / "volume.npy"
@@ -74,7 +85,7 @@ def test_axes_of_one_voxel_are_dropped(tmp_path, shape, order):
         (np.zeros((4, 4), "u1"), r"shape \(4, 4\); allowed are three axes"),
         (np.zeros((5, 2, 3, 4), "u1"), r"5 x 2 x 3 x 4 voxels; allowed are three.*npy#c=0 is one"),
         (np.zeros((2, 0, 3), "u1"), r"none empty"),
-        (np.zeros((1, 2, 3), "f8"), r"holds float64 voxels; allowed are integers"),
+        (np.zeros((1, 2, 3), "c8"), r"holds complex64 voxels; allowed are integers"),
         (np.zeros((1, 2, 3), "U4"), r"holds <U4 voxels"),
         (np.zeros((1, 2, 3), object), r"holds object voxels"),
     ],

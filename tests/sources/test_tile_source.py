@@ -62,7 +62,7 @@ class Adapted(TileSource):
 
 class TestTileSource(SourceSuite):
     source = Adapted
-    dtypes = ("uint8", "uint64", "int16", "float32")
+    dtypes = ("uint8", "uint64", "int16", "float16", "float32", "float64")
 
     def write(self, folder, volume):
         path = folder / "volume.npy"

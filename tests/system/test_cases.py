@@ -20,6 +20,21 @@ CASES /= "cases"
 
 # Channel: kind, dtype, shape, position and voxel size in nm (z, y, x): first voxels .. maximum
 TABLE = {
+    "endings_not_looked_at": """
+        big.btf: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        vol.npz: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        stack.ims: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250
+        part.mrcs: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        tilt.ali: image float32 12x40x36 at 0,0,0 of 4x0.4x0.4: 0 3 6 .. 250
+    """,
+    "float16_float64": """
+        f2.h5: image float32 6x20x24 at 0,0,0: 0.626 0.281 0.192 .. 1
+        f2.mrc: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        f8.h5: image float32 6x20x24 at 0,0,0: 0.626 0.281 0.192 .. 1
+        f8.nii: image float32 12x40x36 at 0,0,0 of 40000x4000x4000: 0 3 6 .. 250
+        f8.npy: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+        f8.tif: image float32 12x40x36 at 0,0,0: 0 3 6 .. 250
+    """,
     "funlib_offset": """
         raw: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         seg: segmentation uint64 12x40x36 at 10,10,10 of 40x4x4: {S} {S} {S} .. 1099511627825
@@ -56,6 +71,10 @@ TABLE = {
         renamed.h5: refused, old.h5
         renamed.h5-base-raw: image uint16 12x40x36 at 0,0,0: 0 1 2 .. 17279
     """,
+    "mrc_machine_stamps": "".join(
+        f"{name}.mrc: image int16 12x40x36 at 0,0,0 of 1x1x1: 0 600 1200 .. 32600\n"
+        for name in ("mrcfile4", "mrcfile47", "mrcfile7", "zero")
+    ),
     "mrc_signed_bytes": """
         imod_signed.mrc: image int8 12x40x36 at 0,0,0: -128 -125 -122 .. 122
         plain.mrc: image int8 12x40x36 at 0,0,0: -128 -125 -122 .. 122
@@ -64,6 +83,7 @@ TABLE = {
         timepoint0: image uint16 16x64x64 at 0,0,0: 0 3 6 .. 250
         timepoint0: image uint16 16x64x64 at 0,0,0: 1 4 7 .. 251
     """,
+    "n5_lz4": "lz4: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000",
     "n5_paintera": """
         data: segmentation uint64 16x64x64 at 0,0,0: 0 3 6 .. 250
         data: image uint16 16x64x64 at 0,0,100 of 40x4x4: 0 3 6 .. 250
@@ -86,7 +106,22 @@ TABLE = {
         tyx.ome.zarr-t1: image uint8 1x64x64 at 0,0,0: 1 4 7 .. 251
         tyx.ome.zarr-t2: image uint8 1x64x64 at 0,0,0: 2 5 8 .. 252
     """,
+    "ome_labels_inside": """
+        img.zarr: image uint8 8x128x128 at 0,0,0 of 40x4x4: 0 3 6 .. 250
+        img.zarr-labels-cells: segmentation uint32 8x128x128 at 0,0,0 of 40x4x4: 1 4 2 .. 5
+    """,
+    "ome_pyramid_lost": """
+        v01.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+        v02.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+        v03.zarr: image uint8 8x128x128 at 0,0,0: 0 3 6 .. 250
+    """,
     "one_huge_chunk": "one_chunk.zarr: refused, max-chunk-size",
+    "precomputed_encodings": """
+        jxl: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 1 3 .. 255
+        rgb: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
+        rgb-c1: image uint8 12x40x36 at 0,0,0 of 40x4x4: 1 4 7 .. 251
+        rgb-c2: image uint8 12x40x36 at 0,0,0 of 40x4x4: 2 5 8 .. 252
+    """,
     "precomputed_gz": """
         br: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
         em: image uint8 12x40x36 at 0,0,0 of 40x4x4: 0 3 6 .. 250
@@ -111,6 +146,25 @@ TABLE = {
     ),
     "tiff_miniswhite": "v.tif: image uint8 12x40x36 at 0,0,0: 0 3 6 .. 250",
     "tiff_pages_of_two_kinds": "v.tif: image uint8 6x40x36 at 0,0,0: 0 3 6 .. 250",
+    "zarr_encoder_options": "".join(
+        f"{name}: image uint16 4x8x8 at 0,0,0: 0 1 2 .. 255\n"
+        for name in (
+            *("blosc_nthreads", "blosc_typesize", "gzip_-1", "n5_blosc_java", "zlib_-1"),
+            *("v3_blosc_no_typesize", "v3_blosc_nthreads", "v3_codec_as_string", "v3_gzip_-1"),
+            *("v3_consolidated_null", "v3_dims_null", "zstd_checksum"),
+        )
+    ),
+    "zarr_filters": """
+        bitround.zarr: image float32 12x40x36 at 0,0,0: 0.838 0.262 0.109 .. 1
+        delta.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        fso.zarr: image float32 12x40x36 at 0,0,0: 0.838 0.262 0.109 .. 1
+        shuffle.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        lz4.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        lzma.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_bz2.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_delta.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+        nc_zstd.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000
+    """,
     "zarr_nested_unsaid": "a.zarr: image uint16 12x40x36 at 0,0,0: 0 300 600 .. 25000",
     "zarr_tables": "em: image uint8 8x128x128 at 0,0,0 of 1000x500x500: 0 3 6 .. 250",
 }
@@ -131,6 +185,13 @@ def test_it_is_right_or_refused(case: str) -> None:
     for line in refused:
         name, why = line.split(": refused, ")
         assert any(reason.startswith(name) and why in reason for reason in reasons)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases in {CASES}")
+def test_what_is_not_served_is_named() -> None:
+    found = scan(str(CASES / "endings_not_looked_at"), Files())
+    named = [*found.skipped, *found.unread]
+    assert "s0.bmp" in [os.path.basename(path) for path, _ in named]
 
 
 def said_of(name: str, path: str) -> str:

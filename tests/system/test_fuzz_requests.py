@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from bfly import registry
+from bfly.protocols.dvid_instances import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ CLIENTS = 8
 MORE_MEMORY = 96 << 20
 """Bytes that the caches and the allocator may have more afterwards."""
 
-CHANNEL = "exp::sam::dat/seg"
+CHANNEL = "exp/sam/dat/seg"
+NODE = f"node/{uuid_of('exp::sam::dat')}/seg"
 CUTOUT = "experiment=exp&sample=sam&dataset=dat&channel=seg&x=0&y=0&z=0&width=8&height=8"
 
 ADDRESSES = [
@@ -59,6 +61,11 @@ ADDRESSES = [
     *(f"/zarr3/{CHANNEL}/zarr.json", f"/zarr3/{CHANNEL}/0/c/0/0/0", f"/n5/{CHANNEL}/s0/0/0/0"),
     *(f"/tiles/{CHANNEL}/0/0/0/0.png?view=rgb", f"/tiles/{CHANNEL}/xz/0/0/0/0.jpg"),
     *(f"/tiles/{CHANNEL}/0.dzi", f"/tiles/{CHANNEL}/0_files/8/0_0.webp"),
+    *("/pre/exp::sam::dat/seg/info", "/zarr/dat/seg/.zattrs", "/n5/seg/attributes.json"),
+    *("/dvid/api/repos/info", "/api/repos/info", "/api/server/info", f"/dvid/api/{NODE}/info"),
+    f"/api/{NODE}/raw/0_1_2/8_8_8/0_0_0?compression=googlegzip&scale=0",
+    *(f"/api/{NODE}/pseudocolor/0_1/8_8/0_0_0", f"/dvid/api/{NODE}/label/1_2_3"),
+    *(f"/dvid/api/{NODE}/specificblocks?blocks=0,0,0&compression=blocks", f"/api/{NODE}/labels"),
     *(
         "/nd/sd/public_tokens/",
         "/nd/sd/exp::sam::dat/info/",
@@ -67,6 +74,12 @@ ADDRESSES = [
     *("/nd/ca/exp::sam::dat/seg/hdf5/0/0,8/0,8/0,8/", "/v1/collection/exp/experiment/sam::dat"),
     *("/v1/cutout/exp/sam::dat/seg/0/0:8/0:8/0:8/?filter=1,2", "/v1/reserve/exp/sam::dat/seg/5"),
     *("/latest/ids/exp/sam::dat/seg/0/0:8/0:8/0:8/", "/v1/boundingbox/exp/sam::dat/seg/0/7/"),
+    *(
+        "/knossos/exp/sam/dat.k.toml",
+        "/knossos/exp/sam/dat/seg.k.toml",
+        "/knossos/exp/sam/dat/seg/mag1",
+    ),
+    "/knossos/exp/sam/dat/seg/mag1/x0000/y0000/z0000/seg_mag1_x0000_y0000_z0000.seg.sz.zip",
     *(f"/browse/{CHANNEL}", f"/browse/{CHANNEL}/thumbnail", f"/ws/{CHANNEL}", "/nothing"),
     *("/index.html?q=a", "/ng/index.html", "/viz.html?channel=0em,1seg&z=1"),
 ]
@@ -350,7 +363,9 @@ def state(client: httpx.Client) -> tuple[int, int]:
 def test_no_request_is_a_mistake_of_the_server(client: httpx.Client, tmp_path: Path) -> None:
     print(f"{COUNT} requests, seed {SEED}")
     assert {address.split("/")[1].split("?")[0] for address in ADDRESSES} >= {
-        prefix for found in registry.find("protocols").values() for prefix in found.prefixes
+        prefix.partition("/")[0]
+        for found in registry.find("protocols").values()
+        for prefix in found.prefixes
     }
     fuzzer = Fuzzer(SEED)
     for address in ADDRESSES:

@@ -75,7 +75,7 @@ def _is_served(case: Case, writer: Writer, folder: str, serve: Callable[..., Any
             name: _read(client, name, answer.json(), writer, case)
             for name, answer in zip(names, answers, strict=True)
         }
-    expected = [volume.tobytes() for volume in case.volumes]
+    expected = [volume.astype(case.served_dtype).tobytes() for volume in case.volumes]
     assert sorted(served.values()) == sorted(expected), (case, names)
     return True
 
@@ -98,7 +98,7 @@ def _read(
     pre = ts.open({"driver": "neuroglancer_precomputed", "kvstore": url}).result()
     assert pre.domain.origin[:3] == tuple(case.place[::-1])
     voxels = pre.read().result()[..., 0].T
-    assert voxels.dtype == case.dtype or case.dtype == "i8"
+    assert voxels.dtype == case.served_dtype or case.dtype == "i8"
     for driver, address in (("zarr", "zarr"), ("zarr3", "zarr3")):
         store = ts.open({"driver": driver, "kvstore": f"{base}/{address}/{token}/0/"}).result()
         assert np.array_equal(store.read().result(), voxels), (driver, case)

@@ -61,13 +61,12 @@ def precomputed(channel: Channel, mip: int, encoding: str = "") -> Read:
     return read
 
 
-def placed(store: Any, scale: Any, translation: Any, swapped: bool = False) -> Read:
+def placed(store: Any, scale: Any, translation: Any) -> Read:
     """Read an array by the centre of its first voxel, from its metadata."""
 
     def read(point: np.ndarray) -> int:
         corner = np.array(translation) - np.array(scale) / 2
-        place = point[::-1] if swapped else point
-        index = np.floor((place - corner) / np.array(scale)).astype(int).tolist()
+        index = np.floor((point - corner) / np.array(scale)).astype(int).tolist()
         return one(store[tuple(index)].read().result())
 
     return read
@@ -90,7 +89,8 @@ def n5(channel: Channel, mip: int) -> Read:
     root = f"{channel.url('n5')}/s{mip}/"
     place = channel.client.get(f"{root}attributes.json").json()["transform"]
     store = opened({"driver": "n5", "kvstore": root})
-    return placed(store, place["scale"], place["translate"], swapped=True)
+    # The array is x, y, z, its transform z, y, x.
+    return placed(store.T, place["scale"], place["translate"])
 
 
 def ndstore(channel: Channel, mip: int) -> Read:
@@ -137,6 +137,21 @@ def boss(channel: Channel, mip: int, packed: str) -> Read:
             headers={"accept": f"application/{packed}"},
         )
         return one(unpacked(got.content))
+
+    return read
+
+
+def dvid(channel: Channel, mip: int) -> Read:
+    """Read a box of one voxel; a mip of an image is an instance of its own."""
+    is_image = channel.kind == "image"
+    name = f"{channel.name}_{mip}" if is_image and mip else channel.name
+    (uuid,) = channel.client.get("/dvid/api/repos/info").json()
+
+    def read(point: np.ndarray) -> int:
+        z, y, x = np.floor(point / channel.scale(mip)).astype(int).tolist()
+        place = f"/dvid/api/node/{uuid}/{name}/raw/0_1_2/1_1_1/{x}_{y}_{z}"
+        got = channel.client.get(place if is_image else f"{place}?scale={mip}")
+        return one(np.frombuffer(got.content, np.uint8 if is_image else np.uint64))
 
     return read
 
@@ -194,6 +209,8 @@ def test_every_protocol_has_the_same_voxel_at_the_same_point(channel: Channel) -
             "boss blosc": boss(channel, mip, "blosc"),
             "boss npygz": boss(channel, mip, "npygz"),
         }
+        if channel.factor(mip) == (2**mip,) * 3:
+            readers["dvid"] = dvid(channel, mip)
         if channel.kind == "segmentation":
             packed = "compressed_segmentation/"
             readers["compressed"] = precomputed(channel, mip, packed)

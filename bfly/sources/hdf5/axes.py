@@ -3,6 +3,8 @@
 Names are stated by ``axistags`` (vigra, ilastik: JSON with a ``key`` for each axis), by the labels
 and scales of dimensions (HDF5 Dimension Scales Specification), or by ``axis_names`` (funlib, where
 ``^`` marks an axis that is not in space) and ``axes``. They are in the order of the dataset.
+A dataset of MATLAB, which has ``MATLAB_class``, has the axes of its array in reverse (MathWorks,
+MAT-File Format): images of MATLAB are y, x, z.
 """
 
 from __future__ import annotations
@@ -27,10 +29,15 @@ __all__ = ["NAMING", "Axes", "axes_of"]
 
 log = logging.getLogger(__name__)
 
-NAMING = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "axis_names", "axes")
+MATLAB = "MATLAB_class"
+
+NAMING = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "axis_names", "axes", MATLAB)
 """Attributes that name the axes of a dataset."""
 
 SPACE = ("z", "y", "x")
+
+OF_MATLAB = "yxzct"
+"""Axes of an array of MATLAB, in its own order."""
 
 GUESSED = 64
 """Length of the longest axis that is taken for channels though no name says so: features and
@@ -171,6 +178,8 @@ def _stated(dataset: Any, path: str) -> list[str]:
                 continue
             case values:
                 return [_text(value) for value in values] if _is_list(values) else []
+    if MATLAB in attributes and dataset.ndim <= len(OF_MATLAB):
+        return [*OF_MATLAB[: dataset.ndim]][::-1]
     return []
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bfly.errors import SourceError
-from bfly.sources.hdf5 import bdv
-from bfly.sources.hdf5.datasets import DAMAGE, datasets_of, identity, names_of
+from bfly.errors import NotAllowed, SourceError
+from bfly.sources.hdf5 import bdv, imaris
+from bfly.sources.hdf5.datasets import DAMAGE, IMAGES, datasets_of, identity, names_of
 from bfly.sources.hdf5.entry import Entry
 from bfly.sources.hdf5.file import Place, locate, open_h5
 from bfly.sources.hdf5.groups import grouped
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
     Watch = Callable[[str], None]
 
-__all__ = ["Located", "entries", "volume"]
-
+__all__ = ["Located", "entries", "images_beside", "volume"]
 
 log = logging.getLogger(__name__)
+
+MASTER = "_master"
+"""End of the names of Eiger's master files, without their ending."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,11 @@ def entries(files: Files, path: str) -> list[Entry]:
     """
     with open_h5(files, path) as (file, _):
         root = file["/"].id
+        if imaris.has_layout(root):
+            raise SourceError(
+                f"{path} has the layout of an Imaris file: its name must end in .{imaris.ENDING}, "
+                "and the path of the channel must be the file itself."
+            )
         has_main = root.links.exists(MAIN.encode())
         views = bdv.entries(file)
         if views and not has_main:
@@ -126,6 +134,22 @@ def entries(files: Files, path: str) -> list[Entry]:
     return sorted(listed, key=lambda each: not {*plain[:1]} & {*each.pieces, *each.levels})
 
 
+def images_beside(files: Files, path: str) -> list[str]:
+    """Return the files that are there of those with the images of an Eiger master file.
+
+    The name decides what is a master file: no other is opened for it.
+    """
+    if not os.path.splitext(path)[0].endswith(MASTER):
+        return []
+    held: set[str] = set()
+    for entry in entries(files, path):
+        for name in entry.pieces if IMAGES.fullmatch(entry.pieces[0]) else ():
+            with suppress(SourceError, NotAllowed):
+                place = locate(files, path, name, lambda _path: None)
+                held.update({place.path} if place else ())
+    return sorted(held - {path})
+
+
 def _default(files: Files, path: str, watch: Watch) -> Located:
     watch(path)
     if is_plain(files, path):
@@ -140,7 +164,12 @@ def _default(files: Files, path: str, watch: Watch) -> Located:
         found = [Entry(MAIN)]
     if not found:
         with open_h5(files, path) as (file, _):
-            raise SourceError(f"{path} has no dataset with three axes; it has {names_of(file)}.")
+            broken = [each for each in datasets_of(files, path, file) if not each.shape]
+            names = names_of(file)
+        for each in broken:
+            # This raises the reason why the link leads to no dataset.
+            locate(files, path, each.entry.name, watch)
+        raise SourceError(f"{path} has no dataset with three axes; it has {names}.")
     if main is not None:
         return Located(found[0], (main,), others=found[1:])
     return _located(files, path, found[0], watch, found[1:])

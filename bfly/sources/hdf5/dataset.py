@@ -31,7 +31,7 @@ from bfly.sources.kinds import stated as kinds
 from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.voxel_size import stated_size
-from bfly.sources.source import served_dtype
+from bfly.sources.voxel_types import as_served, bytes_dtype, quiet, served_dtype
 from bfly.storage.files import FARTHEST, read_exactly, stamp_of
 from bfly.storage.limits import check_chunk, check_length
 from bfly.storage.part import WHOLE, Part
@@ -70,8 +70,8 @@ class Hdf5Dataset:
         Those of the place.
     shape, chunk : tuple of int
         Shape of the dataset and of one read (z, y, x), in voxels.
-    dtype : numpy.dtype
-        As served (see `served_dtype`).
+    stored_dtype, dtype : numpy.dtype
+        As stored, and as served (see `served_dtype`).
     others : dict
         Length of each axis of several places that is not z, y or x, by its letter.
     voxel_size : tuple, optional
@@ -104,7 +104,8 @@ class Hdf5Dataset:
             self._view = axes.view(part, f"{self.path}: {self.name}")
             self.shape = self._view.sides(dataset.shape)
             self._type = voxel_type(dataset, self.path)
-            self.dtype = served_dtype(as_unsigned(self.name, self._type.dtype), self.path)
+            self.stored_dtype = as_unsigned(self.name, self._type.dtype)
+            self.dtype = served_dtype(self.stored_dtype, self.path)
             # A dataset without z has no lengths along its axes for all three.
             self.axes = [axis for axis in self._view.zyx if axis is not None]
             holders = list(attributes_above(dataset))
@@ -112,7 +113,7 @@ class Hdf5Dataset:
             self.voxel_size = next(filter(None, sizes), None)
             self.described = placing(holders, self.axes)
             self.kind = kind_of_attributes(attributes_of(dataset, kinds.NAMES))
-            self._stored = np.dtype(f"{self._type.dtype.byteorder}{self.dtype.str[1:]}")
+            self._stored = bytes_dtype(self.stored_dtype)
             plist = dataset.id.get_create_plist()
             self._fill = fill_of(plist, self._type.dtype).view(self._stored)
             self._filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
@@ -155,6 +156,21 @@ class Hdf5Dataset:
                 "installed; pip install 'bfly[filters]' adds the usual ones."
             )
 
+    def crop(self, shape: Zyx) -> None:
+        """Serve only the first voxels along each axis: `shape` (z, y, x) of them.
+
+        Raises
+        ------
+        SourceError
+            The dataset has fewer.
+        """
+        if not all(1 <= n <= most for n, most in zip(shape, self.shape, strict=True)):
+            raise SourceError(
+                f"{self.path}: {self.name} has {self.shape} voxels (zyx), and is said to have "
+                f"{shape}; allowed are 1 to as many as it has."
+            )
+        self.shape = shape
+
     def reads_at_once(self, box: BoundingBox) -> bool:
         """Return `Flat.reads_at_once` for a dataset without chunks; False for any other."""
         return self._flat is not None and self._flat.reads_at_once(box)
@@ -181,15 +197,10 @@ class Hdf5Dataset:
         """Read like `read`, into an existing array (zyx, the box's shape)."""
         if self._chunked:
             for place, chunk in self._chunks_of(box, self._chunk_index()):
-                if place == box:
-                    copy_rows(chunk, voxels)
-                    return
                 part = place & box
-                copy_rows(
-                    chunk[part.relative_to(place.start).slices],
-                    voxels,
-                    part.relative_to(box.start).slices,
-                )
+                inner = chunk[part.relative_to(place.start).slices]
+                with quiet():
+                    copy_rows(inner, voxels, part.relative_to(box.start).slices)
         elif self._flat is not None:
             with self._files.open(self.path) as (fd, stamp):
                 self._check_unchanged(stamp)
@@ -224,7 +235,7 @@ class Hdf5Dataset:
         return raw if is_zlib(raw) else None
 
     def _served(self, stored: Voxels) -> Voxels:
-        return np.ascontiguousarray(stored).astype(self.dtype, copy=False)
+        return as_served(stored, self.dtype)
 
     def _read_h5py(self, box: BoundingBox) -> Voxels:
         region = self._view.selection(box)

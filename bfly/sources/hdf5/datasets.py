@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Files
 
-__all__ = ["DAMAGE", "Found", "datasets_of", "identity", "names_of"]
+__all__ = ["DAMAGE", "IMAGES", "Found", "datasets_of", "identity", "names_of"]
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,14 @@ LINKED = 1000
 NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
 """Classes of types of voxels; booleans are enumerations."""
 
+IMAGES = re.compile(r"(.+)/data_(\d{6})")
+"""Names of the images of Eiger: their group and number."""
+
 HELPERS = {"unique-labels", "label-to-block-mapping", "fragment-segment-assignment"}
 """Groups of tables that Paintera puts beside labels."""
+
+HELPERS |= {"#refs#", "#subsystem#"}
+"""Groups of MATLAB with the contents of cells and objects."""
 
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """Errors of the library for damaged files."""
@@ -47,7 +54,7 @@ class Found(NamedTuple):
     identity : tuple
         The file that holds it and its address there.
     is_linked : bool
-        Whether a link to another file leads to it.
+        Whether a link leads to it.
     """
 
     entry: Entry
@@ -127,12 +134,21 @@ class _Search:
         group, real = file[inner].id, os.path.realpath(path)
         if not self._is_new(identity(group, real)):
             return
+        external, soft = _links(group, self.links)
+        # Images of Eiger are numbered by the names of their links, not by those behind them.
+        images = [name for name in soft if IMAGES.fullmatch(f"{prefix}{name}")]
+        self._follow_all(images[: self.links + 1], path, inner, prefix)
         names, count = _objects(group, self.objects)
         self.objects -= count
         for name in sorted(names):
             if len(self.found) <= PARTS:
                 self._add(group, name, real, f"{prefix}{name}", is_linked=bool(prefix))
-        for name in _links(group, self.links):
+        # In the first file, what is behind a soft link was found under its own name.
+        self._follow_all(external, path, inner, prefix)
+        self._follow_all(soft[: self.links + 1] if prefix else [], path, inner, prefix)
+
+    def _follow_all(self, names: list[str], path: str, inner: str, prefix: str) -> None:
+        for name in names:
             self.links -= 1
             if self.links >= 0:
                 self._follow(path, f"{inner.rstrip('/')}/{name}", f"{prefix}{name}")
@@ -157,7 +173,7 @@ class _Search:
                 self.found.append(Found(entry, item.shape, known, is_linked))
 
     def _follow(self, path: str, inner: str, name: str) -> None:
-        """Add what a link to another file leads to."""
+        """Add what a link leads to."""
         try:
             target = follow(self._files, path, inner, lambda _path: None)
         except (NotAllowed, SourceError) as error:
@@ -167,6 +183,8 @@ class _Search:
             self.found.append(Found(Entry(name), (), None, is_linked=True))
             return
         if target is None:
+            if IMAGES.fullmatch(name):
+                self.found.append(Found(Entry(name), (), None, is_linked=True))
             return
         place, is_dataset = target
         if not is_dataset:
@@ -205,16 +223,20 @@ def _objects(group: Any, most: int) -> tuple[list[str], int]:
     return names, count
 
 
-def _links(group: Any, most: int) -> list[str]:
-    """Return the names of the links to other files below a group, at most one too many."""
-    names: list[str] = []
+def _links(group: Any, most: int) -> tuple[list[str], list[str]]:
+    """Return the names of the links below a group: to other files, at most one too many, and soft.
+
+    Soft links are part of the group, so there are no more than its file has room for.
+    """
+    names: dict[int, list[str]] = {h5py.h5l.TYPE_EXTERNAL: [], h5py.h5l.TYPE_SOFT: []}
+    external, soft = names.values()
 
     def note(name: bytes, info: Any) -> bool | None:
-        if info.type == h5py.h5l.TYPE_EXTERNAL:
+        if info.type in names:
             with suppress(UnicodeDecodeError):
-                names.append(name.decode())
-        return True if len(names) > most else None
+                names[info.type].append(name.decode())
+        return True if len(external) > most else None
 
     with suppress(*DAMAGE):
         group.links.visit(note, info=True)
-    return sorted(names)
+    return sorted(external), sorted(soft)

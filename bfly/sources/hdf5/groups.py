@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from bfly.sources.hdf5.datasets import IMAGES
 from bfly.sources.hdf5.entry import Entry
 
 if TYPE_CHECKING:
@@ -17,27 +18,30 @@ if TYPE_CHECKING:
 
 __all__ = ["grouped"]
 
-_IMAGES = re.compile(r"(.+)/data_(\d{6})")
+EIGER = "entry/data"
+"""Group with the images of Eiger."""
+
 _LEVEL = re.compile(r"(?:(.+)/)?s(\d{1,3})")
 
 
 def grouped(found: Iterable[Found]) -> list[Entry]:
     """Return datasets as volumes, sorted by name; several of a group may be one.
 
-    Links ``data_000001``, ``data_000002`` … to other files are one volume along z if no number is
-    missing and their sections are alike. Datasets ``s0``, ``s1`` … are levels if each is no larger
-    than the one before.
+    Links ``data_000001``, ``data_000002`` … are one volume along z if no number is missing and
+    their sections are alike; so are datasets of these names in ``entry/data``. Datasets ``s0``,
+    ``s1`` … are levels if each is no larger than the one before.
     """
     by_name = {each.entry.name: each for each in found if each.shape or each.is_linked}
     volumes: list[Entry] = []
-    for pattern, of_group in ((_IMAGES, _images), (_LEVEL, _levels)):
+    for pattern, of_group in ((IMAGES, _images), (_LEVEL, _levels)):
         groups: defaultdict[str, list[tuple[int, Found]]] = defaultdict(list)
         for name, each in by_name.items():
             if match := pattern.fullmatch(name):
                 groups[match[1] or ""].append((int(match[2]), each))
         for group, members in groups.items():
             members.sort(key=lambda member: member[0])
-            if len(members) > 1 and (volume := of_group(group, members)):
+            is_one = len(members) == 1 and bool(members[0][1].shape)
+            if not is_one and (volume := of_group(group, members)):
                 volumes.append(volume)
                 for name in (*volume.pieces, *volume.levels):
                     del by_name[name]
@@ -50,9 +54,9 @@ def _images(group: str, members: Sequence[tuple[int, Found]]) -> Entry | None:
     # A file that cannot be opened now is named when the volume is opened.
     sections = {each.shape[1:] for _, each in members if each.shape}
     follow = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    if not follow or len(sections) != 1 or len(sections.pop()) != 2:
+    if not follow or len(sections) > 1 or any(len(section) != 2 for section in sections):
         return None
-    if not all(each.is_linked for _, each in members):
+    if group != EIGER and not all(each.is_linked for _, each in members):
         return None
     return Entry(group, tuple(each.entry.name for _, each in members))
 

@@ -12,12 +12,14 @@ from typing_extensions import override
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale
 from bfly.sources.encoded_chunks import StoredAs
-from bfly.sources.hdf5.contents import Located, entries, volume
+from bfly.sources.hdf5.contents import Located, entries, images_beside, volume
 from bfly.sources.hdf5.dataset import Hdf5Dataset
 from bfly.sources.hdf5.documented import DocumentedHDF5, unsigned_dtype
 from bfly.sources.hdf5.entry import parts_of
+from bfly.sources.hdf5.imaris import ENDING, is_imaris
 from bfly.sources.hdf5.levels import mips_of
-from bfly.sources.hdf5.plain import is_plain
+from bfly.sources.hdf5.merge_tables import merge_tables
+from bfly.sources.hdf5.plain import has_signature, is_plain
 from bfly.sources.hdf5.pointer import is_pointer, read_pointers
 from bfly.sources.shared.bdv import size_in_xml
 from bfly.sources.shared.place import whole_voxels
@@ -38,8 +40,6 @@ __all__ = ["HDF5"]
 log = logging.getLogger(__name__)
 
 DEFLATE = StoredAs("raw", "deflate")
-
-MAGIC = b"\x89HDF\r\n\x1a\n"
 
 POINTER_LIMIT = 16 << 20
 """Bytes: a larger JSON file holds data of another kind, not a pointer to files."""
@@ -68,6 +68,7 @@ class HDF5(DocumentedHDF5):
     has_parts = True
     endings: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("h5", "hdf", "hdf5"), "an HDF5 file"),
+        "mat": "a file of MATLAB 7.3",
         "json": "a pointer to HDF5 files",
     }
 
@@ -77,16 +78,18 @@ class HDF5(DocumentedHDF5):
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Return whether the file has the HDF5 signature, or the keys of a JSON pointer."""
+        """Return whether the file has the HDF5 signature, or the keys of a JSON pointer.
+
+        Imaris files are a format of their own. Opening each file to look for their layout would
+        take ten times as long, so the ending decides which are opened.
+        """
         try:
             if path.endswith(".json"):
                 with regular(path) as file:
                     data = file.read(POINTER_LIMIT + 1)
                 return len(data) <= POINTER_LIMIT and is_pointer(parsed_json(data, path))
-            with regular(path) as file:
-                # A user block of 512 bytes times a power of two may precede the signature.
-                starts = [0] + [512 << i for i in range(8)]
-                return any(file.seek(at) == at and file.read(8) == MAGIC for at in starts)
+            is_other = path.lower().endswith(f".{ENDING}") and is_imaris(path)
+            return has_signature(path) and not is_other
         except (OSError, ValueError, SourceError):
             return False
 
@@ -96,6 +99,16 @@ class HDF5(DocumentedHDF5):
         if path.endswith(".json") or is_plain(files, path):
             return (WHOLE,)
         return parts_of(path, entries(files, path)) or (WHOLE,)
+
+    @override
+    @classmethod
+    def owned(cls, path: str, files: Files) -> Iterable[str]:
+        return images_beside(files, path)
+
+    @override
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        return () if path.endswith(".json") else merge_tables(path, files)
 
     def _open(self) -> None:
         pointers: list[dict[str, Any]] = [{"filename": os.path.basename(self.path)}]
@@ -126,7 +139,7 @@ class HDF5(DocumentedHDF5):
         self._parts.sort(key=lambda item: item[0])
         self._check_parts()
         first = self._parts[0][1]
-        self.dtype = first.dtype
+        self.dtype, self._stored_dtype = first.dtype, first.stored_dtype
         self._stated, self._stated_kind = first.voxel_size, first.kind
         self._dataset = first.name
         end = max(z + part.shape[0] for z, part in self._parts)
@@ -218,9 +231,9 @@ class HDF5(DocumentedHDF5):
         return [(0, self._levels[mip])] if mip else self._parts
 
     def _read_inside(self, mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
-        (z, first), *others = self._parts_of(mip)
-        if z == 0 and not others:
-            return first.read(box)
+        for z, part in self._parts_of(mip):
+            if box in BoundingBox.of_shape(part.shape, (z, 0, 0)):
+                return part.read(box.relative_to((z, 0, 0)))
         voxels = np.empty(box.shape, self.dtype)
         self.read_into(mip, box, voxels)
         return voxels

@@ -80,8 +80,8 @@ def voxel_type(dataset: Any, path: str) -> VoxelType:
         raise SourceError(
             f"{path}: {dataset.name} holds voxels of a type that numpy does not have: {error}."
         ) from error
-    if kind == h5py.h5t.FLOAT and values not in FLOATS and dtype.itemsize <= 4:
-        return VoxelType(np.dtype("f4"), is_plain=False)
+    if kind == h5py.h5t.FLOAT and values not in FLOATS and dtype.itemsize <= 8:
+        return VoxelType(np.dtype("f4" if dtype.itemsize <= 4 else "f8"), is_plain=False)
     if kind == h5py.h5t.BITFIELD and values not in BITS:
         raise SourceError(
             f"{path}: {dataset.name} holds bit fields with unused bits; allowed are those of 8, "

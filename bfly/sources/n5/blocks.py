@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.sources.encoded_chunks import StoredAs, packed_by
+from bfly.sources.voxel_types import is_converted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +47,15 @@ def ways_of(attributes: Mapping[str, Any]) -> StoredForms:
     """
     try:
         compression = attributes["compression"]
-        itemsize = np.dtype(attributes["dataType"]).itemsize
+        dtype = np.dtype(attributes["dataType"])
+        itemsize = dtype.itemsize
         packed = packed_by("zlib" if compression.get("useZlib") else compression["type"], itemsize)
     except (KeyError, TypeError, AttributeError):
         # TensorStore raises a clearer error for bad attributes.
         return {}
     ways: dict[StoredAs, Check] = {}
+    if is_converted(dtype):
+        return ways
     if GZIP in packed:
         ways[StoredAs("n5", "")] = partial(_block, packed[GZIP])
     if itemsize == 1:

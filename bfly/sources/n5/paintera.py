@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from bfly.edits.stored_tables import PAINTERA
 from bfly.errors import NotAllowed, SourceError
 from bfly.sources.shared.kvstore import KeyValueStore
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Files
 
-__all__ = ["check_multiset", "is_helper"]
+__all__ = ["check_multiset", "is_helper", "merge_tables"]
 
-HELPERS = ("unique-labels", "label-to-block-mapping", "fragment-segment-assignment")
+HELPERS = ("unique-labels", "label-to-block-mapping", PAINTERA)
 """Datasets beside the ``data`` of a group: lists of labels, of blocks and of merges."""
 
 
@@ -41,6 +42,19 @@ def is_helper(path: str, files: Files, document: str) -> bool:
         return "painteraData" in (KeyValueStore(group, files).json(document) or {})
     except (NotAllowed, SourceError):
         return False
+
+
+def merge_tables(path: str, files: Files, document: str) -> list[str]:
+    """Return the list of merges beside the labels of a group, if there is one in a folder.
+
+    The parameters are those of `is_helper`, for the dataset of labels.
+    """
+    group, name = os.path.split(path.rstrip("/"))
+    table = os.path.join(group, PAINTERA)
+    if name != "data" or not os.path.isdir(table) or not is_helper(table, files, document):
+        return []
+    shape = (KeyValueStore(table, files).json(document) or {}).get("dimensions", ())
+    return [table] if len(shape) == 2 and 2 in shape else []
 
 
 def check_multiset(path: str, attributes: Mapping[str, Any]) -> None:

@@ -17,7 +17,9 @@ from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.n5.axes import names_of
 from bfly.sources.n5.blocks import header_size, ways_of
-from bfly.sources.n5.paintera import check_multiset, is_helper
+from bfly.sources.n5.metadata import cleaned
+from bfly.sources.n5.own import VARLENGTH, own_chunks
+from bfly.sources.n5.paintera import check_multiset, is_helper, merge_tables
 from bfly.sources.shared.arrays import Array, grid_names
 from bfly.sources.shared.axes import axes_of, parts_along
 from bfly.sources.shared.bdv import size_in_xml
@@ -88,6 +90,11 @@ class N5(TensorSource):
         names = names_of({**group, **attributes})
         return parts_along(axes_of(names, shape, path, x_first=True).lengths, path)
 
+    @classmethod
+    def merge_tables(cls, path: str, files: Files) -> Sequence[str]:
+        """Return Paintera's list of merges beside labels."""
+        return merge_tables(path, files, DOCUMENT)
+
     def _arrays(self) -> dict[str, Array]:
         group = self._group = self.document(DOCUMENT) or {}
         check_multiset(self.path, {**(self.document(f"s0/{DOCUMENT}") or {}), **group})
@@ -135,7 +142,7 @@ class N5(TensorSource):
         return replace(array, place=whole_voxels(self.path, position))
 
     def _array(self, name: str, attributes: Document, ratio: VoxelSize | None) -> Array:
-        shape = tuple(attributes["dimensions"])
+        shape, stated = tuple(attributes["dimensions"]), cleaned(attributes, self.path)
         # Scales without names of axes have those of their group.
         names = names_of({**self._group, **attributes})
         found = axes_of(names, shape, self.path, self.part, x_first=True)
@@ -145,17 +152,27 @@ class N5(TensorSource):
         block = sides(attributes["blockSize"], "blockSize", self.path)
         objects = grid_names(name, found, len(shape), block, "/")
         place = _place(attributes, axes)
-        stored = ways_of(attributes) if len(shape) == 3 and axes == (2, 1, 0) else {}
+        stored = ways_of(stated) if len(shape) == 3 and axes == (2, 1, 0) else {}
         keys = grid_keys(name, shape, block, "/")
+        plain, own = own_chunks(stated)
         array = Array(
-            {"driver": "n5"}, name, axes, objects, ratio, place, stored, at=found.at, keys=keys
+            *({"driver": "n5"}, name, axes, objects, ratio, place, stored),
+            at=found.at,
+            document=(f"{name}/{DOCUMENT}".lstrip("/"), plain),
+            own=own,
+            keys=keys,
         )
-        packed = (attributes.get("compression") or {}).get("type") == "blosc"
-        if not packed or self.store.is_remote:
+        if stated["compression"]["type"] != "blosc" or self.store.is_remote:
             return array
         size = math.prod(block) * np.dtype(attributes["dataType"]).itemsize
         headers = BloscHeaders(self.store, size, header_size(len(shape)))
-        return replace(array, check_object=headers.check)
+
+        def check(name: str) -> None:
+            # TensorStore decompresses no block that states its number of elements.
+            if self.store.part(name, 0, 2) != VARLENGTH.to_bytes(2):
+                headers.check(name)
+
+        return replace(array, check_object=check)
 
 
 def _is_dataset(attributes: Any) -> bool:

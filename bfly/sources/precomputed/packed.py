@@ -6,21 +6,18 @@ the chunk ``0-64_0-64_0-64`` is ``0-64_0-64_0-64.gz``. TensorStore does not find
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import math
 from typing import TYPE_CHECKING, Any
 
-import imagecodecs
 import numpy as np
-from isal import isal_zlib
 from typing_extensions import override
 
 from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, indexes
+from bfly.sources.codecs.streams import unpacked
+from bfly.sources.encoded_chunks import StoredAs
+from bfly.sources.frames import is_gzip, is_zstd
 from bfly.sources.shared.described import Memory
-from bfly.sources.shared.images import naming
-from bfly.sources.shared.inflate import GZIP
 from bfly.sources.shared.sample import sample_of
 from bfly.sources.shared.tensorstore import TensorSource
 from bfly.storage.limits import check_length
@@ -28,33 +25,27 @@ from bfly.storage.limits import check_length
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bfly.geometry import Zyx
     from bfly.sources.shared.kvstore import KeyValueStore
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["PackedChunks", "endings_of", "unpacked"]
+__all__ = ["CODINGS", "ENDINGS", "FORMATS", "MARGIN", "PackedChunks", "endings_of", "packed_object"]
 
 MARGIN = 1 << 20
 """Bytes that a chunk may have beyond twice its voxels: tables of ids, headers."""
 
-DICTIONARY = 256 << 20
-"""Bytes that a file in xz may request for its dictionary; the strongest preset takes 65 MiB."""
+FORMATS = {".gz": "gzip", ".br": "brotli", ".zstd": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""Formats of `bfly.sources.codecs.streams` by ending, as cloudfiles tries them."""
 
-STREAMS: dict[str, Callable[[], Any]] = {
-    ".gz": lambda: isal_zlib.decompressobj(wbits=GZIP),
-    ".bz2": bz2.BZ2Decompressor,
-    ".xz": lambda: lzma.LZMADecompressor(memlimit=DICTIONARY),
-}
-"""Decompressors that stop at a given size, by ending."""
+ENDINGS = tuple(FORMATS)
+"""All endings, in that order."""
 
-BLOCKS: dict[str, Callable[..., Any]] = {
-    ".br": imagecodecs.brotli_decode,
-    ".zstd": imagecodecs.zstd_decode,
-}
-"""Decompressors into memory of a given size, by ending."""
+CODINGS = {".gz": "gzip", ".br": "br", ".zstd": "zstd"}
+"""HTTP's content codings of files, by ending."""
 
-ENDINGS = (".gz", ".br", ".zstd", ".bz2", ".xz")
-"""All endings, in the order in which cloudfiles tries them."""
+CHECKS = {".gz": is_gzip, ".zstd": is_zstd}
+"""Checks of voxels, without decompression; that of zstd refuses what HTTP does not allow."""
 
 
 class PackedChunks(TensorSource):
@@ -72,13 +63,36 @@ class PackedChunks(TensorSource):
         return mip not in self._packed_mips and super().reads_at_once(mip, box)
 
     @override
+    def stored_as(self, mip: int) -> Sequence[StoredAs]:
+        plain, endings = super().stored_as(mip), self._described[mip].keys.endings
+        codings = [CODINGS[ending] for ending in endings if ending in CODINGS]
+        return (*plain, *[StoredAs(way.format, coding) for coding in codings for way in plain])
+
+    @override
+    def read_encoded(self, mip: int, index: Zyx, way: StoredAs) -> bytes | None:
+        if not way.coding:
+            return super().read_encoded(mip, index, way)
+        scale, array = self.scales[mip], self._described[mip]
+        box = BoundingBox.of_shape((1, 1, 1), index).refined(scale.chunk) & scale.box
+        (name,) = array.names(box)
+        ending = self._packed_in(mip, box).get(name, "")
+        if CODINGS.get(ending) != way.coding:
+            return None
+        data, what, most = self._packed_file(mip, name, ending)
+        check, nbytes = CHECKS.get(ending), box.size * self.dtype.itemsize
+        if way.format == "raw" and check is not None:
+            return data if check(data, nbytes) else None
+        content = unpacked(data, FORMATS[ending], most, what)
+        return data if array.stored[StoredAs(way.format, "")](content, box.shape) else None
+
+    @override
     def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
         if not self._described[mip].keys.endings:
             return None
         if self.store.folder is not None and all(map(self._stamps.get, paths)):
             return None
         packed = self._packed_in(mip, box)
-        if not packed:
+        if not packed or self._described[mip].own is not None:
             return None
         self._packed_mips |= {mip}
         scale, array = self.scales[mip], self._described[mip]
@@ -111,22 +125,53 @@ class PackedChunks(TensorSource):
         self._watch(path)
         return self._stamps.get(path) is not None
 
-    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
-        """Read a part of a chunk that is a compressed file."""
+    def _packed_file(self, mip: int, name: str, ending: str) -> tuple[bytes, str, int]:
+        """Return a compressed chunk, its name in messages, and the most that it may unpack to."""
         what = f"{self.path}: {name}{ending}"
         size = self.store.size(name + ending)
         if size is None:
             raise SourceChanged(f"{what} changed on disk while it was read.")
         check_length(what, size, self.files.max_chunk)
-        array, level = self._described[mip], self._levels[mip]
+        level = self._levels[mip]
         shape = map(min, level.stored_chunk, level.stored_shape)
         most = 2 * math.prod(shape) * self.dtype.itemsize + MARGIN
-        data = unpacked(self.store.part(name + ending, 0, size), ending, most, what)
-        memory = Memory({name: data})
+        return self.store.part(name + ending, 0, size), what, most
+
+    def _unpacked(self, mip: int, name: str, ending: str, part: BoundingBox) -> Voxels:
+        """Read a part of a chunk that is a compressed file."""
+        packed, what, most = self._packed_file(mip, name, ending)
+        data = unpacked(packed, FORMATS[ending], most, what)
+        array, memory = self._described[mip], Memory({name: data})
         try:
-            return self._voxels(level.open(memory.spec(array.name), memory.context), part)
+            opened = self._levels[mip].open(memory.spec(array.name), memory.context)
+            return self._voxels(opened, part)
         except SourceError as error:
             raise SourceError(f"{what} holds no chunk of the volume: {error}") from error
+
+
+def packed_object(
+    endings: Sequence[str], most: int
+) -> Callable[[KeyValueStore, str, Zyx, int], bytes | None]:
+    """Return a function that reads a chunk that is a file, perhaps with one of these endings.
+
+    Parameters
+    ----------
+    endings : sequence of str
+        Some of `ENDINGS`.
+    most : int
+        Bytes that the file may unpack to.
+    """
+
+    def fetch(store: KeyValueStore, name: str, _start: Zyx, limit: int) -> bytes | None:
+        data = store.stored(name, limit)
+        for ending in endings if data is None else ():
+            packed = store.stored(name + ending, limit)
+            if packed is not None:
+                what = f"{store.path}: {name}{ending}"
+                return unpacked(packed, FORMATS[ending], min(most, limit), what)
+        return data
+
+    return fetch
 
 
 def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
@@ -143,35 +188,3 @@ def endings_of(store: KeyValueStore, folder: str) -> tuple[str, ...]:
         for ending in ENDINGS
         if ending == ENDINGS[0] or any(name.endswith(ending) for name in names)
     )
-
-
-def unpacked(data: bytes, ending: str, limit: int, what: str) -> bytes:
-    """Return the content of a compressed file.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    ending : str
-        One of `ENDINGS`.
-    limit : int
-        Bytes that the content may have.
-    what : str
-        Name of the file in messages.
-
-    Raises
-    ------
-    SourceError
-        The file is damaged, ends early, or has something after its end.
-    Oversized
-        The content has more bytes.
-    """
-    with naming(what):
-        if ending in BLOCKS:
-            return bytes(BLOCKS[ending](data, out=limit))
-        stream = STREAMS[ending]()
-        content = bytes(stream.decompress(data, limit + 1))
-        check_length(what, len(content), limit)
-        if not stream.eof or stream.unused_data:
-            raise SourceError(f"{what} is damaged: its {ending[1:]} data have no clean end.")
-    return content

@@ -17,12 +17,13 @@ import numpy as np
 
 from bfly.errors import Oversized, SourceError
 from bfly.geometry import ceil_div, indexes
+from bfly.sources.codecs.streams import unpacked as gunzip
 from bfly.sources.shared.inflate import GZIP, pieces_of
 from bfly.storage.files import read_exactly, stamp_of
 from bfly.storage.limits import METADATA, check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -86,9 +87,20 @@ class PrecomputedShards:
     def check(self, box: BoundingBox) -> None:
         """Raise `SourceError` if a chunk that touches a box exceeds the limit."""
         for index in indexes(box.in_tiles(self.chunk)):
-            self._check_chunk(self._number(index))
+            self._look_up(self.number(index), self._check_data)
 
-    def _number(self, index: Zyx) -> int:
+    def read(self, index: Zyx) -> bytes | None:
+        """Return a chunk as it is stored, without the compression of shards; None if it is missing.
+
+        Raises
+        ------
+        SourceError
+            The shard is damaged, or the chunk exceeds the limit.
+        """
+        found = self._look_up(self.number(index), self._read_data)
+        return found[-1] if found else None
+
+    def number(self, index: Zyx) -> int:
         """Return the compressed Morton code of a chunk."""
         sizes = zip(self.shape, self.chunk, strict=True)
         bits = [(ceil_div(n, c) - 1).bit_length() for n, c in sizes]
@@ -100,7 +112,8 @@ class PrecomputedShards:
                     at += 1
         return code
 
-    def _check_chunk(self, number: int) -> None:
+    def _look_up(self, number: int, work: Callable[[int, str, int, int], bytes]) -> list[bytes]:
+        """Call `work` with a file, its path, and the start and size of a chunk in it."""
         key = number >> self.sharding["preshift_bits"]
         if self.sharding.get("hash") == "murmurhash3_x86_128":
             key = _murmur(key)
@@ -111,7 +124,7 @@ class PrecomputedShards:
         path = f"{self.folder}/{shard:0{digits}x}.shard"
         stamp = stamp_of(path)
         if stamp is None:
-            return
+            return []
         state = (path, minishard, stamp)
         refused = self._refused.get((state, number)) or self._refused.get((state, None))
         if refused:
@@ -125,9 +138,11 @@ class PrecomputedShards:
                 self._known[state] = entries
                 _shrink(self._known)
             starts, numbers, sizes = entries
+            found = []
             for at in np.flatnonzero(numbers == number).tolist():
                 with self._remembering((state, number)):
-                    self._check_data(fd, path, int(starts[at]), int(sizes[at]))
+                    found.append(work(fd, path, int(starts[at]), int(sizes[at])))
+            return found
 
     @contextmanager
     def _remembering(self, what: Any) -> Iterator[None]:
@@ -159,11 +174,18 @@ class PrecomputedShards:
         ends = np.cumsum(gaps + sizes)
         return first + ends - sizes, np.cumsum(numbers), sizes
 
-    def _check_data(self, fd: int, path: str, start: int, size: int) -> None:
+    def _read_data(self, fd: int, path: str, start: int, size: int) -> bytes:
+        self._check_data(fd, path, start, size)
+        data = read_exactly(fd, size, start, path)
+        is_packed = self.sharding.get("data_encoding") == "gzip"
+        return gunzip(data, "gzip", self.limit, f"{path}: a chunk") if is_packed else data
+
+    def _check_data(self, fd: int, path: str, start: int, size: int) -> bytes:
         what = f"{path}: a chunk"
         check_length(what, size, self.limit)
         if self.sharding.get("data_encoding") == "gzip" and size * RATIO > self.limit:
             unpacked(read_exactly(fd, size, start, path), what, self.limit, keep=False)
+        return b""
 
 
 def _shrink(cache: OrderedDict[Any, Any]) -> None:

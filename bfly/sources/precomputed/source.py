@@ -12,25 +12,31 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.geometry import zyx
 from bfly.sources.precomputed.chunks import ways_of
+from bfly.sources.precomputed.encodings import IN_TENSORSTORE, decoder_of
+from bfly.sources.precomputed.layers import StoredLayers
 from bfly.sources.precomputed.names import chunk_names, right_chunk, right_shard
-from bfly.sources.precomputed.packed import PackedChunks, endings_of
+from bfly.sources.precomputed.packed import MARGIN, PackedChunks, endings_of, packed_object
 from bfly.sources.precomputed.shards import PrecomputedShards
 from bfly.sources.shared.arrays import Array
 from bfly.sources.shared.axes import VolumeAxes, axes_of, parts_along
 from bfly.sources.shared.chunk_keys import ChunkKeys
+from bfly.sources.shared.own_chunks import OwnChunks
 from bfly.sources.shared.probe import probe, probed
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
 from bfly.storage.part import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bfly.geometry import BoundingBox, Zyx
     from bfly.sources.shared.arrays import Names
+    from bfly.sources.shared.kvstore import KeyValueStore
     from bfly.storage.part import Part
 
 __all__ = ["Precomputed"]
@@ -68,6 +74,7 @@ class Precomputed(PackedChunks):
         info = self.document("info")
         if info is None:
             raise SourceError(f"{self.path} has no info.")
+        self.layers = StoredLayers(self.store, info, self._watch)
         axes = _axes(info, self.path, self.part)
         if info.get("type") in ("image", "segmentation"):
             self._stated_kind = info["type"], "info type"
@@ -77,7 +84,8 @@ class Precomputed(PackedChunks):
         # Butterfly states that it does not know the size: the format has no other way.
         if info.get("voxel_size_source") != "assumed":
             self._stated = (finest[2], finest[1], finest[0]), "info resolution"
-        arrays = {}
+            self.layers.voxel_size = self._stated[0]
+        arrays, plain = {}, _as_raw(info)
         for number, scale in enumerate(scales):
             x, y, z = (a / b for a, b in zip(_resolution(scale, self.path), finest, strict=True))
             spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
@@ -88,8 +96,13 @@ class Precomputed(PackedChunks):
             array = Array(
                 spec, "", axes.zyx, names, (z, y, x), place, stored, at=axes.at, keys=keys
             )
-            if sharded:
-                array = replace(array, in_shards=True, check=self._check_of(scale))
+            shards = self._shards_of(scale) if sharded else None
+            if shards is not None:
+                local = self.store.folder is not None
+                array = replace(array, in_shards=True, check=shards.check if local else None)
+            if scale["encoding"] not in IN_TENSORSTORE:
+                own = self._own(info, scale, keys.endings, shards)
+                array = replace(array, document=("info", plain), own=own)
             arrays[scale["key"]] = array
         return arrays
 
@@ -120,12 +133,45 @@ class Precomputed(PackedChunks):
 
         return names
 
-    def _check_of(self, scale: dict[str, Any]) -> Callable[[BoundingBox], None] | None:
-        """Return the size check of a scale's shards; None unless the scale is in a folder."""
+    def _shards_of(self, scale: dict[str, Any]) -> PrecomputedShards:
+        """Return the shards of a scale; they are read here only if the scale is in a folder."""
         folder, limit = f"{self.store.folder}/{scale['key']}", self.files.max_chunk
         size, chunk = zyx(scale["size"][::-1]), _chunk(scale, self.path)
-        shards = PrecomputedShards(self.files, folder, size, chunk, scale["sharding"], limit)
-        return shards.check if self.store.folder is not None else None
+        return PrecomputedShards(self.files, folder, size, chunk, scale["sharding"], limit)
+
+    def _own(
+        self,
+        info: dict[str, Any],
+        scale: dict[str, Any],
+        endings: Sequence[str],
+        shards: PrecomputedShards | None,
+    ) -> OwnChunks:
+        """Return how the chunks of a scale are read whose encoding TensorStore does not have."""
+        channels = info.get("num_channels", 1)
+        decode = decoder_of(scale["encoding"], info["data_type"], channels, self.path)
+        chunk = _chunk(scale, self.path)
+        if shards is None:
+            nbytes = math.prod(chunk) * channels * np.dtype(info["data_type"]).itemsize
+            return OwnChunks(decode, packed_object(endings, 2 * nbytes + MARGIN))
+        if self.store.folder is None:
+            raise SourceError(
+                f"{self.path}: shards with the encoding {scale['encoding']} are read only in a "
+                "local folder."
+            )
+
+        def fetch(_store: KeyValueStore, _name: str, start: Zyx, _limit: int) -> bytes | None:
+            return shards.read(zyx(a // c for a, c in zip(start, chunk, strict=True)))
+
+        return OwnChunks(decode, fetch)
+
+
+def _as_raw(info: dict[str, Any]) -> dict[str, Any]:
+    """Return an ``info`` that TensorStore takes: encodings that it lacks are raw there."""
+    scales = [
+        scale if scale["encoding"] in IN_TENSORSTORE else {**scale, "encoding": "raw"}
+        for scale in info["scales"]
+    ]
+    return {**info, "scales": scales}
 
 
 def _axes(info: dict[str, Any], path: str, part: Part) -> VolumeAxes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bfly.sources.mips import VoxelSize
     from bfly.sources.shared.axes import VolumeAxes
     from bfly.sources.shared.chunk_keys import ChunkKeys
+    from bfly.sources.shared.own_chunks import OwnChunks
     from bfly.storage.files import Files
 
 __all__ = ["Array", "Names", "grid_names"]
@@ -59,6 +60,10 @@ class Array:
         Raises `SourceError` unless an object, by its name, may be decompressed.
     at : mapping of int to int
         Index of the volume on each of the other axes.
+    document : tuple of str and dict, optional
+        Name in the store of the metadata, and what TensorStore is given as their content.
+    own : OwnChunks, optional
+        How chunks are decoded that TensorStore cannot decode.
     keys : ChunkKeys
         How the objects are named, to find those that have other names.
     """
@@ -75,6 +80,8 @@ class Array:
     check: Callable[[BoundingBox], None] | None = None
     check_object: Callable[[str], None] | None = None
     at: Mapping[int, int] = field(default_factory=dict)
+    document: tuple[str, Mapping[str, Any]] | None = None
+    own: OwnChunks | None = None
     keys: ChunkKeys = field(kw_only=True)
 
 

@@ -193,7 +193,7 @@ def places_along(lengths: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], 
         yield tuple(indexes)
 
 
-def parts_along(lengths: Mapping[str, int], path: str) -> list[Part]:
+def parts_along(lengths: Mapping[str, int], path: str, dataset: str = "") -> list[Part]:
     """Return the parts of a file that a scan lists, `PARTS` at most; the log states the rest.
 
     Parameters
@@ -202,16 +202,20 @@ def parts_along(lengths: Mapping[str, int], path: str) -> list[Part]:
         As in `VolumeAxes`.
     path : str
         Name of the file in the log.
+    dataset : str
+        The dataset of the parts; "" for the default one of the file.
 
     Returns
     -------
     list of Part
-        The first one is `WHOLE`: index 0 on each axis. All channels of a time are together.
+        The first one has index 0 on each axis; it is `WHOLE` without a dataset. All channels of a
+        time are together.
     """
     total = math.prod(lengths.values())
-    parts = [Part("", indexes) for indexes in islice(places_along(lengths), PARTS)]
+    parts = [Part(dataset, indexes) for indexes in islice(places_along(lengths), PARTS)]
     if total > PARTS:
         order = _order(lengths)
+        last = Part(dataset, tuple((letter, str(lengths[letter] - 1)) for letter in order))
         log.warning(
             "%s holds %d volumes (%s), of which the first %d are listed; the configuration can "
             "name each: path: %s#%s.",
@@ -220,6 +224,6 @@ def parts_along(lengths: Mapping[str, int], path: str) -> list[Part]:
             " x ".join(f"{letter} of {lengths[letter]}" for letter in order),
             PARTS,
             path,
-            ",".join(f"{letter}={lengths[letter] - 1}" for letter in order),
+            last,
         )
     return parts

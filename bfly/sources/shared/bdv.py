@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bfly.sources.mips import VoxelSize
     from bfly.storage.files import Files
 
-__all__ = ["size_in_xml"]
+__all__ = ["read_xml", "size_in_xml", "size_of"]
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,7 @@ def size_in_xml(
     for xml in _beside(container):
         watch(xml)
         try:
-            data = files.read_bytes(xml, METADATA)
-            # Only a document type can declare entities, which may expand without bound.
-            if b"<!DOCTYPE" in data.replace(b"\0", b""):
-                raise SourceError("it has a document type, which is not allowed")
-            found = _parsed(data, os.path.basename(container), setup)
+            found = _parsed(read_xml(xml, files), os.path.basename(container), setup)
         except NotAllowed:
             continue
         except (OSError, SourceError, ElementTree.ParseError, LookupError, ValueError) as error:
@@ -67,6 +63,22 @@ def size_in_xml(
         if found:
             return found, f"voxelSize in {os.path.basename(xml)}"
     return None
+
+
+def read_xml(path: str, files: Files) -> bytes:
+    """Return the content of an XML without a document type.
+
+    Only a document type can declare entities, which may expand without bound.
+
+    Raises
+    ------
+    SourceError, NotAllowed, OSError
+        It cannot be read, or has a document type.
+    """
+    data = files.read_bytes(path, METADATA)
+    if b"<!DOCTYPE" in data.replace(b"\0", b""):
+        raise SourceError("it has a document type, which is not allowed")
+    return data
 
 
 def _beside(container: str) -> Iterator[str]:
@@ -90,12 +102,19 @@ def _parsed(data: bytes, container: str, setup: int) -> VoxelSize | None:
             names_it = os.path.basename((element.text or "").strip().rstrip("/")) == container
         elif element.tag == "ViewSetup":
             if (element.findtext("id") or "").strip() == str(setup):
-                size = _size(element)
+                size = size_of(element)
             element.clear()
     return size if names_it else None
 
 
-def _size(setup: ElementTree.Element) -> VoxelSize | None:
+def size_of(setup: ElementTree.Element) -> VoxelSize | None:
+    """Return the nanometres (z, y, x) that a ``ViewSetup`` states; None without a unit of length.
+
+    Raises
+    ------
+    ValueError
+        Its ``size`` is not numbers.
+    """
     numbers = (setup.findtext("voxelSize/size") or "").split()
     unit = nanometres(setup.findtext("voxelSize/unit") or "")
     if len(numbers) != 3:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.geometry import BoundingBox, zyx
-from bfly.sources.source import served_dtype
+from bfly.sources.voxel_types import bytes_dtype, quiet, served_dtype
 from bfly.storage.files import read_into
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ SPARSEST = 32
 """A box is read directly if that costs no more than copying this many times its bytes."""
 
 SPAN = 16 << 20
-"""Most bytes that are read at once where voxels of other volumes are in between."""
+"""Most bytes that are read at once where they are more than those of the voxels as served: voxels
+of other volumes are in between, or floats of 64 bits become such of 32."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ class Flat:
         """
         place = BoundingBox(zyx(self._in_file(box.start)), zyx(self._in_file(box.stop)))
         target = voxels.transpose(self.order)
-        # Booleans are read as bytes; the byte order is converted after that.
-        stored = np.dtype(f"{self.stored.byteorder}{self.dtype.str[1:]}")
+        # The byte order, and floats, are converted after the read.
+        stored = bytes_dtype(self.stored)
         _, height, width = self._in_file(self.shape)
         _, rows, row = place.shape
         section_step, row_step, step = self._steps
@@ -194,7 +195,8 @@ class Flat:
         close = row_step - row * step <= GAP
         together = rows if close else 1
         span = (together - 1) * row_step + (row - 1) * step + stored.itemsize
-        if self.steps is not None and span > SPAN:
+        is_wide = self.steps is not None or stored.itemsize > self.dtype.itemsize
+        if is_wide and span > SPAN:
             for half in _halves(box, self.order[1 if together > 1 else 2]):
                 self.read_into(fd, half, voxels[half.relative_to(box.start).slices])
             return
@@ -208,7 +210,8 @@ class Flat:
             at = first + place.start[1] * row_step + place.start[2] * step
             for j in range(0, rows, together):
                 read_into(fd, piece.data, at + j * row_step, self.path)
-                target[k, j : j + together] = pixels
+                with quiet():
+                    target[k, j : j + together] = pixels
 
     def _in_file(self, values: Zyx) -> list[int]:
         return [values[axis] for axis in self.order]

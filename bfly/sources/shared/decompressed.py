@@ -11,16 +11,19 @@ import os
 import tempfile
 import threading
 import weakref
+import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
+import numpy as np
 from isal import igzip
 
 from bfly.concurrency.admission import check_wanted
 from bfly.concurrency.workers import SingleFlight
 from bfly.errors import Busy, SourceError
 from bfly.sources.shared.images import naming
+from bfly.sources.shared.text_voxels import TextVoxels
 from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
@@ -28,13 +31,22 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Stamp
 
-__all__ = ["LIMIT", "Unpacked", "packing_of", "unpacking"]
+__all__ = ["LIMIT", "TEXT", "ZIP", "Unpacked", "packing_of", "unpacking"]
 
 LIMIT = 16 << 30
 """Bytes of all temporary files together, and thus of the largest file that can be served."""
 
+FILES = 256
+"""Most temporary files that are kept, each of which takes a descriptor."""
+
+TEXT = "text "
+"""Packing of voxels that are numbers in text, before their dtype."""
+
 PIECE = 4 << 20
 """Bytes that are decompressed at once."""
+
+ZIP = "zip"
+"""Compression of an entry of a zip archive, which starts at the entry's header."""
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
 
@@ -45,9 +57,23 @@ def packing_of(head: bytes) -> str | None:
 
 
 def unpacking(file: IO[bytes], packing: str | None) -> IO[bytes]:
-    """Return a file that reads an open one, decompressed, from its position on."""
+    """Return a file that reads an open one, decompressed, from its position on.
+
+    Parameters
+    ----------
+    file : file object
+        The open file.
+    packing : str, optional
+        As `packing_of` returns it; or ``text`` and a dtype, for voxels that are numbers in text.
+    """
     if packing is None:
         return file
+    if packing.startswith(TEXT):
+        return cast("IO[bytes]", TextVoxels(file, np.dtype(packing.removeprefix(TEXT))))
+    if packing == ZIP:
+        start = file.tell()
+        archive = zipfile.ZipFile(file)
+        return archive.open(next(e for e in archive.infolist() if e.header_offset == start))
     return igzip.IGzipFile(fileobj=file) if packing == "gzip" else bz2.BZ2File(file)
 
 
@@ -80,7 +106,7 @@ class Unpacked:
         start : int
             Offset of its compressed data, in bytes.
         packing : str
-            Its compression, see `packing_of`.
+            Its compression, see `packing_of`; or `ZIP`.
         size : int
             Bytes after decompression.
 
@@ -122,7 +148,7 @@ class Unpacked:
     def _room(self, path: str, size: int) -> Iterator[None]:
         """Reserve room for a file of `size` bytes while it is being written."""
         with self._lock:
-            while self._files and self._taken() + size > self.limit:
+            while self._files and (self._taken() + size > self.limit or len(self._files) >= FILES):
                 self._files.popitem(last=False)
             if self._taken() + size > self.limit:
                 raise Busy(

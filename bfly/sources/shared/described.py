@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import tensorstore as ts
@@ -9,14 +10,15 @@ import tensorstore as ts
 from bfly.errors import SourceError
 from bfly.geometry import zyx
 from bfly.sources.shared.kvstore import CONTEXT, PATIENCE, failure
+from bfly.sources.voxel_types import is_converted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bfly.geometry import Zyx
     from bfly.sources.shared.arrays import Array
 
-__all__ = ["Described", "Memory"]
+__all__ = ["Described", "Memory", "documents_of"]
 
 
 class Memory:
@@ -44,6 +46,12 @@ class Memory:
         return {"driver": "memory", "path": f"{name}/" if name else ""}
 
 
+def documents_of(arrays: Iterable[Array]) -> dict[str, bytes | None]:
+    """Return the metadata that arrays state in place of those in their store, by name."""
+    stated = [array.document for array in arrays if array.document is not None]
+    return {name: json.dumps(content).encode() for name, content in stated}
+
+
 class Described:
     """An array with checked metadata, which TensorStore does not read again.
 
@@ -60,6 +68,10 @@ class Described:
     ----------
     stored_shape, stored_chunk : list of int
         Shapes of the array and of a chunk that is read at once, along all stored axes.
+    fill_value : numpy scalar, optional
+        Voxel of a chunk that is missing; None if the metadata state none.
+    dtype : numpy.dtype
+        As stored.
 
     Raises
     ------
@@ -86,11 +98,16 @@ class Described:
         volume = self._volume(opened)
         self.shape: Zyx = zyx(volume.shape)
         self.dtype = volume.dtype.numpy_dtype
+        self.fill_value = opened.fill_value
 
     def open(self, store: dict[str, Any], context: ts.Context = CONTEXT) -> ts.TensorStore:
-        """Open the array as z, y, x from 0; `store` describes the objects below its name."""
+        """Open the array as z, y, x from 0; `store` describes the objects below its name.
+
+        Floats of other widths are read as float32, chunk by chunk.
+        """
         spec = {**self._spec, "kvstore": store}
-        return self._volume(self._opened(spec, context, assume_metadata=True))
+        volume = self._volume(self._opened(spec, context, assume_metadata=True))
+        return ts.cast(volume, ts.float32) if is_converted(self.dtype) else volume
 
     def _opened(
         self, spec: dict[str, Any], context: ts.Context, *, assume_metadata: bool

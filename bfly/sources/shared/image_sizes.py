@@ -20,6 +20,13 @@ SCAN, ALONE = 0xDA, {0x01, *range(0xD0, 0xD9)}
 """Marker before the coded pixels, and markers without a length field."""
 
 
+RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+"""Width by height of a JPEG XL image, by the number in its header; 0: the width is stated."""
+
+ITEMS = 1 << 16
+"""Images in a file whose properties are compared: its tiles are far fewer."""
+
+
 class Stated(NamedTuple):
     """Image size that a header states.
 
@@ -44,7 +51,7 @@ class Stated(NamedTuple):
 def stated(data: bytes) -> Stated | None:
     """Return the size in the header of an image; None if its format is not supported.
 
-    Supported are PNG, JPEG, JPEG 2000, JPEG XL, JPEG XR, WebP and LERC.
+    Supported are PNG, JPEG, JPEG 2000, JPEG XL, JPEG XR, WebP, AVIF, BMP and LERC.
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -59,6 +66,11 @@ def stated(data: bytes) -> Stated | None:
             return _jpegxr(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
+        if data[4:8] == b"ftyp":
+            return _avif(data)
+        if data.startswith(b"BM"):
+            width, height = struct.unpack_from("<ii", data, 18)
+            return Stated(abs(height), abs(width), 4)
         if data.startswith(b"Lerc2 "):
             version, height, width = struct.unpack_from("<ixxxxii", data, 6)
             bands = struct.unpack_from("<i", data, 22)[0] if version >= 4 else 1
@@ -133,7 +145,8 @@ def _jpegxl(data: bytes) -> Stated | None:
     is_small = take(1)
     height = side(is_small)
     ratio = take(3)
-    width = side(is_small) if not ratio else 2 * height
+    above, below = RATIOS[ratio]
+    width = height * above // below if ratio else side(is_small)
     # Decoders use floats, up to four per pixel.
     return Stated(height, width, 4)
 
@@ -151,6 +164,23 @@ def _webp(data: bytes) -> Stated | None:
         case _:
             return None
     return Stated(height, width, 4)
+
+
+def _avif(data: bytes) -> Stated | None:
+    """Return the largest image in the properties of items (ISO/IEC 23008-12, 6.5.3).
+
+    Those of tiles and of alpha are no larger than the image.
+    """
+    found: list[tuple[int, ...]] = []
+    at = data.find(b"ispe")
+    while at >= 0 and len(found) < ITEMS:
+        found.append(struct.unpack_from(">II", data, at + 8))
+        at = data.find(b"ispe", at + 4)
+    if not found:
+        return None
+    width, height = max(found, key=lambda sides: sides[0] * sides[1])
+    # Decoders keep the planes of 16 bits beside the pixels.
+    return Stated(height, width, 12)
 
 
 def _jpegxr(data: bytes) -> Stated | None:

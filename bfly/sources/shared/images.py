@@ -1,6 +1,7 @@
-"""Image files: PNG, JPEG and TIFF, recognised by their first bytes, one value per pixel.
+"""Image files, recognised by their first bytes: one value per pixel.
 
-The rule for colours is the same in all three formats:
+They are PNG, JPEG and TIFF, and those of `bfly.sources.shared.coded_images`. The rule for colours
+is the same in all formats:
 
 - alpha, and any other sample beside RGB, is dropped. Of several samples of grey, which only TIFF
   has, each is a volume;
@@ -9,26 +10,26 @@ The rule for colours is the same in all three formats:
 - in a segmentation, RGB is the id ``R + 256 G + 65536 B``;
 - palette indices are replaced by their colours;
 - grey of less than 8 bits is scaled to 0 … 255;
-- other grey is used as stored (see `bfly.sources.source.served_dtype`), also where 0 is white
+- other grey is used as stored (see `bfly.sources.voxel_types.served_dtype`), also where 0 is white
   (MinIsWhite of TIFF).
 """
 
 from __future__ import annotations
 
 import itertools
-import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import imagecodecs
 import numpy as np
 import simplejpeg
 
 from bfly.errors import ButterflyError, SourceError
+from bfly.sources.shared.coded_images import CODED, codec_of, coded_look, coded_pixels
 from bfly.sources.shared.image_sizes import stated
+from bfly.sources.shared.png_and_jpeg import jpeg_look, jpeg_pixels, png_look, png_pixels
 from bfly.sources.shared.tiff_images import Look, tiff_look, tiff_pixels
 from bfly.sources.shared.tiff_pages import MAGICS
-from bfly.sources.source import served_dtype
+from bfly.sources.voxel_types import as_served, is_converted, served_dtype
 from bfly.storage.limits import CHUNK, check_chunk
 
 if TYPE_CHECKING:
@@ -38,9 +39,23 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["EXTENSIONS", "decode", "header", "is_grey_jpeg", "is_image", "naming", "one_value"]
+__all__ = [
+    "EXTENSIONS",
+    "TIFFS",
+    "decode",
+    "has_colours",
+    "header",
+    "is_grey_jpeg",
+    "is_image",
+    "naming",
+    "one_value",
+    "stored_floats",
+]
 
-EXTENSIONS = ("jpeg", "jpg", "png", "tif", "tiff")
+TIFFS = ("btf", "tf2", "tf8", "tif", "tiff")
+"""Extensions of TIFF files, without the dot, in lower case; some are those of BigTIFF only."""
+
+EXTENSIONS = tuple(sorted(["jpeg", "jpg", "png", *TIFFS, *sum(CODED.values(), ())]))
 """Extensions of image files, without the dot, in lower case."""
 
 
@@ -50,7 +65,7 @@ BAND = 1 << 22
 
 def is_image(head: bytes) -> bool:
     """Return whether the first 8 bytes of a file are those of a supported image."""
-    return head.startswith(tuple(_FORMATS))
+    return head.startswith(tuple(_FORMATS)) or codec_of(head) is not None
 
 
 def decode(
@@ -86,19 +101,31 @@ def decode(
     """
     with naming(path):
         form = _format(data)
-        _check(form, data, path, limit, sample)
+        if form is _CODED:
+            _check_stated(form, data, path, limit, sample)
+        else:
+            _check(form, data, path, limit, sample)
         return one_value(form.pixels(data, path, sample), path, labels)
 
 
 def header(
     data: bytes, path: str, *, labels: bool, limit: int = CHUNK, sample: str | None = None
 ) -> tuple[Zyx, np.dtype[Any]]:
-    """Return the shape and dtype of what `decode` returns, without decoding the pixels."""
+    """Return the shape and dtype of what `decode` returns, by the header if that states them."""
     with naming(path):
         form = _format(data)
         look = _check(form, data, path, limit, sample)
         pixel = np.zeros((1, 1, 1, look.samples), look.dtype)
         return look.shape, one_value(pixel, path, labels).dtype
+
+
+def stored_floats(
+    data: bytes, path: str, limit: int = CHUNK, sample: str | None = None
+) -> np.dtype[Any] | None:
+    """Return the dtype of floats that `decode` converts; None for other pixels."""
+    with naming(path):
+        dtype = _check(_format(data), data, path, limit, sample).dtype
+    return dtype if is_converted(dtype) else None
 
 
 def has_colours(data: bytes, path: str, limit: int = CHUNK, sample: str | None = None) -> bool:
@@ -109,14 +136,19 @@ def has_colours(data: bytes, path: str, limit: int = CHUNK, sample: str | None =
 
 def _check(form: _Format, data: bytes, path: str, limit: int, sample: str | None) -> Look:
     """Raise `Oversized` if decoding takes too much memory; return the header."""
-    if sample is not None and form is not _TIFF:
-        raise ValueError("each of its pixels has one sample: s cannot be stated")
+    _check_stated(form, data, path, limit, sample)
     look = form.look(data, path, limit, sample)
     check_chunk(path, "an image", look.shape, look.samples * look.dtype.itemsize, limit)
+    return look
+
+
+def _check_stated(form: _Format, data: bytes, path: str, limit: int, sample: str | None) -> None:
+    """Raise `Oversized` if the header states more pixels than fit into memory."""
+    if sample is not None and form is not _TIFF:
+        raise ValueError("each of its pixels has one sample: s cannot be stated")
     size = stated(data)
     if size is not None:
         check_chunk(path, "an image", size[:2], size.depth, limit)
-    return look
 
 
 def is_grey_jpeg(data: bytes, shape: tuple[int, int]) -> bool:
@@ -163,7 +195,7 @@ def one_value(pixels: NDArray[Any], path: str, labels: bool) -> NDArray[Any]:
         Their dtype cannot be served.
     """
     if pixels.shape[3] == 1:
-        return np.ascontiguousarray(pixels[..., 0], served_dtype(pixels.dtype, path))
+        return as_served(pixels[..., 0], served_dtype(pixels.dtype, path))
     size, allowed = pixels.dtype.itemsize, (1,) if labels else (1, 2)
     if pixels.dtype.kind != "u" or size not in allowed:
         raise ValueError(
@@ -202,44 +234,17 @@ def naming(path: str) -> Iterator[None]:
         raise SourceError(f"{path} cannot be decoded: {reason}.") from error
 
 
-def _png_look(data: bytes, *_others: Any) -> Look:
-    """Read the IHDR chunk (PNG specification, 11.2.2)."""
-    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
-    grey = colour in (0, 4)
-    return Look((1, height, width), 1 if grey else 3, np.dtype("<u2" if depth == 16 else "u1"))
-
-
-def _png_pixels(data: bytes, *_others: Any) -> NDArray[Any]:
-    pixels: NDArray[Any] = imagecodecs.png_decode(data)
-    if pixels.ndim == 2:
-        return pixels[np.newaxis, ..., np.newaxis]
-    return pixels[np.newaxis, ..., : 1 if pixels.shape[2] == 2 else 3]
-
-
-def _jpeg_look(data: bytes, *_others: Any) -> Look:
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    if colours in ("CMYK", "YCCK"):
-        raise ValueError(f"its colours are {colours}; allowed are grey and RGB")
-    return Look((1, height, width), 1 if colours == "Gray" else 3, np.dtype("u1"))
-
-
-def _jpeg_pixels(data: bytes, *_others: Any) -> NDArray[Any]:
-    # imagecodecs ignores libjpeg's warnings: the rest of a truncated image would be grey
-    grey = simplejpeg.decode_jpeg_header(data)[2] == "Gray"
-    pixels: NDArray[Any] = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB", strict=True)
-    return pixels[np.newaxis]
-
-
 class _Format(NamedTuple):
     look: Callable[[bytes, str, int, str | None], Look]
     pixels: Callable[[bytes, str, str | None], NDArray[Any]]
 
 
 _TIFF = _Format(tiff_look, tiff_pixels)
+_CODED = _Format(coded_look, coded_pixels)
 
 _FORMATS = {
-    b"\x89PNG\r\n\x1a\n": _Format(_png_look, _png_pixels),
-    b"\xff\xd8\xff": _Format(_jpeg_look, _jpeg_pixels),
+    b"\x89PNG\r\n\x1a\n": _Format(png_look, png_pixels),
+    b"\xff\xd8\xff": _Format(jpeg_look, jpeg_pixels),
     **dict.fromkeys(MAGICS, _TIFF),
 }
 
@@ -248,4 +253,6 @@ def _format(data: bytes) -> _Format:
     for magic, form in _FORMATS.items():
         if data.startswith(magic):
             return form
-    raise ValueError("it is neither PNG nor JPEG nor TIFF")
+    if codec_of(data[:8]) is not None:
+        return _CODED
+    raise ValueError(f"it is neither PNG nor JPEG nor TIFF nor {' nor '.join(CODED)}")

@@ -12,7 +12,7 @@ import tensorstore as ts
 
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.sources.shared.remote import Unclear, document
-from bfly.sources.shared.zip_entries import entries_of
+from bfly.sources.shared.zip_entries import entries_of, folder_in
 from bfly.storage.files import is_url
 from bfly.storage.limits import METADATA, check_length, parsed_json
 from bfly.storage.opening import fd_path, with_reason
@@ -50,7 +50,8 @@ class KeyValueStore:
     Parameters
     ----------
     path : str
-        A folder, a zip archive, or a URL of ``http``, ``https``, ``s3`` or ``gs``.
+        A folder, a zip archive, or a URL of ``http``, ``https``, ``s3`` or ``gs``. In an archive,
+        the only folder at its top is the store.
     files : Files
         Decides which files may be read.
 
@@ -89,11 +90,13 @@ class KeyValueStore:
                     if not zipfile.is_zipfile(file):
                         raise SourceError(f"{path} is neither a folder nor a zip archive.")
                     self._stamp = stamp_from(os.fstat(file.fileno()))
-                    self.entries = entries_of(file, path, self._stamp, files.max_chunk)
+                    entries = entries_of(file, path, self._stamp, files.max_chunk)
             except FileNotFoundError:
                 raise SourceError(f"{path} does not exist.") from None
             self.file = real
-            self._spec = _archive(real)
+            self._top = folder_in(entries)
+            self.entries = _without(entries, self._top)
+            self._spec = _archive(real, self._top)
 
     def spec(self, name: str = "") -> dict[str, Any]:
         """Return TensorStore's description of the objects below a name.
@@ -122,7 +125,7 @@ class KeyValueStore:
                 # The archive was replaced: check the new one before it is decompressed.
                 with open(fd_path(fd), "rb") as file:
                     entries_of(file, self.path, stamp, self.files.max_chunk)
-            yield _below(_archive(fd_path(fd)), name)
+            yield _below(_archive(fd_path(fd), self._top), name)
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of an object, None if there is none.
@@ -147,6 +150,31 @@ class KeyValueStore:
                 return document(f"{self._spec['base_url']}{self._spec['path']}{name}", PATIENCE)
         return self._read(self._spec, name)
 
+    def stored(self, name: str, limit: int) -> bytes | None:
+        """Return the bytes of a chunk, None if there is none.
+
+        Raises
+        ------
+        Oversized
+            It has more than `limit` bytes.
+        NotAllowed, SourceError
+            It may not or cannot be read.
+        """
+        what = f"{self.path}: {name}"
+        if self.folder is not None:
+            try:
+                return self.files.read_bytes(f"{self.folder}/{name}", limit)
+            except FileNotFoundError:
+                return None
+        check_length(what, self.entries.get(name, 0), limit)
+        if self.file is None:
+            data = self._read(self._spec, name)
+        else:
+            with self.checked() as spec:
+                data = self._read(spec, name)
+        check_length(what, len(data or b""), limit)
+        return data
+
     def size(self, name: str) -> int | None:
         """Return the size in bytes of an object, not behind a URL; None if there is none."""
         if self.folder is None:
@@ -155,13 +183,18 @@ class KeyValueStore:
         return None if stamp is None else stamp[1]
 
     def part(self, name: str, start: int, size: int) -> bytes:
-        """Return a range of bytes of an object, not behind a URL; fewer, or none, at its end.
+        """Return a range of bytes of an object; fewer, or none, at its end.
+
+        Behind a URL, a start below 0 counts from the end.
 
         Raises
         ------
         NotAllowed, SourceError
             The object may not or cannot be read.
         """
+        if self.is_remote:
+            until = start + size or None
+            return self._read(self._spec, name, slice(start, until)) or b""
         stop = min(start + size, self.size(name) or 0)
         if not 0 <= start < stop:
             return b""
@@ -230,9 +263,17 @@ def check_name(name: str, where: str) -> None:
         )
 
 
-def _archive(path: str) -> dict[str, Any]:
-    """Return TensorStore's description of the content of a zip archive."""
-    return {"driver": "zip", "base": {"driver": "file", "path": path}, "path": ""}
+def _archive(path: str, folder: str) -> dict[str, Any]:
+    """Return TensorStore's description of the content of a folder in a zip archive."""
+    return {"driver": "zip", "base": {"driver": "file", "path": path}, "path": folder}
+
+
+def _without(entries: Mapping[str, int], folder: str) -> Mapping[str, int]:
+    """Return the entries in a folder of an archive, by their names there."""
+    if not folder:
+        return entries
+    inside = {name: size for name, size in entries.items() if name.startswith(folder)}
+    return {name.removeprefix(folder): size for name, size in inside.items() if name != folder}
 
 
 def _below(spec: dict[str, Any], name: str) -> dict[str, Any]:

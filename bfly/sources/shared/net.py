@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.storage.files import Files
     from bfly.storage.part import Part
 
-__all__ = ["can_open", "opened", "parts_of"]
+__all__ = ["can_open", "merge_tables_of", "opened", "owned_by", "parts_of"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,24 @@ def parts_of(source: type[Datasource], path: str, files: Files) -> Sequence[Part
     except Exception:
         log.debug("%s: its parts cannot be determined", path, exc_info=True)
         return (WHOLE,)
+
+
+def owned_by(source: type[Datasource], path: str, files: Files) -> list[str]:
+    """Return the files and folders that a file or folder owns; none if that is unknown."""
+    try:
+        return list(source.owned(path, files))
+    except Exception:
+        log.debug("%s: what it owns cannot be determined", path, exc_info=True)
+        return []
+
+
+def merge_tables_of(source: type[Datasource], path: str, files: Files) -> Sequence[str]:
+    """Return the merge tables in a file or folder; none if they cannot be determined."""
+    try:
+        return source.merge_tables(path, files)
+    except Exception:
+        log.debug("%s: its merge tables cannot be determined", path, exc_info=True)
+        return ()
 
 
 def opened(source: type[Datasource], path: str, *, files: Files, **options: Any) -> Datasource:
@@ -122,7 +140,15 @@ def _fail(path: str, error: Exception) -> NoReturn:
 READS = ("read", "read_into")
 """Methods that decode chunks; their first argument is the mip."""
 
-CALLS = ("read_encoded", "stored_as", "reads_at_once", "changed", "state", "parts")
+CALLS = (
+    "read_encoded",
+    "stored_as",
+    "reads_at_once",
+    "changed",
+    "state",
+    "parts",
+    "merge_tables",
+)
 """Other methods of an open source that are called while it is served."""
 
 LISTS = ("all_files", "listed_files", "gaps")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bfly.sources.shared.kvstore import KeyValueStore
     from bfly.storage.files import Files
 
-__all__ = ["Sample", "sample_below", "sample_of"]
+__all__ = ["Sample", "first_names", "sample_below", "sample_of"]
 
 NAMES = 128
 """Objects that are listed at most: to list and check so many takes less than a millisecond."""
@@ -23,6 +23,18 @@ FOLDERS = 16
 
 NUMBERED = re.compile(r"c|-?\d[\d_.-]*")
 """Folders of chunks: one level of an index, or the prefix of zarr 3."""
+
+
+def first_names(folder: str) -> set[str]:
+    """Return the names of the first entries of a folder, to recognise it; none if it has none.
+
+    Folders of some formats have few entries, and others up to millions.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            return {entry.name for entry in islice(listing, NAMES)}
+    except OSError:
+        return set()
 
 
 class Sample(NamedTuple):

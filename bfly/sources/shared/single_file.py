@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from dataclasses import replace
 from io import BytesIO
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -12,9 +13,9 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import Busy, SourceChanged, SourceError
-from bfly.geometry import Scale
+from bfly.geometry import BoundingBox, Scale, indexes
 from bfly.sources.shared.axes import parts_along
-from bfly.sources.shared.decompressed import Unpacked, packing_of, unpacking
+from bfly.sources.shared.decompressed import ZIP, Unpacked, packing_of, unpacking
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.place import whole_voxels
 from bfly.sources.source import Datasource
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from bfly.geometry import BoundingBox
+    from bfly.geometry import Zyx
     from bfly.sources.kinds.stated import Stated
     from bfly.sources.shared.contiguous import Flat
     from bfly.sources.shared.place import Position
@@ -48,19 +49,25 @@ class Header(NamedTuple):
     Parameters
     ----------
     flat : Flat
-        Position of the voxels; in a compressed file, after decompression.
+        Position of the voxels; in a compressed file, after decompression. If several files have
+        them, those of the first one.
     voxel_size : tuple of float, optional
         Nanometres (z, y, x), if the header states it.
     position : Position, optional
         Position of the first voxel, if the header states it.
     packing : str, optional
-        Compression of the voxels (see `packing_of`), if only they are compressed.
+        Compression of the voxels (see `packing_of`, `ZIP`), if only they are compressed.
     start : int
         Offset of the compressed data, in bytes.
     lengths : mapping of str to int
         Number of volumes along each axis that selects one (see `VolumeAxes`).
     kind : tuple of str, optional
         Kind of the voxels, and the field that states it, if the header does.
+    counts : tuple of int
+        Number of files along z, y and x, each with as many voxels as `flat`.
+    pieces : sequence of tuple
+        These files in C order, if they are several, each with the offset of its voxels, or of its
+        compressed data.
     """
 
     flat: Flat
@@ -70,13 +77,19 @@ class Header(NamedTuple):
     start: int = 0
     lengths: Mapping[str, int] = MappingProxyType({})
     kind: Stated | None = None
+    counts: Zyx = (1, 1, 1)
+    pieces: Sequence[tuple[str, int]] = ()
 
 
 class FlatFile(Datasource):
-    """A file with a header and then all voxels, compressed or not.
+    """A file with a header and then all voxels, compressed or not; or a header of other files.
 
     A derived class reads the header (`_header`); this class reads boxes.
     """
+
+    _packing: str | None
+    """Compression of the file, see `packing_of`; set before `_header` is called. Afterwards, that
+    of the voxels."""
 
     marks = ()
 
@@ -89,43 +102,56 @@ class FlatFile(Datasource):
 
     @abstractmethod
     def _header(self, file: IO[bytes]) -> Header:
-        """Read the header of `path` from an open file, decompressed.
+        """Read the header of `_head` from an open file, decompressed.
 
-        Any error that it raises counts as a damaged header. If another file holds the voxels,
-        it must be watched first.
+        Any error that it raises counts as a damaged header. If other files hold the voxels,
+        they must be watched first.
         """
 
+    @property
+    def _head(self) -> str:
+        """The file with the header."""
+        return self.path
+
     def _open(self) -> None:
-        self._watch(self.path)
+        head = self._head
+        self._watch(head)
         try:
-            with self.files.file(self.path) as file:
+            with self.files.file(head) as file:
                 packing = packing_of(file.read(4))
                 file.seek(0)
+                self._packing = packing
                 if packing:
                     # A gzip member may be followed by any number of zeros, which are skipped
                     # one by one.
-                    check_whole(self.path, os.fstat(file.fileno()).st_size, self.files.max_chunk)
-                with naming(self.path):
-                    header = self._header(in_pieces(unpacking(file, packing), self.path))
+                    check_whole(head, os.fstat(file.fileno()).st_size, self.files.max_chunk)
+                with naming(head):
+                    header = self._header(in_pieces(unpacking(file, packing), head))
                     _check(header.flat)
         except OSError as error:
-            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
+            raise SourceError(f"{head} cannot be read: {error.strerror}.") from error
+        flat = header.flat
+        if flat.path != head:
+            packing = None
         if packing and header.packing:
-            raise SourceError(
-                f"{self.path} is compressed twice, by {packing} and {header.packing}."
-            )
-        if packing or header.packing:
-            packed = (self._stamps[header.flat.path] or (0, 0, 0))[1]
-            check_whole(header.flat.path, max(header.flat.end, packed), self.files.max_chunk)
-        self._flat, self._lengths = header.flat, header.lengths
-        # The stamp from before the header was read, so that a replaced file is noticed.
-        self._stamp = self._stamps[self._flat.path]
-        self._packing, self._start = packing or header.packing, header.start
+            raise SourceError(f"{head} is compressed twice, by {packing} and {header.packing}.")
+        self._packing = packing or header.packing
+        self._pieces = header.pieces or [
+            (flat.path, header.start if self._packing else flat.offset)
+        ]
+        # The stamps from before the header was read, so that a replaced file is noticed.
+        self._states = {path: self._stamps[path] for path, _ in self._pieces}
+        if self._packing:
+            sizes = [(stamp or (0, 0, 0))[1] for stamp in self._states.values()]
+            packed = 0 if self._packing == ZIP else max(sizes)
+            check_whole(flat.path, max(flat.end, packed), self.files.max_chunk)
+        self._flat, self._lengths, self._counts = flat, header.lengths, header.counts
         self._stated = header.voxel_size and (header.voxel_size, "header")
         self._stated_kind = header.kind
-        self.dtype = self._flat.dtype
+        self.dtype, self._stored_dtype = self._flat.dtype, self._flat.stored
         place = whole_voxels(self.path, header.position)
-        self.scales = {0: Scale(self._flat.shape, self._flat.chunk, origin=place)}
+        shape = BoundingBox((0, 0, 0), self._counts).refined(flat.shape).shape
+        self.scales = {0: Scale(shape, flat.chunk, origin=place)}
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
@@ -139,16 +165,29 @@ class FlatFile(Datasource):
 
     @override
     def read_into(self, mip: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]) -> None:
-        flat = self._flat
-        with self.files.open(flat.path) as (fd, stamp):
-            if stamp != self._stamp:
-                raise SourceChanged(f"{flat.path} changed on disk while it was read.")
+        shape, (_, rows, columns) = self._flat.shape, self._counts
+        for z, y, x in indexes(box.in_tiles(shape)):
+            place = BoundingBox.of_shape((1, 1, 1), (z, y, x)).refined(shape)
+            part = place & box
+            self._read_piece(
+                (z * rows + y) * columns + x,
+                part.relative_to(place.start),
+                voxels[part.relative_to(box.start).slices],
+            )
+
+    def _read_piece(
+        self, number: int, box: BoundingBox, voxels: np.ndarray[Any, np.dtype[Any]]
+    ) -> None:
+        """Read a box of one of the files that hold the voxels."""
+        path, start = self._pieces[number]
+        with self.files.open(path) as (fd, stamp):
+            if stamp != self._states[path]:
+                raise SourceChanged(f"{path} changed on disk while it was read.")
             if self._packing is None:
-                flat.read_into(fd, box, voxels)
+                replace(self._flat, path=path, offset=start).read_into(fd, box, voxels)
                 return
-            with _UNPACKED.open(
-                flat.path, fd, stamp, self._start, self._packing, flat.end
-            ) as plain:
+            flat = replace(self._flat, path=path)
+            with _UNPACKED.open(path, fd, stamp, start, self._packing, flat.end) as plain:
                 flat.read_into(plain, box, voxels)
 
 

@@ -17,11 +17,13 @@ from typing_extensions import override
 from bfly.errors import Oversized, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, ceil_div
 from bfly.sources.mips import StoredLevel, ladder
-from bfly.sources.shared.described import Described, Memory
+from bfly.sources.shared.described import Described, Memory, documents_of
 from bfly.sources.shared.kvstore import PATIENCE, KeyValueStore, failure
 from bfly.sources.shared.link_guard import LinkGuard
+from bfly.sources.shared.own_chunks import read_own
 from bfly.sources.shared.written import written
-from bfly.sources.source import Datasource, served_dtype
+from bfly.sources.source import Datasource
+from bfly.sources.voxel_types import served_dtype
 from bfly.storage.files import reading, stamp_to_read
 from bfly.storage.limits import LEVELS, check_chunk, check_length, check_number
 
@@ -81,7 +83,7 @@ class TensorSource(Datasource):
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SourceError(f"{self.path} has damaged metadata: {error!r}.") from error
         check_number(self.path, len(arrays), LEVELS, "levels")
-        documents = Memory(self._documents)
+        documents = Memory({**self._documents, **documents_of(arrays.values())})
         described = {name: Described(array, documents, self.path) for name, array in arrays.items()}
         most = {name: self._largest_object(each) for name, each in described.items()}
         levels = {
@@ -90,10 +92,11 @@ class TensorSource(Datasource):
         }
         rungs = ladder(self.path, levels)
         self.scales = {mip: scale for mip, (_, scale) in rungs.items()}
+        self.level_names = {mip: name for mip, (name, _) in rungs.items()}
         self._levels = {mip: described[name] for mip, (name, _) in rungs.items()}
         self._described = {mip: arrays[name] for mip, (name, _) in rungs.items()}
         self._most = {mip: most[name] for mip, (name, _) in rungs.items()}
-        stored = self._levels[0].dtype
+        self._stored_dtype = stored = self._levels[0].dtype
         self.dtype = served_dtype(stored, self.path)
         if any(each.dtype != stored for each in self._levels.values()):
             raise SourceError(f"{self.path} has mips of different dtypes.")
@@ -188,9 +191,10 @@ class TensorSource(Datasource):
 
     @override
     def reads_at_once(self, mip: int, box: BoundingBox) -> bool:
-        """Return true for local boxes; remote ones are cached on disk, tile by tile."""
+        """Return true for local boxes that TensorStore reads; others are cached, tile by tile."""
+        own = self._described[mip].own
         few = box.in_tiles(self.scales[mip].chunk).size <= CHUNKS
-        return few and not self.store.is_remote
+        return few and not self.store.is_remote and (own is None or bool(own.refused))
 
     def _read_packed(self, mip: int, box: BoundingBox, paths: Sequence[str]) -> Voxels | None:
         """Read a box with chunks that TensorStore does not find; return None for any other.
@@ -221,6 +225,18 @@ class TensorSource(Datasource):
         return np.frombuffer(data, self.dtype).reshape(box.shape)
 
     def _from_store(self, mip: int, box: BoundingBox, paths: list[str]) -> Voxels:
+        array = self._described[mip]
+        if array.own is None:
+            return self._from_tensorstore(mip, box, paths)
+        if array.own.refused:
+            try:
+                return self._from_tensorstore(mip, box, paths)
+            except SourceError as error:
+                if array.own.refused not in str(error):
+                    raise
+        return read_own(array.own, self.store, array, self._levels[mip], box, self.dtype)
+
+    def _from_tensorstore(self, mip: int, box: BoundingBox, paths: list[str]) -> Voxels:
         reading = self._reading
         if reading.guard is not None and reading.guard.is_full:
             reading = self._reading = self._anew()

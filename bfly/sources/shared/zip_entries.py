@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bfly.storage.files import Stamp
 
-__all__ = ["entries_of"]
+__all__ = ["entries_of", "folder_in"]
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
 """Header before an entry's data: signature, version, flags, method, time, date, CRC,
@@ -42,6 +42,12 @@ KNOWN = 64
 IN_EXTRA = 0xFFFFFFFF
 """Placeholder for a size that is in the zip64 extra field."""
 
+
+MARKS = ("zarr.json", ".zgroup", ".zarray", "attributes.json", "s0/attributes.json", "info")
+"""Documents, one of which is at the top of a volume in chunks."""
+
+OF_FINDER = ("__MACOSX/", ".DS_Store")
+"""Entries that macOS adds at the top of an archive."""
 
 _known: OrderedDict[tuple[str, Stamp, int], Mapping[str, int]] = OrderedDict()
 """Entries of the archives checked last; several formats request them in turn."""
@@ -80,6 +86,30 @@ def entries_of(file: IO[bytes], path: str, stamp: Stamp, limit: int) -> Mapping[
             while len(_known) > KNOWN:
                 _known.popitem(last=False)
     return entries
+
+
+def folder_in(entries: Mapping[str, int]) -> str:
+    """Return the folder with the volume of an archive, with a slash at its end; "" for its top.
+
+    A folder that was packed as a whole is the only entry at the top. A single-file OME-Zarr has
+    none (https://ngff.openmicroscopy.org/rfc/9).
+
+    Parameters
+    ----------
+    entries : mapping
+        See `entries_of`.
+    """
+    names = [name for name in entries if not name.startswith(OF_FINDER)]
+    # What the first and the last name have in common, all have.
+    ends = zip(min(names).split("/"), max(names).split("/"), strict=False) if names else ()
+    folder = ""
+    for one, other in (*ends, ("", None)):
+        if any(folder + mark in entries for mark in MARKS):
+            return folder
+        if one != other:
+            break
+        folder += f"{one}/"
+    return ""
 
 
 def _entries_of(file: IO[bytes], path: str, limit: int) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import tifffile
 
-__all__ = ["Volume", "lengths_of", "sections_of", "volume_of"]
+__all__ = ["Volume", "images_in", "lengths_of", "sections_of", "volume_of"]
 
 SAMPLES = "S"
 """tifffile's letter of the axis of the samples of a pixel, which are served as one value."""
@@ -83,12 +83,16 @@ def volume_of(series: tifffile.TiffPageSeries, path: str, part: Part = WHOLE) ->
     return Volume(shape, axes, range(first, first + shape[z] * strides[z], strides[z]))
 
 
+def images_in(series: tifffile.TiffPageSeries) -> int:
+    """Count the planes of y and x in an image, whatever its axes are; samples are in one plane."""
+    axes, shape = series.get_axes(False), series.get_shape(False)
+    return math.prod(int(n) for axis, n in zip(axes, shape, strict=True) if axis not in "YXS")
+
+
 def sections_of(series: tifffile.TiffPageSeries) -> int:
     """Count the sections of an image, or the grey planes of its pages, whatever its axes are."""
-    axes, shape = series.get_axes(False), series.get_shape(False)
-    sections = math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in "YXS")
     planes = series.keyframe.shaped[0] if count_grey(series.keyframe) > 1 else 1
-    return int(sections * planes)
+    return int(images_in(series) * planes)
 
 
 def lengths_of(series: tifffile.TiffPageSeries) -> dict[str, int]:

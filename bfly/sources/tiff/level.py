@@ -19,6 +19,7 @@ from bfly.sources.shared.tiff_pages import (
 )
 from bfly.sources.tiff.axes import Volume, volume_of
 from bfly.sources.tiff.page import Packing, Page, Place
+from bfly.sources.voxel_types import is_converted
 from bfly.storage.part import WHOLE, Part
 
 if TYPE_CHECKING:
@@ -160,6 +161,12 @@ class Paged:
     def dtype(self) -> np.dtype[Any]:
         """As served (see `served_dtype`)."""
         return self.pages[0].packing.dtype
+
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """As stored, or as served where colours are converted."""
+        stored = np.dtype(self.pages[0].packing.key.dtype)
+        return stored if is_converted(stored) else self.dtype
 
     @property
     def is_written(self) -> bool:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import tifffile
 
 from bfly.sources.shared.tiff_pages import is_section, kind_of_page, name_of
-from bfly.sources.tiff.axes import sections_of
+from bfly.sources.tiff.axes import images_in
+from bfly.sources.tiff.lsm import lsm_volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +69,8 @@ def images_of(
         if not is_mixed:
             raise
         series = []
+    if tiff.is_lsm and series:
+        series = [lsm_volume(series[0])]
     if is_mixed or _is_one_by_one(series):
         return _regrouped(tiff, layouts, series)
     return series
@@ -125,7 +128,7 @@ def _is_alike(series: tifffile.TiffPageSeries, layouts: Mapping[int, bytes]) -> 
     ]
     key = layouts.get(series.keyframe.offset)
     listed = sum(layout == key for layout in layouts.values())
-    return all(alike) and listed * series.keyframe.imagedepth >= sections_of(series)
+    return all(alike) and listed * series.keyframe.imagedepth >= images_in(series)
 
 
 def _is_small(page: tifffile.TiffPage, section: tifffile.TiffPage) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -14,7 +14,14 @@ from bfly.sources.shared.axes import parts_along
 from bfly.sources.shared.contiguous import Flat
 from bfly.sources.shared.images import naming
 from bfly.sources.shared.tiff_images import sample_parts
-from bfly.sources.shared.tiff_pages import is_palette, is_section, is_tiff, name_of, remarks
+from bfly.sources.shared.tiff_pages import (
+    count_grey,
+    is_palette,
+    is_section,
+    is_tiff,
+    name_of,
+    remarks,
+)
 from bfly.sources.shared.written_levels import written_levels
 from bfly.sources.source import Datasource
 from bfly.sources.tiff.level import Paged, level_of
@@ -25,7 +32,7 @@ from bfly.storage.limits import LEVELS, check_number
 from bfly.storage.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     import tifffile
@@ -50,6 +57,7 @@ class Tiff(Datasource):
     name = "tiff"
     has_parts = True
     marks = ()
+    endings: ClassVar[Mapping[str, str]] = {"lsm": "a TIFF of Zeiss"}
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
@@ -76,14 +84,15 @@ class Tiff(Datasource):
                 self._read_structure(file)
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
-        self.dtype = self._levels[0].dtype
+        self.dtype, self._stored_dtype = self._levels[0].dtype, self._levels[0].stored
 
     def _read_structure(self, file: IO[bytes]) -> None:
         with structure(file, self.path) as (tiff, images):
             labels = self._kind == "segmentation"
             pyramid = pyramid_of(images)
             page = pyramid[0].keyframe
-            colours = page.samplesperpixel - len(page.extrasamples) == 3
+            samples = page.samplesperpixel - len(page.extrasamples)
+            colours = samples == 3 and count_grey(page) == 1
             self._has_colours = colours or is_palette(page)
             check_number(self.path, len(pyramid), LEVELS, "levels")
             limit = self.files.max_chunk

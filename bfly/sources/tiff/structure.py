@@ -11,6 +11,7 @@ import tifffile
 from bfly.errors import SourceError
 from bfly.sources.shared.tiff_pages import check_chain, count_grey
 from bfly.sources.tiff.axes import lengths_of, sections_of, volume_of
+from bfly.sources.tiff.lsm import with_inline_bits
 from bfly.sources.tiff.sections import PagesDiffer, images_of
 from bfly.sources.tiff.voxel_size import check_description
 from bfly.storage.files import regular
@@ -41,8 +42,10 @@ def structure(
     tuple
         The open file, and its images, the volume first (see `images_of`).
     """
+    whole = with_inline_bits(file)
+    whole.seek(0)
     # References of an OME-TIFF to other files are not followed.
-    with tifffile.TiffFile(in_pieces(file, path), _multifile=False) as tiff:
+    with tifffile.TiffFile(in_pieces(whole, path), _multifile=False) as tiff:
         layouts = check_chain(tiff, path)
         check_description(tiff, path)
         images = images_of(tiff, layouts)

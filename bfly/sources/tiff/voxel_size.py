@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from bfly.errors import SourceError
 from bfly.sources.shared.units import nanometres, sizes
+from bfly.sources.tiff.lsm import lsm_voxel_size
 from bfly.storage.limits import check_number
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def voxel_size(tiff: tifffile.TiffFile) -> Found | None:
         return _ome(tiff.ome_metadata)
     if tiff.is_imagej:
         return _imagej(tiff)
+    if tiff.is_lsm:
+        return lsm_voxel_size(tiff)
     return _tags(tiff)
 
 

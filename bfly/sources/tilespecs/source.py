@@ -15,7 +15,7 @@ from bfly.concurrency.workers import SingleFlight
 from bfly.downsample import downsample
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, Scale, ceil_div, zyx
-from bfly.sources.shared.images import decode, has_colours, header
+from bfly.sources.shared.images import decode, has_colours, header, stored_floats
 from bfly.sources.shared.missing_sections import section_gaps
 from bfly.sources.source import Datasource
 from bfly.sources.tilespecs.affine import at_mip, paint
@@ -81,6 +81,7 @@ class TileSpecs(Datasource):
         data, limit = self._read_file(first), self.files.max_chunk
         self.dtype = header(data, first, labels=labels, limit=limit)[1]
         self._has_colours = has_colours(data, first, limit)
+        self._stored_dtype = stored_floats(data, first, limit)
         bounds = np.array([tile.bounds for tile in tiles])
         low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
         self._start = zyx((min(sections), *low))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.sources.encoded_chunks import StoredAs, packed_by
+from bfly.sources.voxel_types import is_converted
 from bfly.sources.zarr.shards import is_sharded
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _of_codecs(meta: Mapping[str, Any], listed: Sequence[Any], chunk: Sequence[i
 
 def _packed(dtype: np.dtype[Any], compressor: str, chunk: Sequence[int]) -> StoredForms:
     # Booleans are excluded: a stored True may be any value except 0.
-    if dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
+    if dtype.kind not in "iuf" or is_converted(dtype) or dtype != dtype.newbyteorder("<"):
         return {}
     ways = packed_by(compressor, dtype.itemsize)
     return {way: partial(_of_whole, vouched, math.prod(chunk)) for way, vouched in ways.items()}

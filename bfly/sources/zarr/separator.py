@@ -32,8 +32,9 @@ def separator_of(meta: Mapping[str, Any], name: str, store: KeyValueStore) -> st
     store : KeyValueStore
         Holds the chunks. Behind a URL they are not listed.
     """
-    if "dimension_separator" in meta or store.is_remote:
-        return str(meta.get("dimension_separator", "."))
+    stated = meta.get("dimension_separator")
+    if stated is not None or store.is_remote:
+        return str(stated or ".")
     rank = len(meta["shape"])
     names = [name.split("/") for name in sample_of(store, name).names]
     is_nested = any(len(name) == rank > 1 and all(map(str.isdigit, name)) for name in names)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bfly.sources.shared.axes import VolumeAxes
     from bfly.storage.files import Files
 
-__all__ = ["ZarrShards", "check_shards", "has_shards", "is_sharded"]
+__all__ = ["ENTRY", "SHARDING", "ZarrShards", "check_shards", "has_shards", "is_sharded"]
 
 SHARDING = "sharding_indexed"
 
@@ -190,9 +190,20 @@ class ZarrShards:
         start = int.from_bytes(entry[:8], "little")
         return None if len(entry) < ENTRY or start == MISSING else start
 
+    @staticmethod
+    def entry(data: bytes) -> tuple[int, int] | None:
+        """Return the offset and the size of a chunk from its entry; None if never written."""
+        start, size = (int.from_bytes(data[at : at + 8], "little") for at in (0, 8))
+        return None if (start, size) == (MISSING, MISSING) else (start, size)
+
+    @property
+    def index_size(self) -> int:
+        """Bytes of an index with its checksum."""
+        return self.count * ENTRY + self.checksum
+
     def _first(self, size: int) -> int:
         """Return the offset of the index in a shard of `size` bytes; below 0 if too small."""
-        return size - self.count * ENTRY - self.checksum if self.at_end else 0
+        return size - self.index_size if self.at_end else 0
 
     def _entry(self, fd: int, path: str, start: Zyx) -> tuple[int, int] | None:
         """Look up the size and offset of a chunk in the index."""

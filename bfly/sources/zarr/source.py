@@ -5,7 +5,7 @@ The formats: https://zarr-specs.readthedocs.io and https://ngff.openmicroscopy.o
 
 from __future__ import annotations
 
-import os
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -14,36 +14,50 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bfly.errors import NotAllowed, Oversized, SourceError
 from bfly.sources.kinds.stated import kind_of_attributes
 from bfly.sources.shared.arrays import Array, grid_names
-from bfly.sources.shared.axes import VolumeAxes, axes_of
+from bfly.sources.shared.axes import PARTS, VolumeAxes, axes_of
 from bfly.sources.shared.chunk_keys import grid_keys
 from bfly.sources.shared.kvstore import KeyValueStore
 from bfly.sources.shared.place import Position, whole_voxels
 from bfly.sources.shared.probe import probe, probed
 from bfly.sources.shared.tensorstore import TensorSource
-from bfly.sources.shared.units import nanometres
 from bfly.sources.shared.voxel_size import stated_place, stated_size
-from bfly.sources.zarr.axes import names_in_array, names_in_ome, parts_of
+from bfly.sources.webknossos.array import described
+from bfly.sources.zarr.axes import documents_above, names_in_ome, names_of, parts_of
 from bfly.sources.zarr.blosc import checks_of
 from bfly.sources.zarr.codecs import ways_of
+from bfly.sources.zarr.coordinates import Coordinates, coordinates_of
+from bfly.sources.zarr.images import (
+    Image,
+    image_at,
+    image_of_label,
+    images_in,
+    is_group_of_images,
+    joined,
+    ome_of,
+)
+from bfly.sources.zarr.metadata import cleaned
+from bfly.sources.zarr.own import own_chunks
+from bfly.sources.zarr.scene import doubts_of_scene
 from bfly.sources.zarr.separator import separator_of
 from bfly.sources.zarr.shards import ZarrShards, check_shards, has_shards, is_sharded
-from bfly.sources.zarr.webknossos import DOCUMENT, dataset_of, described, names_in_dataset
 from bfly.storage.files import Files
 from bfly.storage.limits import LEVELS, check_number, sides
+from bfly.storage.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.geometry import Zyx
-    from bfly.storage.part import Part
 
 __all__ = ["Zarr"]
+
+log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
 
 class Zarr(TensorSource):
-    """A zarr array, or a group with the ``multiscales`` of OME-Zarr 0.4 or 0.5.
+    """A zarr array, or a group of OME-Zarr with images, up to version 0.6.
 
     The axes are those named z, y and x, in any order. If the axes have no names, they are the
     last three, where axes of length 1 are skipped. Other axes, such as time and channels, select
@@ -52,15 +66,18 @@ class Zarr(TensorSource):
 
     name = "zarr"
     has_parts = True
-    endings: ClassVar[Mapping[str, str]] = {"zip": "an archive of zarr"}
+    endings: ClassVar[Mapping[str, str]] = {
+        "zip": "an archive of zarr",
+        "ozx": "a zipped OME-Zarr",
+    }
     marks = ("zarr.json", ".zarray", ".zgroup")
 
     @classmethod
     def guess_can_open(cls, path: str) -> bool:
-        """Return whether there are metadata of an array, or of a group with ``multiscales``."""
+        """Return whether there are metadata of an array, or of a group with images."""
         try:
             read = probe(path)
-            return _array(read, "") is not None or bool(_multiscales(read))
+            return _array(read, "") is not None or is_group_of_images(read)
         except Oversized:
             return True
         except (NotAllowed, SourceError):
@@ -68,88 +85,97 @@ class Zarr(TensorSource):
 
     @classmethod
     def parts(cls, path: str, files: Files) -> Sequence[Part]:
-        """Return the volumes along axes of channels and time; none for a column of a table."""
+        """Return the volumes: of each image along its axes of channels and time, and its labels.
+
+        There is none for a column of a table.
+        """
         read = cache(probed(path, files))
-        multiscales = _multiscales(read)
-        name = str(multiscales[0]["datasets"][0]["path"]) if multiscales else ""
-        meta = _array(read, name)
-        if meta is None:
-            raise SourceError(f"{path} has no array {name}.")
-        if multiscales:
-            return parts_of(meta, names_in_ome(multiscales[0], len(meta["shape"])), path)
-        return parts_of(meta, _names(meta, path, files), path)
+        if not is_group_of_images(read):
+            meta = _array(read, "")
+            if meta is None:
+                raise SourceError(f"{path} has neither an array nor images of OME-Zarr.")
+            return parts_of(meta, names_of(meta, path, files), path)
+        parts: list[Part] = []
+        for image in images_in(read, path):
+            if len(parts) >= PARTS:
+                log.warning(
+                    "%s holds more than the %d volumes that are listed; the configuration can name "
+                    "each: path: %s#%s.",
+                    *(path, PARTS, path, image.name),
+                )
+                break
+            try:
+                parts += _parts_of_image(read, image, path)
+            except (SourceError, LookupError, TypeError, ValueError):
+                parts.append(Part(image.name))  # opening it reports the reason
+        return parts
 
     def _arrays(self) -> dict[str, Array]:
-        multiscales = _multiscales(self.document)
-        if not multiscales:
+        read = cache(self.document)
+        image = image_at(read, self.part.dataset, self.path)
+        if image is None:
             return {"": self._alone()}
-        first = multiscales[0]
-        finest = _array(self.document, first["datasets"][0]["path"])
-        names = names_in_ome(first, len(finest["shape"]) if finest else 0)
-        common = _transform(first, len(names))
-        # OME-Zarr before 0.4 states no scales.
-        scaled = any(each.get("coordinateTransformations") for each in first["datasets"])
-        check_number(self.path, len(first["datasets"]), LEVELS, "levels")
-        sizes, places = [], []
+        self._dataset = image.group
+        above = image_of_label(read, image.group)
+        datasets = image.multiscale["datasets"]
+        check_number(self.path, len(datasets), LEVELS, "levels")
         arrays: dict[str, Array] = {}
-        for dataset in first["datasets"]:
-            size, place = _transform(dataset, len(names))
-            sizes.append([a * b for a, b in zip(size, common[0], strict=True)])
-            places.append([a * b + c for a, b, c in zip(place, *common, strict=True)])
-        for dataset, size, place in zip(first["datasets"], sizes, places, strict=True):
-            meta = _array(self.document, dataset["path"])
+        finest: Coordinates | None = None
+        for dataset in datasets:
+            name = joined(image.group, dataset["path"])
+            meta = _array(read, name)
             if meta is None:
-                raise SourceError(f"{self.path} has no array {dataset['path']}.")
-            if len(meta["shape"]) != len(names):
+                raise SourceError(f"{self.path} has no array {name}.")
+            rank = len(meta["shape"])
+            at = coordinates_of(image.multiscale, dataset, rank, above)
+            names = names_in_ome(at.axes, rank)
+            if len(names) != rank:
                 raise SourceError(
-                    f"{self.path}: the array {dataset['path']} has {len(meta['shape'])} axes, its "
-                    f"group describes {len(names)}."
+                    f"{self.path}: the array {name} has {rank} axes, its group describes "
+                    f"{len(names)}."
                 )
-            found = axes_of(names, meta["shape"], self.path, self.part)
-            axes = found.zyx
-            y, x = (size[axis] / sizes[0][axis] for axis in axes[-2:])
-            z = size[axes[0]] / sizes[0][axes[0]] if len(axes) == 3 else 1.0
-            voxels = [0.0, *(place[a] / size[a] for a in axes)][-3:]
+            found = axes_of(names, meta["shape"], self.path, Part("", self.part.indexes))
+            axes, first = found.zyx, finest or at
+            y, x = (at.scale[axis] / first.scale[axis] for axis in axes[-2:])
+            z = at.scale[axes[0]] / first.scale[axes[0]] if len(axes) == 3 else 1.0
+            voxels = [0.0, *(at.offset[a] / at.scale[a] for a in axes)][-3:]
             position = Position(voxels, "OME-Zarr translation", is_point=True)
             # A level that states no position of its own is where the finest, the first, is.
             corner: Zyx | None = None
-            if not arrays:
+            if finest is None:
                 corner = whole_voxels(self.path, position)
-            elif _is_placed(dataset):
+                self._state(read, image, at, axes)
+            elif at.is_placed:
                 corner = position.voxel_at()
-            ratio = (z, y, x) if scaled else None
-            array = _described(meta, dataset["path"], found, self.store, ratio, corner)
-            arrays[dataset["path"]] = array
+            finest = first
+            ratio = (z, y, x) if at.has_ratio else None
+            arrays[name] = _described(meta, name, found, self.store, ratio, corner)
             self._stated_kind = self._stated_kind or kind_of_attributes(meta["attributes"])
-        self._state(first, sizes[0], next(iter(arrays.values())).axes)
         return arrays
 
-    def _state(self, multiscale: Document, size: list[float], axes: tuple[int, ...]) -> None:
-        """Set the voxel size from OME-Zarr, if it has units, and the kind of label images."""
-        described = multiscale.get("axes") or []
-        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in described]
-        if (
-            units
-            and len(axes) == 3
-            and all(units[axis] and nanometres(units[axis]) for axis in axes)
-        ):
-            z, y, x = (size[axis] * (nanometres(units[axis]) or 1) for axis in axes)
-            self._stated = (z, y, x), "OME-Zarr axes and scale"
-        ome = _ome(self.document)
+    def _state(self, read: Any, image: Image, at: Coordinates, axes: tuple[int, ...]) -> None:
+        """Set the voxel size from OME-Zarr, if it has units, and the kind; log doubts."""
+        if size := at.voxel_size(axes):
+            self._stated = size, "OME-Zarr axes and scale"
+        for doubt in (*at.doubts, *doubts_of_scene(self.path, self.files, image.multiscale)):
+            log.warning("%s: %s.", self.path, doubt)
+        ome = ome_of(read, image.group)
         if "image-label" in ome:
             self._stated_kind = "segmentation", "OME-Zarr image-label"
+        elif image_of_label(read, image.group):
+            self._stated_kind = "segmentation", "OME-Zarr labels"
         elif "omero" in ome:
             self._stated_kind = "image", "OME-Zarr omero"
 
     def _alone(self) -> Array:
         meta = _array(self.document, "")
         if meta is None:
-            raise SourceError(f"{self.path} has neither an array nor multiscales of OME-Zarr.")
+            raise SourceError(f"{self.path} has neither an array nor images of OME-Zarr.")
         if self.store.folder is not None:
-            for document in _documents_above(self.path):
+            for document in documents_above(self.path):
                 with suppress(NotAllowed):
                     self._watch(self.files.resolve(document))
-        names = _names(meta, self.path, self.files)
+        names = names_of(meta, self.path, self.files)
         axes = axes_of(names, meta["shape"], self.path, self.part)
         size, kind = described(self.path, self.files)
         self._stated = stated_size(meta["attributes"], axes.zyx) or size
@@ -159,22 +185,16 @@ class Zarr(TensorSource):
         return _described(meta, "", axes, self.store, None, place)
 
 
-def _multiscales(read: Any) -> list[Document]:
-    """Return the ``multiscales`` of a group; empty if there are none."""
-    match _ome(read).get("multiscales"):
-        case [{"datasets": [_, *_]}, *_] as multiscales:
-            return list(multiscales)
-    return []
-
-
-def _ome(read: Any) -> Document:
-    """Return the attributes of a group that OME-Zarr defines."""
-    group = read("zarr.json")
-    if group is not None:
-        attributes = group.get("attributes")
-        ome = attributes.get("ome") if isinstance(attributes, dict) else None
-        return ome if isinstance(ome, dict) else {}
-    return (read(".zattrs") or {}) if read(".zgroup") is not None else {}
+def _parts_of_image(read: Any, image: Image, path: str) -> Sequence[Part]:
+    """Return the volumes of an image along its axes of channels and time."""
+    finest = image.multiscale["datasets"][0]
+    name = joined(image.group, finest["path"])
+    meta = _array(read, name)
+    if meta is None:
+        raise SourceError(f"{path} has no array {name}.")
+    rank = len(meta["shape"])
+    names = names_in_ome(coordinates_of(image.multiscale, finest, rank).axes, rank)
+    return parts_of(meta, names, path, image.name)
 
 
 def _array(read: Any, name: str) -> Document | None:
@@ -183,33 +203,11 @@ def _array(read: Any, name: str) -> Document | None:
     meta: Document | None = read(f"{below}zarr.json")
     if meta is not None:
         is_array = meta.get("node_type") == "array" and "shape" in meta
-        return {"attributes": {}, **meta} if is_array else None
+        return {**meta, "attributes": meta.get("attributes") or {}} if is_array else None
     meta = read(f"{below}.zarray")
     if meta is None or "shape" not in meta:
         return None
     return {**meta, "attributes": read(f"{below}.zattrs") or {}}
-
-
-def _names(meta: Document, path: str, files: Files) -> Sequence[object]:
-    """Return the names of the axes of an array: its own, or those that a folder above states.
-
-    OME-Zarr has the names in the group of its arrays, of which a path may name one.
-    """
-    names, rank = names_in_array(meta), len(meta["shape"])
-    if names or rank < 3:
-        return names
-    folder, name = os.path.split(path.rstrip("/"))
-    with suppress(NotAllowed, SourceError):
-        for multiscale in _multiscales(KeyValueStore(folder, files).json):
-            if any(dataset.get("path") == name for dataset in multiscale["datasets"]):
-                return names_in_ome(multiscale, rank)
-    return names_in_dataset(path, files, rank) if rank > 3 else ()
-
-
-def _documents_above(path: str) -> list[str]:
-    """Return the documents that may name the axes of an array."""
-    folder = os.path.dirname(path.rstrip("/"))
-    return [f"{folder}/zarr.json", f"{folder}/.zattrs", f"{dataset_of(path)}/{DOCUMENT}"]
 
 
 def _described(
@@ -222,6 +220,11 @@ def _described(
 ) -> Array:
     """Return the description of an array: TensorStore spec, object names and checks."""
     rank, path = len(meta["shape"]), store.path
+    meta = cleaned(meta, path)
+    document, below = {**meta}, f"{name}/" if name else ""
+    found = own_chunks(meta, axes, path, store.files.max_chunk)
+    if found is not None:
+        document, own = found
     if meta["zarr_format"] == 2:
         chunk, prefix = sides(meta["chunks"], "chunks", path), ""
         separator = separator_of(meta, name, store)
@@ -241,27 +244,14 @@ def _described(
     shared = has_shards(meta.get("codecs"))
     keys = grid_keys(name, meta["shape"], chunk, separator, prefix)
     array = Array(spec, name, axes.zyx, names, ratio, place, in_shards=shared, keys=keys)
-    array = replace(array, at=axes.at, **checks_of(meta, axes, names, store))
+    stated = f"{below}{'.zarray' if meta['zarr_format'] == 2 else 'zarr.json'}", document
+    array = replace(array, at=axes.at, document=stated)
+    if found is not None:
+        return replace(array, own=own)
+    array = replace(array, **checks_of(meta, axes, names, store))
     if not in_order or not (ways := ways_of(meta)):
         return array
     if not is_sharded(meta):
         return replace(array, stored=ways)
     shards = ZarrShards.of(meta, axes)
     return replace(array, stored=ways, read=shards.read) if shards else array
-
-
-def _is_placed(dataset: Document) -> bool:
-    """Return whether a level of OME-Zarr states a translation."""
-    steps = dataset.get("coordinateTransformations") or []
-    return any(step["type"] == "translation" for step in steps)
-
-
-def _transform(holder: Document, rank: int) -> tuple[list[float], list[float]]:
-    """Return scale and translation, one value per axis, from a part of OME-Zarr."""
-    scale, translation = [1.0] * rank, [0.0] * rank
-    for step in holder.get("coordinateTransformations") or []:
-        if step["type"] == "scale":
-            scale = [float(value) for value in step["scale"]]
-        elif step["type"] == "translation":
-            translation = [float(value) for value in step["translation"]]
-    return scale, translation

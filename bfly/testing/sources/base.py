@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bfly.geometry import BoundingBox, zyx
+from bfly.sources.voxel_types import served_dtype
 from bfly.storage.files import Files
 from bfly.testing.volumes import padded_slice, random_volume
 
@@ -33,7 +34,8 @@ class SourceTests(ABC):
     source : type
         The class under test.
     dtypes : tuple of str
-        The dtypes that the format can hold and that are served as they are.
+        The dtypes that the format can hold. Floats of all widths are read as float32; all others
+        are read as they are.
     shape : tuple of int
         The volume (z, y, x) that most tests use; more than one chunk along each axis that
         the format divides is best.
@@ -94,6 +96,8 @@ class SourceTests(ABC):
     def assert_equal(self, got: NDArray[Any], volume: NDArray[Any], box: BoundingBox) -> None:
         """Compare what was read with a box of the volume: within, and the fill around it."""
         expected = padded_slice(volume, box)
+        if expected.dtype.kind == "f":
+            expected = expected.astype(served_dtype(expected.dtype, "the volume"))
         if self.tolerance:
             assert got.shape == expected.shape
             whole = BoundingBox.of_shape(zyx(volume.shape))

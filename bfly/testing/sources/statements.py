@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.geometry import ceil_div
+from bfly.sources.voxel_types import served_dtype
 from bfly.testing.sources.base import SourceTests
 from bfly.testing.volumes import random_volume
 
@@ -49,7 +50,8 @@ class StatementTests(SourceTests):
     def test_description(self, tmp_path: Path, dtype: str) -> None:
         """State shape, dtype, kind, voxel size and the factors of the mips."""
         source = self.source.open(str(self.write(tmp_path, random_volume(self.shape, dtype))))
-        assert source.dtype == np.dtype(dtype).newbyteorder("<")
+        assert source.dtype == served_dtype(np.dtype(dtype), "the volume")
+        assert source.stored_dtype.newbyteorder("<") == np.dtype(dtype).newbyteorder("<")
         if not source.kind_source.startswith("file: "):
             # The voxels change from one to the next: grey values, unless they are too wide.
             wide = source.dtype.kind != "f" and source.dtype.itemsize > 2

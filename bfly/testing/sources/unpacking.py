@@ -26,6 +26,7 @@ HEADER = 16
 
 CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
+    "br": lambda data: bytes(imagecodecs.brotli_decode(data)),
     "deflate": zlib.decompress,
     "gzip": gzip.decompress,
     "zstd": lambda data: bytes(imagecodecs.zstd_decode(data)),

@@ -12,6 +12,7 @@ import zarr
 
 CODED = ["zarr2 gzip", "zarr2 zlib", "zarr2 zstd", "zarr3 gzip"]
 CODED += ["n5 gzip, voxels", "n5 zlib, voxels", "n5 zstd, voxels"]
+CODED += ["raw, .gz", "raw, .br", "raw, .zstd", "compressed_segmentation, .gz"]
 ENCODED = ["zarr2 plain", *CODED, "raw", "jpeg", "png", "compressed_segmentation"]
 IN_ZARR = ["zarr2 zstd as zarr", "zarr2 blosc", "zarr3 zstd"]
 
@@ -50,7 +51,7 @@ def test_cloudvolume_reads_precomputed(
     monkeypatch.setattr(requests.utils, "DEFAULT_ACCEPT_ENCODING", said)
     remote = CloudVolume(f"precomputed://{url}", progress=False)
     check(np.asarray(remote[:, :, :])[..., 0].T, case)
-    allowed = {"", "gzip", *["zstd"] * knows_zstd}
+    allowed = {"", "br", "gzip", *["zstd"] * knows_zstd}
     assert {*sent} == {case.coding} & allowed
 
 

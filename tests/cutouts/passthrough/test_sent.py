@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EVERYTHING = "gzip, deflate, br, zstd"
 CODED = ["zarr2 gzip", "zarr2 zlib", "zarr2 zstd", "zarr3 gzip"]
 CODED += ["n5 gzip, voxels", "n5 zlib, voxels", "n5 zstd, voxels"]
+CODED += ["raw, .gz", "raw, .br", "raw, .zstd"]
 
 
 def test_a_chunk_is_sent_as_it_lies_in_its_file(client, folder: Path, ask, case) -> None:
@@ -43,9 +44,10 @@ def test_every_client_gets_the_same_voxels(client, ask, case) -> None:
         ("gzip", "curl", {"", "gzip"}),
         ("deflate", "curl", {"", "deflate"}),
         ("zstd", "curl", {"", "zstd"}),
+        ("br", "curl", {"", "br"}),
         ("zstd;q=0, deflate;q=0, *", "curl", {"", "gzip"}),
-        ("gzip;q=0, deflate, zstd", "curl", {"", "deflate", "zstd"}),
-        (EVERYTHING, "python-requests/2.32", {"", "gzip", "zstd"}),
+        ("gzip;q=0, deflate, zstd, br;q=0", "curl", {"", "deflate", "zstd"}),
+        (EVERYTHING, "python-requests/2.32", {"", "br", "gzip", "zstd"}),
     ):
         got, body = ask(client, case, path, accept, **{"user-agent": agent})
         coding = got.headers.get("content-encoding", "")

@@ -224,6 +224,68 @@ def test_datasets_behind_links_count_inside_the_allowed_folders(
         value(str(path), "secret", files)
 
 
+def test_soft_links_in_a_linked_group_are_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+    write(outside / "real.h5", {"raw": full(9)})
+    with h5py.File(inside / "real.h5", "w") as file:
+        file["raw"], file["labels"] = full(5), full(6, dtype="u8")
+        file["view/raw"] = h5py.SoftLink("/raw")
+        file["view/deep/labels"] = h5py.SoftLink("/labels")
+        file["view/gone"] = h5py.SoftLink("/nothing")
+        file["view/around"] = h5py.SoftLink("/view/around")
+        file["view/self"] = h5py.SoftLink("/view")
+        file["secret"] = h5py.ExternalLink(str(outside / "real.h5"), "/raw")
+        file["view/secret"] = h5py.SoftLink("/secret")
+    path = str(inside / "v.h5")
+    with h5py.File(path, "w") as file:
+        file["view"] = h5py.ExternalLink("real.h5", "/view")
+    files = Files([str(inside)])
+    names = listed(path, files)
+    assert names == ["", "view/raw"]
+    assert [value(path, name, files) for name in names] == [6, 5]
+    text = caplog.text
+    assert "the link /view/around cannot be followed" in text
+    assert "the link /view/secret cannot be followed" in text
+    assert str(outside / "real.h5") in text
+
+
+def test_many_soft_links_hide_no_link_to_another_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "real.h5", {"raw": full(5)})
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        for number in range(LINKED + 10):
+            file[f"a/{number}"] = h5py.SoftLink("/nothing")
+        file["z"] = h5py.ExternalLink("real.h5", "/raw")
+    assert value(str(tmp_path / "v.h5")) == 5
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("gone.h5", SourceError, r"raw needs another file, .*gone\.h5"),
+        ("../out/real.h5", NotAllowed, r"out/real\.h5 is not in allowed-paths"),
+        ("v.h5", SourceError, "more than 16 links, perhaps in a circle"),
+    ],
+)
+def test_a_file_of_nothing_but_a_broken_link_names_it(
+    tmp_path: Path, target: str, error: type[Exception], message: str
+) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+    write(outside / "real.h5", {"raw": full(9)})
+    with h5py.File(inside / "v.h5", "w") as file:
+        file["raw"] = h5py.ExternalLink(target, "/raw")
+    with pytest.raises(error, match=message):
+        HDF5.open(str(inside / "v.h5"), files=Files([str(inside)]))
+
+
 def test_a_main_outside_the_allowed_folders_is_not_opened(tmp_path: Path) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder in (inside, outside):

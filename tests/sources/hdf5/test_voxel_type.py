@@ -128,6 +128,20 @@ def test_values_of_a_virtual_dataset_and_of_external_files(
     check(tmp_path / "w.h5", volume)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_doubles_of_another_layout_are_served_as_float32(tmp_path: Path, layout: str) -> None:
+    stored = h5py.h5t.IEEE_F64LE.copy()
+    stored.set_fields(47, 36, 11, 0, 36)
+    stored.set_size(6)
+    volume = np.random.default_rng(0).normal(size=SHAPE)
+    write(tmp_path / "v.h5", volume, stored, **LAYOUTS[layout])
+    with h5py.File(tmp_path / "v.h5") as file:
+        expected = file["main"][:].astype("f4")
+    source = HDF5.open(str(tmp_path / "v.h5"))
+    assert np.array_equal(source.read(0, source.scales[0].box), expected)
+    assert source.stored_as(0) == ()
+
+
 def test_a_virtual_dataset_converts_as_hdf5_does(tmp_path: Path) -> None:
     """Values that do not fit become the nearest that do; they do not wrap."""
     volume = np.random.default_rng(0).integers(-300, 300, SHAPE, "i2")
@@ -213,8 +227,8 @@ def _vector() -> Any:
 REFUSED = {
     _wide: "main holds integers of 100 bits in 16 bytes.*allowed are up to 64 bits",
     _time: "main holds voxels of a type that numpy does not have",
-    _text: "allowed are integers of 8 to 64 bits and float32",
-    _vector: "allowed are integers of 8 to 64 bits and float32",
+    _text: "allowed are integers of 8 to 64 bits and floats",
+    _vector: "allowed are integers of 8 to 64 bits and floats",
 }
 
 

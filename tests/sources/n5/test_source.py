@@ -41,7 +41,7 @@ def write_n5(path, volume, block=(16, 16, 2), compression="gzip", options=None, 
 
 class TestGzip(SourceSuite):
     source = N5
-    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
+    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32", "float64")
     given_as = frozenset({StoredAs("n5", ""), StoredAs("raw", "gzip")})
 
     def write(self, folder, volume):

@@ -124,8 +124,8 @@ def test_each_mip_is_stored_in_its_own_way(tmp_path) -> None:
     path = write(tmp_path / "a", volume, "raw")
     write(path, np.ascontiguousarray(volume[:, ::2, ::2]), "jpeg", resolution=[8, 8, 30])
     source = Precomputed.open(str(path))
-    assert source.stored_as(0) == (StoredAs("raw", ""),)
-    assert source.stored_as(1) == (StoredAs("jpeg", ""),)
+    assert source.stored_as(0)[0] == StoredAs("raw", "")
+    assert source.stored_as(1)[0] == StoredAs("jpeg", "")
 
 
 def test_labels_whose_heads_lead_nowhere_are_not_given(tmp_path) -> None:

@@ -17,10 +17,13 @@ from cloudvolume import CloudVolume
 
 from bfly.errors import Oversized, SourceError
 from bfly.geometry import BoundingBox
-from bfly.sources.precomputed.packed import ENDINGS, unpacked
+from bfly.sources.codecs.streams import unpacked
+from bfly.sources.encoded_chunks import StoredAs
+from bfly.sources.precomputed.packed import ENDINGS
 from bfly.sources.precomputed.source import Precomputed
 from bfly.testing.sources import SourceSuite
 from bfly.testing.sources.base import touch
+from bfly.testing.sources.storing import StoringTests
 from bfly.testing.volumes import random_volume
 
 if TYPE_CHECKING:
@@ -91,10 +94,43 @@ class _Packed(SourceSuite):
 
 class TestGzip(_Packed):
     ending = ".gz"
+    given_as = frozenset({StoredAs("raw", "gzip")})
 
 
 class TestBrotli(_Packed):
     ending = ".br"
+    given_as = frozenset({StoredAs("raw", "br")})
+
+
+class TestZstandard(_Packed):
+    ending = ".zstd"
+    given_as = frozenset({StoredAs("raw", "zstd")})
+
+
+class TestMixed(_Packed):
+    """Some programs write plain chunks into a volume whose others are compressed."""
+
+    given_as = frozenset({StoredAs("raw", ""), StoredAs("raw", "gzip")})
+
+    def write(self, folder: Path, volume: NDArray[Any]) -> Path:
+        path = write(folder / "a", volume)
+        for file in chunks(path)[::2]:
+            pack(file, ".gz")
+        return path
+
+
+class TestGzipOfLabels(StoringTests):
+    """CloudVolume compresses compressed_segmentation once more."""
+
+    source = Precomputed
+    dtypes = ("uint32", "uint64")
+    given_as = frozenset({StoredAs("compressed_segmentation", "gzip")})
+
+    def write(self, folder: Path, volume: NDArray[Any]) -> Path:
+        path = write(folder / "a", volume, "compressed_segmentation", **BLOCK)
+        for file in chunks(path):
+            pack(file, ".gz")
+        return path
 
 
 @pytest.mark.parametrize("compress", ["gzip", "br", "zstd", False])
@@ -193,7 +229,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, ending: str)
 
 def test_the_size_is_in_the_message() -> None:
     with pytest.raises(Oversized, match="x is 101 bytes long; at most 100"):
-        unpacked(gzip.compress(bytes(1000)), ".gz", 100, "x")
+        unpacked(gzip.compress(bytes(1000)), "gzip", 100, "x")
 
 
 @pytest.mark.parametrize("ending", [".lz4", ".zst", ".7z", ".jpg"])

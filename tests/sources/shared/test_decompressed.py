@@ -56,6 +56,14 @@ def test_each_is_unpacked_once(files, made):
     assert sorted(made) == ["a", "b", "c"]
 
 
+def test_few_files_are_kept_open(files, made, monkeypatch):
+    monkeypatch.setattr(unpacked, "FILES", 2)
+    temporary = Unpacked()
+    for name in "abcba":
+        assert read(temporary, files / name) == DATA[name]
+    assert made == ["a", "b", "c", "a"]
+
+
 def test_what_was_not_read_for_longest_goes_first(files, made):
     temporary = Unpacked(limit=2 * SIZE)
     for name in "abacab":

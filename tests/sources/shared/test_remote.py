@@ -2,149 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import numpy as np
 import pytest
 import tensorstore as ts
 import zarr
+import zarr.codecs.numcodecs
 
 from bfly.errors import NotAllowed, SourceError
+from bfly.sources.n5.source import N5
 from bfly.sources.precomputed.source import Precomputed
 from bfly.sources.zarr.source import Zarr
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.files import Files
 from bfly.testing.volumes import random_volume
+from tests.sources.n5.test_own import write as write_n5_of_lz4
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    import httpx
 
-CONFIG = """
-{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log {folder}/access.log;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
-}}
-"""
+    from tests.fixtures.servers import Bucket, Served
 
 VOLUME = random_volume((20, 90, 100), "uint8")
-
-
-class Served:
-    """A folder behind nginx, which can be stopped and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "www").mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        user = "user root;" if os.geteuid() == 0 else ""
-        text = CONFIG.format(user=user, folder=folder, port=self.port)
-        (folder / "nginx.conf").write_text(text)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        conf = str(self.folder / "nginx.conf")
-        self.process = subprocess.Popen([str(NGINX), "-c", conf], stderr=subprocess.DEVNULL)
-        for _ in range(500):
-            try:
-                httpx.get(self.url)
-                return
-            except httpx.TransportError:
-                time.sleep(0.02)
-        raise AssertionError("nginx does not answer")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-
-    def put(self, volume: Path) -> str:
-        """Serve a folder; gives its URL."""
-        shutil.copytree(volume, self.folder / "www" / volume.name)
-        return f"{self.url}/{volume.name}"
-
-    def asked(self) -> int:
-        """How many chunks were asked for."""
-        lines = (self.folder / "access.log").read_text().splitlines()
-        return sum("/c/" in line or "_" in line.split('"')[1] for line in lines)
-
-
-@pytest.fixture
-def served(tmp_path: Path):
-    if NGINX is None:
-        pytest.skip("nginx is not installed")
-    (tmp_path / "nginx").mkdir()
-    server = Served(tmp_path / "nginx")
-    yield server
-    server.stop()
-
-
-class Bucket:
-    """An S3 that moto plays, which can be stopped and started again."""
-
-    def __init__(self, moto: Any, client: Callable[[], Any]) -> None:
-        self._moto = moto
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.url = "s3://bucket"
-        self._client = client
-        self.start()
-        # All servers of the process hold the same buckets.
-        httpx.post(f"{self.endpoint}/moto-api/reset")
-
-    def start(self) -> None:
-        self.server = self._moto.ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
-        self.server.start()
-
-    def stop(self) -> None:
-        self.server.stop()
-
-    def put(self, volume: Path) -> str:
-        """Upload a folder; gives its URL."""
-        client = self._client()
-        client.create_bucket(Bucket="bucket")
-        for path in volume.rglob("*"):
-            if path.is_file():
-                key = str(path.relative_to(volume.parent))
-                client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
-        return f"{self.url}/{volume.name}"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch):
-    import boto3
-    from moto import server as moto
-
-    s3 = Bucket(moto, lambda: boto3.client("s3"))
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_ENDPOINT_URL": s3.endpoint,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield s3
-    s3.stop()
-
-
-@pytest.fixture(params=["served", "bucket"])
-def server(request: pytest.FixtureRequest):
-    """Either server: nginx over http, and S3."""
-    return request.getfixturevalue(request.param)
 
 
 def write_zarr(path: Path) -> None:
@@ -164,21 +47,53 @@ def write_precomputed(path: Path) -> None:
     ts.open(spec, create=True).result()[ts.d["channel"][0]].write(VOLUME.T).result()
 
 
+LZ4 = {
+    "zarr": {"chunks": (16, 32, 32)},
+    "shards": {"chunks": (16, 32, 32), "shards": (32, 64, 64)},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr")
+@pytest.mark.parametrize("name", LZ4)
+def test_chunks_that_tensorstore_does_not_decode(
+    server: Served | Bucket, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "volume"
+    codecs = [zarr.codecs.numcodecs.LZ4()]
+    made = zarr.create_array(
+        str(path), shape=VOLUME.shape, dtype="u1", compressors=codecs, fill_value=9, **LZ4[name]
+    )
+    made[:, :, :64] = VOLUME[:, :, :64]
+    url = server.put(path)
+    files = Files([server.url], disk_cache=DiskCache(str(tmp_path / "cache"), 1 << 20))
+    opened = Zarr.open(url, files=files, kind="image")
+    for _ in range(2):
+        voxels = opened.read(0, opened.scales[0].box)
+        assert np.array_equal(voxels[..., :64], VOLUME[..., :64])
+        assert (voxels[..., 64:] == 9).all()
+
+
+def test_lz4_of_n5_behind_a_url(served: Served, tmp_path: Path) -> None:
+    url = served.put(write_n5_of_lz4(tmp_path / "volume", VOLUME))
+    opened = N5.open(url, files=Files([served.url]), kind="image")
+    assert np.array_equal(opened.read(0, opened.scales[0].box), VOLUME)
+
+
 FORMATS = {"zarr": (Zarr, write_zarr), "precomputed": (Precomputed, write_precomputed)}
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_second_read_is_from_the_disk(served: Served, tmp_path: Path, name: str) -> None:
+def test_the_second_read_is_from_the_disk(nginx: Served, tmp_path: Path, name: str) -> None:
     source, write = FORMATS[name]
-    write(served.folder / "www" / "volume")
-    url = f"{served.url}/volume"
+    write(nginx.folder / "www" / "volume")
+    url = f"{nginx.url}/volume"
     for turn in (0, 1):  # the second stands for another process
-        files = Files([served.url], disk_cache=DiskCache(str(tmp_path / "cache"), 1 << 20))
+        files = Files([nginx.url], disk_cache=DiskCache(str(tmp_path / "cache"), 1 << 20))
         assert source.guess_can_open(url)
         opened = source.open(url, files=files)
-        before = served.asked()
+        before = nginx.asked()
         assert np.array_equal(opened.read(0, opened.scales[0].box), VOLUME)
-        assert (served.asked() > before) == (turn == 0)
+        assert (nginx.asked() > before) == (turn == 0)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -229,25 +144,25 @@ def test_a_server_that_stops_and_comes_back(
         assert ask(200).content == voxels[3, 200:232, :32].tobytes()
 
 
-def test_a_server_that_is_not_there_when_a_channel_is_opened(served, serve, make_tree) -> None:
-    write_zarr(served.folder / "www" / "volume")
-    channel = {"name": "em", "path": f"{served.url}/volume"}
+def test_a_server_that_is_not_there_when_a_channel_is_opened(nginx, serve, make_tree) -> None:
+    write_zarr(nginx.folder / "www" / "volume")
+    channel = {"name": "em", "path": f"{nginx.url}/volume"}
     at = {"experiment": "exp", "sample": "sam", "dataset": "dat", "channel": "em"}
-    served.stop()
-    with serve(make_tree(channel, **{"allowed-paths": [served.url]})) as client:
+    nginx.stop()
+    with serve(make_tree(channel, **{"allowed-paths": [nginx.url]})) as client:
         away = client.get("/api/channel_metadata", params=at)
         assert away.status_code == 503
         assert "cannot be read" in away.text
-        served.start()
+        nginx.start()
         assert client.get("/api/channel_metadata", params=at).json()["source-type"] == "zarr"
 
 
-def test_damage_is_an_error_and_absence_is_fill(served: Served) -> None:
-    folder = served.folder / "www" / "volume"
+def test_damage_is_an_error_and_absence_is_fill(nginx: Served) -> None:
+    folder = nginx.folder / "www" / "volume"
     write_zarr(folder)
     (folder / "c" / "0" / "0" / "0").unlink()
     (folder / "c" / "0" / "0" / "1").write_bytes(b"not a chunk")
-    source = Zarr.open(f"{served.url}/volume", files=Files([served.url]))
+    source = Zarr.open(f"{nginx.url}/volume", files=Files([nginx.url]))
     box = source.scales[0].box
     assert not source.read(0, type(box)((0, 0, 0), (16, 32, 32))).any()
     with pytest.raises(SourceError, match="c/0/0/1"):

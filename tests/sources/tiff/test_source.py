@@ -31,7 +31,18 @@ def imwrite(path, volume, **how):
 
 class TestContiguous(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
+    dtypes = (
+        "uint8",
+        "uint16",
+        "uint64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+    )
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -41,7 +52,7 @@ class TestContiguous(SourceSuite):
 
 class TestBigEndianBigTiff(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "int16", "float32")
+    dtypes = ("uint8", "int16", "float16", "float32", "float64")
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -63,7 +74,7 @@ class TestPagesApart(SourceSuite):
 
 class TestStrips(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "int16", "uint64", "float32")
+    dtypes = ("uint8", "int16", "uint64", "float16", "float32", "float64")
 
     def write(self, folder, volume):
         path = folder / "volume.tif"
@@ -75,7 +86,7 @@ class TestStrips(SourceSuite):
 
 class TestTiles(SourceSuite):
     source = Tiff
-    dtypes = ("uint8", "int32", "float32")
+    dtypes = ("uint8", "int32", "float16", "float32", "float64")
     shape = (5, 70, 53)
 
     def write(self, folder, volume):

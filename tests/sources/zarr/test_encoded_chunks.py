@@ -106,6 +106,8 @@ NOT_AS_SERVED = {
     "big-endian": {"zarr_format": 2, "dtype": ">u2"},
     "Fortran's order": {"zarr_format": 2, "order": "F"},
     "truth values": {"zarr_format": 2, "dtype": "?"},
+    "floats of 64 bits": {"zarr_format": 2, "dtype": "<f8"},
+    "floats of 16 bits, 3": {"zarr_format": 3, "dtype": "float16"},
     "packed otherwise": {"zarr_format": 2, "compressors": numcodecs.BZ2()},
     "big-endian, 3": {"zarr_format": 3, "serializer": BytesCodec(endian="big")},
     "transposed": {"zarr_format": 3, "filters": TransposeCodec(order=(2, 1, 0))},

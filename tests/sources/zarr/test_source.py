@@ -17,7 +17,18 @@ from bfly.sources.zarr.source import Zarr
 from bfly.testing.sources import SourceSuite
 from bfly.testing.volumes import random_volume
 
-ALL = ("uint8", "uint16", "uint64", "int8", "int16", "int32", "int64", "float32")
+ALL = (
+    "uint8",
+    "uint16",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 ZSTD = frozenset({StoredAs("zstd", ""), StoredAs("raw", "zstd")})
 

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -365,10 +366,25 @@ def npy(shape: str, length: int | None = None, version: int = 2) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<I", size) + head
 
 
-def mrc(*sides: int) -> bytes:
+def nrrd_list(names: bytes) -> bytes:
+    lines = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 4 4\nencoding: raw\n"
+    return lines + b"data file: LIST\n" + names
+
+
+def npz(array: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("main.npy", array)
+    return file.getvalue()
+
+
+def mrc(*sides: int, stamp: bytes = b"MAP DA\0\0", group: int = 0) -> bytes:
     data = bytearray(1024)
     struct.pack_into("<iiii", data, 0, *sides, 0)
-    data[208:216] = b"MAP DA\0\0"
+    struct.pack_into("<i", data, 36, 1)
+    struct.pack_into("<iii", data, 64, 1, 2, 3)
+    struct.pack_into("<i", data, 88, group)
+    data[208:216] = stamp
     return bytes(data)
 
 
@@ -399,6 +415,10 @@ DEEP = b"[" * 200_000
 
 GZ, ZL = {"compressor": {"id": "gzip", "level": 1}}, {"compressor": {"id": "zlib", "level": 1}}
 THIN = {"shape": [4, 16, 64], "chunks": [4, 16, 1 << 32]}
+
+DELTA = {"id": "delta", "dtype": "|u1"}
+
+LZ4_OF_3 = {"name": "numcodecs.lz4"}
 
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "png of 2^31": stack("png", lambda: png((1 << 31) - 1, (1 << 31) - 1)),
@@ -489,6 +509,36 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     ),
     "zip, blosc": blosc_in_zip(zipfile.ZIP_STORED),
     "zip, blosc in deflate": blosc_in_zip(zipfile.ZIP_DEFLATED),
+    "zarr, lz4": zarr2(struct.pack("<I", 2**32 - 1) + bytes(40), compressor={"id": "lz4"}),
+    "zarr, lzma": zarr2(lzma.compress(bytes(256 << 20), preset=0), compressor={"id": "lzma"}),
+    "zarr, filter of gzip": zarr2(GZIPPED, filters=[DELTA], **GZ),
+    "zarr, filter of zlib": zarr2(DEFLATED, filters=[DELTA], **ZL),
+    "zarr, filter of bz2": zarr2(BZ2, filters=[DELTA], compressor={"id": "bz2"}),
+    "zarr, filter of zstd": zarr2(ZSTD, filters=[DELTA], compressor={"id": "zstd"}),
+    "zarr, filter of blosc": zarr2(BLOSC_HEADER, filters=[DELTA], compressor={"id": "blosc"}),
+    "zarr, filters of gzip": zarr2(GZIPPED, filters=[{"id": "gzip"}] * 3, **GZ),
+    "zarr, stored filtered chunk": zarr2(b"abc", chunks=[SIDE] * 3, filters=[DELTA]),
+    "zarr, wide values": zarr2(b"abc", filters=[{"id": "delta", "dtype": "V1000000000"}]),
+    "zarr, long filtered chunk": zarr2(b"", 3 * GIB, filters=[DELTA]),
+    "zarr3, lz4": zarr3(
+        struct.pack("<I", 2**31 - 1) + bytes(40), codecs=[{"name": "bytes"}, LZ4_OF_3]
+    ),
+    "zarr3, place of lz4 in a shard": zarr3(
+        struct.pack("<QQ", 0, HUGE), **shards([64] * 3, [64] * 3, LZ4_OF_3)
+    ),
+    "zarr3, lz4 in a long shard": zarr3(b"", 3 * GIB, **shards([64] * 3, [32] * 3, LZ4_OF_3)),
+    "zarr3, index of a shard of lz4": zarr3(
+        b"abc", shape=[SIDE] * 3, **shards([SIDE] * 3, [64] * 3, LZ4_OF_3)
+    ),
+    "n5, lz4": n5(
+        block(64, struct.pack("<8sBIII", b"LZ4Block", 0x26, 40, 2**32 - 1, 0) + bytes(40)),
+        compression={"type": "lz4"},
+    ),
+    "n5, lz4 header of a block": n5(block(1 << 16, b"abc"), compression={"type": "lz4"}),
+    "n5, elements of a block": n5(struct.pack(">HHIIII", 1, 3, 64, 64, 64, 2**32 - 1) + GZIPPED),
+    "n5, gzip of a block with elements": n5(
+        struct.pack(">HHIIII", 1, 3, 64, 64, 64, 64**3) + GZIPPED
+    ),
     "n5, blosc": n5(block(64, BLOSC_HEADER), compression={"type": "blosc", **BLOSC_WORDS}),
     "n5, block size": n5(block(64, b""), blockSize=[SIDE] * 3),
     "n5, block size of 2048": n5(block(2048, GZIPPED), blockSize=[2048] * 3),
@@ -609,6 +659,12 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "nrrd, gzip": alone("v.nrrd", lambda: nrrd("2048 2048 1024", "gzip", GZIPPED)),
     "nrrd, long": long("v.nrrd", b"NRRD0004\n"),
     "nrrd, skip": alone("v.nrrd", lambda: nrrd("4 4 4", more=f"byte skip: {HUGE * 2}\n")),
+    "nrrd, text": long("v.nrrd", nrrd("9999 9999 9", "text", b"1 2 "), 900 << 20),
+    "nrrd, long text": long("v.nrrd", nrrd("4 4 4", "text", b"1 2 "), 64 * GIB),
+    "nrrd, files": alone("v.nhdr", lambda: nrrd("4 4 4", more=f"data file: %d 0 {HUGE} 1")),
+    "nrrd, list": alone("v.nhdr", lambda: nrrd_list(b"a\n" * (1 << 24))),
+    "nrrd, long list": long("v.nhdr", nrrd_list(b"a\n"), 64 * GIB),
+    "nrrd, lines": alone("v.nrrd", lambda: nrrd("4 4 4", more=f"line skip: {HUGE}\n")),
     "npy, header": alone("v.npy", lambda: npy("(4, 4, 4)", (1 << 32) - 1)),
     "npy, long header": long("v.npy", npy("(4, 4, 4)", (1 << 32) - 1), 5 * GIB),
     "npy, packed header": alone(
@@ -618,7 +674,12 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "npy, 2^63": alone("v.npy", lambda: npy(f"({1 << 63}, 1, 1)")),
     "npy, negative": alone("v.npy", lambda: npy("(-4, -4, 4)")),
     "npy, empty": alone("v.npy", lambda: npy("(0, 4, 4)")),
+    "npz, header": alone("v.npz", lambda: npz(npy("(4, 4, 4)", (1 << 32) - 1) + bytes(1 << 20))),
+    "npz, huge": alone("v.npz", lambda: npz(npy(f"({HUGE}, {HUGE}, 4)"))),
+    "npz, negative": alone("v.npz", lambda: npz(npy("(-4, -4, 4)"))),
     "mrc, huge": alone("v.mrc", lambda: mrc((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1)),
+    "mrc, unstamped": alone("v.mrc", lambda: mrc(1 << 24, 1 << 24, 2, stamp=bytes(8))),
+    "mrc, stack": alone("v.mrc", lambda: mrc(1, 1, (1 << 31) - 1, group=401)),
     "mrc, negative": alone("v.mrc", lambda: mrc(-4, -4, 4)),
     "mrc, packed": alone("v.mrc.gz", lambda: zipped(mrc(2048, 2048, 1024), 4 * GIB)),
     "mrc, zeros behind": long("v.mrc.gz", gzip.compress(mrc(4, 4, 4)), 64 * GIB),

@@ -13,11 +13,15 @@ import imagecodecs
 import mrcfile
 import nibabel
 import nrrd
+import numcodecs
 import numpy as np
 import tensorstore as ts
 import tifffile
 
 from bfly.testing.volumes import random_volume
+from tests.fixtures import bdv_pair, imaris_file, knossos_cubes, wkw_dataset
+from tests.fixtures.bdv_pair import BACKENDS
+from tests.fixtures.lz4_java import lz4_java
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,38 +69,73 @@ def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     yield "hdf5-axes", write_hdf5_axes
     yield "hdf5-several", write_hdf5_several
     yield "hdf5-bdv", write_hdf5_bdv
+    yield "imaris", lambda f: imaris_file.write(f / "v.ims", VOLUME)
+    for backend in BACKENDS:
+        yield f"bdv-{backend}", lambda f, b=backend: bdv_pair.write(f, {(0, 0): VOLUME}, backend=b)
     for packed in ("none", "zlib", "lzw", "jpeg", "jpeg2000", "png", "webp", "zstd", "packbits"):
         yield f"tiff-{packed}", lambda f, p=packed: write_tiff(f / "v.tif", p)
     yield "tiff-big", lambda f: write_tiff(f / "v.tif", "zlib", bigtiff=True, byteorder=">")
     yield "tiff-ome", lambda f: write_tiff(f / "v.ome.tif", "zlib", ome=True)
     yield "tiff-imagej", lambda f: write_tiff(f / "v.tif", "none", imagej=True)
-    for end in ("png", "jpg", "tif"):
+    for end in ("png", "jpg", "tif", *CODED):
         yield f"stack-{end}", lambda f, e=end: write_stack(f / "stack", e)
+    for end in ("png", "jpg", "tif"):
         yield f"mojo-{end}", lambda f, e=end: write_mojo(f / "mojo", e)
     yield "mojo-h5", lambda f: write_mojo(f / "mojo", "h5")
     yield "boss", write_boss
     yield "tilespecs", write_tilespecs
     yield "mrc", lambda f: write_mrc(f / "v.mrc", None)
     yield "mrc-gz", lambda f: write_mrc(f / "v.mrc.gz", "gzip")
+    yield "mrc-unstamped", write_unstamped
     yield "nifti", lambda f: write_nifti(f / "v.nii")
     yield "nifti-gz", lambda f: write_nifti(f / "v.nii.gz")
     for packed in ("raw", "gzip", "bzip2"):
         yield f"nrrd-{packed}", lambda f, p=packed: write_nrrd(f / "v.nrrd", p)
     yield "nrrd-detached", lambda f: write_nrrd(f / "v.nhdr", "raw")
+    yield "nrrd-text", lambda f: write_nrrd(f / "v.nrrd", "ascii")
+    yield "nrrd-list", write_nrrd_list
+    yield "nifti-pair", lambda f: write_pair(f, nibabel.Nifti1Pair)
+    yield "analyze", lambda f: write_pair(f, nibabel.AnalyzeImage)
+    yield "npy-f8", lambda f: write_npy(f / "v.npy", "f8")
     yield "npy", lambda f: write_npy(f / "v.npy")
+    yield "npz", lambda f: write_npz(f / "v.npz", np.savez)
+    yield "npz-deflated", lambda f: write_npz(f / "v.npz", np.savez_compressed)
     for packed in (None, "gzip", "zlib", "bz2", "zstd", "blosc"):
         yield f"zarr2-{packed}", lambda f, p=packed: write_zarr2(f / "v.zarr", p)
     for packed in ("none", "gzip", "blosc", "zstd", "shards"):
         yield f"zarr3-{packed}", lambda f, p=packed: write_zarr3(f / "v.zarr", p)
+    for name, (filters, packed) in FILTERED.items():
+        yield f"zarr2-{name}", lambda f, w=filters, p=packed: write_filtered(f / "v.zarr", w, p)
     yield "zarr-ome", write_ome
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
         yield f"zip-{method}", lambda f, m=method: write_zip(f, m)
     for packed in ("raw", "gzip", "bzip2", "xz", "blosc"):
         yield f"n5-{packed}", lambda f, p=packed: write_n5(f / "v.n5", p)
+    yield "n5-lz4", lambda f: write_n5_lz4(f / "v.n5")
     for packed in ("raw", "jpeg", "png", "compressed_segmentation"):
         yield f"precomputed-{packed}", lambda f, p=packed: write_precomputed(f / "pre", p)
     for packed in ("raw", "gzip"):
         yield f"shards-{packed}", lambda f, p=packed: write_shards(f / "pre", p)
+    for packed in ("raw", "lz4"):
+        yield (
+            f"webknossos-{packed}",
+            lambda f, p=packed: wkw_dataset.write(f / "v", VOLUME, packing=p),
+        )
+        yield (
+            f"wkw-{packed}",
+            lambda f, p=packed: (
+                wkw_dataset.write(f / "v", VOLUME, packing=p, voxel_size=None) / "color"
+            ),
+        )
+    for end in (".raw", ".png", ".jpg", ".j2k", ".seg", ".seg.sz", ".seg.sz.zip"):
+        yield f"knossos-{end[1:]}", lambda f, e=end: write_knossos(f / "v", e, "k.toml")
+    for by in ("knossos.conf", "pyk.conf"):
+        yield f"knossos-{by}", lambda f, b=by: write_knossos(f / "v", ".raw", b)
+
+
+def write_knossos(folder: Path, ending: str, by: str) -> Path:
+    volume = LABELS if ".seg" in ending else VOLUME
+    return knossos_cubes.write(folder, volume, ending=ending, cube=(16, 16, 16), by=by)
 
 
 def write_hdf5(path: Path, how: dict[str, Any] | None = None, **options: Any) -> Path:
@@ -167,8 +206,19 @@ def write_tiff(path: Path, packed: str, **how: Any) -> Path:
     return path
 
 
+CODED: dict[str, Callable[..., Any]] = {
+    "avif": imagecodecs.avif_encode,
+    "bmp": imagecodecs.bmp_encode,
+    "jp2": imagecodecs.jpeg2k_encode,
+    "jxl": imagecodecs.jpegxl_encode,
+    "webp": lambda pixels: imagecodecs.webp_encode(np.dstack([pixels] * 3)),
+}
+
+
 def image(pixels: np.ndarray, end: str) -> bytes:
     """Encode one section."""
+    if end in CODED:
+        return bytes(CODED[end](pixels))
     if end == "png":
         return bytes(imagecodecs.png_encode(pixels))
     if end == "jpg":
@@ -249,8 +299,36 @@ def write_nrrd(path: Path, packed: str) -> Path:
     return path
 
 
-def write_npy(path: Path) -> Path:
-    np.save(path, VOLUME)
+def write_unstamped(folder: Path) -> Path:
+    path = write_mrc(folder / "v.rec", None)
+    data = bytearray(path.read_bytes())
+    data[208:216] = bytes(8)
+    path.write_bytes(data)
+    return path
+
+
+def write_nrrd_list(folder: Path) -> Path:
+    for z, section in enumerate(VOLUME):
+        (folder / f"{z}.raw").write_bytes(section.tobytes())
+    sizes = " ".join(map(str, VOLUME.shape[::-1]))
+    names = "\n".join(f"{z}.raw" for z in range(len(VOLUME)))
+    header = f"NRRD0004\ntype: uint8\ndimension: 3\nsizes: {sizes}\nencoding: raw\n"
+    (folder / "v.nhdr").write_text(f"{header}data file: LIST\n{names}\n")
+    return folder / "v.nhdr"
+
+
+def write_pair(folder: Path, kind: Any) -> Path:
+    nibabel.save(kind(VOLUME.T, np.eye(4)), folder / "v.img")
+    return folder / "v.hdr"
+
+
+def write_npy(path: Path, dtype: str = "u1") -> Path:
+    np.save(path, VOLUME.astype(dtype))
+    return path
+
+
+def write_npz(path: Path, write: Callable[..., None]) -> Path:
+    write(path, main=VOLUME)
     return path
 
 
@@ -265,6 +343,29 @@ def write_zarr2(path: Path, packed: str | None) -> Path:
     compressor = packed and {"id": packed}
     meta = {"shape": VOLUME.shape, "chunks": (2, 16, 16), "dtype": "|u1", "compressor": compressor}
     return write_array(path, {"driver": "zarr", "metadata": meta})
+
+
+FILTERED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "lz4": ([], {"id": "lz4"}),
+    "lzma": ([], {"id": "lzma"}),
+    "delta": ([{"id": "delta", "dtype": "|u1"}], {"id": "blosc"}),
+    "shuffle": ([{"id": "shuffle", "elementsize": 4}], {"id": "zlib"}),
+    "crc32": ([{"id": "crc32"}], {"id": "zstd"}),
+}
+"""Filters and compressors of numcodecs."""
+
+
+def write_filtered(path: Path, filters: list[dict[str, Any]], packed: dict[str, Any]) -> Path:
+    """Write an array of zarr 2 with codecs of numcodecs."""
+    write_zarr2(path, None)
+    meta = json.loads((path / ".zarray").read_text())
+    (path / ".zarray").write_text(json.dumps({**meta, "filters": filters, "compressor": packed}))
+    for chunk in path.glob("*.*.*"):
+        data: Any = np.frombuffer(chunk.read_bytes(), "u1")
+        for codec in (*filters, packed):
+            data = numcodecs.get_codec(codec).encode(data)
+        chunk.write_bytes(bytes(data))
+    return path
 
 
 def zarr3(shape: Any, packed: str) -> dict[str, Any]:
@@ -325,6 +426,16 @@ def write_n5(path: Path, packed: str) -> Path:
         compression |= {"cname": "lz4", "clevel": 5, "shuffle": 1}
     spec = {"driver": "n5", "metadata": {**meta, "compression": compression}}
     return write_array(path, spec, VOLUME.T)
+
+
+def write_n5_lz4(path: Path) -> Path:
+    write_n5(path, "raw")
+    meta = json.loads((path / "attributes.json").read_text())
+    (path / "attributes.json").write_text(json.dumps({**meta, "compression": {"type": "lz4"}}))
+    for block in [file for file in path.glob("*/*/*") if file.is_file()]:
+        data = block.read_bytes()
+        block.write_bytes(data[:16] + lz4_java(data[16:]))
+    return path
 
 
 def write_precomputed(path: Path, packed: str, **scale: Any) -> Path:

@@ -45,7 +45,7 @@ export class Sheet {
       el(
         "header",
         {},
-        el("div", {}, el("p", { className: "faint" }, name.token.split("::").join(" / ")), el("h2", { id: "channel-name" }, name.name)),
+        el("div", {}, el("p", { className: "faint" }, name.token.split("/").join(" / ")), el("h2", { id: "channel-name" }, name.name)),
         close,
       ),
     );
@@ -95,12 +95,12 @@ function kinds(channel: Channel, choose: (kind: Kind) => void): HTMLElement {
 }
 
 function facts(channel: Channel): HTMLElement {
-  const { kind, kind_source, kind_doubt, format, dtype, size, voxel_offset, voxel_size, mips } = channel;
+  const { kind, kind_source, kind_doubt, format, dtype, stored_dtype, size, voxel_offset, voxel_size, mips } = channel;
   const rows: [string, string | undefined][] = [
     ["Kind", `${kind} (${kind_source})`],
     ["Doubt", kind_doubt && `${kind_doubt}; "kind" in the configuration decides`],
     ["Format", format],
-    ["Type", dtype],
+    ["Type", stored_dtype === dtype ? dtype : `${dtype} (${stored_dtype} in the file)`],
     ["Voxels (x, y, z)", voxels(size)],
     ["Voxel size (x, y, z)", voxel_size ? lengths(voxel_size) : "unknown"],
     ["Extent (x, y, z)", physical(channel)],

@@ -15,9 +15,6 @@ const literal = (text: string): string => JSON.stringify(text);
 /** Write text as one word of a POSIX shell. */
 const word = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** fsspec, on which zarr-python and dask build, takes `::` for its own. */
-const strict = (address: string): string => address.replaceAll("::", "%3A%3A");
-
 export function snippets(name: ChannelName, channel: Channel): Snippet[] {
   const start = channel.voxel_offset;
   const stop = channel.size.map((n, i) => (start[i] ?? 0) + Math.min(n, [64, 64, 8][i] ?? 1));
@@ -26,8 +23,8 @@ export function snippets(name: ChannelName, channel: Channel): Snippet[] {
   const [i, j, k] = extent.map((n) => `:${n}`);
   const [width, height] = extent;
   const precomputed = url("pre", name);
-  const zarr = strict(url("zarr3", name));
-  const [experiment = "", sample = "", dataset = ""] = name.token.split("::");
+  const zarr = url("zarr3", name);
+  const [experiment = "", sample = "", dataset = ""] = name.token.split("/");
   const base = new URL(url(""));
 
   const picture = names(name);
@@ -104,7 +101,7 @@ print(voxels.shape, voxels.dtype)
     },
     {
       title: "curl",
-      note: "A picture of one section; format=npz gives the voxels for numpy.",
+      note: "A picture of one section; format=npy gives the voxels for numpy.load.",
       code: `curl -fo section.png ${word(`${url("api/data")}?${picture}`)}
 `,
     },

@@ -1,7 +1,7 @@
 /** A neuron: its partners, its synapses, and the way into Neuroglancer. Without an id: all neurons. */
 
 import { byId, el } from "../shared/dom";
-import { ask, channelOf, countsOf, names, quote, root, url } from "../shared/server";
+import { ask, channelOf, countsOf, names, quote, root, tokenIn, url } from "../shared/server";
 import { channelsOf, neuroglancer } from "../shared/state";
 import { count, many } from "../shared/words";
 import { plot } from "./plot";
@@ -22,8 +22,8 @@ const id = asked.get("id");
 
 /** The dataset, named as one token or by three names as in `/api`. */
 const token = asked.has("experiment")
-  ? ["experiment", "sample", "dataset"].map((name) => asked.get(name) ?? "").join("::")
-  : (asked.get("dataset") ?? "");
+  ? ["experiment", "sample", "dataset"].map((name) => asked.get(name) ?? "").join("/")
+  : tokenIn(asked.get("dataset") ?? "");
 
 const address = (neuron: string): string => new URL(`neuron?dataset=${quote(token)}&id=${neuron}`, root).href;
 
@@ -77,7 +77,7 @@ function head(title: string, below: string, ...actions: HTMLElement[]): HTMLElem
   return el(
     "div",
     { className: "head" },
-    el("div", {}, el("p", { className: "faint" }, token.split("::").join(" / ")), el("h1", {}, title), el("p", { className: "faint" }, below)),
+    el("div", {}, el("p", { className: "faint" }, token.split("/").join(" / ")), el("h1", {}, title), el("p", { className: "faint" }, below)),
     el("div", { className: "actions" }, ...actions),
   );
 }
@@ -134,7 +134,7 @@ async function showAll(main: HTMLElement): Promise<void> {
   const { neurons, synapses } = await countsOf(token);
   main.append(
     head(
-      token.split("::").at(-1) ?? "",
+      token.split("/").at(-1) ?? "",
       `${many(neurons, "neuron")} · ${many(synapses, "synapse")}`,
       el("a", { className: "button primary", href: neuroglancer({ dataset: token }) }, "Open in Neuroglancer"),
     ),

@@ -5,17 +5,17 @@ import "./settled";
 import "neuroglancer";
 import { StatusMessage } from "neuroglancer/unstable/status.js";
 import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
-import { KINDS, parseKey } from "../shared/server";
+import { KINDS, keyOf, parseKey, tokenIn } from "../shared/server";
 import { type Arranged, arrange, channelsOf } from "../shared/state";
 
 async function asked(): Promise<Arranged | undefined> {
   const wishes = new URLSearchParams(location.search);
   const dataset = wishes.get("dataset");
-  const channels = dataset ? await channelsOf(dataset) : wishes.getAll("channel").map(parseKey);
+  const channels = dataset ? await channelsOf(tokenIn(dataset)) : wishes.getAll("channel").map(parseKey);
   if (!channels.length) return undefined;
   const segments = wishes.get("segments")?.split(",");
   const position = wishes.get("position")?.split(",").map(Number);
-  const kinds = new Map(KINDS.flatMap((kind) => wishes.getAll(kind).map((key) => [key, kind] as const)));
+  const kinds = new Map(KINDS.flatMap((kind) => wishes.getAll(kind).map((key) => [keyOf(parseKey(key)), kind] as const)));
   return arrange(channels, { segments, position, kinds });
 }
 

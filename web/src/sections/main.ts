@@ -229,13 +229,13 @@ async function offer(sections: Sections, name: ChannelName, asked: string | null
   });
   const lay = (key: string) => sections.lay(key ? parseKey(key) : undefined, known.get(key));
   select.addEventListener("change", () => lay(select.value));
-  select.value = asked ?? known.keys().next().value ?? "";
+  select.value = asked === null ? (known.keys().next().value ?? "") : asked && keyOf(parseKey(asked));
   lay(select.value);
 }
 
 async function start(): Promise<void> {
   const name = parseKey(address.searchParams.get("channel") ?? "");
-  byId("title").textContent = `${name.token.split("::").at(-1)} / ${name.name}`;
+  byId("title").textContent = `${name.token.split("/").at(-1)} / ${name.name}`;
   document.title = `${name.name} · Butterfly`;
   const over = address.searchParams.get("over");
   const channel = await channelOf(name);

@@ -7,7 +7,7 @@ export interface Dataset {
   channels: { name: string; description: string }[];
 }
 
-/** A channel as it is named in addresses: `experiment::sample::dataset/channel`. */
+/** A channel as it is named in addresses: `token` is `experiment/sample/dataset`. */
 export interface ChannelName {
   token: string;
   name: string;
@@ -26,12 +26,16 @@ export interface Channel {
   /** What decided the kind, and why it may be wrong; nothing if it is certain. */
   kind_source: string;
   kind_doubt: string;
+  /** As served, and as the file has it. */
   dtype: string;
+  stored_dtype: string;
   size: Xyz;
   voxel_offset: Xyz;
   /** Nanometres; null where neither the file nor the configuration says. */
   voxel_size: Xyz | null;
   mips: Xyz[];
+  /** Folders of annotations that are stored with the channel. */
+  annotations: string[];
 }
 
 export interface Counts {
@@ -42,18 +46,23 @@ export interface Counts {
 /** The folder that the server's addresses begin at, wherever a proxy puts it. */
 export const root = new URL(document.documentElement.dataset.root ?? ".", location.href);
 
-/** Quote a part of a path; the colons between names stay readable. */
-export const quote = (part: string): string => encodeURIComponent(part).replaceAll("%3A", ":");
+/** Quote names in a path; the slashes between them, and colons, stay readable. */
+export const quote = (names: string): string =>
+  encodeURIComponent(names).replaceAll("%2F", "/").replaceAll("%3A", ":");
 
 export const tokenOf = ({ experiment, sample, dataset }: Omit<Dataset, "channels">): string =>
-  `${experiment}::${sample}::${dataset}`;
+  `${experiment}/${sample}/${dataset}`;
+
+/** Return the token of a dataset in an address, which may have the former `::` between names. */
+export const tokenIn = (text: string): string => text.replaceAll("::", "/");
 
 export const keyOf = ({ token, name }: ChannelName): string => `${token}/${name}`;
 
 export function parseKey(key: string): ChannelName {
-  const slash = key.indexOf("/");
-  if (slash < 0) throw new Error(`${key} is not experiment::sample::dataset/channel.`);
-  return { token: key.slice(0, slash), name: key.slice(slash + 1) };
+  const names = tokenIn(key).split("/");
+  const name = names.pop();
+  if (names.length !== 3 || name === undefined) throw new Error(`${key} is not experiment/sample/dataset/channel.`);
+  return { token: names.join("/"), name };
 }
 
 /** Return an address below the server, such as `url("pre", channel, "info")`. */
@@ -64,7 +73,7 @@ export function url(prefix: string, channel?: ChannelName, ...rest: (string | nu
 
 /** Return the parameters of `/api` that name a channel, or a dataset. */
 export function names({ token, name }: { token: string; name?: string }): URLSearchParams {
-  const [experiment = "", sample = "", dataset = ""] = token.split("::");
+  const [experiment = "", sample = "", dataset = ""] = token.split("/");
   const words = new URLSearchParams({ experiment, sample, dataset });
   if (name !== undefined) words.set("channel", name);
   return words;
@@ -97,6 +106,12 @@ export const listed = async (): Promise<Dataset[]> =>
 export const channelOf = (name: ChannelName): Promise<Channel> => json(url("browse", name));
 
 export const countsOf = (token: string): Promise<Counts> => json(url(`browse/${quote(token)}`));
+
+/** Ask for the relationships, to segments, of annotations that are stored with a channel. */
+export const relationshipsOf = async (name: ChannelName, folder: string): Promise<string[]> => {
+  const { relationships } = await json<{ relationships?: { id: string }[] }>(url("pre", name, folder, "info"));
+  return (relationships ?? []).map(({ id }) => id);
+};
 
 export const contrastOf = async (name: ChannelName): Promise<[number, number]> =>
   (await json<{ range: [number, number] }>(url("browse", name, "contrast"))).range;

@@ -11,6 +11,7 @@ import {
   countsOf,
   keyOf,
   listed,
+  relationshipsOf,
   tokenOf,
   url,
 } from "./server";
@@ -73,6 +74,7 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
   const grid = gridOf(parts);
   const layers = parts.map((part) => volumeLayer(part, parts, wishes, grid));
   layers.push(...(await synapseLayers(parts, wishes, grid)));
+  layers.push(...(await storedAnnotationLayers(parts, grid)));
   const { size, voxel_offset } = (parts[0] as Part).channel;
   const scale = grid ?? [1, 1, 1];
   const extent = Math.max(size[0], size[1] * (scale[1] / scale[0]));
@@ -159,6 +161,24 @@ async function synapseLayers(
     });
   }
   return layers;
+}
+
+/** The annotations stored with each channel, tied to its segments. They are a click away. */
+async function storedAnnotationLayers(parts: Part[], grid: Xyz | null): Promise<Record<string, unknown>[]> {
+  const wanted = parts.flatMap((part) => part.channel.annotations.map((folder) => ({ part, folder })));
+  const layers = wanted.map(async ({ part, folder }) => {
+    const isSegments = part.channel.kind === "segmentation";
+    const related = isSegments ? await relationshipsOf(part.name, folder) : [];
+    const named = nameOf(part, parts);
+    return {
+      type: "annotation",
+      name: `${named} ${folder}`,
+      source: sourceOf(`precomputed://${url("pre", part.name, folder)}`, part.channel, grid),
+      linkedSegmentationLayer: Object.fromEntries(related.map((id) => [id, named])),
+      visible: false,
+    };
+  });
+  return (await Promise.allSettled(layers)).flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
 }
 
 /** Return the address of Neuroglancer with one channel, shown as a kind whatever it is. */

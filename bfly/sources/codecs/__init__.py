@@ -1,0 +1,1 @@
+"""Codecs of chunks that TensorStore does not have, undone without trusting a stated size."""

@@ -1,0 +1,5 @@
+"""Imaris source."""
+
+from bfly.sources.imaris.source import Imaris
+
+__all__ = ["Imaris"]

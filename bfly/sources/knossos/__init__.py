@@ -1,0 +1,1 @@
+"""KNOSSOS: cubes in folders, and the files that describe them."""

@@ -1,0 +1,5 @@
+"""MRC source."""
+
+from bfly.sources.mrc.source import Mrc
+
+__all__ = ["Mrc"]

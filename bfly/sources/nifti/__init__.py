@@ -1,0 +1,5 @@
+"""NIfTI source."""
+
+from bfly.sources.nifti.source import Nifti
+
+__all__ = ["Nifti"]

@@ -1,0 +1,5 @@
+"""NRRD source."""
+
+from bfly.sources.nrrd.source import Nrrd
+
+__all__ = ["Nrrd"]

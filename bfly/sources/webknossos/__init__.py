@@ -1,0 +1,1 @@
+"""Datasets of webKnossos: layers and their mags, in any of its formats."""

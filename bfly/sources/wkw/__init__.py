@@ -1,0 +1,1 @@
+"""WKW: the blocks that webKnossos stores in files of its own."""
