@@ -16,6 +16,7 @@ from bfly.queries.dataset import DatasetQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
+from bfly.queries.mesh import MeshQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.pieces import PiecesQuery
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
@@ -171,6 +172,11 @@ def _passed_file(
     return Answer(*passed) if isinstance(passed, tuple) else passed
 
 
+def _mesh(core: Core, query: MeshQuery, codings: Sequence[str]) -> Answer | Stream:
+    passed = _passed_file(core, query, codings)
+    return Answer(core.meshes.answer(query)) if passed is None else passed
+
+
 def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> Answer | Stream:
     rows = "neurons" if query.part == "segment_properties" else "synapses"
     if not core.connectome.counts(query)[rows]:
@@ -216,6 +222,7 @@ KINDS: dict[type[Query], Kind] = {
     FinishedQuery: Kind(_ready, ""),
     AnnotationQuery: Kind(_annotations, DATABASE),
     StoredFileQuery: Kind(_stored_file),
+    MeshQuery: Kind(_mesh),
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),

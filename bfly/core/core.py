@@ -21,6 +21,7 @@ from bfly.core.channels import Channels, on_current_files
 from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
+from bfly.core.mesh_answers import MeshAnswers
 from bfly.core.segment_answers import SegmentAnswers
 from bfly.core.stateless import Stateless
 from bfly.cutouts.cutouts import Cutouts
@@ -90,6 +91,8 @@ class Core(Stateless):
         Answers requests for facts about labels.
     segments : SegmentAnswers
         Answers requests for segments.
+    meshes : MeshAnswers
+        Answers requests for meshes that are computed.
     streams : CutoutStreams
         Streams large cutouts.
     prefetcher : Prefetcher
@@ -122,6 +125,7 @@ class Core(Stateless):
         self.segments = SegmentAnswers(
             db.RUNTIME, self._cutouts, self.update_query, self.connectome
         )
+        self.meshes = MeshAnswers(db.RUNTIME, self._cutouts, self.segments)
         self.labels = LabelAnswers(self.update_query, self._cutouts, self.segments.indexed)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
@@ -234,6 +238,7 @@ class Core(Stateless):
         i_query.update_source(self.update_query(i_query))
         if i_query.wants_neurons:
             i_query.has_neurons = self.connectome.counts(i_query)["neurons"] > 0
+        i_query.has_meshes = self.segments.has_segments(i_query.volume)
         i_query.known = self._usable(i_query)
         return i_query.dump
 

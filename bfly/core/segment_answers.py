@@ -64,6 +64,11 @@ class SegmentAnswers:
         self._keywords = keywords
         self._connectome = connectome
 
+    def has_segments(self, volume: Volume) -> bool:
+        """Return whether `segments` can be asked for a channel, now or once its index is there."""
+        is_labels = volume.kind == "segmentation"
+        return is_labels and self.indexes is not None and self.indexes.can_be_there(volume)
+
     def indexed(self, volume: Volume) -> Index | None:
         """Return the label index of a channel if it is there; raises as `Indexes.open`."""
         return self.indexes.ready(volume) if self.indexes else None

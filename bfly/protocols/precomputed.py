@@ -23,6 +23,7 @@ from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
+from bfly.queries.mesh import FOLDER, MeshQuery
 from bfly.queries.stored_file import StoredFileQuery
 from bfly.volumes.stored_layers import offered_layers
 
@@ -111,6 +112,7 @@ class VolumeQuery(_Encoded, InfoQuery):
             "data_type": self.sent(volume).name,
             "num_channels": self.count,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
+            **({"mesh": FOLDER} if self.has_meshes and self.count == 1 else {}),
             **stored,
             **properties,
         }
@@ -224,7 +226,8 @@ class Precomputed(Protocol):
             return annotations
         query: ChunkQuery | VolumeQuery
         if "/" in rest and not _CHUNK_PATH.fullmatch(rest):
-            return StoredFileQuery(file=rest, **words)
+            is_mesh = rest.startswith(f"{FOLDER}/")
+            return (MeshQuery if is_mesh else StoredFileQuery)(file=rest, **words)
         if rest == "info":
             query = VolumeQuery(name=channel.name, **words)
         else:

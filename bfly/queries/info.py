@@ -94,6 +94,8 @@ class InfoQuery(Query):
     wants_neurons = False
     """Whether the answer depends on `has_neurons`, so that the database is queried."""
     has_neurons = False
+    has_meshes = False
+    """Whether meshes of the channel can be computed; set by the core."""
     known: list[InfoQuery] = []  # noqa: RUF012
     """Requests, sources set, for those of `channels` that can be used; set by the core."""
     labelled: tuple[str, ...] = ()

@@ -69,13 +69,19 @@ class BackgroundIndexes:
         index = self._store.open(build)
         if index is not None:
             return index
-        size = math.prod(volume.source.scales[0].shape) * volume.dtype.itemsize
+        size = _size_of(volume)
         if size > LARGEST:
             raise TooLarge(
                 f"{volume.spec.path} has {size} bytes of labels, and no index yet; one is built "
                 f"on request for up to {LARGEST}. Run 'bfly index' with the channel's name."
             )
         return self._built(build)
+
+    def can_be_there(self, volume: Volume) -> bool:
+        """Return whether `of` returns the index of a channel, now or later."""
+        build = self._store.build(volume)
+        is_built = build is not None and self._store.open(build) is not None
+        return is_built or (build is not None and _size_of(volume) <= LARGEST)
 
     def ready(self, volume: Volume) -> Index | None:
         """Return the index of a channel if it is built; raises as `Indexes.open`."""
@@ -123,6 +129,11 @@ class BackgroundIndexes:
             running.ended.set()
         if running.error is None:
             self._store.trim(running.build.folder)
+
+
+def _size_of(volume: Volume) -> int:
+    """Return the bytes of all labels of a channel."""
+    return math.prod(volume.source.scales[0].shape) * volume.dtype.itemsize
 
 
 class _Running:
