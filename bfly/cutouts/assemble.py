@@ -30,6 +30,10 @@ LISTED = 1 << 10
 """Tiles that are listed at once where a volume of any size is read: bounds the memory of lists."""
 
 
+SHARED = 4 << 20
+"""Bytes of a region that several threads read: less is read before they have started."""
+
+
 class Assembler:
     """Assembles regions from their tiles.
 
@@ -66,7 +70,7 @@ class Assembler:
         tiles = tiles_of(region)
         if tiles.size > 1 and _is_read_at_once(region):
             TILES_READ.inc(tiles.size)
-            return region.volume.source.read(region.level.mip, region.local)
+            return self._read_at_once(region)
         parts = self._found(region, tiles)
         if len(parts) == 1:
             (index, wanted, _), cached = parts[0]
@@ -75,6 +79,20 @@ class Assembler:
                 return tile
         voxels = self._buffers.empty(region.box.shape, region.dtype)
         self._fill(region, parts, voxels)
+        return voxels
+
+    def _read_at_once(self, region: Region) -> Voxels:
+        """Read a region past the cache, in several threads if the source has none of its own."""
+        source, mip, local = region.volume.source, region.level.mip, region.local
+        is_shared = source.in_one_thread and region.nbytes >= SHARED
+        if not is_shared or local not in region.level.whole:
+            return source.read(mip, local)
+        voxels = self._buffers.empty(region.box.shape, region.dtype)
+
+        def read(part: BoundingBox) -> None:
+            source.read_into(mip, part, voxels[part.relative_to(local.start).slices])
+
+        self._workers.each(read, _slabs(local, region.level.scale.chunk[0], self._workers.parallel))
         return voxels
 
     def fill(self, region: Region, voxels: Voxels) -> None:
@@ -195,6 +213,16 @@ def _unit_of(
     whole = level.unit_box(unit)
     box = whole & wanted
     return box if partly or box == whole else None
+
+
+def _slabs(box: BoundingBox, step: int, count: int) -> list[BoundingBox]:
+    """Divide a box along z where a chunk ends, into at most twice as many parts as `count`."""
+    first, last = box.start[0] // step, -(-box.stop[0] // step)
+    share = step * max(1, -(-(last - first) // (2 * count)))
+    starts = range(first * step, box.stop[0], share)
+    rows, columns = box.shape[1:]
+    slabs = (BoundingBox((z, *box.start[1:]), (z + share, *box.stop[1:])) & box for z in starts)
+    return [slab for slab in slabs if rows and columns and slab.shape[0]]
 
 
 def _is_read_at_once(region: Region) -> bool:

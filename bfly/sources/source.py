@@ -75,6 +75,10 @@ class Datasource(TilePair, Kinded, Watched, ABC):
     layers: StoredLayers | None = None
     """Meshes, skeletons and annotations stored beside the voxels, if the format has them."""
 
+    in_one_thread: ClassVar[bool] = False
+    """Whether `read` decodes a large box in the calling thread alone. Several threads then read
+    parts of it, if the box is read directly (see `reads_at_once`)."""
+
     scales: Mapping[int, Scale]
     dtype: np.dtype[Any]
 

@@ -6,7 +6,6 @@ each section's boundaries, but not that of the labels.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,9 +25,11 @@ def voxels_of(data: bytes) -> NDArray[np.unsignedinteger[Any]]:
     Exception
         The decoder finds other damage. It may also crash.
     """
-    codec = import_module("crackle.codec")
+    from crackle import codec
+    from crackle.lib import crc32c
+
     if codec.header(data).format_version:
-        found = import_module("crackle.lib").crc32c(codec.raw_labels(data))
+        found = crc32c(codec.raw_labels(data))
         if codec.labels_crc(data) != found:
             raise ValueError("the checksum of its labels is wrong")
     voxels: NDArray[np.unsignedinteger[Any]] = codec.decompress(data)

@@ -64,6 +64,7 @@ class Knossos(TileGrid):
 
     name = "knossos"
     has_parts = True
+    in_one_thread = True
     marks: ClassVar[tuple[str, ...] | None] = (CONF, *(f"mag{1 << mip}" for mip in range(5)))
     endings: ClassVar[Mapping[str, str]] = ENDINGS
 

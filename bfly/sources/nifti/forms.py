@@ -29,26 +29,25 @@ class Form(NamedTuple):
 
     Parameters
     ----------
-    module, header : str
-        Its module and class in nibabel.
+    image : str
+        Its class in nibabel.
     is_pair : bool
         Whether the voxels are in another file.
     """
 
-    module: str
-    header: str
+    image: str
     is_pair: bool
 
 
 MAGICS = (
-    (348, 344, b"n+1\0", Form("nifti1", "Nifti1Header", is_pair=False)),
-    (348, 344, b"ni1\0", Form("nifti1", "Nifti1PairHeader", is_pair=True)),
-    (540, 4, b"n+2\0\r\n\x1a\n", Form("nifti2", "Nifti2Header", is_pair=False)),
-    (540, 4, b"ni2\0\r\n\x1a\n", Form("nifti2", "Nifti2PairHeader", is_pair=True)),
+    (348, 344, b"n+1\0", Form("Nifti1Image", is_pair=False)),
+    (348, 344, b"ni1\0", Form("Nifti1Pair", is_pair=True)),
+    (540, 4, b"n+2\0\r\n\x1a\n", Form("Nifti2Image", is_pair=False)),
+    (540, 4, b"ni2\0\r\n\x1a\n", Form("Nifti2Pair", is_pair=True)),
 )
 """Header size, offset of the magic string, that string, and the form."""
 
-ANALYZE = Form("analyze", "AnalyzeHeader", is_pair=True)
+ANALYZE = Form("AnalyzeImage", is_pair=True)
 
 
 def form_of(head: bytes) -> Form | None:

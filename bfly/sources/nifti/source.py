@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
@@ -72,9 +71,9 @@ class Nifti(FlatFile):
         if form is None:
             raise SourceError(f"{self._head} is no header of NIfTI or ANALYZE.")
         with registry.needed(self.name):
-            module = import_module(f"nibabel.{form.module}")
+            import nibabel
         file.seek(0)
-        header = getattr(module, form.header).from_fileobj(file)
+        header = getattr(nibabel, form.image).header_class.from_fileobj(file)
         path = self._image() if form.is_pair else self._head
         shape = header.get_data_shape()
         names = [*AXES, *[""] * len(shape)][: len(shape)]

@@ -68,6 +68,7 @@ class LayerSource(Datasource):
     """
 
     has_parts = True
+    in_one_thread = True
 
     @abstractmethod
     def _found(self) -> Found:

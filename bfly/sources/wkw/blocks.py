@@ -6,8 +6,8 @@ of bytes.
 
 from __future__ import annotations
 
-import math
 import os
+import threading
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -22,19 +22,23 @@ from bfly.storage.files import read_exactly, reading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from bfly.geometry import BoundingBox
     from bfly.sources.wkw.file import File
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
     Slices = tuple[slice, slice, slice]
     Part = tuple[int, Slices, Slices]
+    Piece = tuple[int, Slices, Slices]
 
 __all__ = ["read_box"]
 
-WHOLE = slice(None)
-
-RUN = 4 << 20
+RUN = 1 << 20
 """Unpacked bytes of blocks that are read together."""
+
+TOGETHER = 8
+"""Blocks without compression that are read together: they stay in the cache of the processor."""
 
 GAP = 2
 """A block is read together with one that is so many further: as fast as two reads."""
@@ -60,65 +64,127 @@ def read_box(file: File, box: BoundingBox, channel: int, voxels: Voxels) -> None
         A block is damaged or missing.
     """
     parts = _parts(box, file.header.side)
-    pieces = _packed(file, parts) if file.header.is_packed else _raw(file, parts)
+    blocks, pieces = (_packed if file.header.is_packed else _raw)(file, parts)
+    values = blocks[..., channel]
     # Bytes of a row are copied as one item where both have them in a row.
     as_rows = (
         file.header.channels == 1
         and voxels.dtype == file.header.stored
         and voxels.strides[2] == voxels.itemsize
     )
-    for block, source, target in pieces:
-        part = block[..., channel][source]
+    for place, source, target in pieces:
+        part = values[place][source]
         if as_rows:
-            row = f"V{part.shape[2] * part.itemsize}"
+            row = _row(part.shape[2] * part.itemsize)
             voxels[target].view(row)[...] = part.view(row)
         else:
             voxels[target] = part
 
 
-def _raw(file: File, parts: list[Part]) -> Iterator[tuple[Voxels, Slices, Slices]]:
-    """Yield the sections that are needed of each block (z, y, x, channel), and `_parts` of them."""
+def _raw(file: File, parts: list[Part]) -> tuple[Voxels, Iterator[Piece]]:
+    """Return an array of some blocks, and an iterator that reads blocks to it.
+
+    Returns
+    -------
+    blocks : numpy.ndarray
+        Block, z, y, x, channel. It is overwritten from one item of the iterator to the next.
+    pieces : iterator
+        The place of a block in the array, its voxels in the box, and their place in the box. Of a
+        block that is read alone, only the sections that are needed are read, to its beginning.
+    """
     header = file.header
-    rest = header.side, header.side, header.channels
-    section = math.prod(rest) * header.stored.itemsize
-    with reading(file.path):
-        for number, (z, y, x), target in parts:
-            at = header.start + number * header.nbytes + z.start * section
-            size = (z.stop - z.start) * section
-            data = os.pread(file.fd, size, at)
-            if len(data) < size:
-                data = read_exactly(file.fd, size, at, file.path)
-            yield np.frombuffer(data, header.stored).reshape(-1, *rest), (WHOLE, y, x), target
+    blocks = _room(file, min(len(parts), TOGETHER))
+    section = blocks[0, 0].nbytes
+    memory = memoryview(blocks.data).cast("B")
+
+    def read(size: int, at: int) -> None:
+        # Without a new object for the bytes.
+        if os.preadv(file.fd, [memory[:size]], at) < size:
+            memory[:size] = read_exactly(file.fd, size, at, file.path)
+
+    def pieces() -> Iterator[Piece]:
+        with reading(file.path):
+            for run in _runs(parts, len(blocks), gap=1):
+                number, (z, y, x), target = run[0]
+                at = header.start + number * header.nbytes
+                if len(run) == 1:
+                    read((z.stop - z.start) * section, at + z.start * section)
+                    yield 0, (slice(z.stop - z.start), y, x), target
+                    continue
+                read(len(run) * header.nbytes, at)
+                for place, (_, source, target) in enumerate(run):
+                    yield place, source, target
+
+    return blocks, pieces()
 
 
-def _packed(file: File, parts: list[Part]) -> Iterator[tuple[Voxels, Slices, Slices]]:
-    """Yield what `_raw` does, but whole blocks, which are unpacked."""
+def _packed(file: File, parts: list[Part]) -> tuple[Voxels, Iterator[Piece]]:
+    """Return what `_raw` does, but whole blocks are unpacked, one at a time."""
     header = file.header
-    shape = header.side, header.side, header.side, header.channels
+    blocks = _room(file, 1)
+    memory = memoryview(blocks.data).cast("B")
     table = file.table(parts[0][0], parts[-1][0])
-    for run in _runs(parts, max(1, RUN // header.nbytes)):
-        first = run[0][0]
-        ends = table.ends(first, run[-1][0] - first + 1)
-        start = ends[0]
-        data = memoryview(read_exactly(file.fd, ends[-1] - start, start, file.path))
-        for number, source, target in run:
-            stored = data[ends[number - first] - start : ends[number - first + 1] - start]
-            block = _unpacked(stored, file, number, header.nbytes)
-            yield np.frombuffer(block, header.stored).reshape(shape), source, target
+
+    def pieces() -> Iterator[Piece]:
+        for run in _runs(parts, max(1, RUN // header.nbytes), GAP):
+            first = run[0][0]
+            ends = table.ends(first, run[-1][0] - first + 1)
+            start = ends[0]
+            data = _read(file, start, ends[-1] - start)
+            for number, source, target in run:
+                stored = data[ends[number - first] - start : ends[number - first + 1] - start]
+                _unpack(stored, file, number, memory)
+                yield 0, source, target
+
+    return blocks, pieces()
 
 
-def _unpacked(stored: Any, file: File, number: int, nbytes: int) -> Any:
-    """Return the bytes of a block."""
+def _room(file: File, count: int) -> Voxels:
+    """Return an array for some blocks, with any content."""
+    header = file.header
+    count = max(1, min(count, RUN // header.nbytes))
+    shape = count, *(header.side,) * 3, header.channels
+    return _SCRATCH.of("blocks", count * header.nbytes).view(header.stored).reshape(shape)
+
+
+def _read(file: File, start: int, size: int) -> memoryview:
+    """Return some bytes of a file, until the next call in the thread."""
+    memory = memoryview(_SCRATCH.of("packed", size).data)
+    with reading(file.path):
+        read = os.preadv(file.fd, [memory], start)
+    return memory if read == size else memoryview(read_exactly(file.fd, size, start, file.path))
+
+
+class _Scratch(threading.local):
+    """Memory of a thread, which is used again: new memory takes longer than reading to it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+
+    def of(self, name: str, nbytes: int) -> NDArray[np.uint8]:
+        """Return bytes with any content; those of the same name are overwritten."""
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < nbytes:
+            kept = np.empty(nbytes, np.uint8)
+            if nbytes <= 2 * RUN:
+                self._kept[name] = kept
+        return kept[:nbytes]
+
+
+_SCRATCH = _Scratch()
+
+
+def _unpack(stored: Any, file: File, number: int, block: memoryview) -> None:
+    """Unpack a block to its bytes."""
     try:
-        data = imagecodecs.lz4_decode(stored, out=nbytes)
+        data = imagecodecs.lz4_decode(stored, out=block)
     except (RuntimeError, ValueError) as error:
         raise SourceError(f"{file.path}: the block {number} is damaged: {error}.") from error
-    if len(data) != nbytes:
+    if len(data) != len(block):
         raise SourceError(
             f"{file.path}: the block {number} is damaged: it unpacks to {len(data)} bytes, not to "
-            f"{nbytes}."
+            f"{len(block)}."
         )
-    return data
 
 
 def _parts(box: BoundingBox, side: int) -> list[Part]:
@@ -148,15 +214,21 @@ def _spans(start: int, stop: int, side: int, bit: int) -> list[tuple[int, slice,
     return spans
 
 
-def _runs(parts: list[Part], most: int) -> Iterator[list[Part]]:
-    """Yield runs of blocks that are read together: at most `most`, with few others in between."""
+def _runs(parts: list[Part], most: int, gap: int) -> Iterator[list[Part]]:
+    """Yield runs of blocks that are read together: at most `most`, each up to `gap` further."""
     run: list[Part] = []
     for part in parts:
-        if run and (part[0] > run[-1][0] + GAP or part[0] - run[0][0] >= most):
+        if run and (part[0] > run[-1][0] + gap or part[0] - run[0][0] >= most):
             yield run
             run = []
         run.append(part)
     yield run
+
+
+@lru_cache(1 << 10)
+def _row(nbytes: int) -> np.dtype[Any]:
+    """Return a dtype of so many bytes."""
+    return np.dtype((np.void, nbytes))
 
 
 @lru_cache(1 << 15)

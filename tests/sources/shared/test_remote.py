@@ -73,9 +73,9 @@ def test_chunks_that_tensorstore_does_not_decode(
         assert (voxels[..., 64:] == 9).all()
 
 
-def test_lz4_of_n5_behind_a_url(served: Served, tmp_path: Path) -> None:
-    url = served.put(write_n5_of_lz4(tmp_path / "volume", VOLUME))
-    opened = N5.open(url, files=Files([served.url]), kind="image")
+def test_lz4_of_n5_behind_a_url(nginx: Served, tmp_path: Path) -> None:
+    url = nginx.put(write_n5_of_lz4(tmp_path / "volume", VOLUME))
+    opened = N5.open(url, files=Files([nginx.url]), kind="image")
     assert np.array_equal(opened.read(0, opened.scales[0].box), VOLUME)
 
 

@@ -127,7 +127,7 @@ def test_a_folder_beside_another_is_not_chosen(tmp_path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("y.zarr/zarr.json", "{}")
     assert not Zarr.guess_can_open(str(path))
-    with pytest.raises(SourceError, match="neither an array nor multiscales"):
+    with pytest.raises(SourceError, match="neither an array nor images"):
         Zarr.open(str(path))
 
 
