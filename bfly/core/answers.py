@@ -22,6 +22,7 @@ from bfly.queries.pieces import PiecesQuery
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
 from bfly.queries.stored_file import StoredFileQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
+from bfly.volumes.stored_layers import offered_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,8 +174,10 @@ def _passed_file(
 
 
 def _mesh(core: Core, query: MeshQuery, codings: Sequence[str]) -> Answer | Stream:
-    passed = _passed_file(core, query, codings)
-    return Answer(core.meshes.answer(query)) if passed is None else passed
+    query.update_source(core.update_query(query))
+    if "mesh" in offered_layers(query.volume):
+        return _stored_file(core, query, codings)
+    return Answer(core.meshes.answer(query))
 
 
 def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> Answer | Stream:

@@ -125,7 +125,7 @@ class Core(Stateless):
         self.segments = SegmentAnswers(
             db.RUNTIME, self._cutouts, self.update_query, self.connectome
         )
-        self.meshes = MeshAnswers(db.RUNTIME, self._cutouts, self.segments)
+        self.meshes = MeshAnswers(db.RUNTIME, self._cutouts, self.update_query, self.segments)
         self.labels = LabelAnswers(self.update_query, self._cutouts, self.segments.indexed)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from bfly.concurrency.workers import SingleFlight
+from bfly.core.channels import on_current_files
 from bfly.errors import Absent
 from bfly.queries.mesh import name_of
 from bfly.segments.fragments import encoded, fragments_of, made
@@ -14,6 +15,8 @@ from bfly.storage.disk_cache import DiskCache
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from bfly.core.segment_answers import SegmentAnswers
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
     from bfly.queries.mesh import MeshQuery, Named
+    from bfly.queries.query import Query
     from bfly.segments.fragments import Fragment
     from bfly.volumes.volume import Volume
 
@@ -48,14 +52,23 @@ class MeshAnswers:
         Sets the folder of the fragments and its size.
     cutouts : Cutouts
         Reads voxels.
+    keywords : callable
+        Returns the metadata of a request's source, as `Core.update_query` does.
     segments : SegmentAnswers
         Has the segments of channels.
     """
 
-    def __init__(self, runtime: RUNTIME, cutouts: Cutouts, segments: SegmentAnswers) -> None:
+    def __init__(
+        self,
+        runtime: RUNTIME,
+        cutouts: Cutouts,
+        keywords: Callable[[Query], dict[str, Any]],
+        segments: SegmentAnswers,
+    ) -> None:
         folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
         self._kept = DiskCache(os.path.join(folder, NAME), size) if folder and size else None
         self._cutouts = cutouts
+        self._keywords = keywords
         self._segments = segments
         self._making: SingleFlight[bytes] = SingleFlight()
         self.computed = 0
@@ -72,6 +85,9 @@ class MeshAnswers:
         """
         if query.is_info:
             return json.dumps(INFO).encode()
+        return on_current_files(query, self._keywords, self._answer)
+
+    def _answer(self, query: MeshQuery) -> bytes:
         number = query.manifest_of
         if number is None:
             return self._fragment(query, query.fragment)

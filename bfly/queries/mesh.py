@@ -40,7 +40,7 @@ def name_of(segment: int, fragment: Fragment) -> str:
 class MeshQuery(StoredFileQuery):
     """A request for a file in the folder `FOLDER` of a volume.
 
-    It is one for a stored file at the same path, if there is one.
+    If meshes are stored with the volume, it is one for a stored file at the same path.
     """
 
     @property

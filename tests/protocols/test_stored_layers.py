@@ -10,12 +10,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import brotli
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 from bfly.config.config import Config
-from tests.fixtures.cloudvolume_folder import MESHES, CloudVolumeFolder, write
+from tests.fixtures.cloudvolume_folder import (
+    BOXES,
+    MESHES,
+    OFFSET,
+    VOXEL_SIZE,
+    CloudVolumeFolder,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,10 +190,19 @@ def test_positions_that_no_longer_fit_are_not_offered(
     volume: CloudVolumeFolder, serve, make_tree, moved: dict[str, Any]
 ) -> None:
     info = info_of(volume.path, serve, make_tree, **moved)
-    assert "mesh" not in info
     assert "skeletons" not in info
     assert info["annotations"] == []
     assert info["segment_properties"] == "segment_properties"
+    assert info["mesh"] == "mesh"  # computed ones
+    with serve(make_tree({"name": "seg", "path": str(volume.path), **moved})) as client:
+        (fragment,) = client.get(f"{ROOT}/mesh/12:0").json()["fragments"]
+        computed = client.get(f"{ROOT}/mesh/{fragment}").content
+        assert client.get(f"{ROOT}/mesh/12:0:0-64_0-48_0-32").status_code == 404  # a stored one
+    count = int.from_bytes(computed[:4], "little")
+    found = np.frombuffer(computed, "<f4", 3 * count, 4).reshape(-1, 3)
+    z, y, x = np.add(moved.get("voxel_offset", (0, 0, 0)), OFFSET) + np.array(BOXES[12])
+    size = moved.get("voxel_size", VOXEL_SIZE)
+    assert found.min(axis=0).tolist() == [x * size[2], y * size[1], z * size[0]]
 
 
 def test_a_damaged_file_is_an_error(tmp_path: Path, serve, make_tree) -> None:
