@@ -136,6 +136,8 @@ class SegmentAnswers:
             path = reader.dataset(query.path)
         except SourceError:
             return {}
+        if not reader.has_rows("synapse", path):
+            return {}
         sides = [list(map(len, reader.partners(path, one))) for one in ids.tolist()]
         out, into = np.array(sides, np.int64).reshape(-1, 2).T
         return {"synapses_out": out, "synapses_in": into}
