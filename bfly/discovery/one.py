@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bfly.config.config import Config
 from bfly.config.tree import Channel, Dataset, Experiment, Sample, check_name
-from bfly.discovery.scan import free_name, name_of
+from bfly.discovery.names import free_name, name_of
 from bfly.discovery.unread import unread_of
 from bfly.errors import ConfigError
 from bfly.sources.shared.kvstore import check_reachable

@@ -9,7 +9,8 @@ import pytest
 
 from bfly.butterfly import configuration
 from bfly.config.config import Config
-from bfly.discovery.scan import DEPTH, TIMES, scan
+from bfly.discovery.scan import scan
+from bfly.discovery.walk import DEPTH, TIMES
 from bfly.errors import ConfigError
 from bfly.storage.files import Files
 
