@@ -104,7 +104,7 @@ class MeshAnswers:
 
     def _fragment(self, query: MeshQuery, named: Named) -> bytes:
         volume = query.volume
-        key = f"{VERSION} {volume.spec.key} {volume.source.state()} {named[1:]}"
+        key = f"{VERSION} {volume.spec.key} {volume.state} {named[1:]}"
         kept = self._kept.get(key) if self._kept else None
         return kept or self._making.run(key, lambda: self._made(query, named, key))
 

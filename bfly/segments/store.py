@@ -51,7 +51,7 @@ class Indexes:
 
         That is so behind a URL.
         """
-        source, state = volume.source, volume.source.state()
+        source, state = volume.source, volume.state
         if not state:
             return None
         facts = (

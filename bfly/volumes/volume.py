@@ -251,13 +251,14 @@ class Volume:
             return None
         with self._keeping:
             if mip not in self._kept:
-                state = self._state
+                state = self.state
                 opened = self._pyramids.open(self.source, state, level) if state else None
                 self._kept[mip] = opened
             return self._kept[mip]
 
     @cached_property
-    def _state(self) -> str | None:
+    def state(self) -> str | None:
+        """State of the files when it was first asked for (see `Datasource.state`)."""
         return self.source.state()
 
     def voxel_size_at(self, mip: int) -> VoxelSize:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -135,11 +136,11 @@ def test_a_changed_file_has_other_meshes(client: httpx.Client, tmp_path: Path) -
     before = mesh_of(client, 9)
     with h5py.File(tmp_path / "data" / "seg.h5", "r+") as file:
         file["main"][2:4, 2:4, 290:] = 0
+    last = max(mesh.vertices[:, 0].max() for mesh in before)
     for _ in range(100):
-        if len(after := mesh_of(client, 9)) and after[0].vertices[:, 0].max() < max(
-            mesh.vertices[:, 0].max() for mesh in before
-        ):
+        if mesh_of(client, 9)[0].vertices[:, 0].max() < last:
             return
+        time.sleep(0.1)
     raise AssertionError("the mesh is that of the former file")
 
 
