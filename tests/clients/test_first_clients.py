@@ -85,7 +85,7 @@ ROWS = [
     Row("neuroglancer", "info of an image", f"{PRE}/em/info",
         precomputed, lambda d: {"kind": KINDS["em"], **INFO}, ALIKE),
     Row("neuroglancer", "info of labels", f"{PRE}/seg/info",
-        precomputed, lambda d: {"kind": KINDS["seg"], **INFO}, ALIKE),
+        precomputed, lambda d: {"kind": KINDS["seg"], **INFO, "mesh": "mesh"}, ALIKE),
     Row("neuroglancer", "a chunk", f"{PRE}/em/0/64-128_128-192_0-12",
         raw("u1", 12, 64, 64), lambda d: d.em[:, 128:192, 64:128]),
     Row("neuroglancer", "the last chunk", f"{PRE}/em/0/256-260_256-300_0-12",
