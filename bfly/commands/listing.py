@@ -23,8 +23,8 @@ __all__ = ["list_channels"]
 MOST = 12
 """Channels of a dataset that are shown; the others are counted."""
 
-SECONDS = 1.0
-"""Time for opening channels: those left over are shown by name, so that the start is not late."""
+SECONDS = 0.25
+"""Time for opening channels: those left over are counted, so that the start is not late."""
 
 
 def list_channels(config: Config, console: Console, most: int = MOST) -> None:
@@ -49,11 +49,13 @@ def list_channels(config: Config, console: Console, most: int = MOST) -> None:
                 names = " / ".join((experiment.name, sample.name, dataset.name))
                 title = f"{names}: {_many(len(dataset.channels), 'channel')} in {dataset.path}"
                 console.print(Text(title, "bold"), soft_wrap=True)
+                rest = len(dataset.channels)
                 for channel in dataset.channels[:most]:
-                    facts = _facts(channel, files) if time.monotonic() < end else Text()
-                    line = Text.assemble("  ", (channel.name, "cyan"), ": ", facts)
+                    if time.monotonic() > end:
+                        break
+                    line = Text.assemble("  ", (channel.name, "cyan"), ": ", _facts(channel, files))
                     console.print(line, soft_wrap=True)
-                rest = len(dataset.channels) - most
+                    rest -= 1
                 if rest > 0:
                     console.print(f"  … {rest:,} more; 'bfly doctor' shows all", style="dim")
 

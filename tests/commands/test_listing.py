@@ -47,4 +47,4 @@ def test_each_channel_is_described_and_many_are_folded(
     assert lines[4].startswith("  01.h5: image of float32 (dtype: float32), 3 × 4 × 5, voxel size ")
     assert lines[-1] == "  … 2 more; 'bfly doctor' shows all"
     monkeypatch.setattr(listing, "SECONDS", -1)
-    assert printed(folder)[1] == "  em.h5: "
+    assert printed(folder)[1] == "  … 1 more; 'bfly doctor' shows all"

@@ -8,7 +8,7 @@ import h5py
 
 from bfly.edits.stored_tables import LUTS, is_table
 from bfly.sources.hdf5.file import open_h5
-from bfly.sources.hdf5.plain import has_any
+from bfly.sources.hdf5.plain import has_any, is_plain
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,7 +27,7 @@ ROOTS = (*LUTS, "volumes")
 def merge_tables(path: str, files: Files) -> list[str]:
     """Return the merge tables of a file, each as ``PATH#NAME``; links are not followed."""
     # Most files have none of the names, which costs much less than opening them with h5py.
-    if not has_any(files, path, ROOTS):
+    if is_plain(files, path) or not has_any(files, path, ROOTS):
         return []
     with open_h5(files, path) as (file, _):
         names = [f"{group}{name}" for group in GROUPS for name in LUTS]

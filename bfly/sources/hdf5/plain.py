@@ -6,8 +6,9 @@ of the usual one.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
@@ -18,7 +19,6 @@ from bfly.storage.opening import fd_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
 
     from bfly.storage.files import Files
 
@@ -35,6 +35,16 @@ _ACCESS = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
 _ACCESS.set_file_locking(False, True)
 
 
+class _Last(threading.local):
+    """The file that `is_plain` was asked about last in the thread, and the answer."""
+
+    key: tuple[str, Any] | None = None
+    is_plain = False
+
+
+_LAST = _Last()
+
+
 def has_signature(path: str) -> bool:
     """Return whether a file is HDF5; raise `OSError` if it cannot be read."""
     with regular(path) as file:
@@ -46,9 +56,17 @@ def has_signature(path: str) -> bool:
 def is_plain(files: Files, path: str) -> bool:
     """Return whether all of a file is a dataset ``main`` with three axes without names.
 
-    False if the file cannot be opened: then what opens it states the reason.
+    False if the file cannot be opened: then what opens it states the reason. A scan asks twice, one
+    after the other: a file that has not changed since the last call is not opened again.
     """
-    return _is_true(_has_only_main, files, path)
+    try:
+        with files.open(path) as (_, stamp):
+            key = path, stamp
+    except (ButterflyError, OSError):
+        return False
+    if _LAST.key != key:
+        _LAST.key, _LAST.is_plain = key, _is_true(_has_only_main, files, path)
+    return _LAST.is_plain
 
 
 def has_any(files: Files, path: str, names: Iterable[str]) -> bool:
