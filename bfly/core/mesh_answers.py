@@ -71,7 +71,6 @@ class MeshAnswers:
         self._keywords = keywords
         self._segments = segments
         self._making: SingleFlight[bytes] = SingleFlight()
-        self.computed = 0
 
     def answer(self, query: MeshQuery) -> bytes:
         """Return a file of the meshes: the info, the fragments of a segment, or one of them.
@@ -84,6 +83,8 @@ class MeshAnswers:
             As `SegmentAnswers.segments`.
         """
         if query.is_info:
+            if not self._segments.has_segments(query.volume):
+                raise Absent(f"{query.volume.spec.path} has no meshes.")
             return json.dumps(INFO).encode()
         return on_current_files(query, self._keywords, self._answer)
 
@@ -114,7 +115,6 @@ class MeshAnswers:
         if not found:
             raise Absent(f"The segment {named.segment} has no such fragment, or no longer.")
         data = encoded(made(query.volume, found[0], self._reader(query.volume)))
-        self.computed += 1
         if self._kept:
             self._kept.set(key, data)
         return data

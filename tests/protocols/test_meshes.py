@@ -161,6 +161,7 @@ def test_what_is_not_there(client: httpx.Client, file: str, status: int, said: s
 
 
 def test_an_image_has_no_meshes(client: httpx.Client) -> None:
+    assert client.get("/pre/e/s/d/em/mesh/info").status_code == 404
     answer = client.get("/pre/e/s/d/em/mesh/7:0")
     assert answer.status_code == 400
     assert "is an image; only a segmentation has segments" in answer.text
