@@ -17,15 +17,20 @@ from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.cut import cut
 from bfly.edits.merge_table import added
 from bfly.edits.message import Save
+from bfly.edits.undo import undone
 from bfly.keywords import RUNTIME
 from bfly.queries.data import DataQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.data import Volume
+    from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,7 +45,7 @@ LOG = "chunk.db"
 EDITED, WITHOUT = "edited", "without"
 ELSEWHERE, HERE = "after a merge elsewhere", "after a merge in it"
 
-REQUESTS, MERGES = 100, 10
+REQUESTS, MERGES, TAKEN_BACK = 100, 10, 200
 """In a round."""
 
 
@@ -60,8 +65,11 @@ class Edited:
         and in the chunk.
     load : float
         Seconds until the segments are in memory again.
-    merges : list of float
-        Seconds of each merge of two segments, on disk.
+    merges, undos, splits : list of float
+        Seconds of each merge of two segments, of taking each of these back, and of each split of a
+        segment by a list of supervoxels; on disk.
+    roots : float
+        Seconds for the root ids of a million supervoxels.
     nbytes : int
         The memory of the segments.
     """
@@ -72,6 +80,9 @@ class Edited:
     tiles: Samples = field(default_factory=dict)
     load: float = 0
     merges: list[float] = field(default_factory=list)
+    undos: list[float] = field(default_factory=list)
+    splits: list[float] = field(default_factory=list)
+    roots: float = 0
     nbytes: int = 0
 
 
@@ -187,10 +198,41 @@ def _merges(work: Path, result: Edited) -> None:
     if not np.array_equal(edits.state.segments(supervoxels), segments):
         raise WrongAnswer("the segments after a start")
     result.nbytes = edits.nbytes
-    for pair in np.random.default_rng(1).choice(supervoxels, (1000, 2)).tolist():
+    random = np.random.default_rng(1)
+    for pair in random.choice(supervoxels, (1000, 2)).tolist():
         start = time.perf_counter()
         wanted = Save.parse({"merge": [list(map(str, pair))]})
         state = edits.append(lambda state, wanted=wanted: wanted.operations(state, "bench", None))
         result.merges.append(time.perf_counter() - start)
         if len(set(state.segments(np.array(pair, "u8")).tolist())) != 1:
             raise WrongAnswer(f"the merge of {pair}")
+    _changes(edits, supervoxels, random, result)
+    asked = random.choice(supervoxels, 1_000_000)
+    start = time.perf_counter()
+    edits.state.numbers(asked)
+    result.roots = time.perf_counter() - start
+
+
+def _changes(
+    edits: ChannelEdits, supervoxels: Voxels, random: np.random.Generator, result: Edited
+) -> None:
+    """Take back the last merges, and split segments."""
+    fresh, last = 2 * len(supervoxels), edits.state.position
+
+    def timed(plan: Callable[[EditState], Operation]) -> float:
+        start = time.perf_counter()
+        edits.append(lambda state: [plan(state)])
+        return time.perf_counter() - start
+
+    log = edits.history
+    for number in range(last, last - TAKEN_BACK, -1):
+        taken = timed(lambda state, number=number: undone(state, log, [number], fresh, who=""))
+        result.undos.append(taken)
+    for one in random.choice(supervoxels, TAKEN_BACK).tolist():
+        members = edits.state.segment_of(one)
+        part = members[: len(members) // 2]
+        result.splits.append(
+            timed(lambda state, part=part: cut(state, edits.history, [part], fresh, ""))
+        )
+        if np.array_equal(edits.state.segment_of(int(part[0])), members):
+            raise WrongAnswer(f"the split of {one}")

@@ -1,4 +1,4 @@
-"""``bfly edits``: import and export of merge tables, and a listing of the edit log."""
+"""``bfly edits``: merge tables, the edit log, and what takes back operations."""
 
 from __future__ import annotations
 
@@ -23,11 +23,23 @@ SHOWN = 8
 """Lists of an operation, and ids of a list, that are printed at most."""
 
 
+TAKES = {
+    "import": (1, 1, "a TABLE"),
+    "export": (1, 1, "a TABLE"),
+    "log": (0, 0, "no TABLE"),
+    "show": (1, 1, "the ID of an operation"),
+    "undo": (1, 10_000, "the IDs of operations, or --by"),
+    "redo": (1, 10_000, "the IDs of operations"),
+}
+"""What each action takes: how many words, and which."""
+
+
 class EditsCommand(Command):
-    """Imports, exports, and prints the edits of a channel."""
+    """Imports, exports, prints and takes back the edits of a channel."""
 
     description = """\
-Import, export and list the edits of a segmentation, in the database of the configuration.
+Import, export, list and take back the edits of a segmentation, in the database of the
+configuration.
 
   bfly edits import -e FILE.yaml CHANNEL TABLE
                            merge supervoxels into segments; the table has the columns
@@ -36,6 +48,15 @@ Import, export and list the edits of a segmentation, in the database of the conf
                            write such a table with every edited supervoxel
   bfly edits log -e FILE.yaml CHANNEL
                            print the operations, one per line
+  bfly edits show -e FILE.yaml CHANNEL 17
+                           print an operation: who, when, and the segments before and after
+  bfly edits undo -e FILE.yaml CHANNEL 17 18
+                           take back operations, whatever came after them; a message names later
+                           ones that stand in the way
+  bfly edits undo -e FILE.yaml CHANNEL --by NAME --since 2026-11-28
+                           take back all operations of a user since then, as one
+  bfly edits redo -e FILE.yaml CHANNEL 17 18
+                           do again what was taken back
 
 CHANNEL is the name of a channel, or DATASET/CHANNEL and so on if several have that name.
 TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it), the files of
@@ -46,52 +67,82 @@ same database may run meanwhile.
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=("import", "export", "log"), help="what to do")
+        parser.add_argument("action", choices=TAKES, help="what to do")
         parser.add_argument("channel", metavar="CHANNEL", help="its name, or DATASET/CHANNEL …")
-        parser.add_argument("table", nargs="?", help="the file to import or to write")
+        parser.add_argument(
+            "what",
+            nargs="*",
+            help="the file to import or to write, or operations",
+        )
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument(
             "--at", type=int, metavar="ID", help="export the state after this operation"
+        )
+        parser.add_argument("--by", metavar="NAME", help="undo the operations of this user")
+        parser.add_argument(
+            "--since", metavar="TIME", help="with --by: those since a time, as 2026-11-28T12:00"
         )
 
     @override
     def run(self, arguments: Namespace) -> None:
         from bfly.errors import BadRequest
 
-        if (arguments.table is None) != (arguments.action == "log"):
-            raise BadRequest("import and export need a TABLE, log has none.")
-        channel, most = _opened(arguments.exp, arguments.channel)
-        if arguments.action == "import":
-            _import(channel, arguments.table, most)
-        elif arguments.action == "export":
-            _export(channel, arguments.table, arguments.at)
-        else:
-            for operation in channel.operations():
+        action, what = arguments.action, arguments.what
+        least, most, noun = TAKES[action]
+        least = 0 if arguments.by else least
+        if not least <= len(what) <= most:
+            raise BadRequest(f"{action} takes {noun}.")
+        opened = _Opened(arguments.exp, arguments.channel)
+        if action == "import":
+            _import(opened.channel, what[0], opened.most)
+        elif action == "export":
+            _export(opened.channel, what[0], arguments.at)
+        elif action == "log":
+            for operation in opened.channel.operations():
                 print(_line(operation))
+        else:
+            asked: dict[str, Any] = {"id": what[0]} if action == "show" else {"operations": what}
+            if arguments.by:
+                asked = {"by": arguments.by, "since": arguments.since}
+            name = {"show": "operation"}.get(action, action)
+            print(opened.answer(name, {**asked, "user": getpass.getuser()}))
 
 
-def _opened(experiments: str | None, name: str) -> tuple[ChannelEdits, int]:
-    """Return the edits of a channel, and the largest id that its voxels can hold."""
-    import numpy as np
+class _Opened:
+    """The edits of a channel, and the largest id that its voxels can hold."""
 
-    from bfly.butterfly import Butterfly
-    from bfly.commands.channel_names import channel_named
-    from bfly.core.core import Core
-    from bfly.errors import BadRequest
-    from bfly.protocols.protocol import channel_words
-    from bfly.queries.info import InfoQuery
+    def __init__(self, experiments: str | None, name: str) -> None:
+        import numpy as np
 
-    butterfly = Butterfly(experiments)
-    for note in butterfly.notes:
-        print(note, file=sys.stderr)
-    _, channel = channel_named(butterfly.config, name)
-    core = Core(butterfly.database())
-    if not core.edits.log.durable:
-        raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
-    volume = core.update_query(InfoQuery(**channel_words(channel)))["volume"]
-    if volume.kind != "segmentation":
-        raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
-    return core.edits.channel(channel.path), int(np.iinfo(volume.dtype).max)
+        from bfly.butterfly import Butterfly
+        from bfly.commands.channel_names import channel_named
+        from bfly.core.core import Core
+        from bfly.errors import BadRequest
+        from bfly.protocols.protocol import channel_words
+        from bfly.queries.info import InfoQuery
+
+        butterfly = Butterfly(experiments)
+        for note in butterfly.notes:
+            print(note, file=sys.stderr)
+        _, channel = channel_named(butterfly.config, name)
+        self._core = Core(butterfly.database())
+        if not self._core.edits.log.durable:
+            raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
+        self._words = channel_words(channel)
+        volume = self._core.update_query(InfoQuery(**self._words))["volume"]
+        if volume.kind != "segmentation":
+            raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
+        self.channel = self._core.edits.channel(channel.path)
+        self.most = int(np.iinfo(volume.dtype).max)
+
+    def answer(self, action: str, asked: dict[str, Any]) -> str:
+        """Return what a server answers to an action, indented."""
+        import json
+
+        from bfly.queries.edits import EditsQuery
+
+        query = EditsQuery(action=action, asked=asked, **self._words)
+        return json.dumps(json.loads(self._core.proofreading.answer(query)), indent=1)
 
 
 def _import(channel: ChannelEdits, path: str, most: int) -> None:

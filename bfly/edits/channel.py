@@ -6,11 +6,10 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bfly.concurrency.threads import starting
-from bfly.edits.merge_table import operations_of
+from bfly.edits.history import History
 from bfly.edits.replay import Replay
+from bfly.edits.snapshots import parts_of
 from bfly.errors import BadRequest, Busy, DatabaseError
 
 if TYPE_CHECKING:
@@ -46,6 +45,11 @@ class ChannelEdits:
     ------
     DatabaseError
         The log cannot be read.
+
+    Attributes
+    ----------
+    history : History
+        What the log says about segments; for functions given to `append`.
     """
 
     def __init__(self, path: str, edit_log: EditLog) -> None:
@@ -54,6 +58,7 @@ class ChannelEdits:
         self._changing = threading.Lock()
         self._listeners: set[Callable[[], object]] = set()
         self._replay = Replay(path, edit_log)
+        self.history = History(path, edit_log, self._replay)
         self._state = self._replay.state()
         self._snapshot = self._replay.snapshot
         self._keeper: threading.Thread | None = None
@@ -170,8 +175,7 @@ class ChannelEdits:
 
     def _keep_now(self, state: EditState) -> None:
         try:
-            none = np.empty(0, np.uint64)
-            parts = operations_of(*state.table(), none, state.position, splits=state.splits)
-            self._log.keep_snapshot(self.path, state.position, (part.pack() for part in parts))
+            parts = parts_of(state, self._replay.lineage, self._replay.taken_back)
+            self._log.keep_snapshot(self.path, state.position, parts)
         except DatabaseError as error:
             log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)

@@ -1,41 +1,33 @@
 """The segment of each supervoxel, now and after each earlier operation.
 
 A union-find forest by size (R. E. Tarjan, "Efficiency of a good but not linear set union
-algorithm", JACM 22, 1975), without path compression. A link never changes, and stores which
-operation made it. So a state is just the number of an operation: a reader ignores the links of
-later ones. It needs no lock while others write. Paths are at most as long as the logarithm of
-a segment's size.
+algorithm", JACM 22, 1975), without path compression. Each link states which operation made it. So
+a state is just the number of an operation: a reader ignores what later ones did. It needs no lock
+while others write. Merges alone make paths at most as long as the logarithm of a segment's size;
+a split shortens those that it has to change.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fastremap
 import numpy as np
 
+from bfly.edits.columns import Columns, grown
 from bfly.edits.components import components
-from bfly.edits.id_table import IdTable
+from bfly.edits.id_table import IdTables
+from bfly.edits.links import Links
+from bfly.edits.rings import Rings
+from bfly.edits.titles import Titles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
-    Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 __all__ = ["Forest"]
-
-SMALLEST = 1024
-"""Supervoxels that the first arrays have room for."""
-
-REBUILT = 1 << 20
-"""Supervoxels up to which a full table is rebuilt larger. Beyond that another table is added:
-rebuilding would delay a merge by a second."""
-
-NEVER = np.uint32(2**32 - 1)
-"""Marks a place without a link: later than any operation."""
 
 ALIAS = np.uint32(0)
 """Size of a place that holds the name of a segment, not a supervoxel."""
@@ -45,68 +37,59 @@ class Forest:
     """A union-find forest that grows by operations. A place is an index into its arrays.
 
     Ids are uint64, places int64.
+
+    Attributes
+    ----------
+    count : int
+        Number of places.
+    numbers : int
+        Number of the last root id; those of the next operation follow.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._events = 1  # of names; event 0 means that there is no name
-        self._tables: list[IdTable] = []
+        self.numbers = 0
+        self._tables = IdTables()
         self._aliases: dict[int, int] = {}
-        self._weaving = threading.Lock()
-        self._places: Columns = {
-            "id": np.zeros(0, np.uint64),
-            "parent": np.zeros(0, np.uint32),
-            "linked": np.zeros(0, np.uint32),
-            "size": np.zeros(0, np.uint32),
-            "next": np.zeros(0, np.uint32),
-            "event": np.zeros(0, np.uint32),
-        }
-        self._names: Columns = {
-            "place": np.zeros(1, np.uint32),
-            "since": np.zeros(1, np.uint32),
-            "before": np.zeros(1, np.uint32),
-        }
+        self._places: Columns = {"id": np.zeros(0, np.uint64), "size": np.zeros(0, np.uint32)}
+        self._links = Links()
+        self._titles = Titles()
+        self._rings = Rings()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, with the space reserved for growth."""
-        columns = [*self._places.values(), *self._names.values()]
-        return sum(c.nbytes for c in columns) + sum(t.nbytes for t in self._tables)
+        own = sum(column.nbytes for column in self._places.values())
+        return (
+            own
+            + self._tables.nbytes
+            + self._links.nbytes
+            + self._titles.nbytes
+            + self._rings.nbytes
+        )
 
     # Reading: from any thread. `at` is the last operation of a state, `count` its number of
     # places.
 
     def find(self, ids: Ids, count: int) -> Places:
         """Return the places of supervoxels; -1 for those not among the first `count` places."""
-        places = np.full(len(ids), -1, np.int64)
-        stored = self._places["id"][:count]
-        for table in reversed(self._tables):
-            left = np.flatnonzero(places < 0)
-            if len(left):
-                places[left] = table.find(ids[left], stored)
-        return places
+        return self._tables.find(ids, self._places["id"][:count])
 
     def roots(self, places: Places, at: int) -> Places:
         """Return the root of the segment of each place."""
-        parent, linked = self._places["parent"], self._places["linked"]
-        roots = places.copy()
-        left = np.flatnonzero(linked[roots] <= at)
-        while len(left):
-            roots[left] = parent[roots[left]]
-            left = left[linked[roots[left]] <= at]
-        return roots
+        return self._links.roots(places, at)
 
     def names(self, roots: Places, at: int) -> Ids:
         """Return the names of segments by their roots."""
-        event = self._places["event"][roots]
-        since, before = self._names["since"], self._names["before"]
-        left = np.flatnonzero(since[event] > at)
-        while len(left):
-            event[left] = before[event[left]]
-            left = left[since[event[left]] > at]
-        named = np.where(event > 0, self._names["place"][event], roots)
-        names: Ids = self._places["id"][named]
-        return names
+        return self.ids(self._titles.names(roots, at))
+
+    def numbers_of(self, roots: Places, at: int) -> Ids:
+        """Return the numbers of the root ids of segments by their roots; 0 for unedited ones."""
+        return self._titles.numbers(roots, at)
+
+    def numbered(self, number: int) -> tuple[int, int]:
+        """Return the root of the segment that had a number, and its operation; -1, 0 if none."""
+        return self._titles.find(number)
 
     def segments(self, ids: Ids, at: int, count: int) -> Ids:
         """Return the names of the segments of supervoxels."""
@@ -134,16 +117,12 @@ class Forest:
 
     def members(self, root: int, at: int) -> Ids:
         """Return the supervoxels of a segment by its root, in no order."""
-        ring: list[int] = []
-        following = self._places["next"]
-        with self._weaving:
-            place = root
-            while not ring or place != root:
-                ring.append(place)
-                place = int(following[place])
-        places = np.array(ring)
-        ids: Ids = self._places["id"][places[self.roots(places, at) == root]]
-        return ids
+        return self.ids(self._members(root, at))
+
+    def _members(self, root: int, at: int) -> Places:
+        places = self._rings.of(root)
+        members: Places = places[self.roots(places, at) == root]
+        return members
 
     def table(self, at: int, count: int) -> tuple[Ids, Ids]:
         """Return the supervoxels of the first `count` places and the names of their segments."""
@@ -158,23 +137,19 @@ class Forest:
         new, inverse = fastremap.unique(ids[places < 0], return_inverse=True)
         if len(new):
             first = self._append(new, size=1)
-            self._enter(new, np.arange(first, self.count))
+            sizes = self._places["size"][:first]
+            self._tables.add(
+                new,
+                np.arange(first, self.count),
+                lambda: np.flatnonzero(sizes != ALIAS),
+                self._places["id"],
+            )
             places[places < 0] = first + inverse.astype(np.int64)
         return places
 
-    def _enter(self, ids: Ids, places: Places) -> None:
-        """Enter new supervoxels into the id tables."""
-        if not self._tables or self._tables[-1].count + len(ids) > self._tables[-1].capacity:
-            if self.count <= REBUILT:
-                table = IdTable(max(SMALLEST, 2 * self.count))
-                old = np.flatnonzero(self._places["size"][: places[0]] != ALIAS)
-                table.add(self._places["id"][old], old)
-                self._tables = [table]
-            else:
-                self._tables.append(IdTable(max(len(ids), int(places[0]))))
-        self._tables[-1].add(ids, places)
-
-    def join(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
+    def join(
+        self, ids: Ids, sizes: ArrayLike, names: Ids, at: int, numbers: Ids | None = None
+    ) -> None:
         """Merge the segments of the supervoxels of each list into one segment.
 
         Parameters
@@ -184,13 +159,19 @@ class Forest:
         sizes : array_like of int
             Length of each list, at least 1.
         names : numpy.ndarray
-            Name of each list. If lists become the same segment, the last one names it.
+            Name of each list. If lists become the same segment, the last one names it. Each list
+            takes a number of a root id.
         at : int
             Number of the operation, greater than all before.
+        numbers : numpy.ndarray, optional
+            The numbers, above all that were given before, if they are not those that follow.
         """
         sizes = np.asarray(sizes)
         if not len(sizes):
             return
+        if numbers is None:
+            numbers = np.arange(self.numbers + 1, self.numbers + 1 + len(sizes), dtype=np.uint64)
+            self.numbers += len(sizes)
         heads = np.cumsum(sizes) - sizes
         roots, local = fastremap.unique(self.roots(self.add(ids), at), return_inverse=True)
         local = local.astype(np.int64)
@@ -199,7 +180,8 @@ class Forest:
         last = np.zeros(len(roots), np.int64)
         last[label[local[heads]]] = np.arange(len(sizes))
         labels = np.flatnonzero(label == np.arange(len(label)))
-        self._name(self.roots(roots[labels], at), names[last[labels]], at)
+        last = last[labels]
+        self._title(self.roots(roots[labels], at), names[last], numbers[last], at)
 
     def _link(self, roots: Places, label: Places, at: int) -> None:
         """Link roots of the same label below the one with the largest segment."""
@@ -212,20 +194,69 @@ class Forest:
         tops = np.repeat(roots[ends], ends - starts + 1)
         below = roots != tops
         column["size"][roots[ends]] = np.add.reduceat(size[order], starts)
-        # Rings are joined by rotating the successors of their roots.
-        turned = np.arange(1, len(roots) + 1)
-        turned[ends] = starts
-        with self._weaving:
-            column["next"][roots] = column["next"][roots[turned]]
-        column["parent"][roots[below]] = tops[below]
-        column["linked"][roots[below]] = at
+        self._rings.join(roots, label)
+        self._links.set(roots[below], tops[below], at)
 
-    def _name(self, roots: Places, names: Ids, at: int) -> None:
-        """Set the names of segments as of an operation."""
-        changed = self.names(roots, at) != names
-        roots, names = roots[changed], names[changed]
-        if not len(roots):
+    def part(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
+        """Separate lists of supervoxels from their segments, each as a segment of its own.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray
+            The lists, one after the other. All supervoxels of a list are in one segment, and none
+            is in two lists. Not all supervoxels of a segment are in lists.
+        sizes : array_like of int
+            Length of each list, at least 1.
+        names : numpy.ndarray
+            Name of each list, and then that of what is left of each segment, in the order in which
+            the lists mention them. Each takes a number of a root id.
+        at : int
+            Number of the operation, not less than any before.
+        """
+        sizes = np.asarray(sizes)
+        if not len(sizes):
             return
+        places = self.add(ids)
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        tops = self.roots(places, at)
+        mentioned = np.sort(np.unique(tops, return_index=True)[1])
+        heads = np.cumsum(sizes) - sizes
+        roots = np.zeros(len(sizes) + len(mentioned), np.int64)
+        for rest, top in enumerate(tops[mentioned].tolist(), len(sizes)):
+            listed = tops == top
+            parts = np.flatnonzero(tops[heads] == top)
+            local = np.searchsorted(parts, owners[listed])
+            roots[[*parts, rest]] = self._separate(top, places[listed], local, len(parts), at)
+        first, self.numbers = self.numbers + 1, self.numbers + len(roots)
+        self._title(roots, names, np.arange(first, self.numbers + 1, dtype=np.uint64), at)
+
+    def _separate(self, top: int, places: Places, label: Places, count: int, at: int) -> Places:
+        """Part a segment; return the roots of the parts, and that of the rest.
+
+        Parameters
+        ----------
+        top : int
+            Root of the segment.
+        places, label : numpy.ndarray
+            Places of the parts, and the part of each, from 0 to `count` - 1; the rest is `count`.
+        """
+        if not self._rings.apart:
+            self._rings.keep_apart(self._links.first_parents())
+        members = np.sort(self._members(top, at))
+        part = np.full(len(members), count)
+        part[np.searchsorted(members, places)] = label
+        parents = self._links.parents(members, at)
+        above = np.searchsorted(members, parents)
+        roots = members[np.unique(part, return_index=True)[1]]
+        mine = np.searchsorted(members, top)
+        roots[part[mine]] = top
+        moved = (part[above] != part) | ((roots[part] == members) & (parents != members))
+        self._links.set(members[moved], roots[part[moved]], at)
+        self._places["size"][roots] = np.bincount(part)
+        return roots
+
+    def _title(self, roots: Places, names: Ids, numbers: Ids, at: int) -> None:
+        """Set the names of segments and the numbers of their root ids."""
         places = self.find(names, self.count)
         member = places >= 0
         member[member] = self.roots(places[member], at) == roots[member]
@@ -233,31 +264,13 @@ class Forest:
         self._aliases.update(zip(names[~member].tolist(), roots[~member].tolist(), strict=True))
         unknown = places < 0
         places[unknown] = self._append(names[unknown], size=0) + np.arange(unknown.sum())
-        first, after = self._events, self._events + len(roots)
-        self._names = _grown(self._names, self._events, after)
-        events = np.arange(first, after)
-        self._names["place"][events], self._names["since"][events] = places, at
-        self._names["before"][events] = self._places["event"][roots]
-        self._events = after
-        self._places["event"][roots] = events
+        self._titles.add(roots, places, numbers, at)
 
     def _append(self, ids: Ids, size: int) -> int:
         first, after = self.count, self.count + len(ids)
-        self._places = _grown(self._places, self.count, after)
-        column, new = self._places, np.arange(first, after)
-        column["id"][new], column["parent"][new], column["next"][new] = ids, new, new
-        column["linked"][new], column["size"][new] = NEVER, size
+        self._places = grown(self._places, first, after)
+        self._places["id"][first:after], self._places["size"][first:after] = ids, size
+        for column in (self._links, self._titles, self._rings):
+            column.append(len(ids))
         self.count = after
         return first
-
-
-def _grown(columns: Columns, count: int, needed: int) -> Columns:
-    """Return columns with room for the needed rows; at least doubled if they have to grow."""
-    room = len(next(iter(columns.values())))
-    if needed <= room:
-        return columns
-    more = max(SMALLEST, needed, 2 * room) if room < needed else room
-    grown = {name: np.zeros(more, column.dtype) for name, column in columns.items()}
-    for name, column in columns.items():
-        grown[name][:count] = column[:count]
-    return grown

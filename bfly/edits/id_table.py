@@ -12,15 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
 
-__all__ = ["IdTable"]
+__all__ = ["IdTable", "IdTables"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio: multiplying by it spreads consecutive ids evenly."""
+
+SMALLEST = 1024
+"""Ids that the first table has room for."""
+
+REBUILT = 1 << 20
+"""Ids up to which a full table is rebuilt larger. Beyond that another table is added: rebuilding
+would delay a merge by a second."""
 
 
 class IdTable:
@@ -75,3 +84,47 @@ class IdTable:
             self._slots[slots[free]] = entries[free]
             lost = self._slots[slots] != entries
             entries, slots = entries[lost], (slots[lost] + 1) & (len(self._slots) - 1)
+
+
+class IdTables:
+    """Hash tables that grow: together they have each id once."""
+
+    def __init__(self) -> None:
+        self._tables: list[IdTable] = []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return sum(table.nbytes for table in self._tables)
+
+    def find(self, ids: Ids, known: Ids) -> Places:
+        """Return the places of ids; see `IdTable.find`."""
+        places = np.full(len(ids), -1, np.int64)
+        for table in reversed(self._tables):
+            left = np.flatnonzero(places < 0)
+            if len(left):
+                places[left] = table.find(ids[left], known)
+        return places
+
+    def add(self, ids: Ids, places: Places, old: Callable[[], Places], known: Ids) -> None:
+        """Add new ids, each once, with their places.
+
+        Parameters
+        ----------
+        ids, places : numpy.ndarray
+            The new ids and their places.
+        old : callable
+            Returns the places of all ids that were added before.
+        known : numpy.ndarray
+            The id at each place.
+        """
+        if not self._tables or self._tables[-1].count + len(ids) > self._tables[-1].capacity:
+            before = sum(table.count for table in self._tables)
+            count = before + len(ids)
+            if count <= REBUILT:
+                table, moved = IdTable(max(SMALLEST, 2 * count)), old()
+                table.add(known[moved], moved)
+                self._tables = [table]
+            else:
+                self._tables.append(IdTable(max(len(ids), before)))
+        self._tables[-1].add(ids, places)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from bfly.edits.operation import Operation
@@ -46,6 +46,10 @@ class EditLog(ABC):
     @abstractmethod
     def read(self, channel: str, after: int = 0) -> Iterator[Operation]:
         """Yield the operations after a given one in order, with few in memory at once."""
+
+    @abstractmethod
+    def get(self, channel: str, numbers: Sequence[int]) -> Iterator[Operation]:
+        """Yield the operations of these ascending numbers, with few in memory at once."""
 
     @abstractmethod
     def last(self, channel: str) -> int:
@@ -102,6 +106,10 @@ class MemoryLog(EditLog):
     @override
     def read(self, channel: str, after: int = 0) -> Iterator[Operation]:
         yield from self._operations.get(channel, [])[after:]
+
+    @override
+    def get(self, channel: str, numbers: Sequence[int]) -> Iterator[Operation]:
+        yield from (self._operations[channel][number - 1] for number in numbers)
 
     @override
     def last(self, channel: str) -> int:

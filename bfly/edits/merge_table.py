@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import fastremap
 import numpy as np
 
+from bfly.edits.lineage import replaced
 from bfly.edits.operation import Operation
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -83,9 +85,24 @@ def added(supervoxels: Ids, segments: Ids, who: str) -> Callable[[EditState], li
         was = state.segments(rows)
         if (state.knows(rows) & (was == names)).all():
             return []
-        return list(operations_of(rows, names, was, state.position + 1, who))
+        parts = operations_of(rows, names, was, state.position + 1, who)
+        return list(_following(parts, state))
 
     return operations
+
+
+def _following(operations: Iterable[Operation], state: EditState) -> Iterator[Operation]:
+    """Yield the operations of a table with the numbers of the segments that each changes."""
+    last, rest = state.last_number, np.empty(0, np.uint64)
+    for operation in operations:
+        numbers = state.numbers(operation.supervoxels)
+        owners = np.repeat(np.arange(len(operation.sizes)), operation.sizes)
+        # The rest of a segment belongs to what the operation before made.
+        if len(rest) and operation.names[0] == rest[0]:
+            numbers, owners = np.append(numbers, np.uint64(last)), np.append(owners, 0)
+        before, into = replaced(numbers, owners)
+        last, rest = last + operation.numbers, operation.names[-1:]
+        yield replace(operation, before=before, into=into, knows_before=True)
 
 
 def operations_of(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.edits.lineage import replaced
 from bfly.edits.operation import Operation
 from bfly.edits.splits import Split
 from bfly.errors import BadRequest
@@ -92,21 +93,33 @@ class Save:
         ]
         if lists:
             supervoxels = np.array([s for _, members in lists for s in members], np.uint64)
+            sizes = np.array([len(members) for _, members in lists], np.uint32)
+            owners = np.repeat(np.arange(len(sizes)), sizes)
+            before, into = replaced(state.numbers(supervoxels), owners)
             yield Operation(
                 number,
                 "merge",
                 who,
                 base,
                 supervoxels=supervoxels,
-                sizes=np.array([len(members) for _, members in lists], np.uint32),
+                sizes=sizes,
                 names=np.array([name for name, _ in lists], np.uint64),
                 was=state.segments(supervoxels),
+                before=before,
+                into=into,
+                knows_before=True,
             )
             number += 1
         if splits := tuple(text for text in self.split if text not in state.splits):
             corners = [corner for s in map(Split.parse, splits) for corner in (s.first, s.last)]
             yield Operation(
-                number, "split", who, base, points=np.array(corners, np.int64), splits=splits
+                number,
+                "split",
+                who,
+                base,
+                points=np.array(corners, np.int64),
+                splits=splits,
+                knows_before=True,
             )
 
 

@@ -1,33 +1,39 @@
-"""An operation of the log, and its form in a database.
-
-The body is a zlib stream: the length of a header (4 bytes), the header as JSON, then the arrays
-one after the other, little-endian. Later kinds can add fields to the header.
-"""
+"""An operation of the log, and its form in a database."""
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from isal import isal_zlib
 
+from bfly.edits.packing import packed, unpacked
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Ids = NDArray[np.uint64]
 
 __all__ = ["KINDS", "Operation"]
 
-KINDS = ("merge", "split", "import")
-"""A merge of segments, a requested split of a supervoxel, rows of a merge table."""
+KINDS = ("merge", "split", "import", "cut", "undo")
+"""A merge of segments, a requested split of a supervoxel that changes no label, rows of a merge
+table, a split of segments, and what takes back operations."""
 
-ARRAYS = {"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"}
+ARRAYS = {
+    **{"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"},
+    **{"parts": "<u8", "part_sizes": "<u4", "part_names": "<u8", "rests": "<u8"},
+    **{"edges": "<u8", "before": "<u4", "into": "<u4"},
+}
+
+
+def _empty(kind: type[np.generic], *row: int) -> Callable[[], Any]:
+    return partial(np.empty, (0, *row), kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +60,32 @@ class Operation:
     names : numpy.ndarray
         Name of the segment that each list became (uint64).
     was : numpy.ndarray
-        Name of the segment that each supervoxel was in (uint64).
+        Name of the segment that each supervoxel was in (uint64), and then each part.
     points : numpy.ndarray
-        Positions in the volume, shape (n, 3), zyx in voxels of mip 0: the first and the last
-        voxel of the box of each split.
+        Positions in the volume, shape (n, 3), zyx in voxels of mip 0: those that the author set,
+        or the first and the last voxel of the box of each split.
     splits : tuple of str
         As in documented messages.
+    parts, part_sizes : numpy.ndarray
+        Lists of supervoxels that left their segments before those above were merged, each as a
+        segment of its own; all but one part of a segment are listed.
+    part_names : numpy.ndarray
+        Name of each of these segments, then of what was left of each parted segment, in the order
+        in which the lists mention them.
+    rests : numpy.ndarray
+        For each part a supervoxel of what was left of its segment.
+    edges : numpy.ndarray
+        Pairs of supervoxels, shape (n, 2), that hold together what an edit left; the supervoxels
+        of a list hold together in their order.
+    before, into : numpy.ndarray
+        Numbers of the root ids of the segments that the operation changed, but for unedited ones,
+        each with the place in `part_names` and then `names` of what it went into (uint32).
+    knows_before : bool
+        Whether `before` is there. Early versions did not keep it.
+    undoes : tuple of int
+        Operations that this one took back.
+    key : str
+        A name that the client gave to its request, so that a repetition is recognized.
     """
 
     id: int
@@ -67,20 +93,38 @@ class Operation:
     who: str = ""
     base: int = 0
     time: float = field(default_factory=time.time)
-    supervoxels: Ids = field(default_factory=lambda: np.empty(0, np.uint64))
-    sizes: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
-    names: Ids = field(default_factory=lambda: np.empty(0, np.uint64))
-    was: Ids = field(default_factory=lambda: np.empty(0, np.uint64))
-    points: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    supervoxels: Ids = field(default_factory=_empty(np.uint64))
+    sizes: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
+    names: Ids = field(default_factory=_empty(np.uint64))
+    was: Ids = field(default_factory=_empty(np.uint64))
+    points: NDArray[np.int64] = field(default_factory=_empty(np.int64, 3))
     splits: tuple[str, ...] = ()
+    parts: Ids = field(default_factory=_empty(np.uint64))
+    part_sizes: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
+    part_names: Ids = field(default_factory=_empty(np.uint64))
+    rests: Ids = field(default_factory=_empty(np.uint64))
+    edges: Ids = field(default_factory=_empty(np.uint64, 2))
+    before: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
+    into: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
+    knows_before: bool = False
+    undoes: tuple[int, ...] = ()
+    key: str = ""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of root ids it takes: one for each segment that it made."""
+        return len(self.part_names) + len(self.names)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about."""
+        return 1000 + int(sum(getattr(self, name).nbytes for name in ARRAYS))
 
     def pack(self) -> bytes:
         """Return the body: all but ``id``, ``time``, ``who``, ``kind``, ``base``."""
-        arrays = [np.ascontiguousarray(getattr(self, n), kind) for n, kind in ARRAYS.items()]
-        words = {"lengths": [array.size for array in arrays], "splits": self.splits}
-        header = json.dumps(words).encode()
-        parts = [len(header).to_bytes(4, "little"), header, *(a.tobytes() for a in arrays)]
-        return isal_zlib.compress(b"".join(parts), 1)
+        names = ("splits", "undoes", "key", "knows_before")
+        words = {name: getattr(self, name) for name in names}
+        return packed(ARRAYS, vars(self), words)
 
     @classmethod
     def unpack(cls, body: bytes, **words: Any) -> Operation:
@@ -96,14 +140,10 @@ class Operation:
                 f"The edit {words['id']} is of the kind {words['kind']}, which this Butterfly "
                 f"does not know; it knows {list(KINDS)}."
             )
-        try:
-            data = zlib.decompress(body)
-            start = 4 + int.from_bytes(data[:4], "little")
-            header = json.loads(data[4:start])
-            for (name, kind), length in zip(ARRAYS.items(), header["lengths"], strict=True):
-                words[name] = np.frombuffer(data, kind, length, start)
-                start += words[name].nbytes
-        except (zlib.error, ValueError, KeyError) as error:
-            raise DatabaseError(f"The edit {words['id']} is damaged: {error}") from error
-        words["points"] = words["points"].reshape(-1, 3)
-        return cls(**words, splits=tuple(header["splits"]))
+        arrays, header = unpacked(ARRAYS, body, f"The edit {words['id']}")
+        arrays["points"] = arrays["points"].reshape(-1, 3)
+        arrays["edges"] = arrays["edges"].reshape(-1, 2)
+        words |= arrays
+        for name, value in header.items():
+            words[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**words)

@@ -18,7 +18,7 @@ from bfly.edits.log import EditLog
 from bfly.edits.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 __all__ = ["SqlLog"]
@@ -104,11 +104,21 @@ class SqlLog(EditLog):
             "where channel = $1 and id > $2 order by id limit $3"
         )
         while self._there() and (rows := self._ask(query, os.fsencode(channel), after, PAGE)):
-            for number, time, who, kind, base, body in rows:
-                after = number
-                yield Operation.unpack(body, id=number, time=time, who=who, kind=kind, base=base)
+            after = rows[-1][0]
+            yield from map(_operation, rows)
             if len(rows) < PAGE:
                 return
+
+    @override
+    def get(self, channel: str, numbers: Sequence[int]) -> Iterator[Operation]:
+        for start in range(0, len(numbers), PAGE):
+            some = numbers[start : start + PAGE]
+            places = ", ".join(f"${place}" for place in range(2, len(some) + 2))
+            query = (
+                f"select id, time, who, kind, base, body from {self.schema}edits "
+                f"where channel = $1 and id in ({places}) order by id"
+            )
+            yield from map(_operation, self._ask(query, os.fsencode(channel), *some))
 
     @override
     def last(self, channel: str) -> int:
@@ -152,3 +162,8 @@ class SqlLog(EditLog):
                     len(bodies) - 1,
                     body,
                 )
+
+
+def _operation(row: tuple[Any, ...]) -> Operation:
+    number, time, who, kind, base, body = row
+    return Operation.unpack(body, id=number, time=time, who=who, kind=kind, base=base)

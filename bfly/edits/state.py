@@ -36,6 +36,8 @@ class EditState:
         False once there is a later state of the channel.
     count : int
         Number of edited supervoxels, plus names that are not among them.
+    last_number : int
+        The last number of a root id, if this is the latest state.
     """
 
     def __init__(self, forest: Forest, position: int, splits: Sequence[str]) -> None:
@@ -44,6 +46,7 @@ class EditState:
         self.current = True
         self._forest = forest
         self.count = forest.count
+        self.last_number = forest.numbers
 
     def segments(self, supervoxels: Ids) -> Ids:
         """Return the name of the segment of each supervoxel."""
@@ -69,14 +72,46 @@ class EditState:
         return self._forest.ids(holders[holders >= 0]), names[holders >= 0]
 
     def standing_for(self, given: int) -> list[int]:
-        """Return a supervoxel of each segment that an id refers to.
+        """Return a supervoxel of each segment that an id refers to, this one if it is in it.
 
         That is the segment of this name, or else the segment of this supervoxel. If no operation
         names the supervoxel, its id looks the same as the name, and refers to both.
         """
         ids = np.array([given], np.uint64)
         one, _ = self.named(ids)
-        return one.tolist() if len(one) and self.knows(ids)[0] else [*one.tolist(), given]
+        if not len(one) or not self.knows(ids)[0]:
+            return [*one.tolist(), given]
+        return [given] if self.segments(ids)[0] == given else one.tolist()
+
+    def numbers(self, supervoxels: Ids) -> Ids:
+        """Return the number of the root id of each supervoxel's segment; 0 for unedited ones."""
+        places = self._forest.find(supervoxels, self.count)
+        numbers = np.zeros(len(supervoxels), np.uint64)
+        known = places >= 0
+        roots = self._forest.roots(places[known], self.position)
+        numbers[known] = self._forest.numbers_of(roots, self.position)
+        return numbers
+
+    def numbered(self, number: int) -> Ids:
+        """Return the sorted supervoxels of the segment whose root id has a number; or none.
+
+        A number that another operation replaced since is not found.
+        """
+        root, _ = self._forest.numbered(number)
+        place = np.array([root])
+        if root < 0 or self._forest.numbers_of(place, self.position)[0] != number:
+            return np.empty(0, np.uint64)
+        if self._forest.roots(place, self.position)[0] != root:
+            return np.empty(0, np.uint64)
+        return np.sort(self._forest.members(root, self.position))
+
+    def segment_of(self, supervoxel: int) -> Ids:
+        """Return the sorted supervoxels of the segment of a supervoxel."""
+        place = self._forest.find(np.array([supervoxel], np.uint64), self.count)
+        if place[0] < 0:
+            return np.array([supervoxel], np.uint64)
+        root = int(self._forest.roots(place, self.position)[0])
+        return np.sort(self._forest.members(root, self.position))
 
     def members(self, given: int) -> Ids:
         """Return the sorted supervoxels of all that an id refers to; see `standing_for`."""

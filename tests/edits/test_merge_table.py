@@ -214,7 +214,7 @@ def test_what_the_command_refuses(
     (tmp_path / "t.csv").write_text("supervoxel,segment\n1,70000\n")
     start = ["edits", "import", "-e", "data"]
     for words, said in (
-        ([*start, "root::data::data/seg.h5"], "import and export need a TABLE"),
+        ([*start, "root::data::data/seg.h5"], "import takes a TABLE"),
         ([*start, "data/none", "t.csv"], "data/none is not the name of a channel; allowed are"),
         ([*start, "em.h5", "t.csv"], "only a segmentation has edits"),
         ([*start, "root::data::data/seg.h5", "t.csv"], "ids above 65535"),

@@ -1,0 +1,146 @@
+"""A change of segments as it goes into the log: what is parted, and then what is joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.edits.lineage import replaced
+from bfly.edits.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.history import Edges
+    from bfly.edits.part_names import Names
+    from bfly.edits.state import EditState
+
+    Ids = NDArray[np.uint64]
+    Places = NDArray[np.int64]
+
+__all__ = ["Change"]
+
+NONE: Any = np.empty(0, np.uint64)
+
+
+@dataclass
+class Change:
+    """Lists of supervoxels that part, and lists that become one segment.
+
+    Attributes
+    ----------
+    parts : list of numpy.ndarray
+        Sorted supervoxels of each part; see `Operation.parts`.
+    part_names, rest_names : list of int
+        Names of the parts, and of what is left of each parted segment.
+    rests, parted : list of int
+        For each part a supervoxel of what is left of its segment, and the name of that before.
+    called : dict
+        Lowest supervoxel of each part, and of what is left → its name.
+    edges : list of numpy.ndarray
+        Pairs of supervoxels, each of shape (n, 2).
+    joined : list of list of int
+        Supervoxels of the segments that become one.
+    names : list of int
+        Names of these.
+    """
+
+    parts: list[Ids] = field(default_factory=list)
+    part_names: list[int] = field(default_factory=list)
+    rest_names: list[int] = field(default_factory=list)
+    rests: list[int] = field(default_factory=list)
+    parted: list[int] = field(default_factory=list)
+    called: dict[int, int] = field(default_factory=dict)
+    edges: list[Ids] = field(default_factory=list)
+    joined: list[list[int]] = field(default_factory=list)
+    names: list[int] = field(default_factory=list)
+
+    def join(self, supervoxels: Iterable[int], name: int) -> None:
+        """Join the segments of supervoxels, each list in its order."""
+        self.joined.append(list(dict.fromkeys(supervoxels)))
+        self.names.append(name)
+
+    def part(self, state: EditState, edges: Edges, part: Places, names: Names) -> None:
+        """Part a segment.
+
+        The largest part stays what is left. Each part is held together by the edges of the
+        segment within it, and by new ones where these do not reach.
+
+        Parameters
+        ----------
+        state : EditState
+            State before the change.
+        edges : Edges
+            The segment and its edges.
+        part : numpy.ndarray
+            A number of the part of each member.
+        names : Names
+            Names to choose from.
+        """
+        groups = _groups(edges.members, part)
+        chosen = names.choose(state, groups, self.called.values())
+        self.called |= {int(group[0]): name for group, name in zip(groups, chosen, strict=True)}
+        *parts, rest = groups
+        self.parts += parts
+        self.part_names += chosen[:-1]
+        self.rest_names.append(chosen[-1])
+        self.rests += [int(rest[0])] * len(parts)
+        self.parted += state.segments(np.repeat(rest[:1], len(parts))).tolist()
+        self.edges.append(_holding(edges, part))
+
+    def operation(self, state: EditState, kind: str, who: str, **words: Any) -> Operation:
+        """Return the change as the operation that follows a state."""
+        supervoxels = np.array([s for each in self.joined for s in each], np.uint64)
+        parts = np.concatenate([NONE, *self.parts])
+        before, into = self._replaced(state, supervoxels)
+        return Operation(
+            state.position + 1,
+            kind,
+            who,
+            supervoxels=supervoxels,
+            sizes=np.array([len(each) for each in self.joined], np.uint32),
+            names=np.array(self.names, np.uint64),
+            was=np.concatenate([state.segments(supervoxels), np.array(self.parted, np.uint64)]),
+            parts=parts,
+            part_sizes=np.array([len(each) for each in self.parts], np.uint32),
+            part_names=np.array([*self.part_names, *self.rest_names], np.uint64),
+            rests=np.array(self.rests, np.uint64),
+            edges=np.concatenate([np.empty((0, 2), np.uint64), *self.edges]),
+            before=before,
+            into=into,
+            knows_before=True,
+            **{"base": state.position, **words},
+        )
+
+    def _replaced(self, state: EditState, supervoxels: Ids) -> tuple[Any, Any]:
+        """Return the numbers that are replaced, and what each goes into."""
+        made = len(self.part_names) + len(self.rest_names)
+        lists = np.repeat(np.arange(len(self.joined)), [len(each) for each in self.joined])
+        heads = np.array([part[0] for part in self.parts], np.uint64)
+        numbers = state.numbers(np.concatenate([heads, heads, supervoxels]))
+        parted = numbers[: len(heads)]
+        order = {number: place for place, number in enumerate(dict.fromkeys(parted.tolist()))}
+        rests = [len(self.part_names) + order[number] for number in parted.tolist()]
+        places = [np.arange(len(heads)), np.array(rests, np.int64), made + lists]
+        return replaced(numbers, np.concatenate(places).astype(np.int64))
+
+
+def _holding(edges: Edges, part: Places) -> Ids:
+    """Return pairs that join the pieces of each part; edges within the parts leave pieces."""
+    _, heads = np.unique(edges.within(part).parts(), return_index=True)
+    order = np.argsort(part[heads], kind="stable")
+    heads = heads[order]
+    same = part[heads[1:]] == part[heads[:-1]]
+    return np.stack([edges.members[heads[:-1][same]], edges.members[heads[1:][same]]], axis=1)
+
+
+def _groups(members: Ids, part: Places) -> list[Ids]:
+    """Return the members of each part, the largest part last."""
+    order = np.argsort(part, kind="stable")
+    starts = np.flatnonzero(np.diff(part[order])) + 1
+    groups = np.split(members[order], starts)
+    return sorted(groups, key=lambda group: (len(group), -int(group[0])))

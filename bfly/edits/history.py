@@ -1,0 +1,226 @@
+"""What holds the supervoxels of a segment together: the edges that its operations made."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bfly.edits.components import components
+from bfly.errors import Absent
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.lineage import Lineage
+    from bfly.edits.log import EditLog
+    from bfly.edits.operation import Operation
+    from bfly.edits.replay import Replay
+    from bfly.edits.state import EditState
+
+    Ids = NDArray[np.uint64]
+    Places = NDArray[np.int64]
+
+__all__ = ["Edges", "History", "edges_of", "lists_of"]
+
+KEPT = 64 << 20
+"""Bytes of the operations of a channel that are kept in memory."""
+
+
+class Edges(NamedTuple):
+    """What holds supervoxels together.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        uint64, sorted: the supervoxels.
+    ends : numpy.ndarray
+        int64 of shape (n, 2): the places of the ends of each edge in `members`.
+    made_by : numpy.ndarray
+        int64: the operation that made each edge.
+    """
+
+    members: Ids
+    ends: Places
+    made_by: NDArray[np.int64]
+
+    def kept(self, mask: NDArray[np.bool_]) -> Edges:
+        """Return some of the edges."""
+        return Edges(self.members, self.ends[mask], self.made_by[mask])
+
+    def within(self, part: Places) -> Edges:
+        """Return the edges whose ends are in the same part, given the part of each member."""
+        return self.kept(part[self.ends[:, 0]] == part[self.ends[:, 1]])
+
+    def parts(self) -> Places:
+        """Return the part of each member that hangs together: the place of one of them."""
+        return components(len(self.members), *self.ends.T)
+
+    def bridge(self, a: int, b: int) -> int:
+        """Return the operation that joined two members; 0 if they are apart."""
+        places = np.searchsorted(self.members, np.array([a, b], np.uint64))
+        for operation in np.unique(self.made_by).tolist():
+            part = self.kept(self.made_by <= operation).parts()
+            if part[places[0]] == part[places[1]]:
+                return int(operation)
+        return 0
+
+
+def lists_of(flat: Ids, sizes: NDArray[np.uint32]) -> Iterator[Ids]:
+    """Yield the lists that an operation has one after the other."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    for start, stop in pairwise([0, *ends.tolist()]):
+        yield flat[start:stop]
+
+
+def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
+    """Return the edges between supervoxels after operations.
+
+    A merge makes edges along each of its lists. A split removes those between its parts, and has
+    edges of its own where a part would not hang together otherwise.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        uint64, sorted: the supervoxels.
+    operations : iterable of Operation
+        Those that count, in their order: neither any that is taken back, nor what took it back.
+    """
+    edges = Edges(members, np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    for operation in operations:
+        if len(operation.parts):
+            part = np.full(len(members), -1)
+            owners = np.repeat(np.arange(len(operation.part_sizes)), operation.part_sizes)
+            places, there = _places(members, operation.parts)
+            part[places[there]] = owners[there]
+            edges = edges.within(part)
+        places, there = _places(members, operation.supervoxels)
+        chained = there[:-1] & there[1:]
+        chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
+        links, both = _places(members, operation.edges.ravel())
+        links = links.reshape(-1, 2)[both.reshape(-1, 2).all(axis=1)]
+        first = np.flatnonzero(chained)
+        ends = np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
+        made_by = np.append(edges.made_by, np.full(len(ends), operation.id))
+        edges = Edges(members, np.concatenate([edges.ends, ends]), made_by)
+    return edges
+
+
+def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:
+    """Return the places of ids in a sorted array, and whether each is there."""
+    places = np.searchsorted(members, ids)
+    places[places == len(members)] = 0
+    there: NDArray[np.bool_] = members[places] == ids
+    return places, there
+
+
+class History:
+    """What a channel's log says about segments.
+
+    Parameters
+    ----------
+    path : str
+        Path of the channel.
+    edit_log : EditLog
+        Log of the process.
+    replay : Replay
+        The log, applied.
+    """
+
+    def __init__(self, path: str, edit_log: EditLog, replay: Replay) -> None:
+        self._path, self._log, self._replay = path, edit_log, replay
+        self._kept: OrderedDict[int, Operation] = OrderedDict()
+        self._bytes = 0
+        self._reading = threading.Lock()
+
+    @property
+    def lineage(self) -> Lineage:
+        """The root ids that each operation made and replaced."""
+        return self._replay.lineage
+
+    @property
+    def undone(self) -> dict[int, int]:
+        """Operation that is taken back → the operation that did so."""
+        return self._replay.taken_back.by
+
+    def keyed(self, who: str, key: str) -> int:
+        """Return the latest operation of an author with a key; 0 if none is remembered."""
+        return self._replay.keys.get((who, key), 0)
+
+    def is_last(self, operation: int) -> bool:
+        """Return whether no later operation changed a segment that an operation made."""
+        return not self.lineage.later(self.lineage.made(operation))
+
+    def first_number(self, supervoxel: int) -> int:
+        """Return the number of the first edited segment of a supervoxel; 0 if it is unedited.
+
+        The operation that first changes a supervoxel names it.
+        """
+        one = np.array([supervoxel], np.uint64)
+        led = self.lineage.operations_of(self._replay.state().numbers(one).tolist())
+        for operation in self.operations(led):
+            places = np.flatnonzero(operation.supervoxels == one)
+            if len(places):
+                ends = np.cumsum(operation.sizes, dtype=np.int64)
+                owner = int(np.searchsorted(ends, places[-1], side="right"))
+                return self.lineage.made(operation.id)[len(operation.part_names) + owner]
+        return 0
+
+    def operations(self, numbers: Iterable[int]) -> list[Operation]:
+        """Return operations by their numbers, in ascending order.
+
+        Raises
+        ------
+        Absent
+            There is no such operation.
+        DatabaseError
+            The log cannot be read.
+        """
+        wanted = sorted(set(numbers))
+        last = self._replay.position
+        if unknown := [number for number in wanted if not 0 < number <= last]:
+            raise Absent(f"There is no operation {unknown[0]}; the last one is {last}.")
+        with self._reading:
+            kept = [number for number in wanted if number in self._kept]
+            for number in kept:
+                self._kept.move_to_end(number)
+            lacking = [number for number in wanted if number not in self._kept]
+            for operation in self._log.get(self._path, lacking):
+                self._kept[operation.id] = operation
+                self._bytes += operation.nbytes
+            found = [self._kept[number] for number in wanted]
+            while self._bytes > KEPT and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return found
+
+    def edges(self, members: Ids, numbers: Iterable[int], taken: Container[int] = ()) -> Edges:
+        """Return the edges between supervoxels; raises as `operations`.
+
+        Parameters
+        ----------
+        members : numpy.ndarray
+            uint64, sorted: the supervoxels.
+        numbers : iterable of int
+            Numbers of their segments.
+        taken : container of int
+            Operations to take back besides; see `TakenBack.counts`.
+        """
+        led = self.operations(self.lineage.operations_of(numbers))
+        return edges_of(members, self.that_count(led, taken))
+
+    def that_count(
+        self, operations: Iterable[Operation], taken: Container[int] = ()
+    ) -> list[Operation]:
+        """Return the operations that count, but for those that take back others."""
+        counts = self._replay.taken_back.counts
+        return [each for each in operations if not each.undoes and counts(each.id, taken)]
+
+    def segment(self, state: EditState, supervoxel: int) -> Edges:
+        """Return the segment of a supervoxel, and its edges; raises as `operations`."""
+        numbers = state.numbers(np.array([supervoxel], np.uint64)).tolist()
+        return self.edges(state.segment_of(supervoxel), numbers)

@@ -1,0 +1,178 @@
+"""Which root ids each operation made and replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bfly.edits.columns import Columns, grown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.uint32]
+
+    from bfly.edits.operation import Operation
+
+__all__ = ["Lineage", "replaced"]
+
+
+class Lineage:
+    """The numbers of root ids by operation, from the first one of the log.
+
+    An operation has consecutive numbers for the segments that it made. A number is replaced once.
+    """
+
+    KINDS: ClassVar[dict[str, str]] = {
+        **{"made": "<u4", "counts": "<u4"},
+        **{"replaced": "<u4", "into": "<u4"},
+    }
+    """Arrays of a lineage: how many numbers each operation made, and how many pairs it has of a
+    number that it replaced and the place among those that it made."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        # Row k is that of the operation k: its first number, and where its replaced ones begin.
+        self._rows: Columns = {"first": np.ones(2, np.uint32), "start": np.zeros(2, np.uint32)}
+        self._replaced: Columns = {
+            "number": np.zeros(0, np.uint32),
+            "into": np.zeros(0, np.uint32),
+        }
+        self._by: Columns = {"operation": np.zeros(1, np.uint32)}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Lineage:
+        """Return the lineage of what `arrays` returned."""
+        lineage = cls()
+        lineage._extend(*(arrays[name] for name in cls.KINDS))
+        return lineage
+
+    def arrays(self, until: int) -> dict[str, Any]:
+        """Return the first operations, up to one of them, as arrays of `KINDS`."""
+        made, counts = (np.diff(self._rows[name][1 : until + 2]) for name in ("first", "start"))
+        stop = int(self._rows["start"][until + 1])
+        replaced, into = (self._replaced[name][:stop] for name in ("number", "into"))
+        return {"made": made, "counts": counts, "replaced": replaced, "into": into}
+
+    def last(self, until: int) -> int:
+        """Return the last number that the first operations made, up to one of them."""
+        return int(self._rows["first"][until + 1]) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays, with the space reserved for growth."""
+        groups = (self._rows, self._replaced, self._by)
+        return sum(column.nbytes for group in groups for column in group.values())
+
+    def add(self, operations: Sequence[Operation]) -> None:
+        """Add the operations that follow the last one."""
+        self._extend(
+            np.array([operation.numbers for operation in operations], np.uint32),
+            np.array([len(operation.before) for operation in operations], np.uint32),
+            np.concatenate([operation.before for operation in operations]),
+            np.concatenate([operation.into for operation in operations]),
+        )
+
+    def _extend(self, made: Numbers, counts: Numbers, before: Numbers, into: Numbers) -> None:
+        first, after = self.count + 1, self.count + 1 + len(made)
+        self._rows = grown(self._rows, first + 1, after + 1)
+        rows = self._rows
+        rows["first"][first + 1 : after + 1] = rows["first"][first] + np.cumsum(made)
+        rows["start"][first + 1 : after + 1] = rows["start"][first] + np.cumsum(counts)
+        start, stop = int(rows["start"][first]), int(rows["start"][after])
+        self._replaced = grown(self._replaced, start, stop)
+        self._replaced["number"][start:stop], self._replaced["into"][start:stop] = before, into
+        numbers = int(rows["first"][after])
+        self._by = grown(self._by, int(rows["first"][first]), numbers)
+        self._by["operation"][before] = np.repeat(np.arange(first, after), counts)
+        self.count = after - 1
+
+    def made_by(self, number: int) -> int:
+        """Return the operation that made a number; 0 if none did."""
+        firsts = self._rows["first"][1 : self.count + 2]
+        if not 0 < number < firsts[-1]:
+            return 0
+        return int(np.searchsorted(firsts, number, side="right"))
+
+    def made(self, operation: int) -> range:
+        """Return the numbers that an operation made."""
+        first = self._rows["first"]
+        return range(int(first[operation]), int(first[operation + 1]))
+
+    def _pairs(self, operation: int) -> tuple[Numbers, Numbers]:
+        start, stop = self._rows["start"][operation : operation + 2].tolist()
+        return self._replaced["number"][start:stop], self._replaced["into"][start:stop]
+
+    def replaced(self, operation: int) -> list[int]:
+        """Return the numbers that an operation replaced."""
+        numbers: list[int] = np.unique(self._pairs(operation)[0]).tolist()
+        return numbers
+
+    def replaced_by(self, number: int) -> int:
+        """Return the operation that replaced a number; 0 if it is of a segment of today."""
+        return int(self._by["operation"][number])
+
+    def _before(self, number: int) -> list[int]:
+        """Return the numbers that went into a number."""
+        operation = self.made_by(number)
+        if not operation:
+            return []
+        numbers, into = self._pairs(operation)
+        found: list[int] = numbers[into == number - self.made(operation).start].tolist()
+        return found
+
+    def _after(self, number: int) -> list[int]:
+        """Return the numbers that a number went into."""
+        operation = self.replaced_by(number)
+        if not operation:
+            return []
+        numbers, into = self._pairs(operation)
+        made = (into[numbers == number].astype(np.int64) + self.made(operation).start).tolist()
+        return list(made)
+
+    def operations_of(self, numbers: Iterable[int]) -> list[int]:
+        """Return the operations that led to some numbers, in ascending order.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            The numbers; 0 is that of an unedited segment.
+        """
+        found = _reached(numbers, self._before)
+        return sorted({self.made_by(number) for number in found} - {0})
+
+    def descendants(self, numbers: Iterable[int]) -> set[int]:
+        """Return some numbers and all that followed from them."""
+        return _reached(numbers, self._after)
+
+    def later(self, numbers: Iterable[int]) -> list[int]:
+        """Return the operations that followed from some numbers, in ascending order."""
+        found = self.descendants(numbers)
+        return sorted({self.replaced_by(number) for number in found} - {0})
+
+
+def replaced(numbers: NDArray[np.uint64], into: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
+    """Return `Operation.before` and `Operation.into`.
+
+    Parameters
+    ----------
+    numbers, into : numpy.ndarray
+        The number of a supervoxel's segment, 0 if it is unedited, and the place of what it goes
+        into; pairs may repeat.
+    """
+    pairs = np.unique(np.stack([numbers.astype(np.int64), into], axis=1)[numbers > 0], axis=0)
+    return pairs[:, 0].astype(np.uint32), pairs[:, 1].astype(np.uint32)
+
+
+def _reached(numbers: Iterable[int], step: Callable[[int], list[int]]) -> set[int]:
+    """Return numbers, and all that are reached from them in steps."""
+    left = [number for number in numbers if number]
+    found = set(left)
+    while left:
+        new = set(step(left.pop())) - found
+        found |= new
+        left += new
+    return found

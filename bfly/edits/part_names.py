@@ -1,0 +1,85 @@
+"""Names of the parts of a segment, that no other segment has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.state import EditState
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["Names", "is_name"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names to choose from.
+
+    Parameters
+    ----------
+    fresh : int
+        An id that nothing has, from which on further ones are free.
+    former : dict
+        Supervoxel → name of the segment that it was in before what is taken back.
+    given : collection of int
+        Names that were given by what is taken back.
+    """
+
+    fresh: int
+    former: dict[int, int] = field(default_factory=dict)
+    given: Collection[int] = ()
+
+    def choose(self, state: EditState, groups: Sequence[Ids], taken: Collection[int]) -> list[int]:
+        """Return a name for each part of a segment.
+
+        The part with the supervoxel of the segment's name keeps that, unless it is taken back. A
+        part gets its former name, or the lowest id of its supervoxels that is free. What is left
+        keeps the segment's name if no other part does.
+
+        Parameters
+        ----------
+        state : EditState
+            State before the change.
+        groups : sequence of numpy.ndarray
+            uint64, sorted: the supervoxels of each part; the last one is what is left.
+        taken : collection of int
+            Names that other segments get in the same change.
+        """
+        whole = int(state.segments(groups[0][:1])[0])
+        names: list[int] = []
+        for number, group in enumerate(groups):
+            former = dict.fromkeys(self.former[each] for each in self.former if _has(group, each))
+            is_named = _has(group, whole)
+            wanted = [
+                *[whole] * (is_named and whole not in self.given),
+                *former,
+                *[whole] * (is_named or number == len(groups) - 1),
+                *group.tolist(),
+            ]
+            free = (
+                name
+                for name in wanted
+                if name not in names
+                and name not in taken
+                and (name == whole or not is_name(state, name))
+            )
+            names.append(next(free, self.fresh + len(taken) + number))
+        return names
+
+
+def is_name(state: EditState, number: int) -> bool:
+    """Return whether an edited segment has a name."""
+    return len(state.named(np.array([number], np.uint64))[0]) > 0
+
+
+def _has(group: Ids, number: int) -> bool:
+    place = int(np.searchsorted(group, np.uint64(number)))
+    return place < len(group) and int(group[place]) == number

@@ -1,0 +1,237 @@
+"""Taking operations back, and doing them again: an operation of its own."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.edits.change import Change
+from bfly.edits.history import edges_of, lists_of
+from bfly.edits.part_names import Names, is_name
+from bfly.errors import BadRequest, Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.history import Edges, History
+    from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["described", "redone", "undone"]
+
+
+def described(operations: Iterable[Operation]) -> str:
+    """Return the number, kind, author and time of operations, for a message."""
+    return ", ".join(
+        f"{each.id} ({each.kind} by {each.who or 'unknown'}, "
+        f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(each.time))})"
+        for each in operations
+    )
+
+
+def undone(
+    state: EditState, history: History, numbers: Sequence[int], fresh: int, **words: Any
+) -> Operation:
+    """Return the operation that takes back others, as one.
+
+    What a merge joined is parted, and what a split parted is joined. Other operations stay.
+
+    Parameters
+    ----------
+    state : EditState
+        Latest state.
+    history : History
+        What the log says.
+    numbers : sequence of int
+        The operations, of any age.
+    fresh : int
+        An id that nothing has, from which on further ones are free.
+    **words
+        Further fields of the operation.
+
+    Raises
+    ------
+    BadRequest
+        An operation changed no segments.
+    Absent
+        There is no such operation.
+    Conflict
+        An operation is taken back already, or later ones have built on it. The message names them.
+    """
+    operations = history.operations(numbers)
+    for operation in operations:
+        if not operation.numbers:
+            raise BadRequest(f"The operation {described([operation])} changed no segments.")
+        if by := history.undone.get(operation.id):
+            taken = described(history.operations([by]))
+            raise Conflict(f"The operation {operation.id} is taken back already, by {taken}.")
+    return _Undo(state, history, operations, fresh).operation(**words)
+
+
+def redone(
+    state: EditState, history: History, numbers: Sequence[int], fresh: int, **words: Any
+) -> Operation:
+    """Return the operation that does again what was taken back; as `undone`.
+
+    Parameters
+    ----------
+    state, history, fresh, **words
+        As those of `undone`.
+    numbers : sequence of int
+        Operations that are taken back. If one was taken back together with others, these as well.
+
+    Raises
+    ------
+    Conflict
+        An operation is not taken back, or was together with others that are not mentioned.
+    """
+    for number in numbers:
+        if number not in history.undone:
+            raise Conflict(f"The operation {number} is not taken back, so it cannot be done again.")
+    takers = sorted({history.undone[number] for number in numbers})
+    together = {n for each in history.operations(takers) for n in each.undoes}
+    if more := sorted(together - set(numbers)):
+        raise Conflict(
+            f"The operation {numbers[0]} was taken back together with {more}; do them again "
+            "together."
+        )
+    return undone(state, history, takers, fresh, **words)
+
+
+class _Undo:
+    """The change that takes back operations.
+
+    All segments that come from what the operations changed are put together anew, from the edges
+    that the operations left would have made.
+    """
+
+    def __init__(
+        self, state: EditState, history: History, operations: Sequence[Operation], fresh: int
+    ) -> None:
+        self._state, self._history, self._operations = state, history, operations
+        self._fresh = fresh
+        self._taken = [operation.id for operation in operations]
+        lineage = history.lineage
+        numbers = {n for each in operations for n in lineage.made(each.id)}
+        self._later = lineage.later(numbers)
+        numbers |= lineage.descendants(numbers)
+        segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
+        current = self._current = np.unique(np.concatenate(segments))
+        self._numbers, self._names = state.numbers(current), state.segments(current)
+        led = lineage.operations_of(np.unique(self._numbers).tolist())
+        self._led = history.operations(led)
+        self._edges = self._without(0)
+        self._part = self._edges.parts()
+
+    def _without(self, first: int) -> Edges:
+        """Return the edges if those of the operations that are not before one are taken back."""
+        taken = [number for number in self._taken if number >= first]
+        return edges_of(self._current, self._history.that_count(self._led, taken))
+
+    def operation(self, **words: Any) -> Operation:
+        """Return the operation."""
+        for operation in self._operations:
+            self._check(operation)
+        change = Change()
+        wishes = self._wishes()
+        given = {name for each in self._operations for name in each.names.tolist()}
+        names = Names(self._fresh, wishes, given)
+        members = self._edges.members
+        for number in np.unique(self._numbers).tolist():
+            own = self._numbers == number
+            parts = self._part[own]
+            if (parts != parts[0]).any():
+                edges = self._history.edges(members[own], [number], self._taken)
+                change.part(self._state, edges, parts, names)
+        self._join(change, wishes)
+        if not change.called and not change.joined:
+            raise Conflict(
+                f"Nothing is left of {described(self._operations)}, after "
+                f"{described(self._history.operations(self._later))}."
+            )
+        return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
+
+    def _wishes(self) -> dict[int, int]:
+        """Return a supervoxel → the name that its segment had before.
+
+        The oldest name counts: it is that of the state before all operations.
+        """
+        wishes: dict[int, int] = {}
+        for each in self._operations:
+            parts = lists_of(each.parts, each.part_sizes)
+            named = [*each.supervoxels.tolist(), *(int(part[0]) for part in parts)]
+            wishes = dict(zip(named, each.was.tolist(), strict=True)) | wishes
+        return wishes
+
+    def _join(self, change: Change, wishes: dict[int, int]) -> None:
+        """Join the segments, or their parts, that become one."""
+        order = np.lexsort((self._numbers, self._part))
+        part, number = self._part[order], self._numbers[order]
+        begins = np.append(True, (part[1:] != part[:-1]) | (number[1:] != number[:-1]))
+        heads, part = order[begins], part[begins]
+        members = self._edges.members
+        called = dict(zip(members[heads].tolist(), self._names[heads].tolist(), strict=True))
+        called |= change.called
+        for group in np.split(heads, np.flatnonzero(np.diff(part)) + 1):
+            if len(group) > 1:
+                own = {head: called.pop(head) for head in members[group].tolist()}
+                whole = members[self._part == self._part[group[0]]].tolist()
+                known = [wishes[each] for each in whole if each in wishes]
+                wanted = (*known, *own.values(), *whole)
+                change.join(own, next(name for name in wanted if self._is_free(name, called)))
+                called[whole[0]] = change.names[-1]
+
+    def _is_free(self, name: int, called: dict[int, int]) -> bool:
+        """Return whether no other segment has a name after the change."""
+        is_own = name in self._names or not is_name(self._state, name)
+        return is_own and name not in called.values()
+
+    def _check(self, operation: Operation) -> None:
+        """Check that an operation still stands, and can be taken back, after all later ones.
+
+        Raises
+        ------
+        Conflict
+            Others parted what it joined, or joined it too; or the other way round.
+        """
+        parts = lists_of(operation.parts, operation.part_sizes)
+        parted = [(int(part[0]), rest) for part, rest in zip(parts, operation.rests, strict=True)]
+        joined = _pairs(operation)
+        after, before = self._without(operation.id + 1), self._without(operation.id)
+        for pairs, edges, is_wanted in (
+            (joined, after, True),
+            (joined, before, False),
+            (parted, after, False),
+            (parted, before, True),
+        ):
+            if not pairs:
+                continue
+            part = edges.parts()
+            ends = np.searchsorted(edges.members, np.array(pairs, np.uint64))
+            wrong = np.flatnonzero((part[ends[:, 0]] == part[ends[:, 1]]) != is_wanted)
+            if len(wrong):
+                self._refuse(operation, edges, *pairs[wrong[0]])
+
+    def _refuse(self, operation: Operation, edges: Edges, a: int, b: int) -> None:
+        bridge = edges.bridge(a, b)
+        since = [bridge] if bridge else [n for n in self._later if n not in self._taken]
+        raise Conflict(
+            f"The operation {described([operation])} cannot be taken back for {a} and {b} by "
+            f"itself, since others came after it: {described(self._history.operations(since))}. "
+            "Take those back first, or together with it."
+        )
+
+
+def _pairs(operation: Operation) -> list[tuple[int, int]]:
+    """Return neighbours in the lists that an operation joined, unless they were joined already."""
+    was = dict(zip(operation.supervoxels.tolist(), operation.was.tolist(), strict=False))
+    lists = lists_of(operation.supervoxels, operation.sizes)
+    pairs = (pair for each in lists for pair in pairwise(each.tolist()))
+    return [(a, b) for a, b in pairs if was[a] != was[b]]

@@ -1,0 +1,84 @@
+"""``bfly edits``: what shows and takes back operations."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from bfly.cli import main
+from bfly.databases.sqlite import Sqlite
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.message import Save
+from bfly.keywords import RUNTIME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A configuration with a channel that two users have merged segments of."""
+    with h5py.File(tmp_path / "seg.h5", "w") as file:
+        file["main"] = np.arange(1, 65, dtype="u4").reshape(4, 4, 4)
+    channel = {"name": "seg", "path": str(tmp_path / "seg.h5"), "kind": "segmentation"}
+    dataset = {"name": "d", "path": str(tmp_path), "channels": [channel]}
+    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
+    database = str(tmp_path / "bfly.db")
+    settings = {"experiments": tree, "db-type": "Sqlite", "db-path": database}
+    path = tmp_path / "bfly.yaml"
+    path.write_text(yaml.safe_dump({"bfly": settings}))
+    edits = ChannelEdits(channel["path"], Sqlite(database, RUNTIME()).edit_log())
+    for ids, who in (((1, 2), "Ada"), ((3, 4), "Bo"), ((5, 6), "Ada")):
+        edits.append(lambda state, ids=ids, who=who: Save((ids,), ()).operations(state, who, None))
+    return str(path)
+
+
+def run(*words: str) -> int | str | None:
+    try:
+        return main(["edits", *words])
+    except SystemExit as ended:
+        return ended.code
+
+
+def test_operations_are_shown_taken_back_and_done_again(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> Any:
+        assert run(*words, "-e", config) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert told("show", "seg", "2")["segments"][0]["id"] == "3"
+    assert told("undo", "seg", "2")["undoes"] == [2]
+    assert told("show", "seg", "2")["undone_by"] == 4
+    assert told("redo", "seg", "2")["kind"] == "undo"
+    assert told("undo", "seg", "--by", "Ada")["undoes"] == [1, 3]
+    run("log", "seg", "-e", config)
+    assert [line.split("\t")[3] for line in capsys.readouterr().out.splitlines()] == [
+        *["merge"] * 3,
+        *["undo"] * 3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("undo", "seg"), "undo takes the IDs of operations, or --by"),
+        (("show", "seg", "1", "2"), "show takes the ID of an operation"),
+        (("log", "seg", "1"), "log takes no TABLE"),
+        (("undo", "seg", "9"), "There is no operation 9; the last one is 3"),
+        (("undo", "seg", "x"), "operations x"),
+        (("redo", "seg", "1"), "is not taken back"),
+        (("undo", "seg", "--by", "Cy"), "There are no operations of Cy"),
+        (("undo", "seg", "--by", "Ada", "--since", "soon"), "since soon is not a time"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    words: tuple[str, ...], said: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words, "-e", config) not in (0, None)
+    assert said in capsys.readouterr().err

@@ -1,0 +1,217 @@
+"""Merges, splits and what takes them back, against a graph of networkx."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from bfly.databases.sqlite import Sqlite
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.cut import cut
+from bfly.edits.history import lists_of
+from bfly.edits.log import MemoryLog
+from bfly.edits.message import Save
+from bfly.edits.undo import redone, undone
+from bfly.errors import BadRequest, Conflict
+from bfly.keywords import RUNTIME
+
+MOST = 16
+FRESH = 1000
+
+
+def ids(numbers: Any) -> Any:
+    return np.array(list(numbers), np.uint64)
+
+
+class Channel(ChannelEdits):
+    """A channel with short words for its operations."""
+
+    def merge(self, *members: int) -> None:
+        save = Save((members,), ())
+        self.append(lambda state: save.operations(state, "Ada", None))
+
+    def cut(self, *parts: list[int]) -> None:
+        arrays = [ids(sorted(part)) for part in parts]
+        self.append(lambda state: [cut(state, self.history, arrays, FRESH, "Bo")])
+
+    def undo(self, *numbers: int) -> None:
+        self.append(lambda state: [undone(state, self.history, numbers, FRESH, who="Cy")])
+
+    def redo(self, *numbers: int) -> None:
+        self.append(lambda state: [redone(state, self.history, numbers, FRESH, who="Cy")])
+
+    def segments(self) -> set[frozenset[int]]:
+        return partition(self.state)
+
+
+def partition(state: Any) -> set[frozenset[int]]:
+    names = state.segments(ids(range(MOST))).tolist()
+    groups = {frozenset(n for n in range(MOST) if names[n] == name) for name in names}
+    for group in groups:
+        assert set(state.segment_of(min(group)).tolist()) == group
+    return groups
+
+
+def replayed(operations: list[Any]) -> set[frozenset[int]]:
+    """Return the segments as if nothing that is taken back had ever been there."""
+
+    def counts(one: Any) -> bool:
+        return not any(one.id in each.undoes and counts(each) for each in operations)
+
+    graph = nx.MultiGraph()
+    graph.add_nodes_from(range(MOST))
+    for each in operations:
+        if each.undoes or not counts(each):
+            continue
+        owner = dict(zip(each.parts.tolist(), _owners(each.part_sizes), strict=True))
+        cut = [edge for edge in graph.edges(keys=True) if owner.get(edge[0]) != owner.get(edge[1])]
+        graph.remove_edges_from(cut)
+        graph.add_edges_from(each.edges.tolist())
+        for members in lists_of(each.supervoxels, each.sizes):
+            nx.add_path(graph, members.tolist())
+    return set(map(frozenset, nx.connected_components(graph)))
+
+
+def _owners(sizes: Any) -> list[int]:
+    return [number for number, size in enumerate(sizes.tolist()) for _ in range(size)]
+
+
+def test_what_a_merge_joined_is_parted_and_joined_again() -> None:
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2)
+    channel.merge(3, 4)
+    channel.merge(2, 3)
+    channel.merge(5, 4)
+    channel.undo(3)
+    assert {frozenset({1, 2}), frozenset({3, 4, 5})} <= channel.segments()
+    assert channel.state.segments(ids([1, 2, 3, 4, 5])).tolist() == [1, 1, 5, 5, 5]
+    channel.redo(3)
+    assert frozenset({1, 2, 3, 4, 5}) in channel.segments()
+    with pytest.raises(Conflict, match="not taken back"):
+        channel.redo(3)
+    channel.undo(6)
+    with pytest.raises(Conflict, match="is taken back already, by 7 \\(undo by Cy"):
+        channel.undo(6)
+
+
+def test_the_parts_of_a_split_are_joined_unless_they_changed() -> None:
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2, 3, 4, 5, 6)
+    channel.cut([1, 2], [3])
+    assert channel.state.segments(ids(range(1, 7))).tolist() == [1, 1, 3, 4, 4, 4]
+    channel.cut([1], [2])
+    with pytest.raises(Conflict, match=r"others came after it: 3 \(cut by Bo"):
+        channel.undo(2)
+    channel.undo(3)
+    channel.undo(2)
+    assert channel.state.segments(ids(range(1, 7))).tolist() == [1] * 6
+    channel.redo(2)
+    channel.merge(1, 4)
+    with pytest.raises(Conflict, match=r"others came after it: 7 \(merge by Ada"):
+        channel.undo(2)
+    channel.undo(2, 7)
+    assert frozenset(range(1, 7)) in channel.segments()
+
+
+def test_a_merge_that_others_repeated_cannot_be_taken_back_alone() -> None:
+    channel = Channel("/seg", MemoryLog())
+    for pair in ((1, 2), (3, 4), (2, 3)):
+        channel.merge(*pair)
+    channel.cut([1, 2])
+    with pytest.raises(Conflict, match=r"others came after it: 4 \(cut by Bo"):
+        channel.undo(3)
+    channel.merge(1, 4)
+    with pytest.raises(Conflict, match=r"others came after it: 5 \(merge"):
+        channel.undo(3)
+    channel.undo(1, 5)
+    assert {frozenset({1}), frozenset({2}), frozenset({3, 4})} <= channel.segments()
+
+
+def test_a_split_of_what_is_no_segment_is_refused() -> None:
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2)
+    for parts in ([[1, 2]], [[1], [3]], [[1], [1]], [[5]]):
+        with pytest.raises(BadRequest):
+            channel.cut(*parts)
+    assert channel.state.position == 1
+
+
+@settings(max_examples=300, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(st.data())
+def test_random_operations_are_those_of_a_graph(data: st.DataObject) -> None:
+    """Every state on the way, also rebuilt, is what the operations that count make of a graph."""
+    channel = Channel("/seg", MemoryLog())
+    expected = [channel.segments()]
+    for _ in range(data.draw(st.integers(1, 14))):
+        number = channel.state.position + 1
+        large = sorted(sorted(each) for each in channel.segments() if len(each) > 1)
+        kind = data.draw(st.sampled_from(["merge", "merge", "cut", "undo"]))
+        if kind == "cut" and large:
+            members = data.draw(st.permutations(data.draw(st.sampled_from(large))))
+            cuts = data.draw(st.sets(st.integers(1, len(members) - 1), min_size=1, max_size=2))
+            ends = [0, *sorted(cuts), len(members)]
+            groups = {frozenset(members[a:b]) for a, b in pairwise(ends)}
+            channel.cut(*map(sorted, [*groups][1:]))
+            assert groups <= channel.segments()
+        elif kind == "undo" and number > 1:
+            chosen = data.draw(st.sets(st.integers(1, number - 1), min_size=1, max_size=3))
+            try:
+                channel.undo(*chosen)
+            except Conflict:
+                continue
+        else:
+            some = st.lists(st.integers(1, MOST - 1), min_size=2, max_size=4, unique=True)
+            channel.merge(*data.draw(some))
+        if channel.state.position == number:
+            expected.append(replayed(list(channel.operations())))
+        assert channel.segments() == expected[-1]
+    for position, segments in enumerate(expected):
+        assert partition(channel.at(position)) == segments
+
+
+def test_undo_of_all_gives_the_start() -> None:
+    """In one operation, whatever the order of merges and splits was."""
+    random = np.random.default_rng(5)
+    channel = Channel("/seg", MemoryLog())
+    while channel.state.position < 60:
+        members = random.choice(MOST - 1, 2, replace=False) + 1
+        segment = channel.state.segment_of(int(members[0])).tolist()
+        if len(segment) > 3 and random.random() < 0.6:
+            channel.cut(segment[: random.integers(1, len(segment))])
+        else:
+            channel.merge(*members.tolist())
+    channel.undo(*range(1, 61))
+    assert channel.segments() == {frozenset({n}) for n in range(MOST)}
+    channel.redo(*range(1, 61))
+    assert channel.segments() == partition(channel.at(60))
+
+
+def test_a_log_on_disk_is_read_again(tmp_path: Any) -> None:
+    """All operations, their lineage and what is taken back are there after a start."""
+
+    def opened() -> Channel:
+        return Channel("/seg", Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log())
+
+    channel = opened()
+    channel.merge(1, 2, 3)
+    channel.merge(4, 5)
+    channel.merge(3, 4)
+    channel.cut([1, 5])
+    channel.undo(4)
+    for again in (opened(), opened()):
+        assert again.segments() == channel.segments()
+        everything = ids(range(MOST))
+        numbers = again.state.numbers(everything)
+        assert numbers.tolist() == channel.state.numbers(everything).tolist()
+        assert again.history.undone == channel.history.undone == {4: 5}
+        assert again.history.lineage.operations_of([int(numbers[1])]) == [1, 2, 3, 4, 5]
+        assert again.history.lineage.later([1]) == [3, 4, 5]
+    again.redo(4)
+    channel.catch_up()
+    assert channel.segments() == again.segments()
