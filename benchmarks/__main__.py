@@ -23,13 +23,17 @@ from benchmarks import (
     formats,
     hot,
     hot_tables,
+    indexing,
     large,
     many,
+    meshes,
     protocols,
     querying,
     reading,
     serving,
     sizes,
+    skeletons,
+    solid,
     streams,
     tables,
     throughput,
@@ -120,6 +124,9 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
             read = reading.measure(volume.name, path, rounds=3 if quick else 11)
             tables.show_reading(read, console)
             yield "reading", read
+    indexed = indexing.measure(found[-1], DATA, rounds=3 if quick else 7)
+    hot_tables.show_indexed(indexed, console)
+    yield "indexed", indexed
     voxels = formats.volume(found[-1].em)
     paths = formats.written(DATA, voxels, console)
     rows = list(cutouts.measure(paths, voxels, rounds=3 if quick else 9))
@@ -149,6 +156,14 @@ def _larger(volume: Volume, quick: bool, console: Console) -> Iterator[Figures]:
     sized = sizes.measure(volume, rounds=3 if quick else 7)
     hot_tables.show_sizes(sized, console)
     yield "sizes", sized
+    meshed = meshes.measure(DATA, rounds=1 if quick else 5)
+    hot_tables.show_meshes(meshed, console)
+    yield "meshes", meshed
+    for made in skeletons.measure(DATA, rounds=1 if quick else 5):
+        yield "skeletons", made
+    if not quick:
+        with console.status("A mesh of 2048³ voxels"):
+            yield "solid", solid.measure()
 
 
 def _channels(quick: bool, console: Console) -> Iterator[Figures]:

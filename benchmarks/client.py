@@ -39,10 +39,10 @@ class Load(NamedTuple):
     p99: float
 
 
-def get(url: str, accept: str = "") -> bytes:
-    """Ask for a URL, perhaps with a header ``Accept``."""
+def get(url: str, accept: str = "", seconds: float = 60) -> bytes:
+    """Ask for a URL, perhaps with a header ``Accept``, and wait so long for each part."""
     request = urllib.request.Request(url, headers={"accept": accept} if accept else {})
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=seconds) as response:
         body: bytes = response.read()
         return body
 

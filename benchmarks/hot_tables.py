@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from benchmarks.indexing import BFLY as BUILT
+from benchmarks.indexing import CC3D as STATISTICS
 from benchmarks.tables import judged
 from benchmarks.users import BFLY, REQUEST
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmarks.hot import Hot
+    from benchmarks.indexing import Indexed
+    from benchmarks.meshes import Meshed
     from benchmarks.sizes import Sizes
     from benchmarks.streams import Streams
     from benchmarks.targets import Target
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "show_hot",
+    "show_indexed",
+    "show_meshes",
     "show_sizes",
     "show_streams",
     "show_targets",
@@ -41,6 +47,17 @@ def show_hot(rows: Sequence[Hot], console: Console) -> None:
         ours, theirs = (1000 * median(row.samples[name]) for name in ("bfly", "peer"))
         ratio = judged(theirs / ours, row.target)
         table.add_row(row.work, row.against, f"{ours:.3f}", f"{theirs:.3f}", *ratio)
+    console.print(table)
+
+
+def show_indexed(row: Indexed, console: Console) -> None:
+    """Print what a label index takes, and what is looked up in it."""
+    table = Table(title=f"Label index of {row.labels:,} labels, milliseconds; {row.data}")
+    for name in ("", "median"):
+        table.add_column(name, justify="right" if name else "left")
+    whose = {BUILT: "built by Butterfly", STATISTICS: "statistics of cc3d, in memory"}
+    for name, seconds in {**row.builds, **row.looks}.items():
+        table.add_row(whose.get(name, name), f"{1000 * median(seconds):.3f}")
     console.print(table)
 
 
@@ -72,6 +89,21 @@ def show_sizes(row: Sizes, console: Console) -> None:
     for name, samples in row.samples.items():
         seconds = median(samples)
         table.add_row(name, f"{1000 * seconds:.2f}", f"{seconds / smallest:.2f}")
+    console.print(table)
+
+
+def show_meshes(row: Meshed, console: Console) -> None:
+    """Print what a mesh on demand takes, and its peers."""
+    if row.skipped:
+        console.print(f"No meshes: {row.skipped}")
+        return
+    title = f"Mesh of a body of {row.voxels:,} voxels, {row.triangles:,} triangles; {row.data}"
+    table = Table(title=title)
+    for name in ("", "milliseconds"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, samples in row.samples.items():
+        table.add_row(name, f"{1000 * median(samples):,.0f}")
+    table.add_row("fragments computed after a merge", f"{row.touched} of {row.fragments}")
     console.print(table)
 
 

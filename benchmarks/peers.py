@@ -35,6 +35,7 @@ __all__ = [
     "nginx",
     "raw_h5py",
     "serving",
+    "serving_chunkmirage",
 ]
 
 HOST = "127.0.0.1"
@@ -151,6 +152,18 @@ def raw_h5py(folder: Path, path: str) -> Iterator[int]:
 def local_volume(folder: Path, path: str) -> Iterator[int]:
     """Serve the dataset of a file with the Python package of Neuroglancer."""
     with _script("local_volume.py", folder, path) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def serving_chunkmirage(folder: Path, python: str, path: Path, label: int) -> Iterator[int]:
+    """Serve the mesh of one label of a file as ``body``, with the chunkmirage of a Python."""
+    port = _free_port()
+    only = f"threshold:low={label},high={label + 1},value=255"
+    program = str(Path(python).with_name("chunkmirage"))
+    command = [program, "serve", f"{path}::/main", "--name", "body", "--op", only, "--no-raw"]
+    command += ["--mesh", "kind=surface,threshold=128", "--host", HOST, "--port", str(port)]
+    with _running(command, folder, port):
         yield port
 
 

@@ -132,7 +132,6 @@ def show_reading(row: Reading, console: Console) -> None:
 
 def show_edits(row: Edited, console: Console) -> None:
     """Print the rate of relabelled chunks beside stored ones, and the times of merges."""
-    p50, p99 = (1000 * float(value) for value in np.percentile(row.merges, (50, 99)))
     table = Table(title=f"Edits: 64³ uint64 chunks, {row.chunk_edges:,} edges; merges in SQLite")
     for name in ("what", "measured", "× without edits", "target"):
         table.add_column(name, justify="left" if name == "what" else "right")
@@ -143,7 +142,10 @@ def show_edits(row: Edited, console: Console) -> None:
             cells = judged(rate / rates["without"], target)
             table.add_row(f"chunks a second, {kept} cached, {way}", f"{rate:,.0f}", *cells)
     edges = f"{row.edges:,} edges"
-    table.add_row(f"merge at {edges}, p50 and p99, ms", f"{p50:.2f}, {p99:.2f}")
+    for name, taken in (("merge", row.merges), ("undo", row.undos), ("split", row.splits)):
+        p50, p99 = (1000 * float(value) for value in np.percentile(taken, (50, 99)))
+        table.add_row(f"{name} at {edges}, p50 and p99, ms", f"{p50:.2f}, {p99:.2f}")
+    table.add_row(f"root ids of a million of {edges}, ms", f"{1000 * row.roots:.0f}")
     table.add_row(f"read the log of {edges}, s", f"{row.load:.1f}")
     table.add_row("memory of the segments, MB", f"{row.nbytes / 1e6:.0f}")
     console.print(table)

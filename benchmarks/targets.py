@@ -5,6 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.indexing import BFLY as INDEX
+from benchmarks.indexing import CC3D as STATISTICS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -75,10 +78,22 @@ def targets_of(raw: Mapping[str, Any]) -> Iterator[Target]:
             yield _times(row, versions)
     for row in raw.get("reading", []):
         yield from _cutout(row, versions)
+    for row in raw.get("indexed", []):
+        if len(row["builds"]) > 1:
+            yield _indexed(row)
     for row in raw.get("streams", []):
         yield from _streams(row)
     for row in raw.get("sizes", []):
         yield _size(row)
+    for row in raw.get("meshes", []):
+        yield from _meshes(row)
+    for row in raw.get("solid", []):
+        for what, taken in row["resident"].items():
+            work = f"mesh of a segment of 2048³ voxels, {what}: resident memory, MiB"
+            against = "above the idle server"
+            yield Target(work, against, f"{taken:.0f} MiB", "—", taken, False, 512)
+    for row in raw.get("skeletons", []):
+        yield _skeletons(row)
 
 
 def _rate(
@@ -105,6 +120,13 @@ def _cutout(row: Raw, versions: Mapping[str, str]) -> Iterator[Target]:
     yield Target(work, SLICING.format_map(versions), *said, theirs / ours, True, target)
 
 
+def _indexed(row: Raw) -> Target:
+    ours, theirs = (median(row["builds"][name]) for name in (INDEX, STATISTICS))
+    said = [_milliseconds(seconds) for seconds in (ours, theirs)]
+    work = f"label index of {row['labels']:,} labels, from the file; {row['data']}"
+    return Target(work, "cc3d.statistics, in memory", *said, theirs / ours, True, 1)
+
+
 def _streams(row: Raw) -> Iterator[Target]:
     taken = median(row["resident"])
     work = "1 GiB cutout streamed: resident memory, MiB"
@@ -123,6 +145,31 @@ def _size(row: Raw) -> Target:
     return Target(
         f"a cold chunk of {large}, sparse", f"of {small}", *said, ours / theirs, False, 1.1
     )
+
+
+def _meshes(row: Raw) -> Iterator[Target]:
+    if row["skipped"]:
+        return
+    taken = {name: median(samples) for name, samples in row["samples"].items()}
+    work = f"mesh of the largest body, {{}}; {row['data']}"
+    for ours in ("cold", "warm"):
+        for theirs, least in (("zmesh, simplified", 0.8), ("chunkmirage", 2)):
+            if theirs in taken:
+                said = _milliseconds(taken[ours]), _milliseconds(taken[theirs])
+                ratio = taken[theirs] / taken[ours]
+                yield Target(work.format(ours), row["peers"][theirs], *said, ratio, True, least)
+    first = taken["first fragment"]
+    what = f"list and first fragment of it, seconds; {row['data']}"
+    yield Target(what, "—", _milliseconds(first), "—", first, False, 0.5)
+    touched, every = row["touched"], row["fragments"]
+    what = "fragments computed after a merge that touches one cell"
+    yield Target(what, "all of the body", f"{touched}", f"{every}", touched, False, 1)
+
+
+def _skeletons(row: Raw) -> Target:
+    ours, theirs = (median(row["samples"][name]) for name in ("bfly", "peer"))
+    said = [_milliseconds(seconds) for seconds in (ours, theirs)]
+    return Target(row["work"], row["against"], *said, theirs / ours, True, row["target"])
 
 
 def _milliseconds(seconds: float) -> str:

@@ -23,7 +23,9 @@ COMMANDS = {
     "doctor": ("bfly.commands.doctor:Doctor", "find what is wrong with channels and how to fix it"),
     "edits": ("bfly.commands.edits:EditsCommand", "import and export merge tables, print the log"),
     "index": ("bfly.commands.index:IndexCommand", "build the label index of a segmentation"),
+    "mesh": ("bfly.commands.mesh:MeshCommand", "make meshes of segments in advance"),
     "pyramid": ("bfly.commands.pyramid:PyramidCommand", "compute the mips of a channel in advance"),
+    "skeleton": ("bfly.commands.skeleton:SkeletonCommand", "make the skeletons of segments"),
 }
 """Command name → its class, and its line in the help of ``bfly``."""
 

@@ -6,6 +6,7 @@
     ├── BadRequest        a parameter is not what is allowed
     │   └── TooLarge      the answer would be larger than max-cutout-size
     ├── Absent            nothing exists there: no such page, no such chunk
+    ├── Conflict          what others did meanwhile stands against it
     ├── Moved             the page has another address
     ├── NotAllowed        a path is outside allowed-paths, a host or origin is not allowed
     ├── ConfigError       the configuration has mistakes, one per line
@@ -25,6 +26,7 @@ __all__ = [
     "Busy",
     "ButterflyError",
     "ConfigError",
+    "Conflict",
     "DatabaseError",
     "MissingLibrary",
     "Moved",
@@ -50,6 +52,10 @@ class TooLarge(BadRequest):
 
 class Absent(ButterflyError):
     """Nothing exists at this address, as opposed to something unreadable."""
+
+
+class Conflict(ButterflyError):
+    """What others have done meanwhile stands against the request; the message names it."""
 
 
 class Moved(ButterflyError):

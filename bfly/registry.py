@@ -73,6 +73,7 @@ PROTOCOLS = {
     "bossdb": "bfly.protocols.boss:BossDB",
     "browse": "bfly.protocols.browse:Browse",
     "dvid": "bfly.protocols.dvid:Dvid",
+    "edits": "bfly.protocols.edits:EditsAPI",
     "first-viewer": "bfly.protocols.pages:FirstViewer",
     "health": "bfly.protocols.pages:Health",
     "icon": "bfly.protocols.pages:Icon",
@@ -102,10 +103,12 @@ DATABASES = {
 
 EXTRAS = {
     "Postgres": "postgres",
+    "bfly mesh": "dask,mesh",
     "bfly pyramid": "dask",
     "mrc": "volumes",
     "nifti": "volumes",
     "nrrd": "volumes",
+    "skeletons": "skeletons",
 }
 """The extras that plug-ins and commands need; the message for any other plug-in names ``all``."""
 

@@ -14,7 +14,7 @@ from bfly.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Allowed", "Many", "OneOf", "Whole", "one_of", "whole_number"]
+__all__ = ["Allowed", "Many", "OneOf", "Text", "Whole", "one_of", "real_number", "whole_number"]
 
 
 class Allowed(ABC):
@@ -80,6 +80,28 @@ class OneOf(Allowed):
     def read(self, name: str, value: Any) -> str:
         """Return the word if it is one of them."""
         return one_of(name, value, self.words())
+
+
+@dataclass(frozen=True)
+class Text(Allowed):
+    """Any text of up to `longest` characters."""
+
+    longest: int
+    meaning: str = ""
+
+    @property
+    @override
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of a string."""
+        return {"type": "string", "maxLength": self.longest}
+
+    @override
+    def read(self, name: str, value: Any) -> str:
+        """Return the text if it is not too long."""
+        text = str(value)
+        if len(text) > self.longest:
+            raise BadRequest(f"The {name} has {len(text)} characters; allowed are {self.longest}.")
+        return text
 
 
 @dataclass(frozen=True)
@@ -150,3 +172,16 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
     if value not in words:
         raise BadRequest(f"The {name} {value} is not in {words}.")
     return str(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """Read a finite number that a client sent in JSON.
+
+    Raises
+    ------
+    BadRequest
+        It is no number, or above 2^53 in either direction.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**53:
+        raise BadRequest(f"The {name} {value} is not a number from -2^53 to 2^53.")
+    return float(value)

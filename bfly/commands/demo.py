@@ -39,11 +39,23 @@ class Demo(Command):
 
 
 def _make(folder: str) -> None:
+    import os
+    from urllib.parse import quote
+
     from rich.console import Console
     from rich.progress import Progress
 
     from bfly.testing.tissue import make_tissue
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("Making tissue", total=1)
-        make_tissue(folder, progress=lambda done: progress.update(task, completed=done))
+        make_tissue(
+            folder, progress=lambda done: progress.update(task, completed=done), tables=True
+        )
+    name = quote(os.path.basename(os.path.abspath(folder)), safe="")
+    console.print(
+        f"Neurons in 3-D: /ng/?dataset=root/{name}/{name} below the address that is served.",
+        highlight=False,
+        soft_wrap=True,
+    )

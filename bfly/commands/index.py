@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bfly.segments.index import Summary
     from bfly.volumes.volume import Volume
 
-__all__ = ["IndexCommand"]
+__all__ = ["IndexCommand", "build_index"]
 
 
 class IndexCommand(Command):
@@ -83,17 +83,33 @@ cache directory. After an interruption, run the command again: what was done is 
         store.trim(build.folder)
 
     def _build(self, build: Build, volume: Volume, name: str, arguments: Namespace) -> Summary:
-        files: list[str] = []
-        total = sum(1 for _ in build.pieces(volume))
         with cluster("bfly index", arguments.scheduler) as client:
-            with progress_bar(name, total) as update:
-                for file in each(client, build.do, build.pieces(volume)):
-                    files.append(file)
-                    update(len(files))
-            while groups := build.groups(files):
-                merge = partial(_merge, build)
-                files = list(each(client, merge, iter(groups.items())))
-        return build.finish(files)
+            return build_index(client, build, volume, name)
+
+
+def build_index(client: Any, build: Build, volume: Volume, name: str) -> Summary:
+    """Build an index on Dask, with a progress bar.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        As `cluster` yields it.
+    build : Build
+        The index.
+    volume : Volume
+        Its channel.
+    name : str
+        Of the channel, for the progress bar.
+    """
+    files: list[str] = []
+    total = sum(1 for _ in build.pieces(volume))
+    with progress_bar(name, total) as update:
+        for file in each(client, build.do, build.pieces(volume)):
+            files.append(file)
+            update(len(files))
+    while groups := build.groups(files):
+        files = list(each(client, partial(_merge, build), iter(groups.items())))
+    return build.finish(files)
 
 
 def _merge(build: Build, group: tuple[str, list[str]]) -> str:

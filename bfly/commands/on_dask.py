@@ -55,7 +55,11 @@ def cluster(command: str, scheduler: str | None) -> Iterator[Any]:
     address = (
         {"address": scheduler}
         if scheduler
-        else {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": "ERROR"}
+        else {
+            **{"threads_per_worker": 1, "silence_logs": "ERROR"},
+            # Otherwise a second cluster of this machine warns that the port is in use.
+            **{"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}},
+        }
     )
     try:
         client = Client(**address)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.config.tree import Channel
     from bfly.jobs.pyramid import Filled, Piece, Task
 
-__all__ = ["PyramidCommand"]
+__all__ = ["PyramidCommand", "task_of"]
 
 
 class PyramidCommand(Command):
@@ -64,7 +64,7 @@ or an error, run the command again. The exit code is 0 if every tile is kept, ot
                 f"{channel.path} is a URL; mips are kept only for channels in files, since a "
                 "change behind a URL goes unnoticed."
             )
-        task = _task(config, channel)
+        task = task_of(config, channel)
         volume = task.open()
         tiles = sum(
             volume.level(mip).tiles.size
@@ -89,7 +89,8 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _task(config: Config, channel: Channel) -> Task:
+def task_of(config: Config, channel: Channel) -> Task:
+    """Return a channel and its limits, as jobs are sent to other machines."""
     from bfly.jobs.pyramid import Task
     from bfly.keywords import MIB
     from bfly.protocols.protocol import channel_words

@@ -8,10 +8,12 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bfly.concurrency.admission import Abandoned, Later, check_wanted, current
+from bfly.concurrency.threads import starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,15 +39,40 @@ class Workers:
         Threads that share one piece of work; by default, the number of cores.
     niceness : int
         Increment of the threads' niceness (lower priority), as for the Unix command ``nice``.
+    is_busy : bool
+        Whether the work keeps a core busy. Then there are no more threads than cores.
     """
 
-    def __init__(self, parallel: int | None = None, niceness: int = 0) -> None:
+    def __init__(
+        self, parallel: int | None = None, niceness: int = 0, is_busy: bool = False
+    ) -> None:
         self.parallel = parallel or os.cpu_count() or 1
-        self.threads = 2 * self.parallel + 4
+        self.threads = self.parallel if is_busy else 2 * self.parallel + 4
         self.executor = ThreadPoolExecutor(self.threads, "bfly", _stand_back, (niceness,))
         # A separate pool: helpers blocked by a disk that hangs take no thread from other requests.
         self._helpers = ThreadPoolExecutor(self.parallel, "bfly-help", _stand_back, (niceness,))
         self._crowded = 0.0
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Return the result of `work`, done in a thread of this pool under the ticket of this one.
+
+        Only for threads of other pools: this one waits.
+
+        Raises
+        ------
+        Abandoned
+            No client waits for the answer any more.
+        Busy
+            No thread can be started.
+        """
+        ticket = current()
+        with starting():
+            future = self.executor.submit(work if ticket is None else partial(ticket.run, work))
+        try:
+            return future.result()
+        finally:
+            # A traceback that refers to its own error would keep the voxels in memory too.
+            del future
 
     def make_room(self) -> None:
         """Start no helpers for `CROWDED` seconds, since other requests need the cores."""

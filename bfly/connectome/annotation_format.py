@@ -146,14 +146,15 @@ class Schema:
 
 def _places(synapses: Columns, lines: bool) -> NDArray[np.float64]:
     """Return voxel centres, xyz. Lines have two ends; an unknown one is the synapse's position."""
-    place = _middles(synapses, POINT)
+    place = middles(synapses, POINT)
     if not lines:
         return place
-    ends = [_middles(synapses, names) for names in ENDS]
+    ends = [middles(synapses, names) for names in ENDS]
     return np.hstack([np.where(np.isnan(end).any(1, keepdims=True), place, end) for end in ends])
 
 
-def _middles(synapses: Columns, names: tuple[str, ...]) -> NDArray[np.float64]:
+def middles(synapses: Columns, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the centres of the voxels of three columns (z, y, x); shape (n, 3): x, y, z."""
     result: NDArray[np.float64] = np.stack([synapses[name] for name in names[::-1]], axis=1) + 0.5
     return result
 

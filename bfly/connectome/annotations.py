@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.connectome.annotation_format import RELATIONS, Schema
-from bfly.connectome.connectome import NEURON, SYNAPSE
-from bfly.connectome.segment_properties import segment_properties
+from bfly.connectome.connectome import SYNAPSE
 from bfly.connectome.spatial_levels import LIMIT, Cells, levels
 from bfly.databases.lod import mixed
 from bfly.errors import Absent
@@ -21,26 +20,22 @@ if TYPE_CHECKING:
     from bfly.connectome.connectome import Connectome
     from bfly.databases.features import Features
     from bfly.queries.annotation import AnnotationQuery
-    from bfly.storage.cache import Cache
     from bfly.tables.columns import Columns
 
 __all__ = ["Annotations"]
 
 
 class Annotations:
-    """Answers to requests for synapses as annotations, and for the properties of neurons.
+    """Answers to requests for synapses as annotations.
 
     Parameters
     ----------
     connectome : Connectome
         Source of the rows.
-    cache : Cache
-        Cache of the properties of neurons, of which there may be millions.
     """
 
-    def __init__(self, connectome: Connectome, cache: Cache) -> None:
+    def __init__(self, connectome: Connectome) -> None:
         self._connectome = connectome
-        self._cache = cache
 
     def answer(self, query: AnnotationQuery) -> bytes:
         """Answer a request.
@@ -62,7 +57,6 @@ class Annotations:
             "pre": self._related,
             "post": self._related,
             "spatial": self._spatial,
-            "segment_properties": self._properties,
         }
         return answers[query.part](engine, engine.dataset(query.path), query)
 
@@ -130,12 +124,3 @@ class Annotations:
         if not len(synapse[KEYS[SYNAPSE]]):
             raise Absent(f"There is no synapse {query.id}.")
         return Schema.of(synapse, engine.ranges(path)).single(synapse)
-
-    def _properties(self, engine: Features, path: str, query: AnnotationQuery) -> bytes:
-        self._connectome.check_some(engine, NEURON, path)
-        key = f"segment-properties:{path}:{engine.state(path)}"
-        cached: bytes = self._cache.get(key)
-        if not cached:
-            cached = segment_properties(engine, path).encode()
-            self._cache.set(key, cached)
-        return cached

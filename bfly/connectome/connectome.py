@@ -12,14 +12,18 @@ from bfly.connectome.edited_tables import Merged
 from bfly.databases.engine import Engine
 from bfly.databases.entry_tables import EntryTables
 from bfly.errors import Absent, BadRequest, SourceError
+from bfly.tables.columns import KEYS
 from bfly.tables.writing import write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from numpy.typing import NDArray
+
     from bfly.databases.database import Database
     from bfly.databases.features import Facts, Features
+    from bfly.databases.reader import Counts, Ids
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Connectome"]
 
 NEURON, SYNAPSE = "neuron", "synapse"
+
+LOOK_UP = 5_000
+"""Synapses that are read in one pass in the time that it takes to look up one neuron."""
 
 SOME = 100
 """Rows of a matrix that are counted in one batch: bounds its memory."""
@@ -133,6 +140,58 @@ class Connectome:
             arguments.append(2**query.resolution)
         return ask(*arguments)
 
+    def degrees(self, query: InfoQuery, neurons: Ids) -> tuple[Counts, Counts] | None:
+        """Count the synapses where each neuron is presynaptic, and where postsynaptic.
+
+        Parameters
+        ----------
+        query : InfoQuery
+            Names the dataset.
+        neurons : numpy.ndarray
+            uint64, in any order.
+
+        Returns
+        -------
+        tuple of numpy.ndarray or None
+            int64, one number for each neuron; None if the dataset has no synapses.
+        """
+        engine = self.edited(query)
+        try:
+            path = engine.dataset(query.path)
+        except SourceError:
+            return None
+        if not engine.has_rows(SYNAPSE, path):
+            return None
+        wanted, place = np.unique(neurons, return_inverse=True)
+        if engine.count(SYNAPSE, path) <= LOOK_UP * len(wanted):
+            out, into = engine.degrees(path, wanted)
+        else:
+            sides = [list(map(len, engine.partners(path, one))) for one in wanted.tolist()]
+            out, into = np.array(sides, np.int64).reshape(-1, 2).T
+        return out[place], into[place]
+
+    def named(self, query: InfoQuery, text: str) -> NDArray[np.uint64]:
+        """Return the neurons of a dataset that have a text in a further column of their row.
+
+        Upper and lower case are the same. None if the dataset has no neurons; for the errors see
+        `edited`.
+        """
+        none = np.empty(0, np.uint64)
+        engine = self.edited(query)
+        try:
+            path = engine.dataset(query.path)
+        except SourceError:
+            return none
+        columns = engine.rows(NEURON, path, none)
+        texts = [name for name, column in columns.items() if column.dtype.kind == "O"]
+        found, wanted = [none], text.casefold()
+        for batch in engine.scan(path, table=NEURON) if texts else ():
+            hit = np.zeros(len(batch[KEYS[NEURON]]), bool)
+            for name in set(texts) & set(batch):
+                hit |= [wanted in str(value).casefold() for value in batch[name].tolist()]
+            found.append(batch[KEYS[NEURON]][hit])
+        return np.concatenate(found)
+
     def check_some(self, engine: Features, table: str, path: str) -> None:
         """Raise `Absent` if the dataset of a path has no rows of a table."""
         if not engine.has_rows(table, engine.dataset(path)):
@@ -148,8 +207,17 @@ class Connectome:
             if not any(len(batch["n1"]) for batch in batches):
                 raise Absent(f"There is no neuron {number}.")
 
-    def rows(self, query: RowsQuery) -> Iterator[bytes]:
+    def rows(
+        self, query: RowsQuery, more: Callable[[Columns], Columns] | None = None
+    ) -> Iterator[bytes]:
         """Return an iterator of the bytes of rows, written as they are read.
+
+        Parameters
+        ----------
+        query : RowsQuery
+            The request.
+        more : callable, optional
+            Adds columns to a batch of rows.
 
         Raises
         ------
@@ -170,7 +238,7 @@ class Connectome:
             "connectivity": self._connectivity,
         }
         batches = rows[query.rows](engine, path, query)
-        return write_rows(query.format, batches, query.ids)
+        return write_rows(query.format, map(more, batches) if more else batches, query.ids)
 
     def _neurons(self, engine: Features, path: str, query: RowsQuery) -> Iterator[Columns]:
         return engine.scan(path, table=NEURON)

@@ -3,75 +3,36 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from bfly.core.stored_files import passed_file
+from bfly.core import segment_kinds
+from bfly.core.kinds import DATABASE, DATASETS, Answer, Kind
 from bfly.cutouts.streamed import Stream
-from bfly.errors import Absent
 from bfly.protocols.precomputed import GroupChunkQuery
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
+from bfly.queries.edits import EditsQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
-from bfly.queries.mesh import MeshQuery
 from bfly.queries.overview import CountsQuery
 from bfly.queries.pieces import PiecesQuery
-from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
-from bfly.queries.stored_file import StoredFileQuery
+from bfly.queries.skeleton import NodesQuery
 from bfly.queries.viewer_state import KeepStateQuery, StateQuery
-from bfly.volumes.stored_layers import offered_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bfly.core.core import Core
-    from bfly.protocols.ready import Headers
     from bfly.queries.query import Query
 
-__all__ = ["Answer", "answer", "group_of"]
-
-DATABASE, DATASETS = "the database", "all channels of a dataset"
-"""Groups of work (see `Admission`), besides one group per channel, named by its path."""
+__all__ = ["answer", "group_of"]
 
 
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
 """Header for states: the state of a name never changes, so browsers may keep it for a year."""
-
-
-class Answer(NamedTuple):
-    """Bytes, their content coding and their headers.
-
-    Parameters
-    ----------
-    body : bytes or memoryview
-        Flat, of bytes.
-    coding : str
-        Content coding that the body already has, or "".
-    headers : sequence of (bytes, bytes)
-        Headers of this answer; they replace those of every answer by name.
-    """
-
-    body: bytes | memoryview
-    coding: str = ""
-    headers: Headers = ()
-
-
-class Kind(NamedTuple):
-    """How one kind of query is answered.
-
-    Parameters
-    ----------
-    answer : callable
-        Takes the core, the query, and the content codings that the client accepts.
-    group : str or None
-        Group of the work; the query's path unless given.
-    """
-
-    answer: Callable[[Core, Any, Sequence[str]], Answer | Stream]
-    group: str | None = None
 
 
 def answer(core: Core, query: Query, codings: Sequence[str] = ()) -> Answer | Stream:
@@ -131,7 +92,8 @@ def _pieces(core: Core, query: PiecesQuery, _codings: Sequence[str]) -> Answer:
 
 
 def _rows(core: Core, query: RowsQuery, _codings: Sequence[str]) -> Stream:
-    rows = partial(core.connectome.rows, query)
+    more = core.skeletons.nodes(query) if isinstance(query, NodesQuery) else None
+    rows = partial(core.connectome.rows, query, more)
     return Stream(parts=lambda _start: rows(), media_type=query.mime_type, group=DATABASE)
 
 
@@ -155,39 +117,17 @@ def _dataset(core: Core, query: DatasetQuery, _codings: Sequence[str]) -> Answer
     return Answer(core.get_dataset(query).encode())
 
 
-def _stored_file(core: Core, query: StoredFileQuery, codings: Sequence[str]) -> Answer | Stream:
-    passed = _passed_file(core, query, codings)
-    if passed is None:
-        raise Absent(
-            f"There is no /{query.file} in a volume, only /info, /MIP/X-X_Y-Y_Z-Z, and the files "
-            "of the meshes, skeletons, segment properties and annotations stored with it."
-        )
-    return passed
-
-
-def _passed_file(
-    core: Core, query: StoredFileQuery, codings: Sequence[str]
-) -> Answer | Stream | None:
-    query.update_source(core.update_query(query))
-    passed = passed_file(query.volume, query.file, query.mime_type, codings, core.budget)
-    return Answer(*passed) if isinstance(passed, tuple) else passed
-
-
-def _mesh(core: Core, query: MeshQuery, codings: Sequence[str]) -> Answer | Stream:
-    query.update_source(core.update_query(query))
-    if "mesh" in offered_layers(query.volume):
-        return _stored_file(core, query, codings)
-    return Answer(core.meshes.answer(query))
-
-
 def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> Answer | Stream:
-    rows = "neurons" if query.part == "segment_properties" else "synapses"
-    if not core.connectome.counts(query)[rows]:
-        passed = _passed_file(core, query, codings)
+    is_properties = query.part == "segment_properties"
+    has_rows = core.connectome.counts(query)["neurons" if is_properties else "synapses"] > 0
+    if not has_rows:
+        passed = segment_kinds.passed(core, query, codings)
         if passed is not None:
             return passed
     if query.part in ("info", "spatial"):
         query.update_source(core.update_query(query))
+    if is_properties:
+        return Answer(core.properties.answer(query))
     with core.connectome.turn():
         return Answer(core.annotations.answer(query))
 
@@ -201,13 +141,8 @@ def _counts(core: Core, query: CountsQuery, _codings: Sequence[str]) -> Answer:
     return Answer(query.answer_text(core.connectome.counts(query)).encode())
 
 
-def _segments(core: Core, query: SegmentsQuery, _codings: Sequence[str]) -> Answer:
-    return Answer(core.segments.answer(query))
-
-
-def _sparse_volume(core: Core, query: SparseVolumeQuery, _codings: Sequence[str]) -> Stream:
-    parts = partial(core.segments.sparse_volume, query)
-    return Stream(parts=lambda _start: parts(), media_type=query.mime_type, group=query.path)
+def _edits(core: Core, query: EditsQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.proofreading.answer(query))
 
 
 def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
@@ -216,6 +151,7 @@ def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
 
 
 KINDS: dict[type[Query], Kind] = {
+    **segment_kinds.KINDS,
     DataQuery: Kind(_voxels),
     GroupChunkQuery: Kind(_chunk_of_group),
     PiecesQuery: Kind(_pieces),
@@ -224,13 +160,11 @@ KINDS: dict[type[Query], Kind] = {
     DatasetQuery: Kind(_dataset, DATASETS),
     FinishedQuery: Kind(_ready, ""),
     AnnotationQuery: Kind(_annotations, DATABASE),
-    StoredFileQuery: Kind(_stored_file),
-    MeshQuery: Kind(_mesh),
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),
-    SegmentsQuery: Kind(_segments),
-    SparseVolumeQuery: Kind(_sparse_volume, ""),
+    NodesQuery: Kind(_rows),
+    EditsQuery: Kind(_edits),
     StateQuery: Kind(_state, ""),
     KeepStateQuery: Kind(_keep_state, ""),
 }

@@ -22,7 +22,11 @@ from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.label_answers import LabelAnswers
 from bfly.core.mesh_answers import MeshAnswers
+from bfly.core.multires_answers import MultiresAnswers
+from bfly.core.proofreading import Proofreading
+from bfly.core.property_answers import PropertyAnswers
 from bfly.core.segment_answers import SegmentAnswers
+from bfly.core.skeleton_answers import SkeletonAnswers
 from bfly.core.stateless import Stateless
 from bfly.cutouts.cutouts import Cutouts
 from bfly.cutouts.passthrough import passed
@@ -33,7 +37,9 @@ from bfly.databases.edit_logs import edits_of
 from bfly.errors import NotAllowed, SourceError
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
+from bfly.storage.lru_cache import LruCache
 from bfly.storage.viewer_states import States
+from bfly.volumes.stored_layers import offered_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +66,11 @@ LONGEST_KEY = 2048
 
 NICENESS = 5
 """Niceness of background threads: on a busy core, they get a third of the time of other threads."""
+
+
+FOR_MESHES = 128 << 20
+"""Bytes of tiles that are kept while meshes are made, apart from those of viewers: the voxels of
+some cells, whose neighbours need them too."""
 
 
 LEAST = 128 << 20
@@ -91,8 +102,14 @@ class Core(Stateless):
         Answers requests for facts about labels.
     segments : SegmentAnswers
         Answers requests for segments.
+    properties : PropertyAnswers
+        Answers requests for the properties of segments.
     meshes : MeshAnswers
         Answers requests for meshes that are computed.
+    skeletons : SkeletonAnswers
+        Answers requests for skeletons that are computed.
+    multires : MultiresAnswers
+        Answers requests for meshes of several resolutions.
     streams : CutoutStreams
         Streams large cutouts.
     prefetcher : Prefetcher
@@ -115,7 +132,7 @@ class Core(Stateless):
         self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE, max_chunk=largest)
         self.edits = edits_of(db)
         self.connectome = Connectome(db, self.edits, self._cache)
-        self.annotations = Annotations(self.connectome, self._cache)
+        self.annotations = Annotations(self.connectome)
         self._workers = Workers()
         self.background = Workers(niceness=NICENESS)
         self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)
@@ -125,7 +142,14 @@ class Core(Stateless):
         self.segments = SegmentAnswers(
             db.RUNTIME, self._cutouts, self.update_query, self.connectome
         )
-        self.meshes = MeshAnswers(db.RUNTIME, self._cutouts, self.update_query, self.segments)
+        makers = Workers(is_busy=True)
+        apart = Cutouts(LruCache(FOR_MESHES), makers, makers, limit, scan=1)
+        self.meshes = MeshAnswers(db.RUNTIME, apart, self.update_query, self.segments, makers)
+        self.skeletons = SkeletonAnswers(self._cutouts, self.update_query, self.segments)
+        self.multires = MultiresAnswers(db.RUNTIME, apart, self.update_query, self.segments)
+        self.properties = PropertyAnswers(
+            self.update_query, self.connectome, self.segments, self._cache
+        )
         self.labels = LabelAnswers(self.update_query, self._cutouts, self.segments.indexed)
         total = max(limit, LEAST)
         self.budget, streams = Budget(total), Budget(2 * total)
@@ -136,7 +160,10 @@ class Core(Stateless):
         most = self._cache.max_bytes
         self.prefetcher = Prefetcher(self._cutouts.loader, self.background, most)
         self.states = States(db.RUNTIME.STATES.FOLDER.VALUE)
-        self._edited = EditAnswers(self.edits, self._cutouts, limit)
+        self._edited = EditAnswers(self.edits, self._cutouts, limit, self.segments.indexed)
+        self.proofreading = Proofreading(
+            self.edits, self._cutouts, self.update_query, self.segments, self._edited
+        )
 
     def close(self) -> None:
         """Stop listening for edits of other processes, and close idle files."""
@@ -239,6 +266,15 @@ class Core(Stateless):
         if i_query.wants_neurons:
             i_query.has_neurons = self.connectome.counts(i_query)["neurons"] > 0
         i_query.has_meshes = self.segments.has_segments(i_query.volume)
+        # A viewer opens a segmentation: a click on a segment should find the index.
+        stored = offered_layers(i_query.volume) if i_query.wants_neurons else {"mesh": ""}
+        if i_query.has_meshes and "mesh" not in stored:
+            self.segments.prepare(i_query.volume)
+        i_query.has_skeletons = self.skeletons.has_skeletons(i_query.volume)
+        i_query.has_multires = self.multires.has_job(i_query.volume)
+        i_query.segments = self.segments.facts(i_query.volume)
+        if i_query.segments:
+            i_query.lasting = False  # the index is built while the files stay as they are
         i_query.known = self._usable(i_query)
         return i_query.dump
 

@@ -15,13 +15,15 @@ from bfly.errors import BadRequest, DatabaseError
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.edits import Edits
+    from bfly.edits.state import EditState
     from bfly.queries.info import InfoQuery
+    from bfly.segments.segments import Segments
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
@@ -41,10 +43,20 @@ class EditAnswers:
     limit : int
         Bytes of the largest volume that is read to find its labels. In a larger one, every id
         that fits its voxels is accepted.
+    indexed : callable
+        Returns the segments of a channel, None if it has no label index. One that is there tells
+        the labels of a volume of any size.
     """
 
-    def __init__(self, edits: Edits, cutouts: Cutouts, limit: int) -> None:
+    def __init__(
+        self,
+        edits: Edits,
+        cutouts: Cutouts,
+        limit: int,
+        indexed: Callable[[Volume, EditState | None], Segments | None],
+    ) -> None:
         self._edits, self._cutouts, self._limit = edits, cutouts, limit
+        self._indexed = indexed
         self._labels: weakref.WeakKeyDictionary[Volume, Ids] = weakref.WeakKeyDictionary()
         self._reading = threading.Lock()
 
@@ -64,7 +76,7 @@ class EditAnswers:
                 if not has_edits:
                     raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
                 wanted = Save.parse(message)
-                self._check(wanted.ids, i_query)
+                self.check(wanted.ids, i_query)
                 who, base = i_query.who, i_query.base
                 i_query.state = channel.append(partial(wanted.operations, who=who, base=base))
         except (BadRequest, DatabaseError) as error:
@@ -75,8 +87,14 @@ class EditAnswers:
             i_query.error = i_query.error or str(error)
         return i_query.dump
 
-    def _check(self, wanted: set[int], query: InfoQuery) -> None:
-        """Raise `BadRequest` for an id that is neither a segment nor a supervoxel."""
+    def check(self, wanted: set[int], query: InfoQuery) -> None:
+        """Check ids against the state of a request whose source is set.
+
+        Raises
+        ------
+        BadRequest
+            One is neither a segment nor a supervoxel.
+        """
         assert query.state
         ids = np.array(sorted(wanted), np.uint64)
         names, edited = query.state.named(ids)[1], query.state.knows(ids)
@@ -85,7 +103,8 @@ class EditAnswers:
             return
         most = np.iinfo(query.volume.dtype).max
         exists = ids <= most
-        labels = self._labels_of(query)
+        segments = self._indexed(query.volume, None)
+        labels = segments.of(ids)["label"] if segments else self._labels_of(query)
         if labels is not None:
             exists &= np.isin(ids, labels)
         if not exists.all():

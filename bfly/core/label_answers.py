@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.core.channels import on_current_files
+from bfly.core.indexed_labels import IndexedLabels
 from bfly.cutouts.label_stats import MOST_VALUES, box_of, check_work, highest, unique
 from bfly.errors import Absent, TooLarge
-from bfly.geometry import BoundingBox, zyx
-from bfly.segments.segments import Segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bfly.cutouts.cutouts import Cutouts
+    from bfly.edits.state import EditState
+    from bfly.geometry import BoundingBox
     from bfly.queries.data import DataQuery
     from bfly.queries.label import LabelQuery
     from bfly.queries.query import Query
-    from bfly.segments.index import Index
+    from bfly.segments.segments import Segments
     from bfly.volumes.region import Region
     from bfly.volumes.volume import Volume
 
@@ -39,14 +40,14 @@ class LabelAnswers:
     cutouts : Cutouts
         Reads their voxels.
     indexed : callable
-        Returns the label index of a channel, None if there is none.
+        Returns the segments of a channel after its edits, None if it has no label index.
     """
 
     def __init__(
         self,
         keywords: Callable[[Query], dict[str, Any]],
         cutouts: Cutouts,
-        indexed: Callable[[Volume], Index | None],
+        indexed: Callable[[Volume, EditState | None], Segments | None],
     ) -> None:
         self._keywords = keywords
         self._cutouts = cutouts
@@ -68,7 +69,7 @@ class LabelAnswers:
         return l_query.answer_text(self.find(l_query))
 
     def find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
-        """Return what a request asks for: the labels, the highest, or the box of one."""
+        """Return what a request asks for: the labels but 0, the highest, or the box of one."""
         return on_current_files(l_query, self._keywords, self._find)
 
     def unique(self, d_query: DataQuery) -> set[Any]:
@@ -81,44 +82,47 @@ class LabelAnswers:
 
     def _find(self, l_query: LabelQuery) -> set[Any] | int | BoundingBox:
         region = l_query.region
+        segments = self._indexed(region.volume, region.edits)
+        indexed = IndexedLabels(self._cutouts, region, segments) if segments else None
         if l_query.fact == "box":
-            return self._box(region, l_query.label)
+            return self._box(region, l_query.label, indexed)
+        if l_query.fact == "unique" and indexed and indexed.is_whole:
+            _check_count(indexed.segments.count, region)
+        parts = indexed.parts() if indexed else None
+        if l_query.fact == "unique":
+            return self._listed(region, parts)
+        if parts is not None:
+            return max((int(part.max()) for part in parts if len(part)), default=0)
         check_work(region)
-        return self._listed(region) if l_query.fact == "unique" else highest(self._cutouts, region)
+        return highest(self._cutouts, region)
 
-    def _box(self, region: Region, label: int) -> BoundingBox:
-        known = self._known_box(region, label)
-        box = known
-        if known is None or region.level.mip or known not in region.box:
-            region = region if known is None else region.part(region.box & known)
-            check_work(region)
-            box = box_of(self._cutouts, region, label) if region.box.size else None
+    def _box(self, region: Region, label: int, indexed: IndexedLabels | None) -> BoundingBox:
+        box: BoundingBox | None = None
+        if label <= np.iinfo(region.dtype).max:
+            if label > 0 and indexed:
+                box = indexed.box(label)
+            else:
+                check_work(region)
+                box = box_of(self._cutouts, region, label)
         if box is None or not box.size:
             raise Absent(f"There is no label {label} at resolution {region.level.mip}.")
         return box
 
-    def _known_box(self, region: Region, label: int) -> BoundingBox | None:
-        """Return a box with all voxels of a label, exact at mip 0; None without an index.
-
-        It is empty if there is no such label.
-        """
-        index = self._indexed(region.volume) if 0 < label < 2**64 else None
-        if index is None:
-            return None
-        ids, edits = np.array([label], np.uint64), region.edits
-        is_there = edits is None or bool(edits.is_name(ids)[0])
-        rows = Segments(index, edits).of(ids if is_there else ids[:0])
-        if not len(rows):
-            return BoundingBox((0, 0, 0), (0, 0, 0))
-        first, factor = region.volume.level(0).origin, region.level.factor
-        low, high = (rows[0][field].astype(np.int64) + first for field in ("low", "high"))
-        return BoundingBox(zyx(low // factor), zyx(-(-high // factor)))
-
-    def _listed(self, region: Region) -> set[Any]:
-        values = unique(self._cutouts, region)
-        if len(values) > MOST_VALUES:
-            raise TooLarge(
-                f"There are {len(values)} values at resolution {region.level.mip}; at most "
-                f"{MOST_VALUES} are listed. Ask for a smaller box."
-            )
+    def _listed(self, region: Region, parts: Iterator[Any] | None) -> set[Any]:
+        if parts is None:
+            check_work(region)
+            values = unique(self._cutouts, region)
+            values = values[values != 0]
+        else:
+            values = np.unique(np.concatenate([np.empty(0, region.dtype), *parts]))
+        _check_count(len(values), region)
         return set(values.tolist())
+
+
+def _check_count(count: int, region: Region) -> None:
+    """Raise `TooLarge` if there are more labels than are listed."""
+    if count > MOST_VALUES:
+        raise TooLarge(
+            f"There are {count} values at resolution {region.level.mip}; at most {MOST_VALUES} "
+            "are listed. Ask for a smaller box."
+        )

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import xxhash
 
 from bfly.concurrency.workers import SingleFlight
 from bfly.core.channels import on_current_files
+from bfly.core.mesh_files import mesh_file
 from bfly.errors import Absent
 from bfly.queries.mesh import name_of
 from bfly.segments.fragments import encoded, fragments_of, made
 from bfly.storage.disk_cache import DiskCache
+from bfly.storage.lru_cache import LruCache
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
+    from bfly.concurrency.workers import Workers
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox
+    from bfly.geometry import BoundingBox, Zyx
     from bfly.keywords import RUNTIME
     from bfly.queries.mesh import MeshQuery, Named
+    from bfly.queries.mesh_file import MeshFileQuery
     from bfly.queries.query import Query
     from bfly.segments.fragments import Fragment
     from bfly.volumes.volume import Volume
@@ -42,6 +49,12 @@ VERSION = 1
 
 MOST = 2**64 - 1
 
+LISTED = 16 << 20
+"""Bytes of the lists of fragments in memory: a viewer asks for one fragment after the other."""
+
+OF_FRAGMENT = 400
+"""Bytes of a fragment besides its members."""
+
 
 class MeshAnswers:
     """Answers requests for the meshes of channels that store none.
@@ -51,11 +64,13 @@ class MeshAnswers:
     runtime : RUNTIME
         Sets the folder of the fragments and its size.
     cutouts : Cutouts
-        Reads voxels.
+        Reads voxels; not that of viewers, whose tiles a large mesh would evict.
     keywords : callable
         Returns the metadata of a request's source, as `Core.update_query` does.
     segments : SegmentAnswers
         Has the segments of channels.
+    makers : Workers
+        Threads that make fragments; not those that wait for them.
     """
 
     def __init__(
@@ -64,13 +79,16 @@ class MeshAnswers:
         cutouts: Cutouts,
         keywords: Callable[[Query], dict[str, Any]],
         segments: SegmentAnswers,
+        makers: Workers,
     ) -> None:
         folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
         self._kept = DiskCache(os.path.join(folder, NAME), size) if folder and size else None
         self._cutouts = cutouts
         self._keywords = keywords
         self._segments = segments
+        self._makers = makers
         self._making: SingleFlight[bytes] = SingleFlight()
+        self._listed = LruCache(LISTED)
 
     def answer(self, query: MeshQuery) -> bytes:
         """Return a file of the meshes: the info, the fragments of a segment, or one of them.
@@ -88,6 +106,18 @@ class MeshAnswers:
             return json.dumps(INFO).encode()
         return on_current_files(query, self._keywords, self._answer)
 
+    def file(self, query: MeshFileQuery) -> Iterator[bytes]:
+        """Return an iterator of the whole mesh of a segment in a file; raises as `mesh_file`.
+
+        It is for a thread of the background.
+        """
+
+        def whole(query: MeshFileQuery) -> Iterator[bytes]:
+            segments = self._segments.segments(query.volume, query.state)
+            return mesh_file(query, segments, partial(self._data, query.volume))
+
+        return on_current_files(query, self._keywords, whole)
+
     def _answer(self, query: MeshQuery) -> bytes:
         number = query.manifest_of
         if number is None:
@@ -100,27 +130,61 @@ class MeshAnswers:
     def _fragments(self, query: MeshQuery, number: int) -> list[Fragment]:
         if number > MOST:
             return []
-        segments = self._segments.segments(query.volume, query.state)
-        return fragments_of(segments, query.volume, number)
+        volume = query.volume
+        segments = self._segments.segments(volume, query.state)
+        # An edit elsewhere leaves the members as they are.
+        digest = xxhash.xxh3_128_hexdigest(segments.members(number).tobytes())
+        key = f"{volume.spec.key} {volume.state} {digest}"
+        listed: _Listed = self._listed.get(key)
+        if not listed:
+            listed = _Listed(fragments_of(segments, volume, number))
+            self._listed.set(key, listed)
+        return listed.fragments
 
     def _fragment(self, query: MeshQuery, named: Named) -> bytes:
         volume = query.volume
-        key = f"{VERSION} {volume.spec.key} {volume.state} {named[1:]}"
-        kept = self._kept.get(key) if self._kept else None
-        return kept or self._making.run(key, lambda: self._made(query, named, key))
-
-    def _made(self, query: MeshQuery, named: Named, key: str) -> bytes:
+        if kept := self._kept_data(_key(volume, named[1:])):
+            return kept
         fragments = self._fragments(query, named.segment)
-        found = [each for each in fragments if (each.mip, each.cell, each.digest) == named[1:]]
+        found = [each for each in fragments if _parts(each) == named[1:]]
         if not found:
             raise Absent(f"The segment {named.segment} has no such fragment, or no longer.")
-        data = encoded(made(query.volume, found[0], self._reader(query.volume)))
-        if self._kept:
-            self._kept.set(key, data)
-        return data
+        return self._makers.call(partial(self._data, volume, found[0]))
+
+    def _data(self, volume: Volume, fragment: Fragment) -> bytes:
+        """Return a fragment in the legacy format, kept or made."""
+        key = _key(volume, _parts(fragment))
+
+        def make() -> bytes:
+            data = encoded(made(volume, fragment, self._reader(volume)))
+            if self._kept:
+                self._kept.set(key, data)
+            return data
+
+        return self._kept_data(key) or self._making.run(key, make)
+
+    def _kept_data(self, key: str) -> bytes | None:
+        return self._kept.get(key) if self._kept else None
 
     def _reader(self, volume: Volume) -> Any:
         def read(mip: int, box: BoundingBox) -> Voxels:
             return self._cutouts.gather(Region.of(volume, mip, box))
 
         return read
+
+
+def _parts(fragment: Fragment) -> tuple[int, Zyx, str]:
+    return fragment.mip, fragment.cell, fragment.digest
+
+
+def _key(volume: Volume, parts: tuple[object, ...]) -> str:
+    """Return the name of a fragment in the folder: other files, edits or mips are others."""
+    return f"{VERSION} {volume.spec.key} {volume.state} {parts}"
+
+
+class _Listed:
+    """The fragments of a segment, and the bytes that they take."""
+
+    def __init__(self, fragments: list[Fragment]) -> None:
+        self.fragments = fragments
+        self.nbytes = sum(OF_FRAGMENT + each.members.nbytes for each in fragments)

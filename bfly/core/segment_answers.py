@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bfly.core.channels import on_current_files
 from bfly.core.sparse_volumes import SparseVolume
-from bfly.errors import Absent, BadRequest, SourceError
+from bfly.errors import Absent, BadRequest
 from bfly.segments.background import BackgroundIndexes
+from bfly.segments.search import Wanted
 from bfly.segments.segments import Segments
+from bfly.segments.skeletons import SkeletonStore
 from bfly.segments.store import Indexes
 from bfly.tables.writing import write_rows
+from bfly.volumes.stored_layers import offered_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentAnswers"]
 
-CUBIC_MICROMETRE = 1e9
-"""Cubic nanometres."""
+CUBIC_MICROMETRE, MICROMETRE = 1e9, 1e3
+"""In nanometres."""
+
+SYNAPSES = "synapses_out", "synapses_in"
+
+LATEST = 64
+"""Channels whose segments after their edits are kept in memory: 24 bytes for each edited label."""
 
 
 class SegmentAnswers:
@@ -49,6 +59,13 @@ class SegmentAnswers:
         Returns the metadata of a request's source, as `Core.update_query` does.
     connectome : Connectome
         Has the synapses.
+
+    Attributes
+    ----------
+    indexes : BackgroundIndexes or None
+        The label indexes.
+    skeletons : SkeletonStore or None
+        The skeletons that are kept.
     """
 
     def __init__(
@@ -60,18 +77,57 @@ class SegmentAnswers:
     ) -> None:
         folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
         self.indexes = BackgroundIndexes(Indexes(folder, size)) if folder and size else None
+        self.skeletons = SkeletonStore(folder, size) if folder and size else None
         self._cutouts = cutouts
         self._keywords = keywords
         self._connectome = connectome
+        self._latest: dict[str, Segments] = {}
+        self._looking = threading.Lock()
 
     def has_segments(self, volume: Volume) -> bool:
         """Return whether `segments` can be asked for a channel, now or once its index is there."""
         is_labels = volume.kind == "segmentation"
         return is_labels and self.indexes is not None and self.indexes.can_be_there(volume)
 
-    def indexed(self, volume: Volume) -> Index | None:
-        """Return the label index of a channel if it is there; raises as `Indexes.open`."""
-        return self.indexes.ready(volume) if self.indexes else None
+    def prepare(self, volume: Volume) -> None:
+        """Start to build the label index of a channel, if it is built on request."""
+        if self.indexes:
+            self.indexes.start(volume)
+
+    def indexed(self, volume: Volume, state: EditState | None) -> Segments | None:
+        """Return the segments of a channel after its edits if its label index is there.
+
+        Raises
+        ------
+        SourceError
+            The index is damaged.
+        """
+        is_labels = volume.kind == "segmentation"
+        index = self.indexes.ready(volume) if self.indexes and is_labels else None
+        return self._after(index, state) if index else None
+
+    def facts(self, volume: Volume) -> dict[str, Any] | None:
+        """Return what there is of the segments of a channel; None if it has none.
+
+        ``index`` is the percentage of the index that is built, or None before it is needed.
+        ``meshes`` and ``skeletons`` are ``stored`` or ``computed``, or None.
+        """
+        stored = offered_layers(volume)
+        has_segments = self.has_segments(volume)
+        if volume.kind != "segmentation" or not (has_segments or stored):
+            return None
+        percent = self.indexes.percent(volume) if self.indexes and has_segments else None
+        made = "computed" if has_segments else None
+        return {
+            "can_be_listed": has_segments,
+            "index": percent,
+            "meshes": "stored" if "mesh" in stored else made,
+            "skeletons": "stored"
+            if "skeletons" in stored
+            else made
+            if find_spec("scipy")
+            else None,
+        }
 
     def answer(self, query: SegmentsQuery) -> bytes:
         """Return the rows that a request asks for.
@@ -104,7 +160,21 @@ class SegmentAnswers:
             raise BadRequest(f"{volume.spec.path} is an image; only a segmentation has segments.")
         if self.indexes is None:
             raise Absent("pyramid.size is 0, so no label index is kept.")
-        return Segments(self.indexes.of(volume), state)
+        return self._after(self.indexes.of(volume), state)
+
+    def _after(self, index: Index, state: EditState | None) -> Segments:
+        if state is None:
+            return Segments(index)
+        with self._looking:
+            latest = self._latest.pop(index.folder, None)
+            if latest is not None and latest.index is not index:
+                latest = None
+            if latest is None or latest.edits is not state:
+                latest = Segments(index, state, latest)
+            self._latest[index.folder] = latest
+            if len(self._latest) > LATEST:
+                del self._latest[next(iter(self._latest))]
+        return latest
 
     def _columns(self, query: SegmentsQuery) -> Columns:
         volume = query.volume
@@ -114,7 +184,7 @@ class SegmentAnswers:
             if missing := set(query.wanted) - set(rows["label"].tolist()):
                 raise Absent(f"There is no segment {min(missing)} in {volume.spec.path}.")
         else:
-            rows = segments.largest(query.start, query.count)
+            rows = segments.largest(query.start, query.count, self._wanted(query))
         ids: NDArray[np.uint64] = np.ascontiguousarray(rows["label"])
         columns: Columns = {"id": ids, "voxels": rows["voxels"].astype(np.uint64)}
         if volume.has_voxel_size:
@@ -125,19 +195,30 @@ class SegmentAnswers:
             for axis in (2, 1, 0):
                 place = rows[field][:, axis].astype(np.int64) + origin[axis]
                 columns[f"{'zyx'[axis]}{name}"] = place
-        counts = [len(segments.members(one)) for one in ids.tolist()]
-        columns["supervoxels"] = np.array(counts, np.int64)
-        return columns | self._synapses(query, ids)
+        columns["supervoxels"] = segments.counts(ids)
+        columns |= self._lengths(volume, [segments.members(one) for one in ids.tolist()])
+        return columns | self._synapses(query, segments.names_of(ids))
+
+    def _lengths(self, volume: Volume, segments: list[NDArray[np.uint64]]) -> Columns:
+        """Return what the skeletons that are kept tell of segments; the rest is masked."""
+        store = self.skeletons
+        if store is None or not volume.has_voxel_size:
+            return {}
+        kept = [store.get(volume, members) for members in segments]
+        masks = [one is None for one in kept]
+        facts = np.array([one[1:4] if one else (0, 0, 0) for one in kept], float).reshape(-1, 3)
+        points, lengths, radii = (np.ma.masked_array(each, masks) for each in facts.T)
+        return {
+            "cable_length_um": lengths / MICROMETRE,
+            "branch_points": points.astype(np.int64),
+            "mean_radius_nm": radii,
+        }
+
+    def _wanted(self, query: SegmentsQuery) -> Wanted | None:
+        text = query.search.strip()
+        return Wanted.of(text, self._connectome.named(query, text)) if text else None
 
     def _synapses(self, query: SegmentsQuery, ids: NDArray[np.uint64]) -> Columns:
         """Return how many synapses lead into and out of each segment, if there are any."""
-        reader = self._connectome.edited(query)
-        try:
-            path = reader.dataset(query.path)
-        except SourceError:
-            return {}
-        if not reader.has_rows("synapse", path):
-            return {}
-        sides = [list(map(len, reader.partners(path, one))) for one in ids.tolist()]
-        out, into = np.array(sides, np.int64).reshape(-1, 2).T
-        return {"synapses_out": out, "synapses_in": into}
+        degrees = self._connectome.degrees(query, ids)
+        return {} if degrees is None else dict(zip(SYNAPSES, degrees, strict=True))

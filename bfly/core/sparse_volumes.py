@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bfly.errors import Absent, TooLarge
+from bfly.errors import Absent, BadRequest, TooLarge
 from bfly.geometry import zyx
 from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.runs import runs_of
@@ -33,6 +33,9 @@ SPOOL = 64 << 20
 
 MOST_RUNS = 1 << 26
 """Most runs of an answer in the format of DVID, which take 1 GiB. Rows are not limited."""
+
+RUN = np.dtype("<i4")
+"""Of the four numbers of a run in the format of DVID."""
 
 HEADER = struct.Struct("<BBBBII")
 """No payload, three dimensions, runs along the first of them (x), reserved; the number of voxels,
@@ -66,6 +69,8 @@ class SparseVolume(NamedTuple):
             The channel has no such mip, or the segment no voxels.
         TooLarge
             The format of DVID would have more than `MOST_RUNS`.
+        BadRequest
+            Positions do not fit the format of DVID.
         SourceError
             Voxels cannot be read.
         """
@@ -76,7 +81,7 @@ class SparseVolume(NamedTuple):
         batches = (self._columns(runs) for runs in self._runs(members, boxes))
         return write_rows(self.query.format, batches, "number")
 
-    def _boxes(self, members: NDArray[np.uint64]) -> list[BoundingBox]:
+    def _boxes(self, members: NDArray[np.uint64]) -> Iterator[BoundingBox]:
         """Return the boxes of a grid of the mip that may have voxels of the segment."""
         volume = self.query.volume
         volume.check_mip(self.query.resolution)
@@ -85,21 +90,31 @@ class SparseVolume(NamedTuple):
             raise Absent(f"There is no segment {self.query.id} in {volume.spec.path}.")
         mip = self.query.resolution
         cells = cells_of(volume, mip, postings)
-        return [box_of_cell(volume, mip, zyx(cell)) for cell in cells]
+        return (box_of_cell(volume, mip, zyx(cell)) for cell in cells)
 
     def _runs(
-        self, members: NDArray[np.uint64], boxes: list[BoundingBox]
-    ) -> Iterator[NDArray[np.int32]]:
+        self, members: NDArray[np.uint64], boxes: Iterator[BoundingBox]
+    ) -> Iterator[NDArray[np.int64]]:
         """Yield the runs in each box, one row each: x, y, z, length."""
         for box in boxes:
             region = Region.of(self.query.volume, self.query.resolution, box)
-            runs = runs_of(np.ascontiguousarray(self.cutouts.gather(region)))
+            # Past the cache, whose tiles are those of viewers.
+            voxels = np.empty(box.shape, region.dtype)
+            self.cutouts.fill(region, voxels)
+            runs = runs_of(voxels)
             hit = np.isin(runs.labels, members)
             z, y, x = box.start
             columns = runs.x[hit] + x, runs.y[hit] + y, runs.z[hit] + z, runs.lengths[hit]
-            yield np.stack(columns, axis=1).astype("<i4")
+            yield np.stack(columns, axis=1)
 
-    def _rles(self, members: NDArray[np.uint64], boxes: list[BoundingBox]) -> Iterator[bytes]:
+    def _rles(self, members: NDArray[np.uint64], boxes: Iterator[BoundingBox]) -> Iterator[bytes]:
+        place = self.query.volume.level(self.query.resolution).place
+        limits = np.iinfo(RUN)
+        if min(place.start) < limits.min or max(place.stop) > limits.max:
+            raise BadRequest(
+                f"The positions of {self.query.volume.spec.path} do not fit the format of DVID, "
+                "which has 32 bits for each; ask with format=arrow."
+            )
         count = 0
         with SpooledTemporaryFile(SPOOL) as spool:
             for runs in self._runs(members, boxes):
@@ -109,12 +124,12 @@ class SparseVolume(NamedTuple):
                         f"The segment {self.query.id} has more than {MOST_RUNS} runs at resolution "
                         f"{self.query.resolution}; ask at a coarser one, or with format=arrow."
                     )
-                spool.write(runs.tobytes())
+                spool.write(runs.astype(RUN).tobytes())
             yield HEADER.pack(0, 3, 0, 0, 0, count)
             spool.seek(0)
             while part := spool.read(1 << 20):
                 yield part
 
-    def _columns(self, runs: NDArray[np.int32]) -> Columns:
+    def _columns(self, runs: NDArray[np.int64]) -> Columns:
         names = ("x", "y", "z", "length")
         return {name: np.ascontiguousarray(runs[:, at]) for at, name in enumerate(names)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bfly.concurrency.workers import Workers
     from bfly.cutouts.plan import Slices
-    from bfly.storage.cache import Cache
+    from bfly.storage.lru_cache import LruCache
     from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Cutouts"]
 
 SCAN = 1 / 128
-"""Part of the cache. Cutouts above this size bypass it, so that bulk copies do not evict
-interactive tiles."""
+"""So bulk copies do not evict interactive tiles."""
 
 
 class Cutouts:
@@ -33,12 +32,14 @@ class Cutouts:
 
     Parameters
     ----------
-    cache : Cache
+    cache : LruCache
         Keeps the tiles.
     workers, background : Workers
         Share the tiles of one region, and those of a streamed region.
     limit : int
         Bytes of the largest part to assemble at once.
+    scan : float
+        Part of the cache. Cutouts above this size bypass it.
 
     Attributes
     ----------
@@ -46,9 +47,16 @@ class Cutouts:
         Memory for large cutouts.
     """
 
-    def __init__(self, cache: Cache, workers: Workers, background: Workers, limit: int) -> None:
+    def __init__(
+        self,
+        cache: LruCache,
+        workers: Workers,
+        background: Workers,
+        limit: int,
+        scan: float = SCAN,
+    ) -> None:
         self.buffers = BufferPool()
-        shared = workers, background, self.buffers, int(cache.max_bytes * SCAN)
+        shared = workers, background, self.buffers, int(cache.max_bytes * scan)
         self._stored = Assembler(TileLoader(cache, read_stored), *shared)
         computed = ComputedMips(self._stored, limit)
         self._computed = Assembler(TileLoader(cache, computed.read), *shared)

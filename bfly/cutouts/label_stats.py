@@ -31,13 +31,15 @@ MOST = 16 << 30
 """Most bytes of stored voxels that one request may read: a minute's work for a core or two."""
 
 
-def check_work(region: Region) -> None:
+def check_work(*regions: Region) -> None:
     """Raise `TooLarge` if more than `MOST` bytes of stored voxels would have to be read."""
-    level = region.level
-    size = level.finer(region.local & level.whole).size * region.dtype.itemsize
+    size = 0
+    for region in regions:
+        level = region.level
+        size += level.finer(region.local & level.whole).size * region.dtype.itemsize
     if size > MOST:
         raise TooLarge(
-            f"At resolution {level.mip}, {size} bytes of voxels would have to be read; "
+            f"At resolution {regions[0].level.mip}, {size} bytes of voxels would have to be read; "
             f"at most {MOST} are. Ask for a smaller box, or at a coarser mip that is stored."
         )
 

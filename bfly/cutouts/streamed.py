@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     Part = bytes | memoryview
 
@@ -35,6 +35,11 @@ class Stream:
     part : callable, optional
         Takes a start and a stop in bytes, and returns that part of a file: fewer bytes, or none,
         at its end. It is for ranges of a file of unknown size.
+    headers : sequence of (bytes, bytes)
+        Further headers of the answer.
+    cuts : set of int, optional
+        Where ranges may start and stop, if the file follows edits: a range that was meant for
+        another state of it is then not answered with other bytes.
     """
 
     parts: Callable[[int], Iterator[Part]]
@@ -43,3 +48,5 @@ class Stream:
     group: str = ""
     etag: bytes = b""
     part: Callable[[int, int], bytes] | None = None
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    cuts: frozenset[int] | None = None

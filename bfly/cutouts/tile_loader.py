@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bfly.cutouts.plan import Slices
     from bfly.edits.state import EditState
-    from bfly.storage.cache import Cache
+    from bfly.storage.lru_cache import LruCache
     from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -33,14 +33,14 @@ class TileLoader:
 
     Parameters
     ----------
-    cache : Cache
+    cache : LruCache
         Keeps the tiles.
     read : callable
         Reads past the cache, without edits. Takes a region for the channel and the mip, and a
         box inside the volume, counted from the channel's first voxel.
     """
 
-    def __init__(self, cache: Cache, read: Callable[[Region, BoundingBox], Voxels]) -> None:
+    def __init__(self, cache: LruCache, read: Callable[[Region, BoundingBox], Voxels]) -> None:
         self._cache = cache
         self._read = read
         self._reading: SingleFlight[dict[Zyx, Voxels]] = SingleFlight()

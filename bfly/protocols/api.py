@@ -22,7 +22,9 @@ from bfly.protocols.protocol import Protocol, channel_words, named
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import BOX, FeatureQuery, MatrixQuery, RowsQuery
 from bfly.queries.info import InfoQuery
+from bfly.queries.mesh_file import MeshFileQuery
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
+from bfly.queries.skeleton import NodesQuery, SkeletonQuery
 from bfly.validation import one_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ GROUP: tuple[str, ...] = tuple(INPUT.GROUP.LIST)
 """Parameters that name a channel, from the experiment down."""
 
 DATASET = GROUP[:3]
+
+_BOXED = (*BOX, "resolution", "labels")
 
 _OF_CHANNELS = (Absent, MissingLibrary, NotAllowed, SourceError)
 _OF_ROWS = (Absent, DatabaseError, MissingLibrary)
@@ -93,15 +97,15 @@ METHODS: dict[str, Method] = {
         FeatureQuery,
         "A fact about neurons and synapses",
         (*DATASET, "feature"),
-        ("channel", "id", *BOX, "resolution", "labels", "ids", "format"),
+        ("channel", "id", *_BOXED, "ids", "format"),
         _OF_ROWS,
     ),
     "synapses": Method(
         RowsQuery,
         "Synapses, one row each",
         DATASET,
-        ("channel", "neuron", "pre", "post", *BOX, "resolution", "labels", "ids", "format"),
-        _OF_ROWS,
+        (*("channel", "neuron", "pre", "post", "skeleton"), *_BOXED, "ids", "format"),
+        (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     "neurons": Method(
         RowsQuery,
@@ -128,7 +132,7 @@ METHODS: dict[str, Method] = {
         SegmentsQuery,
         "Segments of a channel, one row each",
         GROUP,
-        ("ids", "sort", "start", "count", "labels", "format"),
+        ("ids", "search", "sort", "start", "count", "labels", "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     "sparsevol": Method(
@@ -138,9 +142,26 @@ METHODS: dict[str, Method] = {
         ("resolution", "labels", "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
+    "mesh": Method(
+        MeshFileQuery,
+        "Mesh of a segment as a file",
+        (*GROUP, "id"),
+        ("mip", "labels", "format"),
+        (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
+    ),
+    "skeleton": Method(
+        SkeletonQuery,
+        "Skeleton of a segment",
+        (*GROUP, "id"),
+        ("labels", "format"),
+        (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
+    ),
     **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),
 }
 """Methods by the last part of their address."""
+
+OF_SEGMENTS = (MeshFileQuery, SegmentsQuery, SkeletonQuery, SparseVolumeQuery)
+"""Queries that follow the edits of their own channel."""
 
 
 class API(Protocol):
@@ -157,6 +178,8 @@ class API(Protocol):
             return InfoQuery(method=name, list=self._names(method, parameters), **words)
         if issubclass(method.query, RowsQuery):
             words = {**self._tables(parameters), **method.words(parameters)}
+            if words.get("skeleton"):
+                return NodesQuery(channel_words(self._channel(parameters)), rows=name, **words)
             return method.query(rows=name, **words)
         if method.query is FeatureQuery:
             return self._feature_info(method, parameters)
@@ -164,7 +187,7 @@ class API(Protocol):
         about: dict[str, Any] = {**channel_words(channel), **method.words(parameters)}
         if method.query is DataQuery:
             return DataQuery(method=name, **about)
-        if issubclass(method.query, (SegmentsQuery, SparseVolumeQuery)):
+        if method.query in OF_SEGMENTS:
             return method.query(name=channel.name, labelled=(channel.path,), **about)
         return InfoQuery(method=name, name=channel.name, **about)
 

@@ -206,7 +206,7 @@ class IdsQuery(LabelQuery):
 
     @override
     def answer(self, found: set[int]) -> dict[str, list[str]]:
-        return {"ids": [str(label) for label in sorted(found - {0})]}
+        return {"ids": [str(label) for label in sorted(found)]}
 
 
 class BoundsQuery(LabelQuery):

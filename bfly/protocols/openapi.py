@@ -20,7 +20,10 @@ from bfly.protocols.statuses import STATUSES
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
+from bfly.queries.mesh_file import MeshFileQuery
 from bfly.queries.segments import RUN_FORMATS, SegmentsQuery, SparseVolumeQuery
+from bfly.queries.skeleton import SKELETON_FORMATS, SkeletonQuery
+from bfly.segments.mesh_files import MESH_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +31,19 @@ if TYPE_CHECKING:
     from bfly.config.config import Config
     from bfly.errors import ButterflyError
     from bfly.protocols.api import Method
+    from bfly.queries.query import Query
 
 __all__ = ["OpenAPI", "document"]
 
-ROWS = (RowsQuery, SegmentsQuery, SparseVolumeQuery)
-"""Queries that are answered with rows."""
+FORMATS: dict[type[Query], dict[str, str]] = {
+    RowsQuery: ROW_FORMATS,
+    SegmentsQuery: ROW_FORMATS,
+    SparseVolumeQuery: RUN_FORMATS,
+    MeshFileQuery: MESH_FORMATS,
+}
+"""Media types of the queries that are answered with a stream."""
+
+STREAMED = tuple(FORMATS)
 
 CONDITIONS = {
     "If-None-Match": "ETag of the cached response",
@@ -107,7 +118,7 @@ def _names(config: Config) -> dict[str, Any]:
 def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parameters = [_word(word, method, True) for word in method.needed]
     parameters += [_word(word, method, False) for word in method.optional]
-    conditional = not issubclass(method.query, ROWS)
+    conditional = not issubclass(method.query, STREAMED)
     if conditional:
         parameters += [
             {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
@@ -151,12 +162,14 @@ def _word(word: str, method: Method, required: bool) -> dict[str, Any]:
 
 def _content(name: str, method: Method) -> dict[str, Any]:
     """Return the media types of an answer, and the schema of JSON."""
-    if issubclass(method.query, ROWS):
-        formats = RUN_FORMATS if method.query is SparseVolumeQuery else ROW_FORMATS
-        return {media: {} for media in formats.values()}
+    for kind, formats in FORMATS.items():
+        if issubclass(method.query, kind):
+            return {media: {} for media in formats.values()}
     if issubclass(method.query, DataQuery):
         encoders = registry.find("encoders").values()
         return {media: {} for media in sorted({encoder.media_type for encoder in encoders})}
+    if method.query is SkeletonQuery:
+        return {media: {} for media in SKELETON_FORMATS.values()}
     json: dict[str, Any] = _metadata()
     if name in INPUT.METHODS.GROUP_LIST:
         json = {"type": "array", "items": {"type": "string"}}

@@ -24,6 +24,9 @@ from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.mesh import FOLDER, MeshQuery
+from bfly.queries.multires import MULTIRES, MultiresQuery
+from bfly.queries.skeleton import FOLDER as SKELETONS
+from bfly.queries.skeleton import SkeletonFileQuery
 from bfly.queries.stored_file import StoredFileQuery
 from bfly.volumes.stored_layers import offered_layers
 
@@ -39,9 +42,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkQuery", "GroupChunkQuery", "Precomputed", "VolumeQuery"]
 
+WHOLE = 100
+"""Percentage of an index that is there."""
+
 _CHUNK_PATH = re.compile(
     r"([0-9]{1,18})/(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})_(-?[0-9]{1,18})-(-?[0-9]{1,18})"
 )
+
+_KINDS: dict[str, type[StoredFileQuery]] = {
+    FOLDER: MeshQuery,
+    MULTIRES: MultiresQuery,
+    SKELETONS: SkeletonFileQuery,
+}
+"""Kind of query for the files of a folder below the volume."""
 
 
 class _Encoded:
@@ -99,8 +112,10 @@ class VolumeQuery(_Encoded, InfoQuery):
         """The ``info``: one scale for each mip, down to a section of one chunk."""
         volume = self.volume
         self.check_encoding(volume)
-        properties = {"segment_properties": PROPERTIES} if self.has_neurons else {}
+        properties = {"segment_properties": PROPERTIES}
+        is_indexed = self.count == 1 and (self.segments or {}).get("index") == WHOLE
         stored = offered_layers(volume) if self.count == 1 else {}
+        folder = MULTIRES if self.has_multires else FOLDER if self.has_meshes else None
         # The format requires a resolution in nanometres.
         assumed = (
             {} if volume.has_voxel_size else {"voxel_size_source": volume.source.voxel_size_source}
@@ -112,9 +127,11 @@ class VolumeQuery(_Encoded, InfoQuery):
             "data_type": self.sent(volume).name,
             "num_channels": self.count,
             "scales": [self._scale(volume, mip) for mip in range(volume.levels)],
-            **({"mesh": FOLDER} if self.has_meshes and self.count == 1 else {}),
+            **({"mesh": folder} if folder and self.count == 1 else {}),
+            **({"skeletons": SKELETONS} if self.has_skeletons and self.count == 1 else {}),
+            **(properties if is_indexed else {}),
             **stored,
-            **properties,
+            **(properties if self.has_neurons else {}),
         }
 
     def _scale(self, volume: Volume, mip: int) -> dict[str, Any]:
@@ -226,8 +243,8 @@ class Precomputed(Protocol):
             return annotations
         query: ChunkQuery | VolumeQuery
         if "/" in rest and not _CHUNK_PATH.fullmatch(rest):
-            is_mesh = rest.startswith(f"{FOLDER}/")
-            return (MeshQuery if is_mesh else StoredFileQuery)(file=rest, **words)
+            kind = _KINDS.get(rest.partition("/")[0], StoredFileQuery)
+            return kind(file=rest, **words)
         if rest == "info":
             query = VolumeQuery(name=channel.name, **words)
         else:

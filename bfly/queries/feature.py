@@ -147,7 +147,7 @@ class RowsQuery(_Entities):
     **keywords
         Those of `InfoQuery` and of the box, and ``rows`` (one of the four). ``neuron``, ``pre``
         and ``post`` select the synapses of a neuron, or those where it is presynaptic or
-        postsynaptic. ``format`` is one of `ROW_FORMATS`.
+        postsynaptic. ``skeleton`` is for a `NodesQuery`. ``format`` is one of `ROW_FORMATS`.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class RowsQuery(_Entities):
 
     WORDS: ClassVar[dict[str, str]] = {
         **_Entities.WORDS,
-        **{name: name for name in ("rows", "neuron", "pre", "post")},
+        **{name: name for name in ("rows", "neuron", "pre", "post", "skeleton")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **_Entities.ALLOWED,
@@ -166,12 +166,14 @@ class RowsQuery(_Entities):
         "neuron": Whole(0, ENTITY.highest, "only synapses of this neuron"),
         "pre": Whole(0, ENTITY.highest, "only synapses with this presynaptic neuron"),
         "post": Whole(0, ENTITY.highest, "only synapses with this postsynaptic neuron"),
+        "skeleton": OneOf(lambda: ["nearest"], "add the nearest node of the neuron's skeleton"),
     }
     rows = "synapses"
     format = "jsonl"
     neuron: int | None = None
     pre: int | None = None
     post: int | None = None
+    skeleton: str | None = None
     wanted: list[int] = []  # noqa: RUF012 - replaced, never changed
 
     def __init__(self, **keywords: Any) -> None:

@@ -96,6 +96,12 @@ class InfoQuery(Query):
     has_neurons = False
     has_meshes = False
     """Whether meshes of the channel can be computed; set by the core."""
+    has_skeletons = False
+    """Whether skeletons of the channel can be computed; set by the core."""
+    has_multires = False
+    """Whether a job has made meshes of several resolutions; set by the core."""
+    segments: dict[str, Any] | None = None
+    """What there is of the channel's segments (see `SegmentAnswers.facts`); set by the core."""
     known: list[InfoQuery] = []  # noqa: RUF012
     """Requests, sources set, for those of `channels` that can be used; set by the core."""
     labelled: tuple[str, ...] = ()
@@ -131,6 +137,7 @@ class InfoQuery(Query):
             "dimensions": self.dimensions,
             "voxel-size": self.stated_voxel_size,
             "voxel-size-source": self.voxel_size_source,
+            **({"segments": self.segments} if self.segments else {}),
         }
 
     def websocket_result(self, action: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FACTS", "LabelQuery"]
 
 FACTS = ("unique", "highest", "box")
-"""The labels that occur, the highest of them, or the box around one."""
+"""The labels but 0 that occur, the highest of them, or the box around one."""
 
 
 class LabelQuery(BoxQuery):

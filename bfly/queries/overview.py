@@ -53,6 +53,7 @@ class ChannelQuery(InfoQuery):
             "voxel_size": stated and stated[::-1],
             "mips": [level.whole.shape[::-1] for level in levels],
             "annotations": offered_annotations(volume),
+            "segments": self.segments,
         }
 
 

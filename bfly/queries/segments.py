@@ -9,16 +9,22 @@ from typing_extensions import override
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ENTITY, ROW_FORMATS
 from bfly.queries.info import InfoQuery
-from bfly.validation import Many, OneOf, Whole
+from bfly.validation import Many, OneOf, Text, Whole
 
 if TYPE_CHECKING:
     from bfly.validation import Allowed
 
 __all__ = ["RUN_FORMATS", "SegmentsQuery", "SparseVolumeQuery"]
 
-MOST = 2500
-"""Most segments of one answer: that many ids, with percent-encoded commas, fit into an address of
-at most 64 KiB."""
+MOST_IDS = 2500
+"""Most segments of one answer by their ids: that many, with percent-encoded commas, fit into an
+address of at most 64 KiB."""
+
+MOST = 10_000
+"""Most segments of a page."""
+
+LONGEST = 200
+"""Characters of a search."""
 
 
 class SegmentsQuery(InfoQuery):
@@ -28,8 +34,9 @@ class SegmentsQuery(InfoQuery):
     ----------
     **keywords
         Those of `InfoQuery`, and ``ids``: the segments. Without them, those of a page of all
-        segments by size: ``count`` of them from place ``start`` on. ``format`` is one of
-        `ROW_FORMATS`.
+        segments by size: ``count`` of them from place ``start`` on. ``search`` selects those
+        whose id begins with it, and those whose neuron has it in a text of its row. ``format``
+        is one of `ROW_FORMATS`.
 
     Attributes
     ----------
@@ -40,12 +47,13 @@ class SegmentsQuery(InfoQuery):
     WORDS: ClassVar[dict[str, str]] = {
         **InfoQuery.WORDS,
         "ids": "wanted",
-        **{name: name for name in ("sort", "start", "count")},
+        **{name: name for name in ("search", "sort", "start", "count")},
     }
     ALLOWED: ClassVar[dict[str, Allowed]] = {
         **InfoQuery.ALLOWED,
         "format": OneOf(lambda: ROW_FORMATS, "how the rows are written"),
-        "ids": Many(ENTITY, MOST, "of the segments; without them, a page of all segments"),
+        "ids": Many(ENTITY, MOST_IDS, "of the segments; without them, a page of all segments"),
+        "search": Text(LONGEST, "of an id, its first digits; or a part of a neuron's name or type"),
         "sort": OneOf(lambda: ["voxels"], "order of a page: the largest first"),
         "start": Whole(0, 2**63 - 1, "first place of a page"),
         "count": Whole(1, MOST, "segments of a page"),
@@ -53,6 +61,7 @@ class SegmentsQuery(InfoQuery):
     lasting = False
     format = "jsonl"
     wanted: list[int] = []  # noqa: RUF012 - replaced, never changed
+    search = ""
     sort = "voxels"
     start = 0
     count = 100

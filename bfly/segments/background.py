@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bfly.concurrency.threads import starting
-from bfly.errors import Absent, Busy, ButterflyError, SourceError, TooLarge
+from bfly.errors import Absent, Busy, ButterflyError, SourceChanged, SourceError, TooLarge
 
 if TYPE_CHECKING:
     from bfly.segments.building import Build
@@ -26,6 +28,9 @@ LARGEST = 16 << 30
 
 PATIENCE = 2.0
 """Seconds for which a request waits for an index: that of a small channel is there by then."""
+
+MOST_AHEAD = 2
+"""Indexes that are built at once before they are needed."""
 
 AT_ONCE = 2
 """Pieces of a channel that are read at once, each of `bfly.segments.building.REGION`."""
@@ -47,6 +52,7 @@ class BackgroundIndexes:
     def __init__(self, store: Indexes) -> None:
         self._store = store
         self._running: dict[str, _Running] = {}
+        self._failed: set[str] = set()
         self._lock = threading.Lock()
 
     def of(self, volume: Volume) -> Index:
@@ -77,6 +83,23 @@ class BackgroundIndexes:
             )
         return self._built(build)
 
+    def start(self, volume: Volume) -> None:
+        """Start to build the index of a small channel, unless it is there; do not wait.
+
+        It is not started if others are being built, or if it failed before.
+
+        Raises
+        ------
+        SourceError
+            The index is damaged.
+        """
+        build = self._store.build(volume)
+        if build is None or build.folder in self._failed or _size_of(volume) > LARGEST:
+            return
+        if len(self._running) < MOST_AHEAD and self._store.open(build) is None:
+            with suppress(Busy):
+                self._started(build)
+
     def can_be_there(self, volume: Volume) -> bool:
         """Return whether `of` returns the index of a channel, now or later."""
         build = self._store.build(volume)
@@ -84,8 +107,11 @@ class BackgroundIndexes:
         return is_built or (build is not None and _size_of(volume) <= LARGEST)
 
     def ready(self, volume: Volume) -> Index | None:
-        """Return the index of a channel if it is built; raises as `Indexes.open`."""
-        build = self._store.build(volume)
+        """Return the index of a channel if it is built; raises as `Indexes.open`.
+
+        Without any index, the files of the channel are not looked at, which may be millions.
+        """
+        build = self._store.build(volume) if os.path.isdir(self._store.folder) else None
         return self._store.open(build) if build else None
 
     def percent(self, volume: Volume) -> int | None:
@@ -98,17 +124,28 @@ class BackgroundIndexes:
             return running.percent
         return 100 if self._store.open(build) is not None else None
 
-    def _built(self, build: Build) -> Index:
+    def _started(self, build: Build) -> _Running:
         with self._lock:
             running = self._running.get(build.folder)
             if running is None:
-                running = self._running[build.folder] = _Running(build)
+                running = _Running(build)
                 thread = threading.Thread(target=self._run, args=(running,), daemon=True)
                 with starting():
                     thread.start()
+                # At its end the thread takes the lock, too.
+                self._running[build.folder] = running
+        return running
+
+    def _built(self, build: Build) -> Index:
+        running = self._started(build)
         running.ended.wait(PATIENCE)
+        if isinstance(running.error, OSError):
+            raise SourceError(
+                f"{build.folder} cannot be written: {running.error}"
+            ) from running.error
         if running.error is not None:
-            raise SourceError(str(running.error)) from running.error
+            kind = SourceChanged if isinstance(running.error, SourceChanged) else SourceError
+            raise kind(str(running.error)) from running.error
         index = self._store.open(build)
         if index is None:
             raise Unfinished(
@@ -123,6 +160,11 @@ class BackgroundIndexes:
         except (ButterflyError, OSError) as error:
             log.warning("The label index of %s is not built: %s", running.path, error)
             running.error = error
+            self._failed.add(running.build.folder)
+        except Exception as error:
+            log.exception("The label index of %s is not built", running.path)
+            running.error = SourceError(f"{running.path} has no label index: {error!r}")
+            self._failed.add(running.build.folder)
         finally:
             with self._lock:
                 del self._running[running.build.folder]

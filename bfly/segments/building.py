@@ -1,7 +1,7 @@
 """Building of a label index, in steps that any process can do and that are done once.
 
 A step writes a file as a whole. So a build that was interrupted goes on where it was, and several
-processes may build the same index.
+processes may build the same index: what one of them has finished, the others take.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bfly.errors import SourceChanged, SourceError
 from bfly.geometry import BoundingBox, Zyx, ceil_div, indexes, zyx
+from bfly.segments.index import ABOUT, Index
 from bfly.segments.index_writer import merge_files, write_index
 from bfly.segments.merging import AT_ONCE
 from bfly.segments.posting import CELL, POSTING, postings_of
@@ -24,7 +26,7 @@ from bfly.storage.limits import CHUNK
 from bfly.volumes.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bfly.segments.index import Summary
     from bfly.volumes.channel import ChannelSpec
@@ -57,12 +59,16 @@ def piece_shape(volume: Volume) -> Zyx:
 class Build:
     """An index to build; small, because it is sent to other machines.
 
+    Its steps do nothing once the index is there.
+
     Parameters
     ----------
     spec : ChannelSpec
         The channel.
     folder : str
         Folder of the index.
+    state : str
+        State of the channel's files (see `Datasource.state`).
     allowed : tuple of str
         The allowed folders.
     max_chunk : int
@@ -71,12 +77,29 @@ class Build:
 
     spec: ChannelSpec
     folder: str
+    state: str = ""
     allowed: tuple[str, ...] = (os.sep,)
     max_chunk: int = CHUNK
 
     def open(self) -> Volume:
-        """Open the channel; raises as `Volume.open`."""
-        return Volume.open(self.spec, Files(self.allowed, max_chunk=self.max_chunk))
+        """Open the channel.
+
+        Raises
+        ------
+        SourceChanged
+            Its files are no longer those of the index.
+        SourceError, NotAllowed
+            It cannot be opened.
+        """
+        volume = Volume.open(self.spec, Files(self.allowed, max_chunk=self.max_chunk))
+        if volume.state != self.state:
+            raise SourceChanged(f"{self.spec.path} changed while its label index was built.")
+        return volume
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the index is there, perhaps by another process."""
+        return os.path.exists(os.path.join(self.folder, ABOUT))
 
     def pieces(self, volume: Volume) -> Iterator[Zyx]:
         """Yield the places of all pieces."""
@@ -87,14 +110,19 @@ class Build:
 
         Raises
         ------
+        SourceChanged
+            The channel's files changed.
         SourceError
             The channel cannot be opened or read.
         OSError
             The file cannot be written.
         """
         path = os.path.join(self.folder, PIECES, "-".join(map(str, piece)))
-        if os.path.exists(path):
-            return path
+        if not os.path.exists(path):
+            self._unless_done(lambda: self._do(piece, path))
+        return path
+
+    def _do(self, piece: Zyx, path: str) -> None:
         volume = _opened(self)
         whole = volume.source.scales[0].box
         box = BoundingBox.of_shape((1, 1, 1), piece).refined(piece_shape(volume)) & whole
@@ -104,36 +132,66 @@ class Build:
             cell = BoundingBox.of_shape((1, 1, 1), index).refined(CELL) & box
             part = np.ascontiguousarray(voxels[cell.relative_to(box.start).slices])
             found.append(postings_of(part, cell.start))
+        if changed := volume.source.changed():
+            raise SourceChanged(f"{changed} changed while its label index was built.")
         rows = np.concatenate(found)
-        with writing(path) as add:
+        with writing(path, once=True) as add:
             add(rows[np.argsort(rows["label"], kind="stable")])
-        return path
 
     def groups(self, files: Sequence[str]) -> dict[str, Sequence[str]]:
         """Return what is merged next: a new file → the files that it takes, `AT_ONCE` at most.
 
-        It does not depend on the order of the files, so that a file that an earlier run made
-        has the same rows. Empty once `finish` can take all files.
+        No more files are merged than have to be; the others take their own place. It does not
+        depend on the order of the files, so that a file that an earlier run made has the same
+        rows. Empty once `finish` can take all files.
         """
-        if len(files) <= AT_ONCE:
+        surplus = len(files) - AT_ONCE
+        if surplus <= 0:
             return {}
         files = sorted(files)
-        level = int(os.path.basename(files[0]).partition("of")[2] or 0) + 1
-        groups = [files[at : at + AT_ONCE] for at in range(0, len(files), AT_ONCE)]
-        folder = os.path.join(self.folder, PIECES)
-        return {
-            os.path.join(folder, f"{number}of{level}"): group for number, group in enumerate(groups)
-        }
+        level = 1 + max(int(os.path.basename(file).partition("of")[2] or 0) for file in files)
+        groups: dict[str, Sequence[str]] = {}
+        at = 0
+        while surplus > 0 and at < len(files):
+            group = files[at : at + min(AT_ONCE, surplus + 1)]
+            groups[os.path.join(self.folder, PIECES, f"{len(groups)}of{level}")] = group
+            at, surplus = at + len(group), surplus - len(group) + 1
+        return {**groups, **{file: [file] for file in files[at:]}}
 
     def merge(self, path: str, files: Sequence[str]) -> str:
         """Merge the files of a group, unless that is done; raises as `merge_files`."""
-        return merge_files(files, path)
+        self._unless_done(lambda: merge_files(files, path))
+        return path
 
     def finish(self, files: Sequence[str]) -> Summary:
-        """Write the index from the last files, and remove them; raises as `write_index`."""
-        summary = write_index(self.folder, sorted(files))
-        shutil.rmtree(os.path.join(self.folder, PIECES), ignore_errors=True)
-        return summary
+        """Write the index from the last files, and remove them.
+
+        Raises
+        ------
+        SourceChanged
+            The channel's files changed. What was read of them is removed.
+        OSError, SourceError
+            As `write_index`.
+        """
+        pieces = os.path.join(self.folder, PIECES)
+        try:
+            # A file may have changed before it was read, which only a look at all files tells.
+            self.open()
+        except SourceChanged:
+            shutil.rmtree(pieces, ignore_errors=True)
+            raise
+        self._unless_done(lambda: write_index(self.folder, sorted(files), pieces))
+        shutil.rmtree(pieces, ignore_errors=True)
+        return Index(self.folder).summary
+
+    def _unless_done(self, work: Callable[[], object]) -> None:
+        """Call `work`, unless another process has finished the index, or does so meanwhile."""
+        try:
+            if not self.is_done:
+                work()
+        except (OSError, SourceError):
+            if not self.is_done:
+                raise
 
 
 @lru_cache(maxsize=4)

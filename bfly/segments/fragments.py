@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from bfly.geometry import BoundingBox, Zyx, zyx
-from bfly.segments.cells import box_of_cell, cells_of
+from bfly.segments.cells import box_of_cell, cells_of, pairs_of
 from bfly.segments.runs import runs_of
 from bfly.segments.surface import Surface, surface
 
@@ -77,22 +77,47 @@ def chosen_mip(volume: Volume, postings: NDArray[np.void]) -> int:
     return volume.levels - 1
 
 
-def fragments_of(segments: Segments, volume: Volume, id: int) -> list[Fragment]:  # noqa: A002
-    """Return the fragments of a segment, in the order of their cells; none without voxels.
+def fragments_of(
+    segments: Segments,
+    volume: Volume,
+    id: int,  # noqa: A002
+    mip: int | None = None,
+) -> list[Fragment]:
+    """Return the fragments of a segment, those with the most voxels first; none without voxels.
 
-    A cell may have a fragment without triangles, since an index does not know the voxels.
+    A cell before the first voxel along an axis has one too: it has the faces between them. A
+    fragment may be without triangles, since an index does not know the voxels.
+
+    Parameters
+    ----------
+    segments : Segments
+        The segments of the channel.
+    volume : Volume
+        The channel.
+    id : int
+        The segment.
+    mip : int, optional
+        A mip of it; `chosen_mip` by default.
     """
     postings = segments.index.postings(segments.members(id))
     if not len(postings):
         return []
-    mip = chosen_mip(volume, postings)
-    members: dict[Zyx, list[int]] = {zyx(cell): [] for cell in cells_of(volume, mip, postings)}
-    labels, first = np.unique(postings["label"], return_index=True)
-    for label, own in zip(labels, np.split(postings, first[1:]), strict=True):
-        for cell in map(zyx, cells_of(volume, mip, own, margin=1)):
-            if cell in members:
-                members[cell].append(label)
-    return [Fragment(mip, cell, np.array(labels, np.uint64)) for cell, labels in members.items()]
+    if mip is None:
+        mip = chosen_mip(volume, postings)
+    pairs = pairs_of(volume, mip, postings, margin=1)
+    labels = postings["label"][pairs.rows]
+    order = np.lexsort((labels, *pairs.cells.T[::-1]))
+    cells, labels = pairs.cells[order], labels[order]
+    is_new = np.ones(len(cells), bool)
+    is_new[1:] = (cells[1:] != cells[:-1]).any(axis=1)
+    first = np.flatnonzero(is_new)
+    has_faces = np.logical_or.reduceat(pairs.has_faces[order], first)
+    # A posting counts in the cell where it begins, which is the only one at mip 0.
+    counted = postings["voxels"][pairs.rows[order]] * pairs.is_first[order]
+    voxels = np.add.reduceat(counted, first)
+    parts = np.split(labels, first[1:])
+    wanted = [each for each in np.argsort(~voxels, kind="stable").tolist() if has_faces[each]]
+    return [Fragment(mip, zyx(cells[first[at]]), np.unique(parts[at])) for at in wanted]
 
 
 def made(volume: Volume, fragment: Fragment, read: Read) -> Surface:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.errors import SourceError
-from bfly.segments.posting import POSTING, summed
+from bfly.segments.merging import by_key
+from bfly.segments.posting import POSTING, label_keys, summed
 from bfly.segments.rows import RowFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from bfly.segments.search import Wanted
 
 __all__ = [
     "ABOUT",
@@ -30,11 +33,14 @@ __all__ = [
     "Summary",
 ]
 
-BLOCK = 1024
+BLOCK = 128
 """Postings of a block, whose first label is in memory: a look-up reads one or two blocks."""
 
-BATCH = 64 * BLOCK
+BATCH = 1 << 16
 """Postings that are read at once for many labels."""
+
+MOST_SEARCHED = 256 * BLOCK
+"""Postings that a search reads at most, 13 MB, before it takes the list of sizes instead."""
 
 SIZE = np.dtype([("voxels", "<u8"), ("label", "<u8")])
 """A label and its size, in descending order of the sizes."""
@@ -92,6 +98,12 @@ class Index:
         if found != (self.summary.postings, self.summary.labels):
             raise SourceError(f"{folder} is damaged: it has {found} rows, not {self.summary}.")
 
+    @property
+    def last(self) -> int:
+        """The largest label; 0 if there is none."""
+        count = len(self._postings)
+        return int(self._postings.read(count - 1, count)["label"][0]) if count else 0
+
     def postings(self, labels: NDArray[np.uint64]) -> NDArray[np.void]:
         """Return the postings of labels, sorted by label.
 
@@ -107,13 +119,28 @@ class Index:
         """
         labels = np.unique(labels)
         found = [np.empty(0, POSTING)]
-        for start, stop in self._spans(labels):
-            for first in range(start, stop, BATCH):
-                rows = self._postings.read(first, min(first + BATCH, stop))
-                places = np.searchsorted(labels, rows["label"])
-                places[places == len(labels)] = 0
-                found.append(rows[labels[places] == rows["label"]])
+        for starts, stops in _batches(*self._spans(labels)):
+            rows = self._postings.read_spans(starts, stops)
+            own = np.ascontiguousarray(rows["label"])
+            if len(labels) == 1:
+                found.append(rows[own == labels[0]])
+                continue
+            near = labels[np.searchsorted(labels, own[0]) : np.searchsorted(labels, own[-1]) + 1]
+            first, last = (np.searchsorted(own, near, side) for side in ("left", "right"))
+            found.append(rows[_ranges(first, last)])
         return np.concatenate(found)
+
+    def parts(self) -> Iterator[NDArray[np.void]]:
+        """Yield all postings in ascending order of the labels, those of a label together.
+
+        Returns
+        -------
+        iterator of numpy.ndarray
+            `POSTING`.
+        """
+        rows = len(self._postings)
+        read = (self._postings.read(at, at + BATCH) for at in range(0, rows, BATCH))
+        return by_key(read, label_keys)
 
     def of(self, labels: NDArray[np.uint64]) -> NDArray[np.void]:
         """Return one row for each of the labels that occurs, in ascending order.
@@ -136,7 +163,7 @@ class Index:
         Parameters
         ----------
         labels : numpy.ndarray
-            uint64, each label once.
+            uint64. A label may be in several groups, in each of them once.
         groups : numpy.ndarray
             uint64, the group of each label.
 
@@ -146,10 +173,44 @@ class Index:
             `POSTING` with the group as its label. Groups without a voxel have no row.
         """
         rows = self.of(labels)
-        by_label = np.argsort(labels)
-        of_row = groups[by_label[np.searchsorted(labels, rows["label"], sorter=by_label)]]
-        order = np.argsort(of_row, kind="stable")
-        return summed(rows[order], of_row[order])
+        if not len(rows):
+            return rows
+        places = np.minimum(np.searchsorted(rows["label"], labels), len(rows) - 1)
+        hit = np.flatnonzero(rows["label"][places] == labels)
+        order = hit[np.argsort(groups[hit], kind="stable")]
+        return summed(rows[places[order]], groups[order])
+
+    def all_postings(self) -> Iterator[NDArray[np.void]]:
+        """Yield all postings in parts, sorted by label."""
+        for start in range(0, len(self._postings), BATCH):
+            yield self._postings.read(start, start + BATCH)
+
+    def among(self, wanted: Wanted) -> NDArray[np.void] | None:
+        """Return one row for each label that is wanted, in ascending order.
+
+        Parameters
+        ----------
+        wanted : Wanted
+            What is searched.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            `POSTING`. None if more than `MOST_SEARCHED` postings would be read.
+        """
+        spans = [self._span(low, high) for low, high in wanted.ranges]
+        count = sum(stop - start for start, stop in spans) + BLOCK * len(wanted.ids)
+        if count > MOST_SEARCHED:
+            return None
+        parts = [self._postings.read(start, stop)["label"] for start, stop in spans]
+        labels = np.concatenate([wanted.ids, *parts])
+        return self.of(labels[wanted.has(labels)])
+
+    def _span(self, low: int, high: int) -> tuple[int, int]:
+        """Return the range of rows that may have labels from `low` to `high`, whole blocks."""
+        first = max(int(np.searchsorted(self._fences, np.uint64(low), "left")) - 1, 0)
+        last = int(np.searchsorted(self._fences, np.uint64(high), "right"))
+        return first * BLOCK, max(first * BLOCK, min(last * BLOCK, len(self._postings)))
 
     def largest(self, start: int, stop: int) -> NDArray[np.void]:
         """Return labels by their size, the largest first.
@@ -166,14 +227,40 @@ class Index:
         """
         return self._sizes.read(start, stop)
 
-    def _spans(self, labels: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of rows that may have some of the sorted labels."""
+    def _spans(self, labels: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return where the spans of rows start and stop that may have some of the sorted labels."""
         low = np.maximum(np.searchsorted(self._fences, labels, "left") - 1, 0)
         high = np.searchsorted(self._fences, labels, "right")
-        start = stop = 0
-        for first, last in zip((low * BLOCK).tolist(), (high * BLOCK).tolist(), strict=True):
-            if first > stop:
-                yield start, stop
-                start = first
-            stop = max(stop, last)
-        yield start, min(stop, len(self._postings))
+        low, high = low[low < high], high[low < high]
+        # Spans that meet are one. Both arrays ascend.
+        is_first = np.concatenate(([True], low[1:] > high[:-1]))[: len(low)]
+        is_last = np.concatenate((is_first[1:], [True]))[: len(low)]
+        stops = np.minimum(high[is_last] * BLOCK, len(self._postings))
+        return low[is_first] * BLOCK, stops
+
+
+def _batches(
+    starts: NDArray[np.intp], stops: NDArray[np.intp]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield spans in batches of about `BATCH` rows; long ones are cut."""
+    first: list[int] = []
+    last: list[int] = []
+    count = 0
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        for at in range(start, stop, BATCH):
+            first.append(at)
+            last.append(min(at + BATCH, stop))
+            count += last[-1] - at
+            if count >= BATCH:
+                yield first, last
+                first, last, count = [], [], 0
+    if first:
+        yield first, last
+
+
+def _ranges(first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the numbers of all ranges, one range behind the other."""
+    counts = last - first
+    ends = np.cumsum(counts)
+    places: NDArray[np.intp] = np.arange(counts.sum()) + np.repeat(first - ends + counts, counts)
+    return places

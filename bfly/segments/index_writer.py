@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.errors import SourceError
 from bfly.segments.index import (
     ABOUT,
     BLOCK,
@@ -20,23 +22,18 @@ from bfly.segments.index import (
     Summary,
 )
 from bfly.segments.merging import AT_ONCE, by_key, merged
-from bfly.segments.posting import POSTING, summed
+from bfly.segments.posting import POSTING, label_keys, summed
 from bfly.segments.rows import RowFile, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["label_keys", "merge_files", "write_index"]
+__all__ = ["merge_files", "write_index"]
 
 DRAFT = 1 << 20
 """Rows of a draft of the sizes, which is sorted in memory."""
-
-
-def label_keys(rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return the keys by which postings are sorted: their labels."""
-    return np.ascontiguousarray(rows["label"], np.uint64)
 
 
 def _size_keys(rows: NDArray[Any]) -> NDArray[np.uint64]:
@@ -45,7 +42,10 @@ def _size_keys(rows: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def merge_files(files: Sequence[str], path: str) -> str:
-    """Merge sorted files of postings into one, unless it is there already.
+    """Merge sorted files of postings into one, unless it is there already, and empty them.
+
+    The files stay, so that they are not made again. Of several processes that do the same, the
+    first one counts: the others may have read files that it has emptied.
 
     Parameters
     ----------
@@ -61,14 +61,21 @@ def merge_files(files: Sequence[str], path: str) -> str:
     SourceError
         A file is missing or damaged.
     """
-    if not os.path.exists(path):
-        with writing(path) as add:
+    if os.path.exists(path):
+        return path
+    try:
+        with writing(path, once=True) as add:
             for rows in merged([RowFile(file, POSTING) for file in files], label_keys):
                 add(rows)
+    except SourceError:
+        if not os.path.exists(path):
+            raise
+    for file in files:
+        os.truncate(file, 0)
     return path
 
 
-def write_index(folder: str, files: Sequence[str]) -> Summary:
+def write_index(folder: str, files: Sequence[str], drafts: str) -> Summary:
     """Write an index from sorted files of postings; it can be opened once it is whole.
 
     Parameters
@@ -77,6 +84,8 @@ def write_index(folder: str, files: Sequence[str]) -> Summary:
         Folder of the index.
     files : sequence of str
         `POSTING`, sorted by label; at most `AT_ONCE`.
+    drafts : str
+        Folder on the same disk for what is not whole.
 
     Raises
     ------
@@ -86,12 +95,14 @@ def write_index(folder: str, files: Sequence[str]) -> Summary:
         A file is missing or damaged.
     """
     labels = voxels = count = 0
-    sizes = _Sizes(folder)
     sources = [RowFile(file, POSTING) for file in files]
+    os.makedirs(drafts, exist_ok=True)
     with (
-        writing(os.path.join(folder, POSTINGS)) as add,
-        writing(os.path.join(folder, FENCES)) as add_fences,
+        TemporaryDirectory(dir=drafts, prefix=".sizes-", ignore_cleanup_errors=True) as own,
+        writing(os.path.join(folder, POSTINGS), drafts) as add,
+        writing(os.path.join(folder, FENCES), drafts) as add_fences,
     ):
+        sizes = _Sizes(own)
         for rows in by_key(merged(sources, label_keys), label_keys):
             add(rows)
             add_fences(rows["label"][-count % BLOCK :: BLOCK].astype(FENCE))
@@ -99,20 +110,29 @@ def write_index(folder: str, files: Sequence[str]) -> Summary:
             sizes.add(whole)
             count, labels = count + len(rows), labels + len(whole)
             voxels += int(whole["voxels"].sum())
-    sizes.finish()
+        with writing(os.path.join(folder, SIZES), drafts) as add_sizes:
+            for rows in sizes.merged():
+                add_sizes(rows)
     summary = Summary(labels, count, voxels)
-    with writing(os.path.join(folder, ABOUT)) as add:
+    with writing(os.path.join(folder, ABOUT), drafts) as add:
         add(np.frombuffer(json.dumps(asdict(summary)).encode(), np.uint8))
     return summary
 
 
 class _Sizes:
-    """The labels by size, sorted in drafts that are merged at the end."""
+    """The labels by size, sorted in drafts that are merged at the end.
+
+    Parameters
+    ----------
+    folder : str
+        Folder of the drafts, of this process alone.
+    """
 
     def __init__(self, folder: str) -> None:
-        self._path = os.path.join(folder, SIZES)
+        self._folder = folder
         self._held: list[NDArray[Any]] = []
         self._drafts: list[str] = []
+        self._number = 0
 
     def add(self, whole: NDArray[np.void]) -> None:
         """Take the next labels, as postings."""
@@ -120,25 +140,26 @@ class _Sizes:
         rows["label"], rows["voxels"] = whole["label"], whole["voxels"]
         self._held.append(rows)
         if sum(map(len, self._held)) >= DRAFT:
-            self._write()
+            self._hold()
 
-    def _write(self) -> None:
+    def _hold(self) -> None:
         rows = np.concatenate(self._held or [np.empty(0, SIZE)])
         self._held = []
-        self._drafts.append(f"{self._path}-{len(self._drafts)}")
-        with writing(self._drafts[-1]) as add:
-            add(rows[np.argsort(_size_keys(rows), kind="stable")])
+        self._write([rows[np.argsort(_size_keys(rows), kind="stable")]])
 
-    def finish(self) -> None:
-        """Write the file from all drafts, and remove them."""
-        self._write()
-        drafts, number = self._drafts, len(self._drafts)
-        while len(drafts) > 1 or drafts[0] != self._path:
-            first, drafts = drafts[:AT_ONCE], drafts[AT_ONCE:]
-            number += 1
-            drafts.append(f"{self._path}-{number}" if drafts else self._path)
-            with writing(drafts[-1]) as add:
-                for rows in merged([RowFile(file, SIZE) for file in first], _size_keys):
-                    add(rows)
+    def _write(self, parts: Iterable[NDArray[Any]]) -> None:
+        self._number += 1
+        self._drafts.append(os.path.join(self._folder, str(self._number)))
+        with writing(self._drafts[-1]) as add:
+            for rows in parts:
+                add(rows)
+
+    def merged(self) -> Iterator[NDArray[Any]]:
+        """Yield all labels in their order, in parts."""
+        self._hold()
+        while len(self._drafts) > AT_ONCE:
+            first, self._drafts = self._drafts[:AT_ONCE], self._drafts[AT_ONCE:]
+            self._write(merged([RowFile(file, SIZE) for file in first], _size_keys))
             for file in first:
                 os.unlink(file)
+        yield from merged([RowFile(file, SIZE) for file in self._drafts], _size_keys)

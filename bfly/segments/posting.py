@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bfly.geometry import Zyx
 
-__all__ = ["CELL", "POSTING", "postings_of", "summed"]
+__all__ = ["CELL", "POSTING", "label_keys", "postings_of", "summed"]
 
 CELL: Zyx = (64, 128, 128)
 """Shape of a cell (z, y, x), in voxels of mip 0, counted from the channel's first voxel."""
@@ -30,6 +30,11 @@ POSTING = np.dtype(
 """One label in one cell: its voxels, its bounding box (`high` is exclusive), and a voxel of it;
 z, y, x, counted from the channel's first voxel. The cell is that of `low`. Rows are in the order
 of the labels, then of z, y, x of the cells."""
+
+
+def label_keys(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return the keys by which postings are sorted: their labels."""
+    return np.ascontiguousarray(rows["label"], np.uint64)
 
 
 def postings_of(voxels: np.ndarray[Any, np.dtype[Any]], origin: Zyx) -> NDArray[np.void]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bfly.errors import SourceError
+from bfly.errors import SourceChanged, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,7 +30,7 @@ class RowFile:
     """Rows of a fixed dtype in a file without a header.
 
     It may be read from many threads. The file is opened for each read, so that a file that was
-    replaced or removed since is an error, and no descriptor is held.
+    removed since is an error, and no descriptor is held.
 
     Parameters
     ----------
@@ -63,40 +63,91 @@ class RowFile:
 
         Raises
         ------
+        SourceChanged
+            The file was removed since.
         SourceError
             The file cannot be read, or is shorter than it was.
         """
-        count = max(0, min(stop, self.count) - start)
+        return self.read_spans([start], [stop])
+
+    def read_spans(self, starts: Sequence[int], stops: Sequence[int]) -> NDArray[Any]:
+        """Return the rows of several spans one behind the other; otherwise as `read`."""
+        stops = [min(stop, self.count) for stop in stops]
+        counts = [max(0, stop - start) for start, stop in zip(starts, stops, strict=True)]
+        rows: NDArray[Any] = np.empty(sum(counts), self.dtype)
+        if not len(rows):
+            return rows
+        target, size, at = rows.view(np.uint8).data, self.dtype.itemsize, 0
         try:
-            rows: NDArray[Any] = np.fromfile(
-                self.path, self.dtype, count, offset=start * self.dtype.itemsize
-            )
+            file = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise SourceChanged(f"{self.path} was removed.") from error
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
-        if len(rows) != count:
-            raise SourceError(f"{self.path} has fewer rows than the {self.count} it had.")
+        try:
+            for start, count in zip(starts, counts, strict=True):
+                part = target[at * size : (at + count) * size]
+                _fill(file, part, start * size)
+                at += count
+        except OSError as error:
+            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
+        except EOFError as error:
+            raise SourceError(
+                f"{self.path} has fewer rows than the {self.count} it had."
+            ) from error
+        finally:
+            os.close(file)
         return rows
 
 
+def _fill(file: int, target: memoryview, place: int) -> None:
+    """Read bytes from a place of a file until `target` is full; `EOFError` if there are fewer."""
+    while target:
+        count = os.preadv(file, [target], place)
+        if not count:
+            raise EOFError
+        target, place = target[count:], place + count
+
+
 @contextmanager
-def writing(path: str) -> Iterator[Sink]:
+def writing(path: str, drafts: str | None = None, once: bool = False) -> Iterator[Sink]:
     """Yield a function that takes rows; on exit, the file has them all.
 
     After an error or a crash there is no file, or the one that was there before.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    drafts : str, optional
+        Folder on the same disk in which the file is until it is whole; its own unless given.
+    once : bool
+        Whether a file that another process wrote meanwhile stays.
 
     Raises
     ------
     OSError
         The file cannot be written.
     """
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    with NamedTemporaryFile(dir=folder, prefix=f".{name}-", delete=False) as file:
+    name = os.path.basename(path)
+    drafts = drafts or os.path.dirname(path)
+    for folder in (drafts, os.path.dirname(path)):
+        os.makedirs(folder, exist_ok=True)
+    with NamedTemporaryFile(dir=drafts, prefix=f".{name}-", delete=False) as file:
         try:
-            yield lambda rows: rows.tofile(file)
+            yield lambda rows: _write(file, rows)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
+            if once and os.path.exists(path):
+                os.unlink(file.name)
+            else:
+                os.replace(file.name, path)
         except BaseException:
-            os.unlink(file.name)
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)
             raise
+
+
+def _write(file: IO[bytes], rows: NDArray[Any]) -> None:
+    # Not `tofile`, whose error does not say that the disk is full.
+    file.write(np.ascontiguousarray(rows).view(np.uint8).data)

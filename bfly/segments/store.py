@@ -7,6 +7,8 @@ import logging
 import os
 import shutil
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bfly.segments.building import PIECES, Build
@@ -22,11 +24,15 @@ __all__ = ["Indexes"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Version of the format of an index: a change invalidates all of them."""
 
 NAME = "labels"
 """Folder of the indexes within the store of computed mips."""
+
+
+TOUCH = 60.0
+"""Seconds after which the use of an index is noted again, by the time of its file."""
 
 
 class Indexes:
@@ -37,13 +43,14 @@ class Indexes:
     folder : str
         The store of computed mips. The indexes are in its folder `NAME`.
     size : int
-        Bytes of all indexes. The least recently opened ones are removed first.
+        Bytes of all indexes. The least recently used ones are removed first.
     """
 
     def __init__(self, folder: str, size: int) -> None:
         self.folder = os.path.join(folder, NAME)
         self._size = size
         self._opened: dict[str, Index] = {}
+        self._touched: dict[str, float] = {}
         self._opening = threading.Lock()
 
     def build(self, volume: Volume) -> Build | None:
@@ -63,6 +70,7 @@ class Indexes:
         return Build(
             volume.spec,
             os.path.join(self.folder, digest[:2], digest),
+            state,
             tuple(files.allowed),
             files.max_chunk,
         )
@@ -82,11 +90,14 @@ class Indexes:
                 return None
             if build.folder not in self._opened:
                 self._opened[build.folder] = Index(build.folder)
-                os.utime(about)
+            if time.monotonic() >= self._touched.get(build.folder, 0) + TOUCH:
+                self._touched[build.folder] = time.monotonic()
+                with suppress(OSError):  # a folder that is only read
+                    os.utime(about)
             return self._opened[build.folder]
 
     def trim(self, kept: str) -> None:
-        """Remove the least recently opened indexes beyond the size of the store.
+        """Remove the least recently used indexes beyond the size of the store.
 
         Parameters
         ----------
@@ -102,6 +113,9 @@ class Indexes:
             if total <= self._size:
                 break
             if folder != kept:
+                # Without this file it is no index: one that is removed in part is never opened.
+                with suppress(OSError):
+                    os.unlink(os.path.join(folder, ABOUT))
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
                 log.info("The index in %s is removed: the store is full", folder)
@@ -114,7 +128,7 @@ class Indexes:
 
 
 def _use_of(folder: str) -> tuple[float, int]:
-    """Return when an index was last opened or built on, and its bytes."""
+    """Return when an index was last used or built on, and its bytes."""
     used, size = 0.0, 0
     for path, _, names in os.walk(folder):
         for name in names:

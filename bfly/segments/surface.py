@@ -37,6 +37,15 @@ def _table() -> NDArray[np.float64]:
 
 PLACES = _table()
 
+LAST = 7
+"""The corner of a cube that is last on all axes."""
+
+PAIRS = [
+    np.array([(code >> LAST ^ code >> (LAST - (4 >> axis))) & 1 for code in range(256)], bool)
+    for axis in range(3)
+]
+"""Whether the last edge along each axis is crossed, by the code of a cube."""
+
 
 class Surface(NamedTuple):
     """Triangles.
@@ -44,13 +53,13 @@ class Surface(NamedTuple):
     Parameters
     ----------
     vertices : numpy.ndarray
-        float64 of shape (n, 3): z, y, x in voxels; the first voxel spans 0 to 1.
+        Floats of shape (n, 3): z, y, x in voxels; the first voxel spans 0 to 1.
     triangles : numpy.ndarray
         uint32 of shape (m, 3): three vertices, counter-clockwise seen from outside in a space in
         which x, y and z form a right-handed system.
     """
 
-    vertices: NDArray[np.float64]
+    vertices: NDArray[np.floating[Any]]
     triangles: NDArray[np.uint32]
 
 
@@ -74,27 +83,29 @@ def surface(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Surface:
     Surface
         The first voxel is the first that has voxels on all sides.
     """
-    cubes = tuple(side - 1 for side in mask.shape)
-    codes = np.zeros(cubes, np.uint8)
-    for bit, start in enumerate(CORNERS):
-        part = mask[tuple(slice(at, at + side) for at, side in zip(start, cubes, strict=True))]
-        codes |= part.view(np.uint8) << np.uint8(bit)
-    flat = codes.ravel()
-    crossed = np.flatnonzero((flat != 0) & (flat != 255))
-    numbers = np.zeros(flat.size, np.uint32)
+    codes = _codes(mask)
+    shape, flat = codes.shape, codes.ravel()
+    # All but 0 and 255, at which all voxels are of one kind.
+    crossed = np.flatnonzero(flat + np.uint8(1) > 1)
+    own_codes, places = flat[crossed], np.unravel_index(crossed, shape)
+    numbers = np.empty(flat.size, np.uint32)
     numbers[crossed] = np.arange(len(crossed), dtype=np.uint32)
-    strides = cubes[1] * cubes[2], cubes[2], 1
-    own = mask[1:-1, 1:-1, 1:-1]
+    strides = shape[1] * shape[2], shape[2], 1
     quads = []
-    for axis, stride in enumerate(strides):
-        ahead = tuple(slice(2, None) if each == axis else slice(1, -1) for each in range(3))
-        places = np.nonzero(own != mask[ahead])
-        # The cube behind the pair's first voxel on all axes but that of the pair.
-        cube = sum(place * step for place, step in zip(places, strides, strict=True)) + stride
-        first, second = (step for each, step in enumerate(strides) if each != axis)
+    for axis in range(3):
+        others = [each for each in range(3) if each != axis]
+        # The cube whose last edge along the axis is the pair's: it has the pair's first voxel, and
+        # the one before it on the other axes.
+        is_pair = PAIRS[axis][own_codes] & (places[axis] > 0)
+        for each in others:
+            is_pair &= places[each] < shape[each] - 1
+        some = np.flatnonzero(is_pair)
+        cube = crossed[some]
+        first, second = (strides[each] for each in others)
         around = numbers[np.stack([cube, cube + second, cube + second + first, cube + first], 1)]
         # Along y the remaining axes are z and x, whose order is the other way round.
-        is_turned = own[places] == (axis == 1)
+        is_first_inside = own_codes[some] >> np.uint8(LAST - (4 >> axis)) & np.uint8(1) != 0
+        is_turned = is_first_inside == (axis == 1)
         around[is_turned] = around[is_turned, ::-1]
         quads.append(around)
     corners = np.concatenate(quads)
@@ -102,6 +113,15 @@ def surface(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Surface:
     used[corners] = True
     renumbered = np.cumsum(used, dtype=np.uint32) - np.uint32(1)
     corners = renumbered[corners]
-    crossed = crossed[used]
-    vertices = np.stack(np.unravel_index(crossed, cubes), axis=1) + (PLACES[flat[crossed]] - 0.5)
+    cubes = np.stack([along[used] for along in places], axis=1)
+    vertices = cubes + (PLACES[own_codes[used]] - 0.5)
     return Surface(vertices, corners[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3))
+
+
+def _codes(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> NDArray[np.uint8]:
+    """Return the code of each cube: a bit for each corner that is inside."""
+    voxels = mask.view(np.uint8)
+    rows = voxels[:, :, :-1] | voxels[:, :, 1:] << np.uint8(1)
+    faces = rows[:, :-1] | rows[:, 1:] << np.uint8(2)
+    codes: NDArray[np.uint8] = faces[:-1] | faces[1:] << np.uint8(4)
+    return codes

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bfly.concurrency.admission import Abandoned, Ticket
 from bfly.encoders.encoder import GZIP, packed_parts
-from bfly.errors import ButterflyError
+from bfly.errors import Absent, ButterflyError
 from bfly.server.conditional import outcome, place_of
 from bfly.server.response import AGE, EVERY, is_packable, worth_packing
 from bfly.storage.files import FARTHEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bfly.concurrency.admission import Admission
     from bfly.cutouts.streamed import Part, Stream
@@ -52,10 +53,12 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
     ticket = Ticket(stream.group, suspendable=False)
     pooled = partial(pool.run, ticket)
     size = stream.size
-    headers = [(b"content-type", stream.media_type.encode()), *EVERY]
+    headers = [(b"content-type", stream.media_type.encode()), *EVERY, *stream.headers]
     if stream.etag:
         headers.append((b"etag", stream.etag))
     kept = b"public, max-age=%d" % AGE if stream.etag else b"no-store"
+    if stream.cuts is not None:
+        kept = b"public, no-cache"
     headers.append((b"cache-control", kept))
     if size is not None or stream.part is not None:
         headers.append((b"accept-ranges", b"bytes"))
@@ -71,6 +74,11 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
             status, start = 200, 0
     else:
         status, start, stop = outcome(request.headers, stream.etag, size)
+        if status == 206 and not (stream.cuts is None or {start, stop} <= stream.cuts):
+            raise Absent(
+                f"The bytes {start} to {stop} are no fragments of this mesh as it is now: "
+                "read its index again."
+            )
         if status in (206, 416):
             headers.append(place_of(status, start, stop, size))
     if status not in (200, 206):
@@ -78,8 +86,9 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
     # A compressed answer would need another ETag.
     packable = size is not None and not stream.etag and is_packable(stream.media_type)
     headers.append((b"vary", b"accept-encoding, origin" if packable else b"origin"))
-    parts: Iterator[Part] = await pooled(stream.parts, start)
-    first: Part | None = await pooled(next, parts, None)
+    async with _watched(request, ticket):
+        parts: Iterator[Part] = await pooled(stream.parts, start)
+        first: Part | None = await pooled(next, parts, None)
     left = None if size is None else stop - start
     wanted = packable and "gzip" in request.codings
     if wanted and first is not None and worth_packing(first[:PIECE]):
@@ -89,6 +98,22 @@ async def start_stream(stream: Stream, request: Request, pool: Admission) -> Sta
     if left is not None:
         headers.append((b"content-length", b"%d" % left))
     return StartedStream(request, status, headers, parts, first, pool, ticket, left)
+
+
+@asynccontextmanager
+async def _watched(request: Request, ticket: Ticket) -> AsyncIterator[None]:
+    """Abandon the work of a ticket once the client has disconnected."""
+
+    def abandon(_: object) -> None:
+        ticket.abandoned = True
+
+    gone = asyncio.ensure_future(request.gone())
+    gone.add_done_callback(abandon)
+    try:
+        yield
+    finally:
+        gone.remove_done_callback(abandon)
+        gone.cancel()
 
 
 class StartedStream:

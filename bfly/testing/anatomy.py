@@ -5,25 +5,33 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bfly.testing.neurites import grown
+
 if TYPE_CHECKING:
     from bfly.geometry import Zyx
 
-__all__ = ["Anatomy", "Floats", "Organelle"]
+__all__ = ["Anatomy", "Contact", "Floats", "Organelle"]
 
 Floats = NDArray[np.float32]
 
-CELL = 23.0
+CELL = 17.0
 """Voxels between the seeds of neighbouring supervoxels."""
 
 MARGIN = 2
 """Cells of the grid of seeds on every side of the volume, for voxels that are warped outside."""
 
-WARPS = ((42.0, 20.0), (15.0, 6.5))
+NUCLEUS = 21.0
+"""Radius of a nucleus in voxels."""
+
+AT = np.zeros(3)
+"""Axis of a ball."""
+
+WARPS = ((42.0, 13.0), (15.0, 4.0))
 """Wavelength and strength, in voxels, of the noises that bend straight walls."""
 
 
@@ -44,7 +52,9 @@ class Noise:
 
     def at(self, voxel: NDArray[Any]) -> float:
         """Return the value of one voxel (z, y, x), or of the nearest inside the volume."""
-        rows = [w[np.clip(int(i), 0, len(w) - 1)] for w, i in zip(self.weights, voxel, strict=True)]
+        rows = [
+            w[min(max(int(i), 0), len(w) - 1)] for w, i in zip(self.weights, voxel, strict=True)
+        ]
         return float(self.coarse @ rows[2] @ rows[1] @ rows[0])
 
 
@@ -77,6 +87,11 @@ class Organelle:
     radius: float
     neurite: int
 
+    def is_in(self, z: slice) -> bool:
+        """Return whether some of it may be in the sections `z`."""
+        reach = abs(self.axis[0]) + self.radius + 2
+        return bool(z.start - reach - 1 < self.centre[0] < z.stop + reach)
+
     def box(self, z: slice, shape: Zyx) -> tuple[slice, ...]:
         """Return the part of the sections `z` of a volume that holds all of it."""
         reach = np.abs(self.axis) + self.radius + 2
@@ -99,6 +114,22 @@ class Organelle:
         return np.sqrt(sum(gap * gap for gap in gaps)), along
 
 
+class Contact(NamedTuple):
+    """A synapse.
+
+    Parameters
+    ----------
+    place : numpy.ndarray
+        Voxel (z, y, x), near where the neurites touch.
+    pre, post : int
+        The neurites.
+    """
+
+    place: NDArray[Any]
+    pre: int
+    post: int
+
+
 class Anatomy:
     """All that is decided before a voxel is drawn; the same for the same shape and seed.
 
@@ -110,9 +141,9 @@ class Anatomy:
         rng = np.random.default_rng(seed)
         self.grid = [math.ceil(n / CELL) + 2 * MARGIN for n in shape]
         lattice = np.indices(self.grid).reshape(3, -1)
-        self.seeds = (lattice + rng.uniform(0.08, 0.92, lattice.shape)).astype(np.float32)
+        self.seeds = (lattice + rng.uniform(0.15, 0.85, lattice.shape)).astype(np.float32)
         self.growth = rng.uniform(0, 0.3, lattice.shape[1]).astype(np.float32)
-        self.neurites = _neurites(rng, self.grid)
+        self.neurites, somata = grown(rng, self.grid, MARGIN)
         self.warps = [[(Noise(rng, shape, w), s) for w, s in WARPS] for _ in range(3)]
         self.texture = Noise(rng, shape, 4.0)
         count = self.neurites.max() + 1
@@ -123,7 +154,20 @@ class Anatomy:
         self.supervoxel_ids = np.uint64(72_057_594_037_927_936) + rng.permutation(
             lattice.shape[1]
         ).astype(np.uint64)
-        self.mitochondria, self.vesicles, self.densities = self._organelles(rng)
+        self.nuclei = [
+            Organelle(
+                self._voxel(self.seeds[:, np.ravel_multi_index(soma, self.grid)]),
+                AT,
+                NUCLEUS,
+                number,
+            )
+            for number, soma in enumerate(somata)
+        ]
+        self.mitochondria: list[Organelle] = []
+        self.vesicles: list[Organelle] = []
+        self.densities: list[Organelle] = []
+        self.contacts: list[Contact] = []
+        self._organelles(rng)
 
     def cells(self, z: slice) -> NDArray[np.intp]:
         """Return the cell that each voxel of some sections belongs to, shape (sections, y, x).
@@ -163,54 +207,28 @@ class Anatomy:
             voxel = straight - [sum(s * noise.at(voxel) for noise, s in w) for w in self.warps]
         return voxel
 
-    def _organelles(self, rng: np.random.Generator) -> tuple[list[Organelle], ...]:
+    def _organelles(self, rng: np.random.Generator) -> None:
         """Place mitochondria along neurites, and synapses where two neurites touch."""
-        mitochondria, vesicles, densities = [], [], []
         cells = np.arange(self.neurites.size).reshape(self.grid)
         for axis in range(3):
             pairs = [np.delete(cells, end, axis).ravel() for end in (-1, 0)]
             for a, b, luck in zip(*pairs, rng.random(pairs[0].size), strict=True):
                 neurite = self.neurites[a]
                 together = neurite == self.neurites[b]
-                if luck > (0.11 if together else 0.03):
+                if luck > (0.08 if together else 0.05):
+                    continue
+                between = ((self.seeds[:, a] + self.seeds[:, b]) / 2 - MARGIN) * CELL
+                if ((between < -2 * CELL) | (between > np.add(self.shape, 2 * CELL))).any():
                     continue
                 start, end = self._voxel(self.seeds[:, a]), self._voxel(self.seeds[:, b])
                 half = (end - start) / 2
                 if together:
-                    radius = rng.uniform(5.5, 9)
-                    mitochondria.append(Organelle(start + half, half, radius, neurite))
+                    radius = rng.uniform(4, 7)
+                    self.mitochondria.append(Organelle(start + half, half, radius, neurite))
                     continue
-                densities.append(Organelle(start + half, 0 * half, 9, self.neurites[b]))
-                vesicles += [
-                    Organelle(spot, 0 * half, 2.2, neurite)
+                self.contacts.append(Contact(start + half, int(neurite), int(self.neurites[b])))
+                self.densities.append(Organelle(start + half, AT, 9, self.neurites[b]))
+                self.vesicles += [
+                    Organelle(spot, AT, 2.2, neurite)
                     for spot in rng.normal(start + 0.45 * half, 4.5, (40, 3))
                 ]
-        return mitochondria, vesicles, densities
-
-
-def _neurites(rng: np.random.Generator, grid: list[int]) -> NDArray[np.intp]:
-    """Return the neurite of each cell: walks in a steady direction until all cells are taken."""
-    owner = np.full(grid, -1)
-    count = 0
-    for start in rng.permutation(np.argwhere(owner < 0)):
-        if owner[tuple(start)] >= 0:
-            continue
-        thick = count < owner.size / 1200
-        direction = rng.normal(size=3)
-        chance = np.abs(direction) / np.abs(direction).sum()
-        for way in (1, -1):
-            here = start.copy()
-            for axis in rng.choice(3, 40, p=chance):
-                around = owner[tuple(slice(max(i - thick, 0), i + thick + 1) for i in here)]
-                around[around < 0] = count
-                here[axis] += way * int(np.sign(direction[axis]))
-                if not 0 <= here[axis] < grid[axis] or owner[tuple(here)] not in (-1, count):
-                    break
-        blocked = here.tolist()  # where the second way ended: another neurite, or outside
-        if (owner == count).sum() == 1 and all(
-            0 <= i < n for i, n in zip(blocked, grid, strict=True)
-        ):
-            owner[tuple(start)] = owner[tuple(blocked)]  # too small for a neurite of its own
-            continue
-        count += 1
-    return owner.ravel()

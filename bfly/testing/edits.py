@@ -26,6 +26,20 @@ __all__ = ["DurableEditLogSuite", "EditLogSuite", "operation"]
 
 CHANNEL, OTHER = "/data/seg.h5", "/data/\udcff é/other.h5"
 
+CHANGED = {
+    "parts": np.array([5, 2**64 - 2], np.uint64),
+    "part_sizes": np.array([1, 1], np.uint32),
+    "part_names": np.array([5, 2**63, 4], np.uint64),
+    "rests": np.array([4, 4], np.uint64),
+    "edges": np.array([[4, 6]], np.uint64),
+    "before": np.array([7], np.uint32),
+    "into": np.array([1], np.uint32),
+    "knows_before": True,
+    "undoes": (1, 2),
+    "key": "a ☕ key",
+}
+"""Fields of operations that part segments or take back others; these fit no segments."""
+
 
 def operation(number: int, **words: Any) -> Operation:
     """Create an operation with something in each of its fields."""
@@ -65,6 +79,7 @@ class EditLogSuite:
         log = open_log()
         assert (log.last(CHANNEL), list(log.read(CHANNEL))) == (0, [])
         given = [operation(1), operation(2, kind="split"), operation(3, splits=(), who="")]
+        given.append(operation(4, kind="undo", **CHANGED))
         with log.writing():
             for each in given:
                 log.append(CHANNEL, each)
@@ -72,10 +87,14 @@ class EditLogSuite:
             log.append(OTHER, operation(1, who="other"))
         for again in (log, open_log()) if log.durable else (log,):
             assert [fields(o) for o in again.read(CHANNEL)] == [fields(o) for o in given]
-            assert [fields(o) for o in again.read(CHANNEL, 2)] == [fields(given[2])]
-            assert list(again.read(CHANNEL, 3)) == []
+            assert [fields(o) for o in again.read(CHANNEL, 2)] == [fields(o) for o in given[2:]]
+            assert list(again.read(CHANNEL, 4)) == []
+            assert [fields(o) for o in again.get(CHANNEL, [1, 3])] == [
+                fields(given[i]) for i in (0, 2)
+            ]
+            assert list(again.get(CHANNEL, [])) == []
             assert [o.who for o in again.read(OTHER)] == ["other"]
-            assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (3, 1, 0)
+            assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (4, 1, 0)
 
     def test_after_an_error_nothing_is_there(self, open_log: OpenLog) -> None:
         """A transaction is applied whole or not at all."""
@@ -103,6 +122,8 @@ class EditLogSuite:
                 log.append(CHANNEL, operation(number))
         assert [o.id for o in log.read(CHANNEL)] == list(range(1, 701))
         assert [o.id for o in log.read(CHANNEL, 444)] == list(range(445, 701))
+        odd = list(range(1, 701, 2))
+        assert [o.id for o in log.get(CHANNEL, odd)] == odd
 
     def test_writers_follow_each_other(self, open_log: OpenLog) -> None:
         """Numbers have no gap while several threads write."""
@@ -130,12 +151,12 @@ class EditLogSuite:
 
         def merge(*ids: int) -> Callable[[Any], list[Operation]]:
             def operations(state: Any) -> list[Operation]:
-                words = {
+                words: dict[str, Any] = {
                     "supervoxels": np.array(ids, np.uint64),
                     "names": np.array(ids[:1], np.uint64),
                 }
                 sizes = np.array([len(ids)], np.uint32)
-                return [operation(state.position + 1, sizes=sizes, splits=(), **words)]
+                return [Operation(state.position + 1, "merge", sizes=sizes, **words)]
 
             return operations
 

@@ -1,8 +1,8 @@
 """Synthetic tissue: something to look at where no data is, made by the project itself.
 
-Neurites of many shapes fill the volume without a gap, as in neuropil. Each is a union of
-supervoxels; the EM shows dark membranes between neurites and nothing between supervoxels of
-one, mitochondria, synapses with their vesicles, and noise.
+Neurons with somata and branches, and pieces of axons between them, fill the volume without a gap,
+as in neuropil. Each is a union of supervoxels; the EM shows dark membranes between neurites and
+nothing between supervoxels of one, nuclei, mitochondria, synapses with their vesicles, and noise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from bfly.testing.anatomy import Anatomy
+from bfly.testing.tissue_tables import TABLES, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SHAPE", "make_tissue", "tissue"]
 
-SHAPE = (96, 512, 512)
-"""Voxels (z, y, x) unless said otherwise: a few seconds' work."""
+SHAPE = (176, 368, 368)
+"""Voxels (z, y, x) unless said otherwise: a few seconds' work, and some forty neurons."""
+
+VERSION = 2
+"""Version of the tissue: files of another one are made again."""
 
 CHUNK = 64
 """Voxels along each side of an HDF5 chunk."""
@@ -47,6 +51,7 @@ HALO = 2
 """Sections more on either side, so that membranes are whole where slabs meet."""
 
 CYTOPLASM, MEMBRANE, MITOCHONDRION, DENSITY, RING = 172.0, 105.0, 48.0, 60.0, 42.0
+CHROMATIN, ENVELOPE = 14.0, 70.0
 """Grey level of the inside, and how much darker the rest is."""
 
 
@@ -80,6 +85,8 @@ def _parts(
 ) -> Iterator[tuple[tuple[slice, ...], Organelle, Floats, Floats]]:
     """Yield each organelle in the sections `z`: its place, and `Organelle.distance` there."""
     for organelle in organelles:
+        if not organelle.is_in(z):
+            continue
         box = organelle.box(z, shape)
         if all(side.start < side.stop for side in box):
             here = slice(box[0].start - z.start, box[0].stop - z.start), *box[1:]
@@ -110,6 +117,11 @@ def _draw(anatomy: Anatomy, first: int) -> tuple[NDArray[np.uint8], NDArray[np.i
     for here, it, distance, _ in _parts(anatomy.densities, z, anatomy.shape):
         near = np.clip(1.5 - distance / it.radius, 0, 1) * (membrane[here] > 0.05)
         dark[here] += DENSITY * near * (neurites[here] == it.neurite)
+    for here, it, distance, _ in _parts(anatomy.nuclei, z, anatomy.shape):
+        depth = it.radius + 3 * texture[here] - distance
+        inside = (neurites[here] == it.neurite) & (depth > -2)
+        shade = CHROMATIN * (1 + texture[here]) + ENVELOPE * np.exp(-np.square(depth) / 2)
+        np.copyto(dark[here], shade, where=inside)
     noise = np.random.default_rng([anatomy.seed, first]).standard_normal(dark.shape, np.float32)
     light = CYTOPLASM + anatomy.tint.take(neurites) + 9 * texture
     grey = light - dark + 24 * _blur(_blur(noise, 1), 2)
@@ -160,6 +172,7 @@ def make_tissue(
     shape: Zyx = SHAPE,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    tables: bool = False,
 ) -> str:
     """Write tissue as HDF5 files, unless the folder has it already.
 
@@ -172,6 +185,8 @@ def make_tissue(
         As for `tissue`. Files of another shape or seed are replaced.
     progress : callable, optional
         Is told the part done, from 0 to 1.
+    tables : bool
+        Whether the folder gets the neurons and synapses as well (see `write_tables`).
 
     Returns
     -------
@@ -179,19 +194,24 @@ def make_tissue(
         The folder. A file has its name only when it is complete.
     """
     names = "em.h5", "segmentation.h5", "supervoxels.h5"
-    if all(_is_made(os.path.join(folder, name), shape, seed) for name in names):
+    has_tables = not tables or all(os.path.exists(os.path.join(folder, name)) for name in TABLES)
+    if has_tables and all(_is_made(os.path.join(folder, name), shape, seed) for name in names):
         return folder
     os.makedirs(folder, exist_ok=True)
     anatomy = Anatomy(shape, seed)
     em, cells = _sections(anatomy, progress)
-    tables = None, anatomy.segment_ids, anatomy.supervoxel_ids
+    ids = None, anatomy.segment_ids, anatomy.supervoxel_ids
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as unfinished:
-        for done, (name, table) in enumerate(zip(names, tables, strict=True), start=1):
+        for done, (name, table) in enumerate(zip(names, ids, strict=True), start=1):
             path = os.path.join(unfinished, name)
             _write(path, em if table is None else cells, table, seed)
             os.replace(path, os.path.join(folder, name))
             if progress:
                 progress(DRAWING + (1 - DRAWING) * done / len(names))
+        if tables:
+            write_tables(unfinished, anatomy, cells)
+            for name in TABLES:
+                os.replace(os.path.join(unfinished, name), os.path.join(folder, name))
     return folder
 
 
@@ -199,7 +219,7 @@ def _write(path: str, values: NDArray[Any], table: NDArray[Any] | None, seed: in
     """Write one volume, its values looked up in a table if there is one."""
     chunk = tuple(min(CHUNK, n) for n in values.shape)
     with h5py.File(path, "w") as file:
-        file.attrs["seed"] = seed
+        file.attrs["seed"], file.attrs["version"] = seed, VERSION
         main = file.create_dataset(
             "main",
             values.shape,
@@ -219,7 +239,7 @@ def _is_made(path: str, shape: Zyx, seed: int) -> bool:
     try:
         with h5py.File(path) as file:
             main = file["main"]
-            sized = "resolution" in main.attrs
-            return bool(file.attrs["seed"] == seed and main.shape == tuple(shape) and sized)
+            is_same = file.attrs["seed"] == seed and file.attrs["version"] == VERSION
+            return bool(is_same and main.shape == tuple(shape) and "resolution" in main.attrs)
     except (OSError, KeyError):
         return False

@@ -1,10 +1,13 @@
 import gc
 import threading
+import time
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 
+from bfly.concurrency.admission import Abandoned, Ticket, current
 from bfly.concurrency.workers import SingleFlight, Workers
 
 
@@ -141,3 +144,43 @@ def test_what_work_writes_to_goes_with_it_before_any_collection(parallel: int, f
         assert [each() for each in kept] == [None] * 20
     finally:
         gc.enable()
+
+
+def test_a_call_is_done_in_a_thread_of_the_pool_under_the_ticket() -> None:
+    workers, ticket = Workers(2, is_busy=True), Ticket("group")
+
+    def work() -> tuple[str, Ticket | None]:
+        return threading.current_thread().name, current()
+
+    name, found = ticket.run(workers.call, work)
+    assert name.startswith("bfly")
+    assert name != threading.current_thread().name
+    assert found is ticket
+    with pytest.raises(ZeroDivisionError):
+        workers.call(lambda: 1 // 0)
+    workers.close()
+
+
+def test_a_call_of_abandoned_work_is_not_begun() -> None:
+    workers, ticket, gate = Workers(1, is_busy=True), Ticket(), threading.Event()
+    assert workers.threads == 1
+    blocked = threading.Thread(target=workers.call, args=(gate.wait,))
+    blocked.start()
+    begun: list[int] = []
+    ended: list[type[BaseException]] = []
+
+    def wait() -> None:
+        try:
+            ticket.run(workers.call, partial(begun.append, 1))
+        except Abandoned as error:
+            ended.append(type(error))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(0.1)
+    ticket.abandoned = True
+    gate.set()
+    for thread in (blocked, waiting):
+        thread.join(10)
+    assert (begun, ended) == ([], [Abandoned])
+    workers.close()

@@ -171,6 +171,7 @@ def test_no_page_has_a_serious_fault(
     addresses = (
         "/",
         f"/#channel={site.token}/{site.em}",
+        f"/#channel={site.token}/{site.labels}",
         f"/sections?channel={site.token}/{site.em}",
         neuron,
         f"{neuron}&id={site.busiest}",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tests.page.conftest import Site
 
+ABSENT = 999_999_999
+"""Neither a neuron nor a segment."""
+
 YELLOW = np.array([0xFF, 0xD5, 0x4A])
 """What synapses are drawn in."""
 
@@ -23,7 +26,7 @@ YELLOW = np.array([0xFF, 0xD5, 0x4A])
 @pytest.fixture
 def may_be_absent() -> tuple[str, ...]:
     """The neuron that is not there."""
-    return ("id=7", "id=7&ids=string", "neuron=7&ids=string")
+    return (f"ids={ABSENT}", f"mesh/{ABSENT}:0")
 
 
 def pixels(shown: Page | Locator) -> np.ndarray:
@@ -272,12 +275,13 @@ def test_a_neuron_has_its_partners(tab: Page, site: Site) -> None:
 
 
 def test_a_neuron_that_is_not_there(tab: Page, demo_site: Site) -> None:
-    tab.goto(f"{demo_site.root}/neuron?dataset={demo_site.token}&id=7")
-    expect(tab.get_by_role("alert").first).to_contain_text("There is no neuron 7.")
+    tab.goto(f"{demo_site.root}/neuron?dataset={demo_site.token}&id={ABSENT}")
+    expect(tab.get_by_role("alert").first).to_contain_text(f"There is no neuron {ABSENT}.")
 
 
 def test_all_neurons_are_listed_and_lead_to_theirs(tab: Page, demo_site: Site) -> None:
     tab.goto(demo_site.root)
     tab.get_by_role("link", name="Neurons").click()
-    tab.get_by_role("link", name=str(demo_site.busiest), exact=True).click()
+    listed = tab.get_by_role("list").get_by_role("link", name=str(demo_site.busiest), exact=True)
+    listed.click()
     expect(tab.get_by_role("heading", level=1)).to_have_text(f"Neuron {demo_site.busiest}")

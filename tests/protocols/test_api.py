@@ -79,6 +79,9 @@ def test_metadata(client) -> None:
         "voxel-size": {"z": 1, "y": 1, "x": 1},
         "voxel-size-source": "assumed",
         "name": "seg",
+        "segments": {
+            **{"can_be_listed": True, "index": None, "meshes": "computed", "skeletons": "computed"}
+        },
     }
 
 

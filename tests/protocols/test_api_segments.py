@@ -86,7 +86,14 @@ def expected(voxels: np.ndarray, label: int) -> dict[str, Any]:
     }
 
 
-def test_segments_by_id(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+@pytest.mark.parametrize("look_up", [0, 10_000], ids=["looked up", "in one pass"])
+def test_segments_by_id(
+    served: tuple[httpx.Client, Sqlite],
+    voxels: np.ndarray,
+    look_up: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bfly.connectome.connectome.LOOK_UP", look_up)
     client, _ = served
     found = rows(client, ids=f"9,3,{2**64 - 1}")
     assert [row["id"] for row in found] == [3, 9, 2**64 - 1]
@@ -107,7 +114,14 @@ def test_a_page_of_the_largest(served: tuple[httpx.Client, Sqlite], voxels: np.n
     assert len(rows(client)) == len(counts)
 
 
-def test_segments_after_a_merge(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) -> None:
+@pytest.mark.parametrize("look_up", [0, 10_000], ids=["looked up", "in one pass"])
+def test_segments_after_a_merge(
+    served: tuple[httpx.Client, Sqlite],
+    voxels: np.ndarray,
+    look_up: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bfly.connectome.connectome.LOOK_UP", look_up)
     client, _ = served
     assert rows(client, ids="3")[0]["supervoxels"] == 1
     with connect(f"{client.base_url}/ws/e::s::d/seg".replace("http", "ws")) as socket:
@@ -119,8 +133,18 @@ def test_segments_after_a_merge(served: tuple[httpx.Client, Sqlite], voxels: np.
     assert expected(merged, 3).items() <= row.items()
     assert row["supervoxels"] == 3
     assert (row["synapses_in"], row["synapses_out"]) == (2, 3)
+    # The id of a supervoxel stands for its segment.
+    assert [{**one, "id": 3} for one in rows(client, ids="9,20")] == [row, row]
     assert [row["id"] for row in rows(client)].count(9) == 0
     assert expected(voxels, 9).items() <= rows(client, ids="9", labels="supervoxels")[0].items()
+
+
+def test_the_most_segments_of_an_answer(served: tuple[httpx.Client, Sqlite]) -> None:
+    client, _ = served
+    ids = ",".join(["3"] * 2_498 + ["9", "20"])
+    assert [row["id"] for row in rows(client, ids=ids)] == [3, 9, 20]
+    assert client.get("/api/segments", params={**AT, "ids": f"{ids},4"}).status_code == 400
+    assert len(rows(client, count=10_000)) == len(rows(client, count=100))
 
 
 def runs(client: httpx.Client, **words: object) -> np.ndarray:
@@ -184,7 +208,7 @@ def test_the_formats(served: tuple[httpx.Client, Sqlite], voxels: np.ndarray) ->
     [
         ({"ids": "3,77"}, 404, "There is no segment 77 in"),
         ({"ids": "x"}, 400, "The ids x is not an integer"),
-        ({"count": 0}, 400, "The count 0 is not from 1 to 2500"),
+        ({"count": 0}, 400, "The count 0 is not from 1 to 10000"),
         ({"sort": "name"}, 400, "The sort name is not in ['voxels']"),
         ({"channel": "em"}, 400, "is an image; only a segmentation has segments"),
         ({"channel": "none"}, 400, "The channel none is not in"),

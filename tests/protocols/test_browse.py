@@ -69,6 +69,7 @@ def test_a_channel_says_what_it_is(client) -> None:
         "voxel_size": [4, 4, 40],
         "mips": [[200, 300, 9], [101, 150, 9], [51, 76, 9], [26, 38, 9]],
         "annotations": [],
+        "segments": None,
     }
     seg = client.get("/browse/exp::sam::dat/seg").json()
     assert (seg["voxel_size"], seg["kind"], seg["kind_doubt"]) == (None, "segmentation", "")

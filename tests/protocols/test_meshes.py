@@ -13,10 +13,9 @@ import pytest
 from cloudvolume import CloudVolume
 from websockets.sync.client import connect
 
-from bfly.butterfly import runtime_of
-from bfly.config.config import Config
-from bfly.databases.sqlite import Sqlite
+from bfly.core import mesh_answers
 from bfly.segments.surface import Surface
+from tests.fixtures.labels import served_labels
 from tests.segments.test_surface import open_edges, volume_of
 
 if TYPE_CHECKING:
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+
+    from bfly.segments.fragments import Fragment
+    from bfly.volumes.volume import Volume
 
 SHAPE = (80, 200, 300)
 SIZE = (40, 8, 8)
@@ -47,21 +49,8 @@ def voxels() -> np.ndarray:
 
 @pytest.fixture
 def client(tmp_path: Path, voxels: np.ndarray, serve: Callable[..., Any]) -> Iterator[httpx.Client]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for name, stored in (("seg", voxels), ("em", voxels.astype("f4"))):
-        with h5py.File(folder / f"{name}.h5", "w") as file:
-            file.create_dataset("main", data=stored, chunks=(16, 64, 64))
     place = {"voxel_offset": OFFSET, "voxel_size": SIZE}
-    channels = [
-        {"name": "seg", "path": str(folder / "seg.h5"), "kind": "segmentation", **place},
-        {"name": "em", "path": str(folder / "em.h5")},
-    ]
-    dataset = {"name": "d", "path": str(folder), "channels": channels}
-    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
-    pyramid = {"folder": str(tmp_path / "kept")}
-    config = Config.parse({"bfly": {"experiments": tree, "pyramid": pyramid}}, "test.yaml")
-    with serve(config, Sqlite(str(tmp_path / "bfly.db"), runtime_of(config))) as client:
+    with served_labels(tmp_path, voxels, serve, **place) as client:
         yield client
 
 
@@ -130,6 +119,51 @@ def test_an_edit_changes_only_the_fragments_that_it_touches(client: httpx.Client
     after = fragments(client, 7)
     assert 1 <= len(set(after) - set(before)) <= 2 < len(before)
     assert open_edges(mesh_of(client, 7)) == 0
+
+
+def test_only_fragments_that_an_edit_touches_are_computed(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[Fragment] = []
+
+    def count(volume: Volume, fragment: Fragment, read: Any) -> Surface:
+        computed.append(fragment)
+        return made(volume, fragment, read)
+
+    made = mesh_answers.made
+    monkeypatch.setattr(mesh_answers, "made", count)
+    before = mesh_of(client, 7)
+    assert len(computed) == len(before) > 4
+    computed.clear()
+    merge(client, 7, 9)
+    after = mesh_of(client, 7)
+    assert 1 <= len(computed) <= 2 < len(after)
+    assert open_edges(after) == 0
+    computed.clear()
+    client.get("/api/mesh?experiment=e&sample=s&dataset=d&channel=seg&id=7")
+    assert not computed  # a file has the fragments that viewers have
+
+
+def test_no_fragment_of_a_former_file_is_served(client: httpx.Client, tmp_path: Path) -> None:
+    before = {name: client.get(f"{PRE}/mesh/{name}").content for name in fragments(client, 7)}
+    path = tmp_path / "data" / "seg.h5"
+    with h5py.File(path, "r+") as file:
+        stored = file["main"][:]
+        file["main"][:, :, 1:] = stored[:, :, :-1]
+    for _ in range(100):
+        answer = client.get(f"{PRE}/mesh/7:0")
+        if answer.status_code == 200 and answer.json()["fragments"] != list(before):
+            break
+        time.sleep(0.1)
+    shifted = mesh_of(client, 7)
+    assert open_edges(shifted) == 0
+    lowest = min(mesh.vertices[:, 0].min() for mesh in shifted if len(mesh.vertices))
+    assert lowest == min(decoded(data).vertices[:, 0].min() for data in before.values()) + SIZE[2]
+    for name, data in before.items():
+        answer = client.get(f"{PRE}/mesh/{name}")
+        assert (
+            answer.status_code == 404 or answer.content != data or not decoded(data).vertices.size
+        )
 
 
 def test_a_changed_file_has_other_meshes(client: httpx.Client, tmp_path: Path) -> None:

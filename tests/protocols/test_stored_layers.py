@@ -190,19 +190,22 @@ def test_positions_that_no_longer_fit_are_not_offered(
     volume: CloudVolumeFolder, serve, make_tree, moved: dict[str, Any]
 ) -> None:
     info = info_of(volume.path, serve, make_tree, **moved)
-    assert "skeletons" not in info
     assert info["annotations"] == []
     assert info["segment_properties"] == "segment_properties"
-    assert info["mesh"] == "mesh"  # computed ones
+    assert (info["mesh"], info["skeletons"]) == ("mesh", "skeletons")  # computed ones
     with serve(make_tree({"name": "seg", "path": str(volume.path), **moved})) as client:
         (fragment,) = client.get(f"{ROOT}/mesh/12:0").json()["fragments"]
         computed = client.get(f"{ROOT}/mesh/{fragment}").content
         assert client.get(f"{ROOT}/mesh/12:0:0-64_0-48_0-32").status_code == 404  # a stored one
+        skeleton = client.get(f"{ROOT}/skeletons/12").content
     count = int.from_bytes(computed[:4], "little")
     found = np.frombuffer(computed, "<f4", 3 * count, 4).reshape(-1, 3)
     z, y, x = np.add(moved.get("voxel_offset", (0, 0, 0)), OFFSET) + np.array(BOXES[12])
     size = moved.get("voxel_size", VOXEL_SIZE)
     assert found.min(axis=0).tolist() == [x * size[2], y * size[1], z * size[0]]
+    vertices = np.frombuffer(skeleton, "<f4", 3 * int.from_bytes(skeleton[:4], "little"), 8)
+    assert (vertices.reshape(-1, 3) > found.min(axis=0)).all()
+    assert (vertices.reshape(-1, 3) < found.max(axis=0)).all()
 
 
 def test_a_damaged_file_is_an_error(tmp_path: Path, serve, make_tree) -> None:

@@ -39,6 +39,7 @@ def voxels() -> np.ndarray:
     voxels[20:40, 10:60, 20:250] = 2**63 + 1
     voxels[60:, 100:, :50] = 9
     voxels[5:8, 70:80, 100:110] = 11
+    voxels[57:61, 148:, 95:105] = 13  # it begins at (64, 128, 128), where a cell does
     return voxels
 
 
@@ -77,7 +78,7 @@ def expected_box(voxels: np.ndarray, label: int) -> tuple[list[float], list[floa
     return low[::-1].tolist(), high[::-1].tolist()
 
 
-@pytest.mark.parametrize("label", [5, 2**63 + 1, 9, 11])
+@pytest.mark.parametrize("label", [5, 2**63 + 1, 9, 11, 13])
 def test_a_mesh_is_closed_and_in_its_place(
     volume: Volume, segments: Segments, voxels: np.ndarray, label: int
 ) -> None:
@@ -89,7 +90,9 @@ def test_a_mesh_is_closed_and_in_its_place(
     assert vertices.min(axis=0).tolist() == low
     assert vertices.max(axis=0).tolist() == high
     volume_nm = sum(volume_of(Surface(m.vertices[:, ::-1], m.triangles)) for m in meshes)
-    assert volume_nm == pytest.approx((voxels == label).sum() * np.prod(SIZE), rel=0.1)
+    count = np.count_nonzero(voxels == label)
+    # Edges are rounded, which is much of a few voxels.
+    assert volume_nm == pytest.approx(count * np.prod(SIZE), rel=0.1 if count > 100 else 0.2)
 
 
 def test_a_large_segment_has_a_coarse_mesh(

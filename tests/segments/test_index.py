@@ -40,7 +40,7 @@ def files_of(voxels: np.ndarray, folder: Path) -> list[str]:
 
 
 def built(voxels: np.ndarray, folder: Path) -> Index:
-    write_index(str(folder / "index"), files_of(voxels, folder))
+    write_index(str(folder / "index"), files_of(voxels, folder), str(folder / "drafts"))
     return Index(str(folder / "index"))
 
 

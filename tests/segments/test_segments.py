@@ -13,12 +13,16 @@ import pytest
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.log import MemoryLog
 from bfly.edits.message import Save
+from bfly.edits.operation import Operation
+from bfly.edits.state import EditState
 from bfly.errors import SourceError, TooLarge
 from bfly.segments import background, building, segments
 from bfly.segments.background import BackgroundIndexes, Unfinished
 from bfly.segments.building import PIECES, piece_shape
+from bfly.segments.index import Index
 from bfly.segments.segments import Segments
 from bfly.segments.store import Indexes
+from bfly.sources.file_state import Watched
 from bfly.volumes.channel import ChannelSpec
 from bfly.volumes.volume import Volume
 
@@ -108,12 +112,13 @@ def test_a_build_goes_on_where_it_was(store: Indexes, path: str, voxels: np.ndar
     pieces = list(build.pieces(opened(path)))
     first = [build.do(piece) for piece in pieces[:3]]
     times = [os.stat(file).st_mtime_ns for file in first]
+    assert [build.do(piece) for piece in pieces[:3]] == first
+    assert [os.stat(file).st_mtime_ns for file in first] == times
     assert store.open(build) is None
     index = BackgroundIndexes(store).of(opened(path))
     same(index.of(np.arange(5000, dtype="u8")), voxels)
-    again = [build.do(piece) for piece in pieces[:3]]
-    assert again == first
-    assert [os.stat(file).st_mtime_ns for file in first] != times  # they had been removed
+    build.do(pieces[0])
+    assert not os.path.exists(os.path.join(build.folder, PIECES))
 
 
 def test_many_pieces_are_merged_in_steps(
@@ -194,3 +199,117 @@ def test_the_index_after_random_merges(
     listed = np.concatenate(pages)
     assert sorted(listed["label"].tolist()) == names.tolist()
     assert listed["voxels"].tolist() == sorted(counts.tolist(), reverse=True)
+
+
+def merged(path: str, *lists: list[int]) -> ChannelEdits:
+    edits = ChannelEdits(path, MemoryLog())
+    save(edits, *lists)
+    return edits
+
+
+def save(edits: ChannelEdits, *lists: list[int]) -> None:
+    operations = Save.parse({"merge": [list(map(str, ids)) for ids in lists]}).operations
+    edits.append(lambda state: operations(state, "", None))
+
+
+def ids(*numbers: int) -> np.ndarray:
+    return np.array(numbers, "u8")
+
+
+def test_several_ids_may_stand_for_one_segment(
+    store: Indexes, path: str, voxels: np.ndarray
+) -> None:
+    found = Segments(BackgroundIndexes(store).of(opened(path)), merged(path, [3, 9, 20]).state)
+    size = np.count_nonzero(np.isin(voxels, (3, 9, 20)))
+    rows = found.of(ids(9, 3, 5, 9, 4999))
+    assert rows["label"].tolist() == [3, 5, 9]
+    assert rows["voxels"].tolist() == [size, np.count_nonzero(voxels == 5), size]
+    assert found.counts(ids(9, 5, 3, 4999)).tolist() == [3, 1, 3, 1]
+
+
+def test_a_segment_is_summed_once_however_many_ids_stand_for_it(
+    store: Indexes, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = list(range(1, 900))
+    edits = merged(path, labels)
+    found = Segments(BackgroundIndexes(store).of(opened(path)), edits.state)
+    expected, asked, members = found.of(ids(1)), [], EditState.members
+
+    def counted(self: EditState, given: int) -> np.ndarray:
+        asked.append(given)
+        return members(self, given)
+
+    monkeypatch.setattr(EditState, "members", counted)
+    rows = found.of(ids(*labels))
+    assert asked == [1]
+    assert rows["label"].tolist() == labels
+    assert (rows["voxels"] == expected["voxels"][0]).all()
+
+
+def test_a_label_has_the_segment_of_its_name(store: Indexes, path: str, voxels: np.ndarray) -> None:
+    index = BackgroundIndexes(store).of(opened(path))
+    # The operation names the segment 5, but not the supervoxel 5.
+    edits = ChannelEdits(path, MemoryLog())
+    listed = {"supervoxels": ids(3, 9), "sizes": np.array([2], "u4"), "was": ids(3, 9)}
+    table = Operation(1, "merge", "", 0, **listed, names=ids(5))
+    edits.append(lambda _: [table])
+    found = Segments(index, edits.state)
+    size = np.count_nonzero(np.isin(voxels, (3, 5, 9)))
+    assert found.of(ids(5))["voxels"].tolist() == [size]
+    page = found.largest(0, 9999)
+    assert len(page) == found.count == len(np.unique(page["label"]))
+    assert page["voxels"][0] == size
+
+
+def test_after_an_edit_only_what_it_names_is_looked_up(
+    store: Indexes, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = BackgroundIndexes(store).of(opened(path))
+    edits = merged(path, *([at, at + 1] for at in range(1, 900, 2)))
+    first = Segments(index, edits.state)
+    first.largest(0, 5)
+    asked, of = [], Index.of
+
+    def counted(self: Index, labels: np.ndarray) -> np.ndarray:
+        asked.append(len(labels))
+        return of(self, labels)
+
+    monkeypatch.setattr(Index, "of", counted)
+    save(edits, [3, 1000])
+    later = Segments(index, edits.state, first)
+    assert later.count == first.count - 1
+    assert asked == [1]
+    later.largest(0, 5)
+    assert sum(asked[1:]) <= 5 * 3
+
+
+def test_without_any_index_files_are_not_looked_at(
+    store: Indexes, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "state", None)
+        assert BackgroundIndexes(store).ready(opened(path)) is None
+    index = BackgroundIndexes(store).of(opened(path))
+    assert BackgroundIndexes(store).ready(opened(path)) is index
+
+
+def test_an_unexpected_error_ends_a_build(
+    store: Indexes, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ValueError("of no known kind")
+
+    monkeypatch.setattr(building.Build, "do", broken)
+    with pytest.raises(SourceError, match=r"seg\.h5 has no label index: .*of no known kind"):
+        BackgroundIndexes(store).of(opened(path))
+
+
+def test_a_full_disk_is_said(store: Indexes, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bfly.segments.rows._write", full)
+        with pytest.raises(SourceError, match=r"cannot be written: .*No space left on device"):
+            BackgroundIndexes(store).of(opened(path))
+    assert BackgroundIndexes(store).of(opened(path)).summary.labels

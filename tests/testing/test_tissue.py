@@ -1,4 +1,6 @@
+import json
 import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 
 from bfly.testing import tissue as module
 from bfly.testing.tissue import make_tissue, tissue
+from bfly.testing.tissue_tables import TABLES
 
 SHAPE = (20, 70, 90)
 FILES = ["em.h5", "segmentation.h5", "supervoxels.h5"]
@@ -120,3 +123,47 @@ def test_an_interrupted_run_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         make_tissue(str(tmp_path), (2, 20, 20))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = make_tissue(str(tmp_path_factory.mktemp("tissue")), (70, 130, 150), 3, tables=True)
+    read_words = [json.loads((Path(folder) / name).read_text()) for name in TABLES]
+    return read(folder, "segmentation.h5"), *read_words
+
+
+def test_synapses_are_where_both_neurons_touch(tables):
+    labels, synapses, _ = tables
+    places = [synapses["synapse_center"][axis] for axis in "zyx"]
+    rows = list(zip(synapses["neuron_1"], synapses["neuron_2"], *places, strict=True))
+    assert len(rows) > 10
+    for before, after, *place in rows:
+        assert labels[tuple(place)] == before != after
+        around = tuple(slice(max(at - 1, 0), at + 2) for at in place)
+        assert (labels[around] == after).any()
+
+
+def test_neurons_have_a_soma_and_branches(tables):
+    labels, _, neurons = tables
+    assert len({neuron["neuron_id"] for neuron in neurons}) == len(neurons) > 1
+    sizes = dict(zip(*np.unique(labels, return_counts=True), strict=True))
+    shares = []
+    for neuron in neurons:
+        place = tuple(neuron[axis] for axis in "zyx")
+        assert labels[place] == neuron["neuron_id"]
+        ball = np.argwhere(labels == neuron["neuron_id"]) - place
+        shares.append((np.square(ball).sum(axis=1) < 35**2).sum() / sizes[labels[place]])
+    # Much of a neuron is away from its soma, and it is larger than a piece of an axon.
+    assert np.median(shares) < 0.8
+    assert np.median([sizes[one["neuron_id"]] for one in neurons]) > 3 * np.median(
+        list(sizes.values())
+    )
+
+
+def test_tables_are_made_where_they_are_missing(tmp_path):
+    folder = make_tissue(str(tmp_path), (2, 20, 20))
+    assert not any((tmp_path / name).exists() for name in TABLES)
+    make_tissue(folder, (2, 20, 20), tables=True)
+    before = [(tmp_path / name).stat().st_ino for name in TABLES]
+    make_tissue(folder, (2, 20, 20), tables=True)
+    assert [(tmp_path / name).stat().st_ino for name in TABLES] == before

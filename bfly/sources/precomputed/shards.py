@@ -11,7 +11,7 @@ import struct
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bfly.storage.files import Files
 
 __all__ = ["PrecomputedShards"]
+
+T = TypeVar("T")
 
 BITS = {"preshift_bits": 64, "minishard_bits": 22, "shard_bits": 62}
 """Maximum of each field, in bits. A shard index of 64 MiB holds 2**22 minishards."""
@@ -100,6 +102,17 @@ class PrecomputedShards:
         found = self._look_up(self.number(index), self._read_data)
         return found[-1] if found else None
 
+    def place(self, number: int) -> tuple[str, int, int] | None:
+        """Return the path of the shard of a number, and the start and size of its value.
+
+        Raises
+        ------
+        SourceError
+            The shard is damaged.
+        """
+        found = self._look_up(number, lambda _, path, start, size: (path, start, size))
+        return found[-1] if found else None
+
     def number(self, index: Zyx) -> int:
         """Return the compressed Morton code of a chunk."""
         sizes = zip(self.shape, self.chunk, strict=True)
@@ -112,7 +125,7 @@ class PrecomputedShards:
                     at += 1
         return code
 
-    def _look_up(self, number: int, work: Callable[[int, str, int, int], bytes]) -> list[bytes]:
+    def _look_up(self, number: int, work: Callable[[int, str, int, int], T]) -> list[T]:
         """Call `work` with a file, its path, and the start and size of a chunk in it."""
         key = number >> self.sharding["preshift_bits"]
         if self.sharding.get("hash") == "murmurhash3_x86_128":

@@ -1,15 +1,9 @@
 /** A card: the picture of a channel, what it is, and the ways to open it. */
 
+import { neuroglancer, sections } from "../shared/addresses";
 import { el } from "../shared/dom";
 import { type Channel, type ChannelName, channelOf, url } from "../shared/server";
-import { neuroglancer } from "../shared/state";
 import { lengths, voxels } from "../shared/words";
-
-export const sections = ({ token, name }: ChannelName): string => {
-  const address = new URL(url("sections"));
-  address.searchParams.set("channel", `${token}/${name}`);
-  return address.href;
-};
 
 /** Return a channel's size, where its voxels have one. */
 export function physical({ size, voxel_size }: Channel): string | undefined {

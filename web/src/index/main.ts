@@ -1,8 +1,8 @@
 /** The index: every channel as a card, filled in when it comes into view. */
 
+import { neuroglancer } from "../shared/addresses";
 import { byId, copyButton, el } from "../shared/dom";
 import { type ChannelName, type Dataset, countsOf, keyOf, listed, quote, root, tokenOf } from "../shared/server";
-import { neuroglancer } from "../shared/state";
 import { count, many } from "../shared/words";
 import { Card } from "./card";
 import { Sheet } from "./sheet";

@@ -1,10 +1,11 @@
 /** The sheet of one channel: all facts, and how to use it from elsewhere. */
 
+import { neuroglancer, neuroglancerAs, sections } from "../shared/addresses";
 import { copyButton, el } from "../shared/dom";
+import { segmentList } from "../shared/list";
 import { type Channel, type ChannelName, KINDS, type Kind, channelOf, keyOf, parseKey, url } from "../shared/server";
-import { neuroglancer, neuroglancerAs } from "../shared/state";
 import { lengths, voxels } from "../shared/words";
-import { physical, sections } from "./card";
+import { physical } from "./card";
 import { sizeField } from "./size";
 import { snippets } from "./snippets";
 
@@ -56,6 +57,7 @@ export class Sheet {
       sheet.append(
         el("img", { className: "picture", src: url("browse", name, "thumbnail"), alt: `The middle section of ${name.name}` }),
         el("div", {}, facts(channel), this.ways(name, channel), sizeField(name, channel, () => this.saved(name))),
+        ...(channel.segments?.can_be_listed ? [segments(name)] : []),
         use(name, channel),
       );
     } catch (error) {
@@ -108,6 +110,11 @@ function facts(channel: Channel): HTMLElement {
     ["Mips", String(mips.length)],
   ];
   return el("dl", {}, ...rows.flatMap(([term, fact]) => (fact ? [el("dt", {}, term), el("dd", {}, fact)] : [])));
+}
+
+/** Return the largest segments of a channel. */
+function segments(name: ChannelName): HTMLElement {
+  return el("section", { className: "use" }, el("h3", {}, "Segments"), segmentList(name));
 }
 
 /** Return the tabs of the ways to use a channel, of which arrow keys choose one. */

@@ -14,9 +14,12 @@ async function asked(): Promise<Arranged | undefined> {
   const channels = dataset ? await channelsOf(tokenIn(dataset)) : wishes.getAll("channel").map(parseKey);
   if (!channels.length) return undefined;
   const segments = wishes.get("segments")?.split(",");
+  const named = wishes.get("of");
+  const of = named === null ? undefined : parseKey(named);
+  if (of && !channels.some((one) => keyOf(one) === keyOf(of))) channels.push(of);
   const position = wishes.get("position")?.split(",").map(Number);
   const kinds = new Map(KINDS.flatMap((kind) => wishes.getAll(kind).map((key) => [keyOf(parseKey(key)), kind] as const)));
-  return arrange(channels, { segments, position, kinds });
+  return arrange(channels, { segments, of: of && keyOf(of), position, kinds });
 }
 
 /** Milliseconds for which a note is shown: long enough to be read when the first tiles are there. */

@@ -1,5 +1,6 @@
 /** The section viewer: one channel, another over it, section by section, without WebGL. */
 
+import { neuroglancer } from "../shared/addresses";
 import OpenSeadragon from "openseadragon";
 import { byId, el } from "../shared/dom";
 import {
@@ -16,7 +17,8 @@ import {
   tokenOf,
   url,
 } from "../shared/server";
-import { neuroglancer } from "../shared/state";
+import { neuronPage } from "../shared/segments";
+import { firstNumber } from "./number";
 import { Stack } from "./stack";
 
 /** No more channels of a dataset are asked whether they are labels to lay over. */
@@ -28,23 +30,6 @@ function complain(error: unknown): void {
   const failure = byId("failure");
   failure.textContent = error instanceof Error ? error.message : String(error);
   failure.hidden = false;
-}
-
-/** Read the first number of little-endian bytes; a text, since it may have 64 bits. */
-function firstNumber(bytes: ArrayBuffer, dtype: string): string {
-  const view = new DataView(bytes);
-  if (dtype === "float32") return String(view.getFloat32(0, true));
-  const isSigned = dtype.startsWith("int");
-  switch (bytes.byteLength) {
-    case 1:
-      return String(isSigned ? view.getInt8(0) : view.getUint8(0));
-    case 2:
-      return String(isSigned ? view.getInt16(0, true) : view.getUint16(0, true));
-    case 4:
-      return String(isSigned ? view.getInt32(0, true) : view.getUint32(0, true));
-    default:
-      return String(isSigned ? view.getBigInt64(0, true) : view.getBigUint64(0, true));
-  }
 }
 
 class Sections {
@@ -81,6 +66,7 @@ class Sections {
       input.addEventListener("input", () => input.value && this.go(Number(input.value)));
     }
     this.listen();
+    this.offerSegments();
     this.home();
     this.go(this.z);
   }
@@ -108,7 +94,15 @@ class Sections {
       this.over = { name, stack: new Stack(this.viewer, name, channel, place, false, this.opacity) };
       this.over.stack.show(this.z);
     }
+    this.offerSegments(name, channel);
     this.remember();
+  }
+
+  /** Lead to the segments of the labels that are seen. */
+  private offerSegments(over = this.name, channel = this.channel): void {
+    const link = byId<HTMLAnchorElement>("segments");
+    link.hidden = !channel.segments?.can_be_listed;
+    link.href = neuronPage(over);
   }
 
   private get opacity(): number {

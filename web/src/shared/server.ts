@@ -36,6 +36,16 @@ export interface Channel {
   mips: Xyz[];
   /** Folders of annotations that are stored with the channel. */
   annotations: string[];
+  /** What there is of its segments; null of an image. */
+  segments: SegmentFacts | null;
+}
+
+export interface SegmentFacts {
+  can_be_listed: boolean;
+  /** How much of the label index is built, in percent; null before it is needed. */
+  index: number | null;
+  meshes: "stored" | "computed" | null;
+  skeletons: "stored" | "computed" | null;
 }
 
 export interface Counts {
@@ -79,10 +89,20 @@ export function names({ token, name }: { token: string; name?: string }): URLSea
   return words;
 }
 
+/** What the server refuses, in its own words. */
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
 /** Ask for something; an error has the server's own words. */
 export async function ask(address: string): Promise<Response> {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
+  if (!answer.ok) throw new Refused((await answer.text()).trim() || answer.statusText, answer.status);
   return answer;
 }
 

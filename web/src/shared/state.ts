@@ -15,6 +15,7 @@ import {
   tokenOf,
   url,
 } from "./server";
+import { type Selection, largest } from "./selection";
 import { lengths } from "./words";
 
 interface Part {
@@ -26,6 +27,8 @@ interface Part {
 interface Wishes {
   /** Segments to select, as text: they may have 64 bits. */
   segments?: string[];
+  /** Key of the channel whose segments these are; the first segmentation unless given. */
+  of?: string;
   /** The place to look at, in voxels. */
   position?: number[];
   /** What channels are shown as, by their keys, where that is not what the server says. */
@@ -34,6 +37,9 @@ interface Wishes {
 
 /** Files of one kind come in one order: what is looked at through comes first. */
 const ORDER = { image: 0, segmentation: 1 };
+
+/** A view from above and the side: along an axis, what fills a volume shows little but its cut faces. */
+const OBLIQUE = [0.216, 0.216, 0.048, 0.951];
 
 /** Choose the channels that a dataset opens with: all, but no more than can be looked at at once. */
 export async function channelsOf(token: string): Promise<ChannelName[]> {
@@ -72,8 +78,13 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
   }
   parts.sort((a, b) => ORDER[a.channel.kind] - ORDER[b.channel.kind]);
   const grid = gridOf(parts);
-  const layers = parts.map((part) => volumeLayer(part, parts, wishes, grid));
-  layers.push(...(await synapseLayers(parts, wishes, grid)));
+  const labels = labelsOf(parts, wishes);
+  const isAsked = wishes.segments !== undefined;
+  const none: Selection = { segments: wishes.segments ?? [] };
+  const selection = isAsked || !labels ? none : await largest(labels.name, labels.channel);
+  const { segments } = selection;
+  const layers = parts.map((part) => volumeLayer(part, parts, part === labels, segments, isAsked, grid));
+  layers.push(...(await synapseLayers(parts, labels, isAsked, grid)));
   layers.push(...(await storedAnnotationLayers(parts, grid)));
   const { size, voxel_offset } = (parts[0] as Part).channel;
   const scale = grid ?? [1, 1, 1];
@@ -83,12 +94,19 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
     position: wishes.position ?? size.map((n, i) => (voxel_offset[i] ?? 0) + n / 2),
     crossSectionScale: Math.max(extent / 700, 0.25),
     projectionScale: 1.5 * Math.max(...size.map((n, i) => (n * (scale[i] ?? 1)) / scale[0])),
+    ...(segments.length && { projectionOrientation: OBLIQUE }),
     layers,
-    showSlices: wishes.segments === undefined,
+    showSlices: !segments.length,
     layout: "4panel",
     selectedLayer: { visible: false, layer: nameOf(first, parts) },
   };
-  return { state, notes: notesOn(parts, grid) };
+  return { state, notes: [...notesOn(parts, grid), ...(selection.note ? [selection.note] : [])] };
+}
+
+/** Return the segmentation that is looked at: the one that is wished, or the first. */
+function labelsOf(parts: Part[], { of }: Wishes): Part | undefined {
+  const all = parts.filter(({ channel }) => channel.kind === "segmentation");
+  return all.find(({ name }) => keyOf(name) === of) ?? all[0];
 }
 
 /** Return the voxel size of what is looked at first that has one; null if none has. */
@@ -123,32 +141,43 @@ function nameOf({ name }: Part, parts: Part[]): string {
   return twins ? `${name.token}/${name.name}` : name.name;
 }
 
-function volumeLayer(part: Part, parts: Part[], { segments }: Wishes, grid: Xyz | null): Record<string, unknown> {
+function volumeLayer(
+  part: Part,
+  parts: Part[],
+  isLookedAt: boolean,
+  segments: string[],
+  isAsked: boolean,
+  grid: Xyz | null,
+): Record<string, unknown> {
   const { name, channel, range } = part;
   const layer = { name: nameOf(part, parts), source: sourceOf(`precomputed://${url("pre", name)}`, channel, grid) };
   if (channel.kind === "image") {
     return { type: "image", ...layer, shaderControls: { normalized: { range } } };
   }
-  const labels = parts.filter(({ channel }) => channel.kind === "segmentation");
+  const hasImage = parts.some(({ channel }) => channel.kind === "image");
   return {
     type: "segmentation",
     ...layer,
-    selectedAlpha: parts.length > labels.length ? 0.35 : 1,
+    selectedAlpha: hasImage ? 0.35 : 1,
     // Of several segmentations one is looked at, and the others are a click away.
-    visible: labels[0] === part,
-    ...(segments && labels[0] === part && { segments }),
+    visible: isLookedAt,
+    ...(isLookedAt && segments.length && { segments }),
+    // What is selected unasked hides no other segment.
+    ...(isLookedAt && segments.length && !isAsked && { notSelectedAlpha: hasImage ? 0.2 : 0.6 }),
   };
 }
 
 /** The synapses of each dataset with a segmentation, tied to its segments. */
 async function synapseLayers(
   parts: Part[],
-  { segments }: Wishes,
+  shown: Part | undefined,
+  isFiltered: boolean,
   grid: Xyz | null,
 ): Promise<Record<string, unknown>[]> {
   const layers = [];
   for (const token of new Set(parts.map(({ name }) => name.token))) {
-    const labels = parts.find(({ name, channel }) => name.token === token && channel.kind === "segmentation");
+    const first = parts.find(({ name, channel }) => name.token === token && channel.kind === "segmentation");
+    const labels = shown?.name.token === token ? shown : first;
     if (!labels || !(await countsOf(token)).synapses) continue;
     const linked = nameOf(labels, parts);
     layers.push({
@@ -156,7 +185,7 @@ async function synapseLayers(
       name: layers.length ? `${token} synapses` : "synapses",
       source: sourceOf(`precomputed://${url("pre", labels.name, "synapses")}`, labels.channel, grid),
       linkedSegmentationLayer: { pre: linked, post: linked },
-      ...(segments && { filterBySegmentation: ["pre", "post"] }),
+      ...(isFiltered && { filterBySegmentation: ["pre", "post"] }),
       annotationColor: "#ffd54a",
     });
   }
@@ -179,24 +208,4 @@ async function storedAnnotationLayers(parts: Part[], grid: Xyz | null): Promise<
     };
   });
   return (await Promise.allSettled(layers)).flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-}
-
-/** Return the address of Neuroglancer with one channel, shown as a kind whatever it is. */
-export function neuroglancerAs(name: ChannelName, kind: Kind): string {
-  const address = new URL(neuroglancer([name]));
-  address.searchParams.set(kind, keyOf(name));
-  return address.href;
-}
-
-/** Return the address of Neuroglancer with channels; it arranges them itself. */
-export function neuroglancer(chosen: { dataset: string } | ChannelName[], segments: string[] = [], position: number[] = []): string {
-  const address = new URL(url("ng/"));
-  if (Array.isArray(chosen)) {
-    for (const { token, name } of chosen) address.searchParams.append("channel", `${token}/${name}`);
-  } else {
-    address.searchParams.set("dataset", chosen.dataset);
-  }
-  if (segments.length) address.searchParams.set("segments", segments.join(","));
-  if (position.length) address.searchParams.set("position", position.join(","));
-  return address.href;
 }

@@ -22,3 +22,15 @@ export function lengths(nanometres: readonly number[]): string {
 }
 
 export const voxels = (size: readonly number[]): string => size.map(count).join(" × ");
+
+const VOLUMES: [number, string][] = [
+  [1e9, "mm³"],
+  [1, "µm³"],
+  [1e-9, "nm³"],
+];
+
+/** Return a volume in µm³ in the unit that suits it. */
+export function volume(cubicMicrometres: number): string {
+  const [size, unit] = VOLUMES.find(([size]) => cubicMicrometres >= size / 1000) ?? [1e-9, "nm³"];
+  return `${short.format(cubicMicrometres / size)} ${unit}`;
+}
