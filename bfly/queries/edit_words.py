@@ -1,4 +1,4 @@
-"""Allowed values in the JSON of requests about edits: lists, points, times and short texts."""
+"""Allowed values of words about edits: lists, points, times, past states and short texts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from typing_extensions import override
 from bfly.errors import BadRequest
 from bfly.validation import Allowed, real_number, whole_number
 
-__all__ = ["Id", "Items", "Line", "Moment", "Point"]
+__all__ = ["Id", "Items", "Line", "Moment", "Past", "Point"]
 
 LONGEST = 200
 """Characters of a line."""
+
+LATEST = 2**32 - 1
+"""Highest number of an operation."""
+
+_DIGITS = re.compile(r"[0-9]{1,20}")
 
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
 
@@ -124,3 +129,25 @@ class Moment(Allowed):
             return float(text) if seconds else datetime.fromisoformat(text).timestamp()
         except (ValueError, OverflowError):
             raise BadRequest(f"{name} {text} is not a time such as 2026-11-28T12:00:00Z.") from None
+
+
+@dataclass(frozen=True)
+class Past(Allowed):
+    """A past state: the number of an operation, or a time in ISO 8601."""
+
+    meaning: str = ""
+
+    @property
+    @override
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of a string."""
+        return {"type": "string", "maxLength": LONGEST}
+
+    @override
+    def read(self, name: str, value: Any) -> int | float | None:
+        """Return an operation, or seconds since 1970 as a float; None, the latest, for ""."""
+        if value is None or value == "":
+            return None
+        if isinstance(value, int) or _DIGITS.fullmatch(str(value)):
+            return whole_number(name, value, 0, LATEST)
+        return Moment().read(name, value)
