@@ -64,7 +64,8 @@ def responses(
     if verb != "head":
         answer["content"] = content
     kinds: dict[int, list[type[ButterflyError]]] = {}
-    for error in (BadRequest, *errors):
+    possible: tuple[type[ButterflyError], ...] = (BadRequest, *errors)
+    for error in possible:
         status = next(status for kind, status in STATUSES.items() if issubclass(error, kind))
         kinds.setdefault(status, []).append(error)
     parts = {str(status): {"description": text} for status, text in PARTS.items()}
