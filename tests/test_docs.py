@@ -39,7 +39,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 TUTORIAL = DOCS / "tutorial.md"
-"""Serves a volume of its own, and has a test of its own."""
+APART = {TUTORIAL, DOCS / "proofreading.md"}
+"""Pages that serve a volume of their own, and have tests of their own."""
 
 
 def section(page: Path, heading: str) -> str:
@@ -273,7 +274,7 @@ def check_address(client: httpx.Client, address: str) -> None:
 
 
 def test_every_address_answers(demo: httpx.Client) -> None:
-    found = set.union(*(addresses(page) for page in PAGES if page != TUTORIAL))
+    found = set.union(*(addresses(page) for page in PAGES if page not in APART))
     assert len(found) > 4
     for address in found:
         check_address(demo, address)
@@ -283,7 +284,7 @@ CLIENTS = sorted(
     {
         code
         for page in PAGES
-        if page != TUTORIAL
+        if page not in APART
         for code in blocks(page.read_text(), "python")
         if ROOT_ADDRESS in code
     }

@@ -47,7 +47,7 @@ class Action:
     answer : dict
         JSON schema of the answer.
     example : dict
-        Words of a request that the documentation shows.
+        Words of a request, which ``docs/proofreading.md`` shows with its answer.
     needed : tuple of tuples of str
         The words that a request must have; of several tuples, those of exactly one.
     along : mapping of str to str
@@ -142,14 +142,14 @@ ACTIONS: dict[str, Action] = {
             "id": Id("only those of this segment or supervoxel"),
         },
         LOG,
-        {"count": 2, "by": "Ada"},
+        {"count": 2, "by": "Bo"},
     ),
     "operation": Action(
         "GET",
         "One operation",
         {"id": Whole(1, 2**63 - 1, "of the operation")},
         OPERATION,
-        {"id": 1},
+        {"id": 4},
         (("id",),),
     ),
     "roots": Action(
@@ -160,7 +160,7 @@ ACTIONS: dict[str, Action] = {
             "at": Whole(0, 2**63 - 1, "after this operation, by default the last one"),
         },
         ROOTS,
-        {"ids": "1,5"},
+        {"ids": "1,2,3"},
         (("ids",),),
     ),
     "lineage": Action(
@@ -168,7 +168,7 @@ ACTIONS: dict[str, Action] = {
         "The operations that led to a segment, and those that followed",
         {"root": Id("root id of the segment")},
         LINEAGE,
-        {"root": 1},
+        {"root": 4294967297},
         (("root",),),
     ),
     "merge": Action(
@@ -197,7 +197,7 @@ ACTIONS: dict[str, Action] = {
             **_REQUEST,
         },
         OPERATION,
-        {"parts": [[2]], "user": "Ada"},
+        {"parts": [[2]], "user": "Bo"},
         (("sources", "sinks"), ("parts",)),
     ),
     "preview": Action(
@@ -205,7 +205,7 @@ ACTIONS: dict[str, Action] = {
         "The parts that a split would make, without an effect",
         _GROUPS,
         PREVIEW,
-        {"sources": [[2, 8, 8]], "sinks": [[40, 8, 8]]},
+        {"sources": [[10, 8, 5], [70, 8, 5]], "sinks": [[10, 25, 5]]},
         (("sources", "sinks"),),
     ),
     "undo": Action(
@@ -218,7 +218,7 @@ ACTIONS: dict[str, Action] = {
             **_REQUEST,
         },
         OPERATION,
-        {"operations": [1], "user": "Ada"},
+        {"operations": [4], "user": "Ada"},
         (("operations",), ("by",)),
         {"since": "by"},
     ),
@@ -227,7 +227,7 @@ ACTIONS: dict[str, Action] = {
         "Do again what was taken back",
         {"operations": _OPERATIONS, **_REQUEST},
         OPERATION,
-        {"operations": [1], "user": "Ada"},
+        {"operations": [4], "user": "Bo"},
         (("operations",),),
     ),
 }
