@@ -45,7 +45,8 @@ configuration.
 
   bfly edits import -e FILE.yaml CHANNEL TABLE
                            merge supervoxels into segments; the table has the columns
-                           supervoxel and segment
+                           supervoxel and segment. A table with the columns supervoxel_1,
+                           supervoxel_2, and weight or affinity has edges, for splits
   bfly edits export -e FILE.yaml CHANNEL TABLE
                            write such a table with every edited supervoxel
   bfly edits log -e FILE.yaml CHANNEL
@@ -95,6 +96,7 @@ same database may run meanwhile.
     @override
     def run(self, arguments: Namespace) -> None:
         from bfly.commands.edit_log import log_lines
+        from bfly.edits.edge_files import has_edges
         from bfly.errors import BadRequest
         from bfly.queries.edit_words import Moment
         from bfly.validation import whole_number
@@ -112,7 +114,9 @@ same database may run meanwhile.
             limit = whole_number("limit", limit, 1)
         since = Moment().read("since", arguments.since or 0)
         opened = _Opened(arguments.exp, arguments.channel)
-        if action == "import":
+        if action == "import" and has_edges(what[0]):
+            _import_edges(opened, what[0])
+        elif action == "import":
             _import(opened.channel, what[0], opened.most)
         elif action == "export":
             _export(opened.channel, what[0], arguments.at)
@@ -152,6 +156,7 @@ class _Opened:
         if volume.kind != "segmentation":
             raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
         self.channel = self._core.edits.channel(channel.path)
+        self.edges = self._core.edits.edge_store
         self.most = int(np.iinfo(volume.dtype).max)
 
     def answer(self, action: str, asked: dict[str, Any]) -> str:
@@ -190,6 +195,26 @@ def _import(channel: ChannelEdits, path: str, most: int) -> None:
         lambda state: Save((), splits).operations(state, who, state.position)
     ).position
     console.print(f"{len(supervoxels):,} rows were imported as {after - before} operations.")
+
+
+def _import_edges(opened: _Opened, path: str) -> None:
+    from rich.console import Console
+
+    from bfly.edits.edge_files import read_edges
+    from bfly.edits.stored_edges import keep
+    from bfly.errors import BadRequest
+
+    console = Console(stderr=True)
+    with console.status(f"Reading {path}"):
+        edges = read_edges(path)
+        if len(edges.pairs) and edges.pairs.max() > opened.most:
+            raise BadRequest(
+                f"{path} has ids above {opened.most}, which the channel's voxels cannot hold."
+            )
+        if opened.edges is None:
+            raise BadRequest("The log of edits of this database keeps no edges.")
+        count = keep(opened.edges, opened.channel.path, edges)
+    console.print(f"{count:,} edges are kept for splits, instead of those before.")
 
 
 def _export(channel: ChannelEdits, path: str, at: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bfly.core.splitter import Splitter, points_of
 from bfly.edits.cut import cut
 from bfly.edits.merge import merged
 from bfly.edits.repeats import Request
+from bfly.edits.stored_edges import stored_between
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox, zyx
@@ -129,7 +131,9 @@ class Proofreading:
         volume = query.volume
         images = images_of(query.beside, self._keywords)
         segments = self._segments.indexed(volume, None)
-        finder = PointSplit(volume, self._cutouts, segments, list(images))
+        store = self._edits.edge_store
+        stored = None if store is None else partial(stored_between, store, query.path)
+        finder = PointSplit(volume, self._cutouts, segments, list(images), stored)
         return Splitter(finder, query.asked)
 
     def _fresh(self, volume: Volume) -> int:

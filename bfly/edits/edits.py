@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.first_tables import begin
+from bfly.edits.stored_edges import EdgeStore
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ class Edits:
         position = channel.last_before(at) if isinstance(at, float) else at
         latest = channel.state
         return latest if position == latest.position else channel.at(position)
+
+    @property
+    def edge_store(self) -> EdgeStore | None:
+        """Where stored edges of channels are kept; None if the log keeps none."""
+        return self.log if isinstance(self.log, EdgeStore) else None
 
     def has(self, path: str) -> bool:
         """Return whether a channel has edits, without reading them.

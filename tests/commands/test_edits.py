@@ -15,6 +15,7 @@ from bfly.cli import main
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.message import Save
+from bfly.edits.stored_edges import EdgeStore, stored_between
 from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
@@ -63,6 +64,26 @@ def test_operations_are_shown_taken_back_and_done_again(
         *["merge"] * 3,
         *["undo"] * 3,
     ]
+
+
+def test_a_table_of_edges_is_kept_for_splits(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "edges.csv"
+    for rows, said in (
+        ("1,2,0.5\n2,3,0.25\n2,1,0.75\n", "2 edges are kept for splits"),
+        ("1,2,0.5\n", "1 edges are kept for splits"),
+        ("1,99999999999,0.5\n", "has ids above 4294967295"),
+        ("1,1,0.5\n", "has an edge from a supervoxel to itself"),
+    ):
+        table.write_text(f"supervoxel_1,supervoxel_2,affinity\n{rows}")
+        run("import", "seg", str(table), "-e", config)
+        assert said in capsys.readouterr().err
+    log = Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
+    assert isinstance(log, EdgeStore)
+    assert log.last(str(tmp_path / "seg.h5")) == 3
+    found = stored_between(log, str(tmp_path / "seg.h5"), np.arange(1, 9, dtype=np.uint64))
+    assert (found.pairs.tolist(), found.weights.tolist()) == ([[1, 2]], [0.5])
 
 
 def test_the_log_has_a_line_for_each_operation_with_what_it_did(
