@@ -12,7 +12,7 @@ from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit, images_of
 from bfly.core.splitter import Splitter, points_of
 from bfly.edits.cut import cut
-from bfly.edits.merge import merged
+from bfly.edits.merge import merged, merged_at
 from bfly.edits.repeats import Request
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest
@@ -22,7 +22,7 @@ from bfly.validation import whole_number
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,8 +117,7 @@ class Proofreading:
         """Return a function from a state, and the fields of an operation, to the operation."""
         asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
         if query.action == "merge":
-            ids = self._ids(query)
-            return lambda state, **words: merged(state, ids, **words)
+            return self._merge(query)
         if query.action == "split" and asked.get("parts") is None:
             return self._splitter(query).plan(channel, fresh)
         if query.action == "split":
@@ -144,17 +143,18 @@ class Proofreading:
         most = int(np.iinfo(volume.dtype).max)
         return (indexed.index.last if indexed else most // 2) + 1
 
-    def _ids(self, query: EditsQuery) -> list[int]:
-        """Return the ids that are to be merged, or the supervoxels at the points."""
+    def _merge(self, query: EditsQuery) -> Plan:
+        """Return what joins the segments of ids, or those at points; see `_plan`."""
         if query.asked.get("points") is None:
-            numbers = _numbers("ids", query.asked)
-            self._answers.check(set(numbers), query)
-        else:
-            points = points_of("points", query.asked["points"])
-            numbers = [self._supervoxel(query.volume, point) for point in points]
-        if len(numbers) < 2:
-            raise BadRequest("A merge takes two ids or points at least.")
-        return numbers
+            ids = _numbers("ids", query.asked)
+            self._answers.check(set(ids), query)
+            _check_two(ids)
+            return lambda state, **words: merged(state, ids, **words)
+        points = points_of("points", query.asked["points"])
+        _check_two(points)
+        labels = [self._supervoxel(query.volume, point) for point in points]
+        places = np.floor(points).astype(np.int64)
+        return lambda state, **words: merged_at(state, labels, places, **words)
 
     def _supervoxel(self, volume: Volume, point: NDArray[np.float64]) -> int:
         place = zyx(np.floor(point).astype(int))
@@ -165,6 +165,11 @@ class Proofreading:
         if label <= 0:
             raise BadRequest(f"At the point {place[::-1]} (x, y, z) is no segment.")
         return label
+
+
+def _check_two(given: Sequence[Any] | NDArray[Any]) -> None:
+    if len(given) < 2:
+        raise BadRequest("A merge takes two ids or points at least.")
 
 
 def _numbers(name: str, asked: Mapping[str, Any]) -> list[int]:

@@ -13,6 +13,8 @@ import pytest
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.sqlite import Sqlite
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.merge_table import added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +105,21 @@ def test_what_is_done_is_served_told_and_taken_back(client: httpx.Client) -> Non
     assert [each["operation"] for each in get(client, "log", id=5)["operations"]] == []
     assert len(get(client, "log", id=4, count=2, before=6)["operations"]) == 2
     assert get(client, "log", since="2020-01-01T00:00:00Z", count=1)["last"] == 6
+
+
+def test_a_point_means_the_segment_there(client: httpx.Client, tmp_path: Path) -> None:
+    """Not the one that has the id of the supervoxel there as its name."""
+    log = Sqlite(str(tmp_path / "bfly.db"), runtime_of(Config.parse({"bfly": {}}, "t"))).edit_log()
+    rows = np.array([[1, 6], [2, 6], [5, 7], [6, 7], [3, 9]], "u8")
+    ChannelEdits(str(tmp_path / "data" / "seg.h5"), log).append(added(*rows.T, "Di"))
+    assert segments(client)[:9].tolist() == [6, 6, 9, 4, 7, 7, 7, 8, 9]
+    merge = post(client, "merge", points=[[5, 5.5, 3], [13, 1, 0]])
+    assert merge["segments"][0]["id"] == "7"
+    assert merge["points"] == [[5, 5, 3], [13, 1, 0]]
+    assert segments(client)[:9].tolist() == [6, 6, 9, 7, 7, 7, 7, 8, 9]
+    # An unedited supervoxel is not told from a segment that has its id as name.
+    post(client, "merge", points=[[1, 9, 1], [13, 5, 0]])
+    assert segments(client)[:9].tolist() == [6, 6, 9, 7, 7, 7, 7, 9, 9]
 
 
 def test_root_ids_are_new_at_every_change(client: httpx.Client) -> None:
