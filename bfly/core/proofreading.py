@@ -15,7 +15,7 @@ from bfly.edits.cut import cut
 from bfly.edits.merge import merged, merged_at
 from bfly.edits.repeats import Request
 from bfly.edits.undo import redone, undone
-from bfly.errors import BadRequest
+from bfly.errors import Absent, BadRequest
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.edits import READ
 from bfly.validation import whole_number
@@ -109,7 +109,15 @@ class Proofreading:
 
     def _done(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Operation:
         request = Request.parse(query.action, query.asked)
-        plan = self._plan(query, channel, history)
+        if earlier := request.earlier(channel):
+            return earlier
+        try:
+            plan = self._plan(query, channel, history)
+        except (Absent, BadRequest):
+            # What was done by the same request meanwhile may leave nothing to do.
+            if earlier := request.earlier(channel):
+                return earlier
+            raise
         most = int(np.iinfo(query.volume.dtype).max)
         return request.done(channel, lambda state: plan(state, **request.words), most)
 

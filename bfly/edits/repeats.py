@@ -72,13 +72,27 @@ class Request:
         seen = {} if self.seen is None else {"base": self.seen}
         return {"who": self.user, "key": self.key, **seen}
 
+    def earlier(self, channel: ChannelEdits) -> Operation | None:
+        """Return the operation that this request made before; None if it is a new one.
+
+        Without a key of its own, a request counts as made before if its operation is still the
+        last one on the segments that it made.
+
+        Raises
+        ------
+        DatabaseError
+            The log cannot be read.
+        """
+        history = channel.history
+        number = history.keyed(self.user, self.key)
+        if number and (self.is_keyed or history.is_last(number)):
+            return history.operations([number])[0]
+        return None
+
     def done(
         self, channel: ChannelEdits, plan: Callable[[EditState], Operation | None], most: int
     ) -> Operation:
         """Do what is asked, unless it was done already; return the operation.
-
-        Without a key of its own, a request counts as made before if its operation is still the
-        last one on the segments that it made.
 
         Parameters
         ----------
@@ -101,9 +115,8 @@ class Request:
         result: list[Operation] = []
 
         def operations(state: EditState) -> list[Operation]:
-            earlier = channel.history.keyed(self.user, self.key)
-            if earlier and (self.is_keyed or channel.history.is_last(earlier)):
-                result.extend(channel.history.operations([earlier]))
+            if earlier := self.earlier(channel):
+                result.append(earlier)
                 return []
             operation = plan(state)
             if operation is None:

@@ -155,6 +155,12 @@ def test_a_request_that_is_repeated_is_done_once(client: httpx.Client) -> None:
     assert {each["operation"] for each in told} == {4}
     assert refused(client, "merge", ids=[2, 1], user="Ada")[0] == 400
     assert get(client, "log")["last"] == 4
+    undo = {"by": "Ada", "user": "Bo"}
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: post(client, "undo", **undo), range(8)))
+    assert {each["operation"] for each in told} == {5}
+    post(client, "merge", ids=[1, 9])
+    assert refused(client, "undo", **undo)[0] == 404
 
 
 def test_others_edits_are_named(client: httpx.Client) -> None:
