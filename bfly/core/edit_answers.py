@@ -104,14 +104,20 @@ class EditAnswers:
         most = np.iinfo(query.volume.dtype).max
         exists = ids <= most
         segments = self._indexed(query.volume, None)
-        labels = segments.of(ids)["label"] if segments else self._labels_of(query)
+        labels = segments.of(ids)["label"] if segments else self.labels(query)
         if labels is not None:
             exists &= np.isin(ids, labels)
         if not exists.all():
             raise BadRequest(f"There is no segment or supervoxel {ids[~exists][0]}.")
 
-    def _labels_of(self, query: InfoQuery) -> Ids | None:
-        """Return all labels of a volume, read once; None if it is too large."""
+    def labels(self, query: InfoQuery) -> Ids | None:
+        """Return all labels of a request's volume, read once; None if it is too large.
+
+        Raises
+        ------
+        SourceError
+            The volume cannot be read.
+        """
         volume = query.volume
         whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:

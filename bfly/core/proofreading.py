@@ -123,7 +123,7 @@ class Proofreading:
 
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
-        asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
+        asked, fresh, log = query.asked, self._fresh(query), channel.history
         if query.action == "merge":
             return self._merge(query)
         if query.action == "split" and asked.get("parts") is None:
@@ -145,11 +145,14 @@ class Proofreading:
         finder = PointSplit(volume, self._cutouts, segments, list(images))
         return Splitter(finder, query.asked)
 
-    def _fresh(self, volume: Volume) -> int:
-        """Return an id that no supervoxel has, and that voxels can hold."""
-        indexed = self._segments.indexed(volume, None)
-        most = int(np.iinfo(volume.dtype).max)
-        return (indexed.index.last if indexed else most // 2) + 1
+    def _fresh(self, query: EditsQuery) -> int:
+        """Return an id from which on no supervoxel has one."""
+        if indexed := self._segments.indexed(query.volume, None):
+            return indexed.index.last + 1
+        labels = self._answers.labels(query)
+        if labels is not None:
+            return int(labels.max(initial=0)) + 1
+        return int(np.iinfo(query.volume.dtype).max) // 2 + 1
 
     def _merge(self, query: EditsQuery) -> Plan:
         """Return what joins the segments of ids, or those at points; see `_plan`."""

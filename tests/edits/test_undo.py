@@ -16,6 +16,7 @@ from bfly.edits.channel import ChannelEdits
 from bfly.edits.cut import cut
 from bfly.edits.history import lists_of
 from bfly.edits.log import MemoryLog
+from bfly.edits.merge_table import added
 from bfly.edits.message import Save
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest, Conflict
@@ -140,6 +141,19 @@ def test_a_split_of_what_is_no_segment_is_refused() -> None:
         with pytest.raises(BadRequest):
             channel.cut(*parts)
     assert channel.state.position == 1
+
+
+def test_parts_whose_ids_are_taken_have_ids_of_their_own() -> None:
+    """Segments of tables may be called as supervoxels of others."""
+    channel = Channel("/seg", MemoryLog())
+    rows = ids([1, 2, 3, 4, 5, 6, 7, 8]), ids([8, 8, 7, 7, 9, 9, 9, 9])
+    channel.append(added(*rows, "Di"))
+    channel.cut([7])
+    channel.cut([8])
+    assert channel.state.segments(ids(range(1, 9))).tolist() == [8, 8, 7, 7, 9, 9, 1000, 1001]
+    channel.undo(2)
+    channel.redo(2)
+    assert channel.state.segments(ids([7, 8])).tolist() == [1000, 1001]
 
 
 @settings(max_examples=300, phases=(Phase.explicit, Phase.reuse, Phase.generate))

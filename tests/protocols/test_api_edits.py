@@ -15,6 +15,7 @@ from bfly.config.config import Config
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.merge_table import added
+from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,11 +108,16 @@ def test_what_is_done_is_served_told_and_taken_back(client: httpx.Client) -> Non
     assert get(client, "log", since="2020-01-01T00:00:00Z", count=1)["last"] == 6
 
 
+def insert(folder: Path, rows: list[list[int]]) -> None:
+    """Add rows of supervoxel and segment to the log."""
+    log = Sqlite(str(folder / "bfly.db"), RUNTIME()).edit_log()
+    channel = ChannelEdits(str(folder / "data" / "seg.h5"), log)
+    channel.append(added(*np.array(rows, "u8").T, "Di"))
+
+
 def test_a_point_means_the_segment_there(client: httpx.Client, tmp_path: Path) -> None:
     """Not the one that has the id of the supervoxel there as its name."""
-    log = Sqlite(str(tmp_path / "bfly.db"), runtime_of(Config.parse({"bfly": {}}, "t"))).edit_log()
-    rows = np.array([[1, 6], [2, 6], [5, 7], [6, 7], [3, 9]], "u8")
-    ChannelEdits(str(tmp_path / "data" / "seg.h5"), log).append(added(*rows.T, "Di"))
+    insert(tmp_path, [[1, 6], [2, 6], [5, 7], [6, 7], [3, 9]])
     assert segments(client)[:9].tolist() == [6, 6, 9, 4, 7, 7, 7, 8, 9]
     merge = post(client, "merge", points=[[5, 5.5, 3], [13, 1, 0]])
     assert merge["segments"][0]["id"] == "7"
@@ -120,6 +126,14 @@ def test_a_point_means_the_segment_there(client: httpx.Client, tmp_path: Path) -
     # An unedited supervoxel is not told from a segment that has its id as name.
     post(client, "merge", points=[[1, 9, 1], [13, 5, 0]])
     assert segments(client)[:9].tolist() == [6, 6, 9, 7, 7, 7, 7, 9, 9]
+
+
+def test_a_part_without_a_free_id_gets_one_above_all_labels(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    insert(tmp_path, [[1, 9], [2, 9], [9, 8], [8, 8]])
+    post(client, "split", parts=[[9]])
+    assert segments(client)[:10].tolist() == [9, 9, 3, 4, 5, 6, 7, 8, 65, 10]
 
 
 def test_root_ids_are_new_at_every_change(client: httpx.Client) -> None:
