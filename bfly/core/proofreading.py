@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.edits import Edits
     from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
     from bfly.queries.edits import EditsQuery
     from bfly.queries.query import Query
     from bfly.volumes.volume import Volume
@@ -111,15 +113,17 @@ class Proofreading:
         request = Request.parse(query.action, query.asked)
         if earlier := request.earlier(channel):
             return earlier
+        mentioned = partial(self._mentioned, query)
         try:
             plan = self._plan(query, channel, history)
         except (Absent, BadRequest):
-            # What was done by the same request meanwhile may leave nothing to do.
+            # What was done meanwhile, by the same request or by others, may be why.
             if earlier := request.earlier(channel):
                 return earlier
+            request.check_seen(channel, channel.state, mentioned)
             raise
         most = int(np.iinfo(query.volume.dtype).max)
-        return request.done(channel, lambda state: plan(state, **request.words), most)
+        return request.done(channel, lambda state: plan(state, **request.words), mentioned, most)
 
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
@@ -136,6 +140,23 @@ class Proofreading:
         numbers = sorted(set(numbers))
         change = redone if query.action == "redo" else undone
         return lambda state, **words: change(state, log, numbers, fresh, **words)
+
+    def _mentioned(self, query: EditsQuery, state: EditState) -> Ids:
+        """Return supervoxels of the segments that a request mentions by ids or points."""
+        asked = query.asked
+        found: list[int] = []
+        if asked.get("ids") is not None:
+            for each in _numbers("ids", asked):
+                found += state.standing_for(each)
+        if asked.get("parts") is not None:
+            found += [int(part[0]) for part in _parts(asked)]
+        for name in ("points", "sources", "sinks"):
+            if asked.get(name) is not None:
+                labels = (
+                    self._label(query.volume, point) for point in points_of(name, asked[name])
+                )
+                found += [label for label in labels if label and label > 0]
+        return np.array(found, np.uint64)
 
     def _splitter(self, query: EditsQuery) -> Splitter:
         """Return what splits a segment by the points of a request."""
@@ -168,14 +189,20 @@ class Proofreading:
         return lambda state, **words: merged_at(state, labels, places, **words)
 
     def _supervoxel(self, volume: Volume, point: NDArray[np.float64]) -> int:
-        place = zyx(np.floor(point).astype(int))
-        box = BoundingBox.of_shape((1, 1, 1), place)
-        if box not in volume.level(0).place:
-            raise BadRequest(f"The point {place[::-1]} (x, y, z) is outside the channel.")
-        label = int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
-        if label <= 0:
-            raise BadRequest(f"At the point {place[::-1]} (x, y, z) is no segment.")
+        label = self._label(volume, point)
+        if label is None or label <= 0:
+            place = zyx(np.floor(point).astype(int))[::-1]
+            if label is None:
+                raise BadRequest(f"The point {place} (x, y, z) is outside the channel.")
+            raise BadRequest(f"At the point {place} (x, y, z) is no segment.")
         return label
+
+    def _label(self, volume: Volume, point: NDArray[np.float64]) -> int | None:
+        """Return the label at a point; None outside the channel."""
+        box = BoundingBox.of_shape((1, 1, 1), zyx(np.floor(point).astype(int)))
+        if box not in volume.level(0).place:
+            return None
+        return int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
 
 
 def _check_two(given: Sequence[Any] | NDArray[Any]) -> None:

@@ -16,9 +16,13 @@ from bfly.validation import whole_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
+
+    Ids = NDArray[np.uint64]
 
 __all__ = ["Request"]
 
@@ -90,7 +94,11 @@ class Request:
         return None
 
     def done(
-        self, channel: ChannelEdits, plan: Callable[[EditState], Operation | None], most: int
+        self,
+        channel: ChannelEdits,
+        plan: Callable[[EditState], Operation | None],
+        mentioned: Callable[[EditState], Ids],
+        most: int,
     ) -> Operation:
         """Do what is asked, unless it was done already; return the operation.
 
@@ -100,6 +108,8 @@ class Request:
             The channel.
         plan : callable
             Returns the operation that follows a state; None if there is nothing to do.
+        mentioned : callable
+            Returns supervoxels of the segments of a state that the request mentions.
         most : int
             The largest id that voxels can hold.
 
@@ -118,9 +128,14 @@ class Request:
             if earlier := self.earlier(channel):
                 result.append(earlier)
                 return []
-            operation = plan(state)
-            if operation is None:
-                raise BadRequest("These are one segment already: there is nothing to do.")
+            try:
+                operation = plan(state)
+                if operation is None:
+                    raise BadRequest("These are one segment already: there is nothing to do.")
+            except BadRequest:
+                # What others did may be why.
+                self.check_seen(channel, state, mentioned)
+                raise
             self._check(channel, operation, most)
             result.append(operation)
             return [operation]
@@ -132,10 +147,32 @@ class Request:
         names = np.concatenate([operation.names, operation.part_names])
         if len(names) and names.max() > most:
             raise BadRequest(f"No id up to {most}, which voxels can hold, is free for a part.")
+        self._check_numbers(channel, operation.before)
+
+    def check_seen(
+        self, channel: ChannelEdits, state: EditState, mentioned: Callable[[EditState], Ids]
+    ) -> None:
+        """Check that no segment that the request mentions is newer than what the author saw.
+
+        Parameters
+        ----------
+        channel, mentioned
+            As those of `done`.
+        state : EditState
+            The state.
+
+        Raises
+        ------
+        Conflict
+            One is. The message names the operations.
+        """
+        if self.seen is not None:
+            self._check_numbers(channel, state.numbers(mentioned(state)))
+
+    def _check_numbers(self, channel: ChannelEdits, numbers: NDArray[Any]) -> None:
         if self.seen is None:
             return
-        lineage = channel.history.lineage
-        later = {lineage.made_by(number) for number in operation.before.tolist()}
+        later = {channel.history.lineage.made_by(number) for number in numbers.tolist()}
         if since := sorted(number for number in later if number > self.seen):
             told = described(channel.history.operations(since))
             raise Conflict(f"The segments have changed since the operation {self.seen}: {told}.")

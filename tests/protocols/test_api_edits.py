@@ -189,6 +189,17 @@ def test_others_edits_are_named(client: httpx.Client) -> None:
     assert status == 409
     assert "others came after it: " in text
     assert "3 (cut by Cy" in text
+    # Also if nothing is left to do, since others did the same.
+    points = [[1, 1, 1], [5, 1, 1]]
+    for action, asked in (
+        ("merge", {"ids": [1, 9]}),
+        ("merge", {"points": [[1, 1, 1], [1, 9, 1]]}),
+        ("split", {"parts": [[1, 2], [9]]}),
+        ("split", {"sources": points[:1], "sinks": points[1:]}),
+    ):
+        status, text = refused(client, action, user="Di", seen=2, **asked)
+        assert (status, "3 (cut by Cy" in text) == (409, True), text
+        assert refused(client, action, user="Di", seen=3, **asked)[0] == 400
 
 
 def test_wrong_requests_are_refused_in_words(client: httpx.Client) -> None:
