@@ -179,9 +179,9 @@ class Proofreading:
         """Return what joins the segments of ids, or those at points; see `_plan`."""
         if query.asked.get("points") is None:
             ids = _numbers("ids", query.asked)
-            self._answers.check(set(ids), query)
+            absent = self._answers.check(set(ids), query)
             _check_two(ids)
-            return lambda state, **words: merged(state, ids, **words)
+            return lambda state, **words: merged(state, ids, absent=absent, **words)
         points = points_of("points", query.asked["points"])
         _check_two(points)
         labels = [self._supervoxel(query.volume, point) for point in points]

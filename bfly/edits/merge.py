@@ -9,7 +9,7 @@ import numpy as np
 from bfly.edits.change import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["merged", "merged_at"]
 
 
-def merged(state: EditState, ids: Sequence[int], who: str, **words: Any) -> Operation | None:
+def merged(
+    state: EditState, ids: Sequence[int], who: str, absent: Collection[int] = (), **words: Any
+) -> Operation | None:
     """Return the operation that joins segments; None if they are one segment already.
 
     Parameters
@@ -30,10 +32,12 @@ def merged(state: EditState, ids: Sequence[int], who: str, **words: Any) -> Oper
         Segments or supervoxels; the first one is the name of the joined segment.
     who : str
         The author.
+    absent : collection of int
+        Ids that no supervoxel has.
     **words
         Further fields of the operation.
     """
-    supervoxels = [one for each in ids for one in state.standing_for(each)]
+    supervoxels = [one for each in ids for one in state.standing_for(each, each not in absent)]
     return _joined(state, supervoxels, ids[0], who, **words)
 
 

@@ -136,6 +136,18 @@ def test_a_part_without_a_free_id_gets_one_above_all_labels(
     assert segments(client)[:10].tolist() == [9, 9, 3, 4, 5, 6, 7, 8, 65, 10]
 
 
+def test_the_name_of_a_segment_is_no_supervoxel(client: httpx.Client, tmp_path: Path) -> None:
+    insert(tmp_path, [[1, 999], [2, 999], [5, 998], [6, 998]])
+    post(client, "merge", ids=[999, 3])
+    post(client, "merge", ids=[998, 999])
+    post(client, "undo", operations=[3])
+    post(client, "undo", operations=[2])
+    assert segments(client)[:9].tolist() == [999, 999, 3, 4, 998, 998, 7, 8, 9]
+    log = Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
+    table = ChannelEdits(str(tmp_path / "data" / "seg.h5"), log).state.table()
+    assert sorted(table[0].tolist()) == [1, 2, 3, 5, 6]
+
+
 def test_root_ids_are_new_at_every_change(client: httpx.Client) -> None:
     first = get(client, "roots", ids="1,2,5")["roots"]
     assert [each["root"] for each in first] == ["1", "2", "5"]
