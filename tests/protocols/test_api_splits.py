@@ -96,6 +96,7 @@ def test_two_tubes_are_parted_where_they_touch(client: httpx.Client, is_indexed:
     assert len({now[each] for each in (*LEFT, FAR[0])}) == 1
     assert len({now[each] for each in (*RIGHT, FAR[1])}) == 1
     assert set(now.values()) == {each["root"] for each in split["segments"]}
+    assert post(client, "split", **points, user="Ada") == split
     post(client, "undo", operations=[split["operation"]])
     assert len(set(roots(client).values())) == 1
 
