@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -112,15 +113,23 @@ def _rows(operation: dict[str, Any], names: dict[str, Any]) -> Iterator[str]:
         yield f"<tr><th>{name}<td>{field}<td>{meaning}</tr>"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     for name, schema in body["schema"]["properties"].items() if body else ():
-        field = _field(name, schema, name in body["schema"].get("required", ()), is_json=True)
+        required = name in body["schema"].get("required", ())
+        if schema["type"] in ("array", "object"):
+            field = _area(name, body["example"].get(name), required)
+        else:
+            field = _field(name, schema, required)
         yield f"<tr><th>{name}<td>{field}<td>{escape(schema['description'])}</tr>"
 
 
-def _field(name: str, schema: dict[str, Any], required: bool, is_json: bool = False) -> str:
+def _area(name: str, example: Any, required: bool) -> str:
+    """Return a field for JSON."""
+    hint = "" if example is None else f' placeholder="{escape(json.dumps(example))}"'
+    return f'<textarea name="{name}" rows="1"{hint}{" required" * required}></textarea>'
+
+
+def _field(name: str, schema: dict[str, Any], required: bool) -> str:
     default = schema.get("default")
     needed = " required" if required else ""
-    if is_json and schema["type"] in ("array", "object"):
-        return f'<textarea name="{name}" rows="1"{needed}></textarea>'
     if "enum" in schema:
         words = [*([] if required or default is not None else [""]), *schema["enum"]]
         options = "".join(
