@@ -113,7 +113,7 @@ class Connectome:
         return [path for path in query.labelled if self._edits.channel(path).state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        query.state = self._edits.channel(channel).state
+        query.state = self._edits.state(channel, query.at)
         return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:

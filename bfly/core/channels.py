@@ -109,7 +109,7 @@ class Channels:
         """Return the metadata of a query's source; see `Core.update_query`."""
         channel = self._find(query.spec)
         state = self._state(query, channel.volume)
-        return {**channel.keywords, "state": state} if state else channel.keywords
+        return {**channel.keywords, "edits": state} if state else channel.keywords
 
     def basis(self, query: Query) -> tuple[Volume, EditState | None]:
         """Return the volume and the state of edits that a query would be answered from now."""
@@ -123,7 +123,7 @@ class Channels:
     def _state(self, query: Query, volume: Volume) -> EditState | None:
         if not query.follows_edits or query.labels != "segments" or volume.kind != "segmentation":
             return None
-        return self._edits.channel(query.path).state
+        return self._edits.state(query.path, query.at)
 
     def _find(self, spec: ChannelSpec) -> OpenChannel:
         key = spec.key

@@ -76,9 +76,10 @@ class EditAnswers:
                 if not has_edits:
                     raise BadRequest(f"{i_query.path} is an image; only a segmentation has edits.")
                 wanted = Save.parse(message)
-                self.check(wanted.ids, i_query)
+                absent = self.check(wanted.ids, i_query)
                 who, base = i_query.who, i_query.base
-                i_query.state = channel.append(partial(wanted.operations, who=who, base=base))
+                operations = partial(wanted.operations, who=who, base=base, absent=absent)
+                i_query.state = channel.append(operations)
         except (BadRequest, DatabaseError) as error:
             i_query.error = str(error)
         try:
@@ -87,8 +88,13 @@ class EditAnswers:
             i_query.error = i_query.error or str(error)
         return i_query.dump
 
-    def check(self, wanted: set[int], query: InfoQuery) -> None:
+    def check(self, wanted: set[int], query: InfoQuery) -> set[int]:
         """Check ids against the state of a request whose source is set.
+
+        Returns
+        -------
+        set of int
+            Those that are only names of segments: no supervoxel has them.
 
         Raises
         ------
@@ -97,21 +103,27 @@ class EditAnswers:
         """
         assert query.state
         ids = np.array(sorted(wanted), np.uint64)
-        names, edited = query.state.named(ids)[1], query.state.knows(ids)
-        ids = ids[~edited & ~np.isin(ids, names)]
+        ids = ids[~query.state.knows(ids)]
         if not len(ids):
-            return
-        most = np.iinfo(query.volume.dtype).max
-        exists = ids <= most
+            return set()
+        exists = ids <= np.iinfo(query.volume.dtype).max
         segments = self._indexed(query.volume, None)
-        labels = segments.of(ids)["label"] if segments else self._labels_of(query)
+        labels = segments.of(ids)["label"] if segments else self.labels(query)
         if labels is not None:
             exists &= np.isin(ids, labels)
-        if not exists.all():
-            raise BadRequest(f"There is no segment or supervoxel {ids[~exists][0]}.")
+        unknown = ids[~exists & ~np.isin(ids, query.state.named(ids)[1])]
+        if len(unknown):
+            raise BadRequest(f"There is no segment or supervoxel {unknown[0]}.")
+        return set(ids[~exists].tolist())
 
-    def _labels_of(self, query: InfoQuery) -> Ids | None:
-        """Return all labels of a volume, read once; None if it is too large."""
+    def labels(self, query: InfoQuery) -> Ids | None:
+        """Return all labels of a request's volume, read once; None if it is too large.
+
+        Raises
+        ------
+        SourceError
+            The volume cannot be read.
+        """
         volume = query.volume
         whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,17 @@ from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit, images_of
 from bfly.core.splitter import Splitter, points_of
 from bfly.edits.cut import cut
-from bfly.edits.merge import merged
+from bfly.edits.merge import merged, merged_at
 from bfly.edits.repeats import Request
+from bfly.edits.stored_edges import stored_between
 from bfly.edits.undo import redone, undone
-from bfly.errors import BadRequest
+from bfly.errors import Absent, BadRequest
 from bfly.geometry import BoundingBox, zyx
-from bfly.queries.edits import READ
-from bfly.validation import whole_number
+from bfly.queries.edit_actions import ACTIONS
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.edits import Edits
     from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
     from bfly.queries.edits import EditsQuery
     from bfly.queries.query import Query
     from bfly.volumes.volume import Volume
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     Plan = Callable[..., Operation | None]
 
 __all__ = ["Proofreading"]
-
-MOST = 10_000
-"""Operations, ids or points of a request."""
 
 
 class Proofreading:
@@ -94,7 +93,7 @@ class Proofreading:
         channel = self._edits.channel(query.path)
         roots = RootIds(self._largest(volume))
         history = EditHistory(channel, roots)
-        if query.action in READ:
+        if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
         if query.action == "preview":
             return json.dumps(self._splitter(query).preview(channel)).encode()
@@ -109,74 +108,96 @@ class Proofreading:
 
     def _done(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Operation:
         request = Request.parse(query.action, query.asked)
-        plan = self._plan(query, channel, history)
+        if earlier := request.earlier(channel):
+            return earlier
+        mentioned = partial(self._mentioned, query)
+        try:
+            plan = self._plan(query, channel, history)
+        except (Absent, BadRequest):
+            # What was done meanwhile, by the same request or by others, may be why.
+            if earlier := request.earlier(channel):
+                return earlier
+            request.check_seen(channel, channel.state, mentioned)
+            raise
         most = int(np.iinfo(query.volume.dtype).max)
-        return request.done(channel, lambda state: plan(state, **request.words), most)
+        return request.done(channel, lambda state: plan(state, **request.words), mentioned, most)
 
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
-        asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
+        asked, fresh, log = query.asked, self._fresh(query), channel.history
         if query.action == "merge":
-            ids = self._ids(query)
-            return lambda state, **words: merged(state, ids, **words)
-        if query.action == "split" and asked.get("parts") is None:
+            return self._merge(query)
+        if query.action == "split" and "parts" not in asked:
             return self._splitter(query).plan(channel, fresh)
         if query.action == "split":
-            parts = _parts(asked)
+            parts = [np.unique(np.array(part, np.uint64)) for part in asked["parts"]]
             return lambda state, **words: cut(state, log, parts, fresh, **words)
-        by_user = query.action == "undo" and asked.get("by") is not None
-        numbers = history.of_user(asked) if by_user else _numbers("operations", asked)
-        numbers = sorted(set(numbers))
+        numbers = history.of_user(asked) if "by" in asked else sorted(set(asked["operations"]))
         change = redone if query.action == "redo" else undone
         return lambda state, **words: change(state, log, numbers, fresh, **words)
+
+    def _mentioned(self, query: EditsQuery, state: EditState) -> Ids:
+        """Return supervoxels of the segments that a request mentions by ids or points."""
+        asked = query.asked
+        found: list[int] = []
+        for each in asked.get("ids", ()):
+            found += state.standing_for(each)
+        found += [part[0] for part in asked.get("parts", ())]
+        for name in ("points", "sources", "sinks"):
+            if name in asked:
+                labels = (self._label(query.volume, point) for point in points_of(asked[name]))
+                found += [label for label in labels if label and label > 0]
+        return np.array(found, np.uint64)
 
     def _splitter(self, query: EditsQuery) -> Splitter:
         """Return what splits a segment by the points of a request."""
         volume = query.volume
         images = images_of(query.beside, self._keywords)
         segments = self._segments.indexed(volume, None)
-        finder = PointSplit(volume, self._cutouts, segments, list(images))
+        store = self._edits.edge_store
+        stored = None if store is None else partial(stored_between, store, query.path)
+        finder = PointSplit(volume, self._cutouts, segments, list(images), stored)
         return Splitter(finder, query.asked)
 
-    def _fresh(self, volume: Volume) -> int:
-        """Return an id that no supervoxel has, and that voxels can hold."""
-        indexed = self._segments.indexed(volume, None)
-        most = int(np.iinfo(volume.dtype).max)
-        return (indexed.index.last if indexed else most // 2) + 1
+    def _fresh(self, query: EditsQuery) -> int:
+        """Return an id from which on no supervoxel has one."""
+        if indexed := self._segments.indexed(query.volume, None):
+            return indexed.index.last + 1
+        labels = self._answers.labels(query)
+        if labels is not None:
+            return int(labels.max(initial=0)) + 1
+        return int(np.iinfo(query.volume.dtype).max) // 2 + 1
 
-    def _ids(self, query: EditsQuery) -> list[int]:
-        """Return the ids that are to be merged, or the supervoxels at the points."""
-        if query.asked.get("points") is None:
-            numbers = _numbers("ids", query.asked)
-            self._answers.check(set(numbers), query)
-        else:
-            points = points_of("points", query.asked["points"])
-            numbers = [self._supervoxel(query.volume, point) for point in points]
-        if len(numbers) < 2:
-            raise BadRequest("A merge takes two ids or points at least.")
-        return numbers
+    def _merge(self, query: EditsQuery) -> Plan:
+        """Return what joins the segments of ids, or those at points; see `_plan`."""
+        if "ids" in query.asked:
+            ids: list[int] = query.asked["ids"]
+            absent = self._answers.check(set(ids), query)
+            _check_two(ids)
+            return lambda state, **words: merged(state, ids, absent=absent, **words)
+        points = points_of(query.asked["points"])
+        _check_two(points)
+        labels = [self._supervoxel(query.volume, point) for point in points]
+        places = np.floor(points).astype(np.int64)
+        return lambda state, **words: merged_at(state, labels, places, **words)
 
     def _supervoxel(self, volume: Volume, point: NDArray[np.float64]) -> int:
-        place = zyx(np.floor(point).astype(int))
-        box = BoundingBox.of_shape((1, 1, 1), place)
-        if box not in volume.level(0).place:
-            raise BadRequest(f"The point {place[::-1]} (x, y, z) is outside the channel.")
-        label = int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
-        if label <= 0:
-            raise BadRequest(f"At the point {place[::-1]} (x, y, z) is no segment.")
+        label = self._label(volume, point)
+        if label is None or label <= 0:
+            place = zyx(np.floor(point).astype(int))[::-1]
+            if label is None:
+                raise BadRequest(f"The point {place} (x, y, z) is outside the channel.")
+            raise BadRequest(f"At the point {place} (x, y, z) is no segment.")
         return label
 
+    def _label(self, volume: Volume, point: NDArray[np.float64]) -> int | None:
+        """Return the label at a point; None outside the channel."""
+        box = BoundingBox.of_shape((1, 1, 1), zyx(np.floor(point).astype(int)))
+        if box not in volume.level(0).place:
+            return None
+        return int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
 
-def _numbers(name: str, asked: Mapping[str, Any]) -> list[int]:
-    value = asked.get(name)
-    if not isinstance(value, list) or not 0 < len(value) <= MOST:
-        raise BadRequest(f"{name} is not a list of 1 to {MOST} whole numbers.")
-    return [whole_number(name, each, 1, 2**64 - 1) for each in value]
 
-
-def _parts(asked: Mapping[str, Any]) -> list[Ids]:
-    given = asked.get("parts")
-    if not isinstance(given, list) or not given:
-        raise BadRequest("A split takes parts: lists of supervoxels.")
-    lists = (_numbers("parts", {"parts": part}) for part in given)
-    return [np.unique(np.array(part, np.uint64)) for part in lists]
+def _check_two(given: Sequence[Any] | NDArray[Any]) -> None:
+    if len(given) < 2:
+        raise BadRequest("A merge takes two ids or points at least.")

@@ -11,7 +11,7 @@ from bfly.geometry import BoundingBox, zyx
 from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
 from bfly.splitting.contacts import contacts, face_means
-from bfly.splitting.edges import contact_edges, merge_edges
+from bfly.splitting.edges import contact_edges, imported_edges, merge_edges
 from bfly.splitting.min_cut import SINK, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
 from bfly.splitting.outside import Links, assigned
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.history import History
     from bfly.edits.state import EditState
+    from bfly.edits.stored_edges import StoredEdges
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
     from bfly.splitting.contacts import Contacts
@@ -77,6 +78,8 @@ class PointSplit:
         Where the supervoxels are, if the label index is there.
     images : sequence of Volume
         Images of the dataset; the first one with the voxels of the segmentation counts.
+    stored : callable, optional
+        Returns the edges of an imported graph between supervoxels.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class PointSplit:
         cutouts: Cutouts,
         segments: Segments | None,
         images: Sequence[Volume] = (),
+        stored: Callable[[Ids], StoredEdges] | None = None,
     ) -> None:
+        self._stored = stored
         self._volume, self._cutouts, self._segments = volume, cutouts, segments
         whole = volume.level(0).place
         fits = (each for each in images if each.level(0).place == whole)
@@ -127,6 +132,9 @@ class PointSplit:
         merges = history.segment(state, start)
         pairs = members[merges.ends]
         edges = contact_edges(touching, self._brightness(touching, box)).plus(merge_edges(pairs))
+        if self._stored is not None:
+            imported = self._stored(inside)
+            edges = edges.plus(imported_edges(imported.pairs, imported.weights, edges.weights))
         found = cut(
             np.union1d(inside, np.concatenate([g.supervoxels for g in groups])), edges, *groups
         )

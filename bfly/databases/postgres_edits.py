@@ -47,8 +47,8 @@ class PostgresLog(SqlLog):
         self._server.change(query, *values)
 
     @override
-    def _exists(self) -> bool:
-        return self._ask("select to_regclass('bfly.edit_snapshots')") != [(None,)]
+    def _exists(self, table: str) -> bool:
+        return self._ask("select to_regclass($1)", f"bfly.{table}") != [(None,)]
 
     @override
     def _announce(self) -> None:

@@ -59,8 +59,8 @@ class SqliteLog(SqlLog):
             connection.execute(query, _numbered(values))
 
     @override
-    def _exists(self) -> bool:
-        return bool(self._ask("select 1 from sqlite_schema where name = 'edit_snapshots'"))
+    def _exists(self, table: str) -> bool:
+        return bool(self._ask("select 1 from sqlite_schema where name = $1", table))
 
     @override
     def wait(self, seconds: float) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Change"]
 
 NONE: Any = np.empty(0, np.uint64)
+NO_PAIRS: Any = np.empty((0, 2), np.uint64)
 
 
 @dataclass
@@ -41,8 +42,8 @@ class Change:
         For each part a supervoxel of what is left of its segment, and the name of that before.
     called : dict
         Lowest supervoxel of each part, and of what is left → its name.
-    edges : list of numpy.ndarray
-        Pairs of supervoxels, each of shape (n, 2).
+    facing, edges : list of numpy.ndarray
+        Pairs of supervoxels, each of shape (n, 2); see `Operation`.
     joined : list of list of int
         Supervoxels of the segments that become one.
     names : list of int
@@ -55,6 +56,7 @@ class Change:
     rests: list[int] = field(default_factory=list)
     parted: list[int] = field(default_factory=list)
     called: dict[int, int] = field(default_factory=dict)
+    facing: list[Ids] = field(default_factory=list)
     edges: list[Ids] = field(default_factory=list)
     joined: list[list[int]] = field(default_factory=list)
     names: list[int] = field(default_factory=list)
@@ -90,6 +92,7 @@ class Change:
         self.rest_names.append(chosen[-1])
         self.rests += [int(rest[0])] * len(parts)
         self.parted += state.segments(np.repeat(rest[:1], len(parts))).tolist()
+        self.facing.append(_facing(edges, rest))
         self.edges.append(_holding(edges, part))
 
     def operation(self, state: EditState, kind: str, who: str, **words: Any) -> Operation:
@@ -109,7 +112,8 @@ class Change:
             part_sizes=np.array([len(each) for each in self.parts], np.uint32),
             part_names=np.array([*self.part_names, *self.rest_names], np.uint64),
             rests=np.array(self.rests, np.uint64),
-            edges=np.concatenate([np.empty((0, 2), np.uint64), *self.edges]),
+            facing=np.concatenate([NO_PAIRS, *self.facing]),
+            edges=np.concatenate([NO_PAIRS, *self.edges]),
             before=before,
             into=into,
             knows_before=True,
@@ -136,6 +140,14 @@ def _holding(edges: Edges, part: Places) -> Ids:
     heads = heads[order]
     same = part[heads[1:]] == part[heads[:-1]]
     return np.stack([edges.members[heads[:-1][same]], edges.members[heads[1:][same]]], axis=1)
+
+
+def _facing(edges: Edges, rest: Ids) -> Ids:
+    """Return what is left of a segment where edges of any time joined it to parts."""
+    ends = np.concatenate([edges.ends, edges.ever])
+    is_rest = np.isin(edges.members, rest)[ends]
+    facing = np.unique(edges.members[ends[is_rest & ~is_rest[:, ::-1]]])
+    return np.stack([np.full(len(facing), rest[0]), facing], axis=1)
 
 
 def _groups(members: Ids, part: Places) -> list[Ids]:

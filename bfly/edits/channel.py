@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from bfly.concurrency.threads import starting
@@ -85,6 +86,17 @@ class ChannelEdits:
         if not 0 <= position <= last:
             raise BadRequest(f"The operation {position} is not from 0 to {last}.")
         return Replay(self.path, self._log, position).state()
+
+    def last_before(self, moment: float) -> int:
+        """Return the last operation up to a time in seconds since 1970; 0 if there is none.
+
+        Operations count with whole seconds, as the log tells them.
+        """
+        numbers = range(1, self._state.position + 1)
+        return bisect_right(numbers, moment, key=self._time_of)
+
+    def _time_of(self, operation: int) -> int:
+        return int(next(iter(self._log.get(self.path, [operation]))).time)
 
     def operations(self) -> Iterator[Operation]:
         """Yield all operations in order, with few in memory at once."""

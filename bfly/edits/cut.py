@@ -39,7 +39,7 @@ def cut(
         uint64, supervoxels of each part; supervoxels of the segment in none of them are a further
         part.
     fresh : int
-        An id that nothing has, from which on further ones are free.
+        An id from which on no supervoxel has one.
     who : str
         The author.
     **words

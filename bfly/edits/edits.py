@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.first_tables import begin
+from bfly.edits.stored_edges import EdgeStore
 from bfly.errors import ButterflyError
 
 if TYPE_CHECKING:
     from bfly.edits.log import EditLog
+    from bfly.edits.state import EditState
 
 __all__ = ["Edits"]
 
@@ -81,6 +83,35 @@ class Edits:
                 channel.listen(self._count)
                 self._channels[path] = channel
             return self._channels[path]
+
+    def state(self, path: str, at: int | float | None = None) -> EditState:
+        """Return the state of a channel after an operation, or at a time.
+
+        Parameters
+        ----------
+        path : str
+            Path of the channel.
+        at : int or float, optional
+            An operation (int), or seconds since 1970 (float); by default the latest state.
+
+        Raises
+        ------
+        BadRequest
+            There is no such operation.
+        DatabaseError, SourceError, Busy
+            As `channel`.
+        """
+        channel = self.channel(path)
+        if at is None:
+            return channel.state
+        position = channel.last_before(at) if isinstance(at, float) else at
+        latest = channel.state
+        return latest if position == latest.position else channel.at(position)
+
+    @property
+    def edge_store(self) -> EdgeStore | None:
+        """Where stored edges of channels are kept; None if the log keeps none."""
+        return self.log if isinstance(self.log, EdgeStore) else None
 
     def has(self, path: str) -> bool:
         """Return whether a channel has edits, without reading them.

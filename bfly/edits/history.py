@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Edges", "History", "edges_of", "lists_of"]
 
+NO_ENDS: Any = np.empty((0, 2), np.int64)
+
 KEPT = 64 << 20
 """Bytes of the operations of a channel that are kept in memory."""
 
@@ -43,15 +45,18 @@ class Edges(NamedTuple):
         int64 of shape (n, 2): the places of the ends of each edge in `members`.
     made_by : numpy.ndarray
         int64: the operation that made each edge.
+    ever : numpy.ndarray
+        int64 of shape (n, 2): also the ends of those that are taken back or away, if they matter.
     """
 
     members: Ids
     ends: Places
     made_by: NDArray[np.int64]
+    ever: Places = NO_ENDS
 
     def kept(self, mask: NDArray[np.bool_]) -> Edges:
         """Return some of the edges."""
-        return Edges(self.members, self.ends[mask], self.made_by[mask])
+        return self._replace(ends=self.ends[mask], made_by=self.made_by[mask])
 
     def within(self, part: Places) -> Edges:
         """Return the edges whose ends are in the same part, given the part of each member."""
@@ -82,7 +87,8 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
     """Return the edges between supervoxels after operations.
 
     A merge makes edges along each of its lists. A split removes those between its parts, and has
-    edges of its own where a part would not hang together otherwise.
+    edges of its own where a part would not hang together otherwise. It leaves edges to
+    supervoxels that were in other segments then.
 
     Parameters
     ----------
@@ -91,24 +97,39 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
     operations : iterable of Operation
         Those that count, in their order: neither any that is taken back, nor what took it back.
     """
-    edges = Edges(members, np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    edges = Edges(members, NO_ENDS, np.empty(0, np.int64))
     for operation in operations:
         if len(operation.parts):
-            part = np.full(len(members), -1)
-            owners = np.repeat(np.arange(len(operation.part_sizes)), operation.part_sizes)
-            places, there = _places(members, operation.parts)
-            part[places[there]] = owners[there]
-            edges = edges.within(part)
-        places, there = _places(members, operation.supervoxels)
-        chained = there[:-1] & there[1:]
-        chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
-        links, both = _places(members, operation.edges.ravel())
-        links = links.reshape(-1, 2)[both.reshape(-1, 2).all(axis=1)]
-        first = np.flatnonzero(chained)
-        ends = np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
+            edges = edges.kept(~_between(edges, operation))
+        ends = _made(members, operation)
         made_by = np.append(edges.made_by, np.full(len(ends), operation.id))
         edges = Edges(members, np.concatenate([edges.ends, ends]), made_by)
     return edges
+
+
+def _between(edges: Edges, operation: Operation) -> NDArray[np.bool_]:
+    """Return a mask of the edges between parts of a segment that an operation parted."""
+    rests, segments = np.unique(operation.rests, return_inverse=True)
+    owners = np.repeat(np.arange(len(operation.part_sizes)), operation.part_sizes)
+    part, segment = np.full((2, len(edges.members)), -1)
+    places, there = _places(edges.members, operation.parts)
+    part[places[there]], segment[places[there]] = owners[there], segments[owners[there]]
+    places, there = _places(edges.members, operation.facing[:, 1])
+    segment[places[there]] = np.searchsorted(rests, operation.facing[there, 0])
+    (a, b), (one, other) = part[edges.ends.T], segment[edges.ends.T]
+    between: NDArray[np.bool_] = (one == other) & (one >= 0) & (a != b)
+    return between
+
+
+def _made(members: Ids, operation: Operation) -> Places:
+    """Return the ends of the edges that an operation made between supervoxels."""
+    places, there = _places(members, operation.supervoxels)
+    chained = there[:-1] & there[1:]
+    chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
+    links, both = _places(members, operation.edges.ravel())
+    links = links.reshape(-1, 2)[both.reshape(-1, 2).all(axis=1)]
+    first = np.flatnonzero(chained)
+    return np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
 
 
 def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:
@@ -211,7 +232,9 @@ class History:
             Operations to take back besides; see `TakenBack.counts`.
         """
         led = self.operations(self.lineage.operations_of(numbers))
-        return edges_of(members, self.that_count(led, taken))
+        ever = [_made(members, each) for each in led if not each.undoes]
+        edges = edges_of(members, self.that_count(led, taken))
+        return edges._replace(ever=np.concatenate([NO_ENDS, *ever]))
 
     def that_count(
         self, operations: Iterable[Operation], taken: Container[int] = ()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
+from bfly.edits.stored_edges import EdgeStore
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
@@ -78,13 +80,14 @@ class EditLog(ABC):
         """Release what `wait` uses. A running `wait` returns soon, or raises."""
 
 
-class MemoryLog(EditLog):
+class MemoryLog(EditLog, EdgeStore):
     """A log in memory, which is lost when the process ends."""
 
     durable: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._operations: dict[str, list[Operation]] = {}
+        self._edges: dict[str, list[tuple[int, bytes]]] = {}
         self._writing = threading.Lock()
 
     @override
@@ -130,3 +133,17 @@ class MemoryLog(EditLog):
     @override
     def close(self) -> None:
         """Do nothing."""
+
+    @override
+    def edge_starts(self, channel: str) -> tuple[int, Sequence[int]]:
+        parts = self._edges.get(channel, [])
+        return int(bool(parts)), [start for start, _ in parts]
+
+    @override
+    def edge_parts(self, channel: str, edition: int, numbers: Sequence[int]) -> Iterator[bytes]:
+        parts = self._edges.get(channel, [])
+        yield from (parts[number][1] for number in numbers)
+
+    @override
+    def keep_edges(self, channel: str, parts: Iterable[tuple[int, bytes]]) -> None:
+        self._edges[channel] = list(parts)

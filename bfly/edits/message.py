@@ -16,7 +16,7 @@ from bfly.errors import BadRequest
 from bfly.validation import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from bfly.edits.state import EditState
 
@@ -72,7 +72,9 @@ class Save:
             *(Split.parse(text).supervoxel for text in self.split),
         }
 
-    def operations(self, state: EditState, who: str, base: int | None) -> Iterator[Operation]:
+    def operations(
+        self, state: EditState, who: str, base: int | None, absent: Collection[int] = ()
+    ) -> Iterator[Operation]:
         """Yield the operations that follow a state; edits it has already are left out.
 
         Parameters
@@ -83,11 +85,13 @@ class Save:
             Name of the author.
         base : int, optional
             The operation whose state the client has seen; the latest one unless given.
+        absent : collection of int
+            Ids that no supervoxel has.
         """
         base = state.position if base is None else base
         number = state.position + 1
         lists = [
-            (ids[0], [s for given in ids for s in state.standing_for(given)])
+            (ids[0], [s for i in ids for s in state.standing_for(i, i not in absent)])
             for ids in self.merge
             if not _is_done(state, ids)
         ]

@@ -29,6 +29,7 @@ ARRAYS = {
     **{"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"},
     **{"parts": "<u8", "part_sizes": "<u4", "part_names": "<u8", "rests": "<u8"},
     **{"edges": "<u8", "before": "<u4", "into": "<u4"},
+    **{"facing": "<u8"},
 }
 
 
@@ -74,6 +75,9 @@ class Operation:
         in which the lists mention them.
     rests : numpy.ndarray
         For each part a supervoxel of what was left of its segment.
+    facing : numpy.ndarray
+        Pairs, shape (n, 2): one of `rests`, and a supervoxel of what was left of that segment, for
+        all that an edge of any time joined to a part.
     edges : numpy.ndarray
         Pairs of supervoxels, shape (n, 2), that hold together what an edit left; the supervoxels
         of a list hold together in their order.
@@ -103,6 +107,7 @@ class Operation:
     part_sizes: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
     part_names: Ids = field(default_factory=_empty(np.uint64))
     rests: Ids = field(default_factory=_empty(np.uint64))
+    facing: Ids = field(default_factory=_empty(np.uint64, 2))
     edges: Ids = field(default_factory=_empty(np.uint64, 2))
     before: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
     into: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
@@ -142,7 +147,8 @@ class Operation:
             )
         arrays, header = unpacked(ARRAYS, body, f"The edit {words['id']}")
         arrays["points"] = arrays["points"].reshape(-1, 3)
-        arrays["edges"] = arrays["edges"].reshape(-1, 2)
+        for name in ("edges", "facing"):
+            arrays[name] = arrays[name].reshape(-1, 2)
         words |= arrays
         for name, value in header.items():
             words[name] = tuple(value) if isinstance(value, list) else value

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Names", "is_name"]
 
+AT_ONCE = 256
+"""Ids that are looked up at once."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -26,7 +30,7 @@ class Names:
     Parameters
     ----------
     fresh : int
-        An id that nothing has, from which on further ones are free.
+        An id from which on no supervoxel has one.
     former : dict
         Supervoxel → name of the segment that it was in before what is taken back.
     given : collection of int
@@ -71,8 +75,15 @@ class Names:
                 and name not in taken
                 and (name == whole or not is_name(state, name))
             )
-            names.append(next(free, self.fresh + len(taken) + number))
+            names.append(next(chain(free, self._unused(state, {*names, *taken}))))
         return names
+
+    def _unused(self, state: EditState, taken: Collection[int]) -> Iterator[int]:
+        """Yield ids that neither a supervoxel nor a segment has."""
+        for start in count(self.fresh, AT_ONCE):
+            ids = np.arange(start, start + AT_ONCE, dtype=np.uint64)
+            used = {*state.named(ids)[1].tolist(), *taken}
+            yield from (number for number in ids.tolist() if number not in used)
 
 
 def is_name(state: EditState, number: int) -> bool:

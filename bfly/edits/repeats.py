@@ -11,19 +11,19 @@ import numpy as np
 
 from bfly.edits.undo import described
 from bfly.errors import BadRequest, Conflict
-from bfly.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
 
-__all__ = ["Request"]
+    Ids = NDArray[np.uint64]
 
-LONGEST = 200
-"""Characters of a name or a key."""
+__all__ = ["Request"]
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,11 @@ class Request:
 
     @classmethod
     def parse(cls, action: str, asked: Mapping[str, Any]) -> Request:
-        """Read ``user``, ``key`` and ``seen`` of a request.
-
-        Raises
-        ------
-        BadRequest
-            One has a value that is not allowed.
-        """
-        user, key = (_text(name, asked.get(name, "")) for name in ("user", "key"))
-        seen = asked.get("seen")
+        """Return the ``user``, ``key`` and ``seen`` of a request whose words are checked."""
+        key = asked.get("key", "")
         said = json.dumps([action, asked], sort_keys=True).encode()
-        return cls(
-            user,
-            key or hashlib.sha256(said).hexdigest()[:32],
-            bool(key),
-            None if seen is None else whole_number("seen", seen, 0, 2**32 - 1),
-        )
+        digest = hashlib.sha256(said).hexdigest()[:32]
+        return cls(asked.get("user", ""), key or digest, bool(key), asked.get("seen"))
 
     @property
     def words(self) -> dict[str, Any]:
@@ -72,13 +61,31 @@ class Request:
         seen = {} if self.seen is None else {"base": self.seen}
         return {"who": self.user, "key": self.key, **seen}
 
-    def done(
-        self, channel: ChannelEdits, plan: Callable[[EditState], Operation | None], most: int
-    ) -> Operation:
-        """Do what is asked, unless it was done already; return the operation.
+    def earlier(self, channel: ChannelEdits) -> Operation | None:
+        """Return the operation that this request made before; None if it is a new one.
 
         Without a key of its own, a request counts as made before if its operation is still the
         last one on the segments that it made.
+
+        Raises
+        ------
+        DatabaseError
+            The log cannot be read.
+        """
+        history = channel.history
+        number = history.keyed(self.user, self.key)
+        if number and (self.is_keyed or history.is_last(number)):
+            return history.operations([number])[0]
+        return None
+
+    def done(
+        self,
+        channel: ChannelEdits,
+        plan: Callable[[EditState], Operation | None],
+        mentioned: Callable[[EditState], Ids],
+        most: int,
+    ) -> Operation:
+        """Do what is asked, unless it was done already; return the operation.
 
         Parameters
         ----------
@@ -86,6 +93,8 @@ class Request:
             The channel.
         plan : callable
             Returns the operation that follows a state; None if there is nothing to do.
+        mentioned : callable
+            Returns supervoxels of the segments of a state that the request mentions.
         most : int
             The largest id that voxels can hold.
 
@@ -101,13 +110,17 @@ class Request:
         result: list[Operation] = []
 
         def operations(state: EditState) -> list[Operation]:
-            earlier = channel.history.keyed(self.user, self.key)
-            if earlier and (self.is_keyed or channel.history.is_last(earlier)):
-                result.extend(channel.history.operations([earlier]))
+            if earlier := self.earlier(channel):
+                result.append(earlier)
                 return []
-            operation = plan(state)
-            if operation is None:
-                raise BadRequest("These are one segment already: there is nothing to do.")
+            try:
+                operation = plan(state)
+                if operation is None:
+                    raise BadRequest("These are one segment already: there is nothing to do.")
+            except BadRequest:
+                # What others did may be why.
+                self.check_seen(channel, state, mentioned)
+                raise
             self._check(channel, operation, most)
             result.append(operation)
             return [operation]
@@ -119,16 +132,32 @@ class Request:
         names = np.concatenate([operation.names, operation.part_names])
         if len(names) and names.max() > most:
             raise BadRequest(f"No id up to {most}, which voxels can hold, is free for a part.")
+        self._check_numbers(channel, operation.before)
+
+    def check_seen(
+        self, channel: ChannelEdits, state: EditState, mentioned: Callable[[EditState], Ids]
+    ) -> None:
+        """Check that no segment that the request mentions is newer than what the author saw.
+
+        Parameters
+        ----------
+        channel, mentioned
+            As those of `done`.
+        state : EditState
+            The state.
+
+        Raises
+        ------
+        Conflict
+            One is. The message names the operations.
+        """
+        if self.seen is not None:
+            self._check_numbers(channel, state.numbers(mentioned(state)))
+
+    def _check_numbers(self, channel: ChannelEdits, numbers: NDArray[Any]) -> None:
         if self.seen is None:
             return
-        lineage = channel.history.lineage
-        later = {lineage.made_by(number) for number in operation.before.tolist()}
+        later = {channel.history.lineage.made_by(number) for number in numbers.tolist()}
         if since := sorted(number for number in later if number > self.seen):
             told = described(channel.history.operations(since))
             raise Conflict(f"The segments have changed since the operation {self.seen}: {told}.")
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
-        raise BadRequest(f"The {name} is not text of up to {LONGEST} printable characters.")
-    return value

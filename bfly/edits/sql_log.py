@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from bfly.edits.log import EditLog
 from bfly.edits.operation import Operation
+from bfly.edits.sql_edges import SqlEdges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +40,7 @@ PAGE = 256
 """Operations per query: bounds the memory of a read."""
 
 
-class SqlLog(EditLog):
+class SqlLog(EditLog, SqlEdges):
     """Base of the logs in SQL. An engine implements the four abstract methods."""
 
     schema: ClassVar[str] = ""
@@ -61,8 +62,8 @@ class SqlLog(EditLog):
         """Run a statement that writes, within a transaction."""
 
     @abstractmethod
-    def _exists(self) -> bool:
-        """Check whether the tables exist."""
+    def _exists(self, table: str) -> bool:
+        """Check whether a table exists."""
 
     def _announce(self) -> None:
         """Notify other processes, if the engine needs it. Called within a transaction."""
@@ -80,7 +81,7 @@ class SqlLog(EditLog):
 
     def _there(self) -> bool:
         """Check whether the tables exist. The first edit creates them."""
-        self._made = self._made or self._exists()
+        self._made = self._made or self._exists("edit_snapshots")
         return self._made
 
     @override

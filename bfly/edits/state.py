@@ -71,16 +71,23 @@ class EditState:
         holders = self._holders(names)
         return self._forest.ids(holders[holders >= 0]), names[holders >= 0]
 
-    def standing_for(self, given: int) -> list[int]:
+    def standing_for(self, given: int, is_supervoxel: bool = True) -> list[int]:
         """Return a supervoxel of each segment that an id refers to, this one if it is in it.
 
         That is the segment of this name, or else the segment of this supervoxel. If no operation
         names the supervoxel, its id looks the same as the name, and refers to both.
+
+        Parameters
+        ----------
+        given : int
+            The id.
+        is_supervoxel : bool
+            Whether a supervoxel has it.
         """
         ids = np.array([given], np.uint64)
         one, _ = self.named(ids)
         if not len(one) or not self.knows(ids)[0]:
-            return [*one.tolist(), given]
+            return [*one.tolist(), *[given] * is_supervoxel]
         return [given] if self.segments(ids)[0] == given else one.tolist()
 
     def numbers(self, supervoxels: Ids) -> Ids:

@@ -52,7 +52,7 @@ def undone(
     numbers : sequence of int
         The operations, of any age.
     fresh : int
-        An id that nothing has, from which on further ones are free.
+        An id from which on no supervoxel has one.
     **words
         Further fields of the operation.
 

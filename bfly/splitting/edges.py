@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
     from bfly.splitting.contacts import Contacts
 
-__all__ = ["Edges", "contact_edges", "merge_edges"]
+__all__ = ["Edges", "contact_edges", "imported_edges", "merge_edges"]
 
 SHARPNESS = 8
 """Power of the brightness at a contact. A membrane of FIB-25 has 0.78 of the brightness inside
 neurons, and with that 0.14 of the weight of an equal area there."""
+
+ABOVE = 4
+"""How many times the weakest imported edge outweighs the strongest other one: two levels."""
 
 
 class Edges(NamedTuple):
@@ -75,3 +78,25 @@ def merge_edges(pairs: NDArray[np.uint64]) -> Edges:
     """
     nothing = np.zeros(len(pairs))
     return Edges(pairs, nothing, nothing)
+
+
+def imported_edges(
+    pairs: NDArray[np.uint64], weights: NDArray[np.float32], others: NDArray[np.float64]
+) -> Edges:
+    """Return the edges of an imported graph: cut last, the weakest of them first.
+
+    Another program, or a person, has judged them, so each has more weight than any edge that is
+    worked out from contacts. Their ratios stay.
+
+    Parameters
+    ----------
+    pairs : numpy.ndarray
+        uint64 of shape (n, 2).
+    weights : numpy.ndarray
+        float32 of shape (n,), above 0.
+    others : numpy.ndarray
+        float64, weights of all other edges.
+    """
+    strongest = float(others.max(initial=0)) or 1.0
+    scale = ABOVE * strongest / float(weights.min(initial=np.inf)) if len(weights) else 1.0
+    return Edges(pairs, weights.astype(np.float64) * scale, np.zeros(len(pairs)))

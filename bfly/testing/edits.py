@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bfly.edits import stored_edges
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.operation import Operation
+from bfly.edits.stored_edges import EdgeStore, StoredEdges, keep, stored_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +97,36 @@ class EditLogSuite:
             assert list(again.get(CHANNEL, [])) == []
             assert [o.who for o in again.read(OTHER)] == ["other"]
             assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (4, 1, 0)
+
+    def test_edges_between_supervoxels_are_found_again(
+        self, open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Imported edges replace the former ones; some are found as numpy finds them."""
+        log = open_log()
+        if not isinstance(log, EdgeStore):
+            pytest.skip("this log keeps no edges")
+        monkeypatch.setattr(stored_edges, "SIZE", 16)
+        random = np.random.default_rng(0)
+        ids = np.unique(random.integers(2**63, 2**64 - 1, 300, np.uint64))
+        none = stored_between(log, CHANNEL, ids)
+        assert (none.pairs.shape, none.weights.shape) == ((0, 2), (0,))
+        for count in (5, 2000, 900):
+            pairs = random.choice(ids[: count // 3 + 5], (count, 2))
+            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+            weights = random.uniform(0.1, 9, len(pairs)).astype(np.float32)
+            wanted: dict[tuple[int, ...], float] = {}
+            for pair, weight in zip(pairs.tolist(), weights.tolist(), strict=True):
+                ends = tuple(sorted(pair))
+                wanted[ends] = max(weight, wanted.get(ends, 0))
+            assert keep(log, CHANNEL, StoredEdges(pairs, weights)) == len(wanted)
+            keep(log, OTHER, StoredEdges(pairs[:3], weights[:3]))
+            again = open_log() if log.durable else log
+            assert isinstance(again, EdgeStore)
+            for some in (ids, ids[:1], ids[3:9], np.append(ids[::7], np.uint64(2**64 - 1))):
+                found = stored_between(again, CHANNEL, np.unique(some))
+                told = zip(map(tuple, found.pairs.tolist()), found.weights.tolist(), strict=True)
+                known = set(some.tolist())
+                assert dict(told) == {e: w for e, w in wanted.items() if known.issuperset(e)}
 
     def test_after_an_error_nothing_is_there(self, open_log: OpenLog) -> None:
         """A transaction is applied whole or not at all."""

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +19,6 @@ import httpx
 import networkx as nx
 import numpy as np
 import pytest
-import yaml
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
@@ -28,9 +26,9 @@ from bfly.databases.postgres import Postgres
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
 from bfly.keywords import RUNTIME
+from tests.fixtures.processes import configured, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 LONG = bool(os.environ.get("BFLY_TEST_LONG"))
@@ -38,49 +36,12 @@ SECONDS, KILLS = (60, 30) if LONG else (2, 3)
 COUNT = 8000
 """Labels of the volume, each of which is one voxel."""
 
-START = """
-import sys
-from bfly.cli import main
-sys.exit(main(["-e", sys.argv[1], "0"]))
-"""
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     with h5py.File(tmp_path / "seg.h5", "w") as file:
         file["main"] = np.arange(COUNT, dtype="u4").reshape(20, 20, 20)
     return str(tmp_path / "seg.h5")
-
-
-def configured(folder: Path, path: str, **settings: Any) -> Path:
-    dataset = {"name": "d", "path": str(folder), "channels": [{"name": "seg", "path": path}]}
-    tree = [{"name": "e", "samples": [{"name": "s", "datasets": [dataset]}]}]
-    file = folder / "bfly.yaml"
-    file.write_text(yaml.safe_dump({"bfly": {"experiments": tree, **settings}}))
-    return file
-
-
-@contextlib.contextmanager
-def process(config: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run a server of its own; gives it and its port, and kills it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", START, str(config)],
-        cwd=config.parent,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "300", "NO_COLOR": "1"},
-    ) as running:
-        assert running.stderr
-        for line in running.stderr:
-            if "http://" in line:
-                break
-        else:
-            raise AssertionError("it does not start")
-        threading.Thread(target=running.stderr.read, daemon=True).start()
-        try:
-            yield running, int(line.partition("http://")[2].split(":")[1].split("/")[0])
-        finally:
-            running.send_signal(signal.SIGKILL)
 
 
 def client(port: int) -> Any:

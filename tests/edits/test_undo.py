@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -14,12 +13,13 @@ from hypothesis import strategies as st
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.cut import cut
-from bfly.edits.history import lists_of
 from bfly.edits.log import MemoryLog
+from bfly.edits.merge_table import added
 from bfly.edits.message import Save
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest, Conflict
 from bfly.keywords import RUNTIME
+from tests.fixtures.edit_model import Model, step_of
 
 MOST = 16
 FRESH = 1000
@@ -60,26 +60,10 @@ def partition(state: Any) -> set[frozenset[int]]:
 
 def replayed(operations: list[Any]) -> set[frozenset[int]]:
     """Return the segments as if nothing that is taken back had ever been there."""
-
-    def counts(one: Any) -> bool:
-        return not any(one.id in each.undoes and counts(each) for each in operations)
-
-    graph = nx.MultiGraph()
-    graph.add_nodes_from(range(MOST))
+    model = Model(ids(range(MOST)))
     for each in operations:
-        if each.undoes or not counts(each):
-            continue
-        owner = dict(zip(each.parts.tolist(), _owners(each.part_sizes), strict=True))
-        cut = [edge for edge in graph.edges(keys=True) if owner.get(edge[0]) != owner.get(edge[1])]
-        graph.remove_edges_from(cut)
-        graph.add_edges_from(each.edges.tolist())
-        for members in lists_of(each.supervoxels, each.sizes):
-            nx.add_path(graph, members.tolist())
-    return set(map(frozenset, nx.connected_components(graph)))
-
-
-def _owners(sizes: Any) -> list[int]:
-    return [number for number, size in enumerate(sizes.tolist()) for _ in range(size)]
+        model.do(step_of(each))
+    return {frozenset(model.members(model.labels, one)) for one in range(MOST)}
 
 
 def test_what_a_merge_joined_is_parted_and_joined_again() -> None:
@@ -133,6 +117,21 @@ def test_a_merge_that_others_repeated_cannot_be_taken_back_alone() -> None:
     assert {frozenset({1}), frozenset({2}), frozenset({3, 4})} <= channel.segments()
 
 
+def test_a_split_leaves_edges_to_what_was_elsewhere() -> None:
+    """What was split off before is joined again where it was, though its neighbour moved."""
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2, 3, 5)
+    channel.merge(4, 1)
+    channel.cut([4, 5])
+    channel.cut([3])
+    channel.undo(3)
+    assert {frozenset({1, 2, 4}), frozenset({3, 5})} <= channel.segments()
+    channel.undo(4)
+    assert frozenset({1, 2, 3, 4, 5}) in channel.segments()
+    channel.redo(4)
+    assert {frozenset({1, 2, 4}), frozenset({3, 5})} <= channel.segments()
+
+
 def test_a_split_of_what_is_no_segment_is_refused() -> None:
     channel = Channel("/seg", MemoryLog())
     channel.merge(1, 2)
@@ -140,6 +139,19 @@ def test_a_split_of_what_is_no_segment_is_refused() -> None:
         with pytest.raises(BadRequest):
             channel.cut(*parts)
     assert channel.state.position == 1
+
+
+def test_parts_whose_ids_are_taken_have_ids_of_their_own() -> None:
+    """Segments of tables may be called as supervoxels of others."""
+    channel = Channel("/seg", MemoryLog())
+    rows = ids([1, 2, 3, 4, 5, 6, 7, 8]), ids([8, 8, 7, 7, 9, 9, 9, 9])
+    channel.append(added(*rows, "Di"))
+    channel.cut([7])
+    channel.cut([8])
+    assert channel.state.segments(ids(range(1, 9))).tolist() == [8, 8, 7, 7, 9, 9, 1000, 1001]
+    channel.undo(2)
+    channel.redo(2)
+    assert channel.state.segments(ids([7, 8])).tolist() == [1000, 1001]
 
 
 @settings(max_examples=300, phases=(Phase.explicit, Phase.reuse, Phase.generate))

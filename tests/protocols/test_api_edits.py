@@ -13,6 +13,9 @@ import pytest
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.sqlite import Sqlite
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.merge_table import added
+from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,6 +108,46 @@ def test_what_is_done_is_served_told_and_taken_back(client: httpx.Client) -> Non
     assert get(client, "log", since="2020-01-01T00:00:00Z", count=1)["last"] == 6
 
 
+def insert(folder: Path, rows: list[list[int]]) -> None:
+    """Add rows of supervoxel and segment to the log."""
+    log = Sqlite(str(folder / "bfly.db"), RUNTIME()).edit_log()
+    channel = ChannelEdits(str(folder / "data" / "seg.h5"), log)
+    channel.append(added(*np.array(rows, "u8").T, "Di"))
+
+
+def test_a_point_means_the_segment_there(client: httpx.Client, tmp_path: Path) -> None:
+    """Not the one that has the id of the supervoxel there as its name."""
+    insert(tmp_path, [[1, 6], [2, 6], [5, 7], [6, 7], [3, 9]])
+    assert segments(client)[:9].tolist() == [6, 6, 9, 4, 7, 7, 7, 8, 9]
+    merge = post(client, "merge", points=[[5, 5.5, 3], [13, 1, 0]])
+    assert merge["segments"][0]["id"] == "7"
+    assert merge["points"] == [[5, 5, 3], [13, 1, 0]]
+    assert segments(client)[:9].tolist() == [6, 6, 9, 7, 7, 7, 7, 8, 9]
+    # An unedited supervoxel is not told from a segment that has its id as name.
+    post(client, "merge", points=[[1, 9, 1], [13, 5, 0]])
+    assert segments(client)[:9].tolist() == [6, 6, 9, 7, 7, 7, 7, 9, 9]
+
+
+def test_a_part_without_a_free_id_gets_one_above_all_labels(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    insert(tmp_path, [[1, 9], [2, 9], [9, 8], [8, 8]])
+    post(client, "split", parts=[[9]])
+    assert segments(client)[:10].tolist() == [9, 9, 3, 4, 5, 6, 7, 8, 65, 10]
+
+
+def test_the_name_of_a_segment_is_no_supervoxel(client: httpx.Client, tmp_path: Path) -> None:
+    insert(tmp_path, [[1, 999], [2, 999], [5, 998], [6, 998]])
+    post(client, "merge", ids=[999, 3])
+    post(client, "merge", ids=[998, 999])
+    post(client, "undo", operations=[3])
+    post(client, "undo", operations=[2])
+    assert segments(client)[:9].tolist() == [999, 999, 3, 4, 998, 998, 7, 8, 9]
+    log = Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
+    table = ChannelEdits(str(tmp_path / "data" / "seg.h5"), log).state.table()
+    assert sorted(table[0].tolist()) == [1, 2, 3, 5, 6]
+
+
 def test_root_ids_are_new_at_every_change(client: httpx.Client) -> None:
     first = get(client, "roots", ids="1,2,5")["roots"]
     assert [each["root"] for each in first] == ["1", "2", "5"]
@@ -138,6 +181,12 @@ def test_a_request_that_is_repeated_is_done_once(client: httpx.Client) -> None:
     assert {each["operation"] for each in told} == {4}
     assert refused(client, "merge", ids=[2, 1], user="Ada")[0] == 400
     assert get(client, "log")["last"] == 4
+    undo = {"by": "Ada", "user": "Bo"}
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: post(client, "undo", **undo), range(8)))
+    assert {each["operation"] for each in told} == {5}
+    post(client, "merge", ids=[1, 9])
+    assert refused(client, "undo", **undo)[0] == 404
 
 
 def test_others_edits_are_named(client: httpx.Client) -> None:
@@ -152,6 +201,17 @@ def test_others_edits_are_named(client: httpx.Client) -> None:
     assert status == 409
     assert "others came after it: " in text
     assert "3 (cut by Cy" in text
+    # Also if nothing is left to do, since others did the same.
+    points = [[1, 1, 1], [5, 1, 1]]
+    for action, asked in (
+        ("merge", {"ids": [1, 9]}),
+        ("merge", {"points": [[1, 1, 1], [1, 9, 1]]}),
+        ("split", {"parts": [[1, 2], [9]]}),
+        ("split", {"sources": points[:1], "sinks": points[1:]}),
+    ):
+        status, text = refused(client, action, user="Di", seen=2, **asked)
+        assert (status, "3 (cut by Cy" in text) == (409, True), text
+        assert refused(client, action, user="Di", seen=3, **asked)[0] == 400
 
 
 def test_wrong_requests_are_refused_in_words(client: httpx.Client) -> None:
@@ -169,14 +229,20 @@ def test_wrong_requests_are_refused_in_words(client: httpx.Client) -> None:
         ("undo", {"operations": [5]}, 404, "There is no operation 5; the last one is 0"),
         ("undo", {"by": "Ada"}, 404, "There are no operations of Ada"),
         ("redo", {"operations": [1]}, 409, "not taken back"),
-        ("log", {}, 400, "log takes GET"),
-        ("join", {}, 404, "There is no join of edits; allowed are merge, split, preview"),
+        ("log", {}, 405, "The method POST is not in ['GET', 'HEAD', 'OPTIONS']"),
+        ("join", {}, 404, "There is no join of edits; allowed are log, operation, roots"),
+        ("merge", {"ids": [1, 2], "points": []}, 400, "merge takes ids, or points, but not both"),
+        ("merge", {"ids": [1, True]}, 400, "The ids True is not an integer"),
+        ("merge", {"ids": [1, 2], "sen": 1}, 400, "merge takes no sen; allowed are ids, points"),
+        ("undo", {"operations": [1], "since": 0}, 400, "since is for undo with by only"),
+        ("undo", {"by": "Ada", "since": "nan"}, 400, "since nan is not a time such as"),
     ):
         got, text = refused(client, action, **asked)
         assert (got, words in text) == (status, True), text
     assert client.post("/api/edits/e/s/d/seg/merge", content="[1]").status_code == 400
     assert client.post("/api/edits/e/s/d/seg/merge", content="{").status_code == 400
-    assert client.get("/api/edits/e/s/d/seg/merge").status_code == 400
+    wrong = client.get("/api/edits/e/s/d/seg/merge")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
     assert client.get("/api/edits/e/s/d/em/log").status_code == 400
     assert client.get("/api/edits/e/s/d/nothing/log").status_code == 404
     assert get(client, "log")["operations"] == []

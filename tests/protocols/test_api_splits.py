@@ -11,6 +11,8 @@ import pytest
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
 from bfly.databases.sqlite import Sqlite
+from bfly.edits.stored_edges import EdgeStore, StoredEdges, keep
+from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,8 +96,29 @@ def test_two_tubes_are_parted_where_they_touch(client: httpx.Client, is_indexed:
     assert len({now[each] for each in (*LEFT, FAR[0])}) == 1
     assert len({now[each] for each in (*RIGHT, FAR[1])}) == 1
     assert set(now.values()) == {each["root"] for each in split["segments"]}
+    assert post(client, "split", **points, user="Ada") == split
     post(client, "undo", operations=[split["operation"]])
     assert len(set(roots(client).values())) == 1
+
+
+def test_stored_edges_decide_where_a_segment_is_cut(client: httpx.Client, tmp_path: Path) -> None:
+    """The graph of another program outweighs contacts: the small contact is strong in it."""
+    post(client, "merge", ids=[*LEFT, *RIGHT])
+    points = {"sources": [at(5, 10, 90)], "sinks": [at(5, 24, 90)]}
+    seen = post(client, "preview", **points)
+    assert sorted(map(int, seen["sources"])) == LEFT
+    pairs = [(1, 2), (2, 3), (3, 4), (2, 6), (5, 6), (6, 7), (7, 8), (1, 99)]
+    weights = [0.9, 0.9, 0.9, 0.8, 0.9, 0.1, 0.9, 0.9]
+    edges = StoredEdges(np.array(pairs, np.uint64), np.array(weights, np.float32))
+    log = Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
+    assert isinstance(log, EdgeStore)
+    keep(log, str(tmp_path / "seg.h5"), edges)
+    seen = post(client, "preview", **points)
+    assert sorted(map(int, seen["sources"])) == [*LEFT, 5, 6]
+    split = post(client, "split", **points)
+    now = roots(client)
+    assert {one for one in now if now[one] == now[7]} == {7, 8}
+    assert len(split["segments"]) == 2
 
 
 def test_a_point_beside_the_segment_means_the_nearest_voxel(client: httpx.Client) -> None:

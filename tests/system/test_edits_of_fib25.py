@@ -1,0 +1,83 @@
+"""Random edits of FIB-25 against a plain graph of networkx: each state, live and rebuilt.
+
+Forty operations in the suite; ``BFLY_TEST_LONG=1`` makes it 2,000.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfly.databases.sqlite import Sqlite
+from bfly.edits import channel as channels
+from bfly.edits.channel import ChannelEdits
+from bfly.edits.log import MemoryLog
+from bfly.edits.replay import Replay
+from bfly.keywords import RUNTIME
+from tests.fixtures.edit_lab import Lab
+from tests.fixtures.edit_line import ModelledLine, digest
+from tests.fixtures.random_edits import RandomEdits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+COUNT = 2000 if os.environ.get("BFLY_TEST_LONG") else 40
+SEED = int(os.environ.get("BFLY_TEST_SEED", "0"))
+
+
+def exported(lab: Lab, position: int) -> dict[int, int]:
+    """Return the table that a process of its own writes of a state."""
+    table = lab.config.parent / f"{position}.csv"
+    words = ["edits", "export", "-e", str(lab.config), "seg", str(table), "--at", str(position)]
+    subprocess.run([sys.executable, "-m", "bfly", *words], check=True, capture_output=True)
+    rows = np.loadtxt(table, np.uint64, delimiter=",", skiprows=1, ndmin=2)
+    return dict(rows.tolist())
+
+
+def test_random_edits_of_fib25(
+    fib25: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "OFTEN", COUNT // 10)
+    lab = Lab(fib25, tmp_path)
+    line = ModelledLine(lab, lab.core.edits.channel(lab.path))
+    edits = RandomEdits(line, SEED)
+    edits.work(COUNT)
+    print(f"{COUNT} operations: {edits.done}; refused: {edits.refused}", file=sys.stderr)
+    everything = lab.supervoxels
+    # A state that was taken long ago is what it was, and rebuilt from the log it is the same:
+    # from snapshots, and from the beginning.
+    log = MemoryLog()
+    with log.writing():
+        for operation in line.channel.operations():
+            log.append(lab.path, operation)
+    for position, (state, expected) in enumerate(line.states):
+        assert digest(state, everything) == expected
+        assert digest(line.channel.at(position), everything) == expected
+    for position in range(0, COUNT + 1, max(1, COUNT // 50)):
+        assert (
+            digest(Replay(lab.path, log, position).state(), everything) == line.states[position][1]
+        )
+    again = ChannelEdits(lab.path, Sqlite(str(lab.log), RUNTIME()).edit_log())
+    assert digest(again.state, everything) == line.states[-1][1]
+    for position in {COUNT // 2, COUNT}:
+        rows = exported(lab, position)
+        ids = np.array(list(rows), np.uint64)
+        assert line.states[position][0].segments(ids).tolist() == list(rows.values())
+        numbers = line.states[position][0].numbers(everything)
+        assert set(everything[numbers > 0].tolist()) <= set(rows)
+    # All at once.
+    stands = [
+        number
+        for number, step in enumerate(line.model.steps, 1)
+        if not step.undoes and number not in line.model.undone
+    ]
+    line.check(*edits.undone("undo", stands), edits.random)
+    assert np.array_equal(line.names, everything)
+    line.check(*edits.undone("redo", stands, {len(line.model.steps)}), edits.random)
+    assert np.array_equal(line.names, line.states[COUNT][0].segments(everything))
