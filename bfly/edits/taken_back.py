@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,20 +26,24 @@ class TakenBack:
         self._undoers: dict[int, list[int]] = {}
 
     def add(self, operation: int, undoes: Iterable[int]) -> None:
-        """Add an operation that takes back others."""
+        """Add an operation that takes back others. Those that they took back are there again."""
         self._undoes[operation] = tuple(undoes)
         for other in self._undoes[operation]:
             self._undoers.setdefault(other, []).append(operation)
-        self._take(operation)
-
-    def _take(self, operation: int) -> None:
-        """Let an operation take back others. Those that they took back are there again."""
-        for other in self._undoes[operation]:
-            self.by[other] = operation
-            for again in self._undoes.get(other, ()):
-                del self.by[again]
-                if again in self._undoes:
-                    self._take(again)
+        # What takes back an operation comes after it, so the latest are settled first.
+        left = [-other for other in self._undoes[operation]]
+        heapify(left)
+        while left:
+            other = -heappop(left)
+            was_there = other not in self.by
+            takers = [each for each in self._undoers[other] if each not in self.by]
+            if takers:
+                self.by[other] = takers[-1]
+            else:
+                self.by.pop(other, None)
+            if was_there == bool(takers):
+                for again in self._undoes.get(other, ()):
+                    heappush(left, -again)
 
     def counts(self, operation: int, taken: Container[int] = ()) -> bool:
         """Return whether an operation counts: nothing that counts has taken it back.
@@ -50,8 +55,17 @@ class TakenBack:
         taken : container of int
             Operations that do not count in any case.
         """
-        undoers = self._undoers.get(operation, ())
-        return operation not in taken and not any(self.counts(each, taken) for each in undoers)
+        known: dict[int, bool] = {}
+        left = [operation]
+        while left:
+            undoers = self._undoers.get(left[-1], ()) if left[-1] not in taken else ()
+            unknown = [each for each in undoers if each not in known]
+            if unknown:
+                left += unknown
+                continue
+            one = left.pop()
+            known[one] = one not in taken and not any(known[each] for each in undoers)
+        return known[operation]
 
     def pairs(self, until: int) -> Iterator[tuple[int, int]]:
         """Yield an operation up to a given one, and one that it took back, in their order."""
