@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bfly.edits.operation import Operation
     from bfly.edits.replay import Replay
     from bfly.edits.state import EditState
+    from bfly.edits.taken_back import TakenBack
 
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
@@ -144,9 +145,14 @@ class History:
         return self._replay.lineage
 
     @property
+    def taken_back(self) -> TakenBack:
+        """The operations that others took back."""
+        return self._replay.taken_back
+
+    @property
     def undone(self) -> dict[int, int]:
         """Operation that is taken back → the operation that did so."""
-        return self._replay.taken_back.by
+        return self.taken_back.by
 
     def keyed(self, who: str, key: str) -> int:
         """Return the latest operation of an author with a key; 0 if none is remembered."""

@@ -9,19 +9,20 @@ import numpy as np
 
 from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
+from bfly.edits.marks import Mark, Marks
 from bfly.edits.snapshots import read_snapshot
-from bfly.edits.splits import Split
+from bfly.edits.splits import keyed
 from bfly.edits.state import EditState
 from bfly.edits.taken_back import TakenBack
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
 
-__all__ = ["Replay"]
+__all__ = ["LATEST", "Replay"]
 
 AT_ONCE = 1 << 20
 """Supervoxels after which a batch of operations is applied: fewer calls, bounded memory."""
@@ -47,6 +48,8 @@ class Replay:
         Log to read.
     most : int
         Last operation to apply.
+    stops : iterable of int
+        Operations whose states are wanted later: see `past`.
 
     Attributes
     ----------
@@ -62,16 +65,22 @@ class Replay:
         Author and key of the latest operations → the operation.
     """
 
-    def __init__(self, path: str, edit_log: EditLog, most: int = LATEST) -> None:
+    def __init__(
+        self, path: str, edit_log: EditLog, most: int = LATEST, stops: Iterable[int] = ()
+    ) -> None:
         self.forest = Forest()
         self.position = 0
         self._path, self._log, self._most = path, edit_log, most
+        self._stops = frozenset(stops)
+        self._marks = Marks()
         self._splits: dict[tuple[int, int], str] = {}
+        self._told: tuple[str, ...] = ()
         self.lineage = Lineage()
         self.taken_back = TakenBack()
         self.keys: dict[tuple[str, str], int] = {}
         self.snapshot = 0
         self._begin()
+        self._mark()
         self.read_on()
 
     def _begin(self) -> None:
@@ -124,6 +133,9 @@ class Replay:
                 run = []
             else:
                 run.append(operation)
+                if operation.id in self._stops:
+                    self._apply(run)
+                    run = []
         self._apply(run)
 
     def _apply(self, run: list[Operation]) -> None:
@@ -144,6 +156,11 @@ class Replay:
             if operation.undoes:
                 self.taken_back.add(operation.id, operation.undoes)
         self.position = last
+        self._mark()
+
+    def _mark(self) -> None:
+        forest = self.forest
+        self._marks.add(Mark(self.position, forest.count, forest.numbers, self._told))
 
     def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
         supervoxels, sizes, names = (
@@ -153,11 +170,26 @@ class Replay:
         last = operations[-1].id
         self.forest.join(supervoxels, sizes, names, last, numbers)
         for operation in operations:
-            self._splits |= {Split.parse(text).key: text for text in operation.splits}
+            if operation.splits:
+                self._splits |= keyed(operation.splits)
+                self._told = tuple(self._splits.values())
 
     def state(self) -> EditState:
         """Return the current state."""
-        return EditState(self.forest, self.position, tuple(self._splits.values()))
+        forest = self.forest
+        return self._of(Mark(self.position, forest.count, forest.numbers, self._told))
+
+    def past(self, position: int) -> EditState | None:
+        """Return the state after an operation if the forest has it, or else None.
+
+        It has those after operations that were appended since the log was read, after operations
+        that part segments, and after those that were said to be wanted.
+        """
+        mark = self._marks.get(position)
+        return self._of(mark) if mark else None
+
+    def _of(self, mark: Mark) -> EditState:
+        return EditState(self.forest, mark.position, mark.splits, mark.count, mark.numbers)
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""

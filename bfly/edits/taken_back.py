@@ -31,6 +31,14 @@ class TakenBack:
             self._undoers.setdefault(other, []).append(operation)
         self._take(operation)
 
+    def until(self, operation: int) -> TakenBack:
+        """Return what operations up to a given one took back."""
+        earlier = TakenBack()
+        for number, undoes in sorted(list(self._undoes.items())):
+            if number <= operation:
+                earlier.add(number, undoes)
+        return earlier
+
     def _take(self, operation: int) -> None:
         """Let an operation take back others. Those that they took back are there again."""
         for other in self._undoes[operation]:
