@@ -52,7 +52,8 @@ class Merged(Features):
 
     @override
     def state(self, path: str) -> str:
-        return f"{self._engine.state(path)}/{self._state.position} of {self._channel}"
+        edits = f"{self._state.position}{self._state.line} of {self._channel}"
+        return f"{self._engine.state(path)}/{edits}"
 
     @override
     def count(self, table: str, path: str) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bfly.core.root_ids import RootIds
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
 
 __all__ = ["EditHistory"]
 
@@ -30,13 +31,15 @@ class EditHistory:
     Parameters
     ----------
     channel : ChannelEdits
-        The edits of the channel.
+        The edits of the channel, or of a branch.
     roots : RootIds
         Its root ids.
+    state : EditState
+        The state that is asked for; what came later is not told.
     """
 
-    def __init__(self, channel: ChannelEdits, roots: RootIds) -> None:
-        self._channel, self._roots = channel, roots
+    def __init__(self, channel: ChannelEdits, roots: RootIds, state: EditState) -> None:
+        self._channel, self._roots, self._state = channel, roots, state
         self._history = channel.history
 
     def told(self, operation: Operation) -> dict[str, Any]:
@@ -73,8 +76,8 @@ class EditHistory:
         They end before the operation ``before``, and are those of the user ``by``, since the time
         ``since``, and of the segment or supervoxel ``id``, where these are given.
         """
-        last = self._channel.state.position
-        before = whole_number("before", asked.get("before", last + 1), 1)
+        last = self._state.position
+        before = min(last + 1, whole_number("before", asked.get("before", last + 1), 1))
         count = whole_number("count", asked.get("count", 100), 1, MOST)
         since = _time(asked.get("since"))
         found: list[dict[str, Any]] = []
@@ -91,8 +94,8 @@ class EditHistory:
             numbers: Sequence[int] = range(1, min(before, lineage.count + 1))
         else:
             ids = np.array([whole_number("id", given, 1, 2**64 - 1)], np.uint64)
-            some = np.array(self._channel.state.standing_for(int(ids[0])), np.uint64)
-            led = lineage.operations_of(self._channel.state.numbers(some).tolist())
+            some = np.array(self._state.standing_for(int(ids[0])), np.uint64)
+            led = lineage.operations_of(self._state.numbers(some).tolist())
             numbers = [number for number in led if number < before]
         for start in range(len(numbers), 0, -MOST):
             part = self._history.operations(numbers[max(0, start - MOST) : start])
@@ -102,7 +105,7 @@ class EditHistory:
         """Return the operations of the user ``by`` that stand, since the time ``since``."""
         by, since = asked["by"], _time(asked.get("since"))
         found = []
-        for operation in self._latest(None, self._channel.state.position + 1):
+        for operation in self._latest(None, self._state.position + 1):
             if operation.time < since:
                 break
             stands = operation.id not in self._history.undone and not operation.undoes
@@ -121,7 +124,7 @@ class EditHistory:
         if len(given) > MOST:
             raise BadRequest(f"There are {len(given)} ids; allowed are 1 to {MOST}.")
         ids = np.array([whole_number("ids", each, 0, 2**64 - 1) for each in given], np.uint64)
-        state = self._channel.state
+        state = self._state
         if asked.get("at") is not None:
             state = self._channel.at(whole_number("at", asked["at"], 0))
         found = zip(given, state.segments(ids), self._roots.of(state, ids), strict=True)
@@ -142,6 +145,7 @@ class EditHistory:
         led, later = lineage.operations_of([number]), lineage.later([number])
         if not number and (first := self._history.first_number(root)):
             later = sorted({lineage.made_by(first), *lineage.later([first])})
+        later = [each for each in later if each <= self._state.position]
         return {
             "root": str(root),
             "is_latest": not later,

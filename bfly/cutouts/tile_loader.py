@@ -114,7 +114,7 @@ class TileLoader:
         state = region.edits
         if state is None:
             return stored
-        edited: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
+        edited: list[Relabelled] = self._cache.get_many([_edited(key, state) for key in keys])
         return [
             (tile if new.voxels is None else new.voxels) if new and new.is_of(state) else []
             for new, tile in zip(edited, stored, strict=True)
@@ -154,7 +154,7 @@ class TileLoader:
         self, region: Region, state: EditState, index: Zyx, held: dict[Zyx, Voxels]
     ) -> Voxels:
         """Return a tile as the segments of a state; they are cached beside the stored tile."""
-        key = region.volume.tile_key(region.level.mip, index) + SEGMENTS
+        key = _edited(region.volume.tile_key(region.level.mip, index), state)
         edited: Relabelled = self._cache.get(key)
         if not edited or not edited.is_of(state):
             edited = Relabelled(self._stored(region, index, held), state)
@@ -181,6 +181,11 @@ class TileLoader:
                 tiles[index] = _own(part)
                 self._cache.set(key, tiles[index])
         return tiles
+
+
+def _edited(key: str, state: EditState) -> str:
+    """Return the key of a tile with its edits: branches and past states do not evict each other."""
+    return key + SEGMENTS + state.line
 
 
 def _own(voxels: Voxels) -> Voxels:

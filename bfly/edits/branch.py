@@ -110,9 +110,9 @@ class BranchReplay(Replay):
         return BranchState(self.forest, mark)
 
 
-def draft_of(edits: ChannelEdits) -> BranchEdits:
-    """Return a branch in memory that begins from the latest state.
+def draft_of(edits: ChannelEdits, position: int) -> BranchEdits:
+    """Return a branch in memory that begins after an operation.
 
-    Its operations may be appended to what it begins from, as long as that has no others.
+    If that is the last one, the operations of the draft may be appended to what it begins from.
     """
-    return BranchEdits(edits, edits.state.position, MemoryLog(), "draft", edits.path, 0)
+    return BranchEdits(edits, position, MemoryLog(), "draft", edits.path, 0)

@@ -68,8 +68,7 @@ class ChannelEdits:
     """What distinguishes the states of the channel's branches; "" for the channel itself."""
 
     ranges: tuple[tuple[int, int], ...] = ((0, 0),)
-    """Serial number of each line that the numbers of root ids are from, in their order, and the last
-    number before."""
+    """Serial number of each line that made root ids, in their order, and the last number before."""
 
     def __init__(self, path: str, edit_log: EditLog, stops: Iterable[int] = ()) -> None:
         self.path = path
@@ -99,8 +98,8 @@ class ChannelEdits:
     def at(self, position: int) -> EditState:
         """Return the state after any operation, rebuilt from the log.
 
-        It is cheap if the forest has it; see `Replay.past`. If it is asked for again soon, it is the
-        same object.
+        It is cheap if the forest has it; see `Replay.past`. If it is asked for again soon, it is
+        the same object.
 
         Raises
         ------
@@ -111,9 +110,9 @@ class ChannelEdits:
         """
         if (known := self._past.get(position)) is not None:
             return known
-        if position > self._state.position:
+        if position > self._replay.position:
             self.catch_up()
-        last = self._state.position
+        last = self._replay.position
         if not 0 <= position <= last:
             raise BadRequest(f"The operation {position} is not from 0 to {last}.")
         state = self._replay.past(position) or self._again(position)
@@ -145,7 +144,7 @@ class ChannelEdits:
 
     def last_before(self, moment: float) -> int:
         """Return the last operation up to a time in seconds since 1970; 0 if there is none."""
-        numbers = range(1, self._state.position + 1)
+        numbers = range(1, self._replay.position + 1)
         return bisect_right(numbers, moment, key=self._time_of)
 
     def _time_of(self, operation: int) -> float:

@@ -158,6 +158,12 @@ class History:
         """Return the latest operation of an author with a key; 0 if none is remembered."""
         return self._replay.keys.get((who, key), 0)
 
+    def all_keyed(self, key: str) -> list[Operation]:
+        """Return the operations with a key that ends with the latest of them, of any authors."""
+        found = [number for (_, other), number in self._replay.keys.items() if other == key]
+        numbers = range(min(found, default=1), max(found, default=0) + 1)
+        return [each for each in self.operations(numbers) if each.key == key]
+
     def is_last(self, operation: int) -> bool:
         """Return whether no later operation changed a segment that an operation made."""
         return not self.lineage.later(self.lineage.made(operation))

@@ -16,7 +16,7 @@ class Mark(NamedTuple):
     ----------
     position : int
         Its last operation.
-    count : int
+    places : int
         Number of places.
     numbers : int
         The last number of a root id.
@@ -25,7 +25,7 @@ class Mark(NamedTuple):
     """
 
     position: int
-    count: int
+    places: int
     numbers: int
     splits: tuple[str, ...]
 
@@ -43,7 +43,7 @@ class Marks:
         if not self._splits or self._splits[-1] != mark.splits:
             self._since.append(mark.position)
             self._splits.append(mark.splits)
-        self._counts.append(mark.count)
+        self._counts.append(mark.places)
         self._numbers.append(mark.numbers)
         self._positions.append(mark.position)
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Operation"]
 
-KINDS = ("merge", "split", "import", "cut", "undo")
+KINDS = ("merge", "split", "import", "cut", "undo", "branch", "snapshot")
 """A merge of segments, a requested split of a supervoxel that changes no label, rows of a merge
-table, a split of segments, and what takes back operations."""
+table, a split of segments, what takes back operations, and what names a line of operations, in a
+log of such names (`bfly.edits.lines`)."""
 
 ARRAYS = {
     **{"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"},
@@ -86,6 +87,8 @@ class Operation:
         Operations that this one took back.
     key : str
         A name that the client gave to its request, so that a repetition is recognized.
+    line : tuple of str
+        The name of a branch or a snapshot, and that of the line that `base` is an operation of.
     """
 
     id: int
@@ -109,6 +112,7 @@ class Operation:
     knows_before: bool = False
     undoes: tuple[int, ...] = ()
     key: str = ""
+    line: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> int:
@@ -124,6 +128,8 @@ class Operation:
         """Return the body: all but ``id``, ``time``, ``who``, ``kind``, ``base``."""
         names = ("splits", "undoes", "key", "knows_before")
         words = {name: getattr(self, name) for name in names}
+        if self.line:
+            words["line"] = self.line
         return packed(ARRAYS, vars(self), words)
 
     @classmethod

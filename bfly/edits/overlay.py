@@ -67,7 +67,7 @@ class BranchState(EditState):
     _forest: Overlay
 
     def __init__(self, overlay: Overlay, mark: Mark) -> None:
-        super().__init__(overlay, mark.position, mark.splits, mark.count, mark.numbers)
+        super().__init__(overlay, mark.position, mark.splits, mark.places, mark.numbers)
         self._base = overlay.base
         self.count += self._base.count
 
@@ -114,15 +114,19 @@ class BranchState(EditState):
 
     @override
     def segment_of(self, supervoxel: int) -> Ids:
-        is_own = self._touched(np.array([supervoxel], np.uint64))[0]
-        return (super() if is_own else self._base).segment_of(supervoxel)
+        if self._touched(np.array([supervoxel], np.uint64))[0]:
+            return super().segment_of(supervoxel)
+        return self._base.segment_of(supervoxel)
 
     @override
     def groups(self, supervoxels: Ids) -> tuple[Ids, Places, Ids]:
         mine = self._touched(supervoxels)
         own, below = super().groups(supervoxels[mine]), self._base.groups(supervoxels[~mine])
-        members, sizes, names = map(np.concatenate, zip(own, below, strict=True))
-        return members, sizes, names
+        return (
+            np.concatenate([own[0], below[0]]),
+            np.concatenate([own[1], below[1]]),
+            np.concatenate([own[2], below[2]]),
+        )
 
     @override
     def members(self, given: int) -> Ids:

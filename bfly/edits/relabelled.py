@@ -45,7 +45,7 @@ class Relabelled:
         np.not_equal(flat[1:], flat[:-1], out=begins[1:])
         starts = np.flatnonzero(begins)
         labels, inverse = fastremap.unique(flat[starts], return_inverse=True)
-        self._position = state.position
+        self._state = state.line, state.position
         self._supervoxels = labels.astype(np.uint64)
         self._segments = state.segments(self._supervoxels)
         self.voxels: Voxels | None = None
@@ -64,10 +64,10 @@ class Relabelled:
 
     def is_of(self, state: EditState) -> bool:
         """Check whether another state of the channel gives the same voxels, as most edits do."""
-        if self._position != state.position:
+        if self._state != (state.line, state.position):
             if not np.array_equal(state.segments(self._supervoxels), self._segments):
                 return False
-            self._position = state.position
+            self._state = state.line, state.position
         return True
 
     @property

@@ -189,7 +189,7 @@ class Replay:
         return self._of(mark) if mark else None
 
     def _of(self, mark: Mark) -> EditState:
-        return EditState(self.forest, mark.position, mark.splits, mark.count, mark.numbers)
+        return EditState(self.forest, mark.position, mark.splits, mark.places, mark.numbers)
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""

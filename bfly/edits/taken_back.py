@@ -34,7 +34,9 @@ class TakenBack:
     def until(self, operation: int) -> TakenBack:
         """Return what operations up to a given one took back."""
         earlier = TakenBack()
-        for number, undoes in sorted(list(self._undoes.items())):
+        # Another thread may add meanwhile.
+        known = list(self._undoes.items())
+        for number, undoes in sorted(known):
             if number <= operation:
                 earlier.add(number, undoes)
         return earlier

@@ -11,13 +11,16 @@ from bfly.queries.info import InfoQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["READ", "WRITE", "EditsQuery"]
+__all__ = ["LINES", "READ", "WRITE", "EditsQuery"]
 
 READ = {
     "log": "operations, the latest first",
     "operation": "one operation",
     "roots": "the root ids of supervoxels, and of segments",
     "lineage": "the operations that led to a segment, and those that followed",
+    "branches": "the branches and snapshots",
+    "diff": "the segments in which two states differ",
+    "conflicts": "what merging a branch would do, and what stands against it",
 }
 """What can be asked, and its meaning."""
 
@@ -27,8 +30,15 @@ WRITE = {
     "preview": "the parts that a split would make, without an effect",
     "undo": "take back operations",
     "redo": "do again what was taken back",
+    "branch": "begin a branch",
+    "snapshot": "name a state",
+    "merge-branch": "do what a branch did",
 }
 """What can be done."""
+
+
+LINES = ("branches", "diff", "conflicts", "branch", "snapshot", "merge-branch")
+"""Of these, what is about several lines of edits, or names one."""
 
 
 class EditsQuery(InfoQuery):

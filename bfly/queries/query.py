@@ -40,7 +40,8 @@ class Query(Keyworded):
         ``offset`` is the documented opposite: voxel of the file minus voxel asked for. ``kind``
         and ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and
         columns from the channel's first voxel, whatever its position. For ``labels`` see
-        `LABELS`.
+        `LABELS`. ``line`` is a branch, a snapshot or a past state of the edits (see
+        `bfly.edits.line_names`).
 
     Raises
     ------
@@ -63,6 +64,7 @@ class Query(Keyworded):
         "voxel-size-source": "voxel_size_source",
         "volume": "known_volume",
         "labels": "labels",
+        "line": "line",
         "state": "state",
     }
     """Attribute that each keyword sets."""
@@ -98,6 +100,7 @@ class Query(Keyworded):
     voxel_size_source: str = ""
     known_volume: Volume | None = None
     labels = "segments"
+    line = ""
     state: EditState | None = None
 
     @override
