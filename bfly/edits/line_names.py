@@ -89,12 +89,11 @@ class StateName(NamedTuple):
 
 def _moment(text: str) -> float:
     # The plus of a time zone is a blank in the query of an address.
+    day, clock = text[:10], text[11:].replace(" ", "+")
     try:
-        moment = datetime.fromisoformat(re.sub(" (?=[0-9:]+$)", "+", text[:10] + "T" + text[11:]))
+        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}")
     except ValueError:
-        if len(text) > 10:
-            raise BadRequest(f"{text[:100]} is not a time such as 2026-11-28T12:00.") from None
-        moment = datetime.fromisoformat(text)
+        raise BadRequest(f"{text[:100]} is not a time such as 2026-11-28T12:00.") from None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if seconds > time.time():
         raise BadRequest(f"The time {text} (UTC) is not over yet.")

@@ -47,8 +47,8 @@ class Overlay(Forest):
         if unknown.any():
             members, sizes, names = self.base.groups(ids[unknown])
             super().add(members)
-            # These titles are never read: the operation that copies a segment names it anew.
-            numbers = np.full(len(names), self.numbers, np.uint64)
+            # These numbers are never read: the operation that copies a segment gives it a new one.
+            numbers = np.full(len(names), self._titles.last, np.uint64)
             self.join(members, sizes, names, self.base.position, numbers)
         return super().add(ids)
 
