@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bfly.edits.marks import Mark
     from bfly.edits.state import EditState
 
-__all__ = ["BranchEdits", "draft_of"]
+__all__ = ["BranchEdits", "draft_of", "place_of"]
 
 
 class BranchEdits(ChannelEdits):
@@ -57,7 +57,7 @@ class BranchEdits(ChannelEdits):
         name: str,
         serial: int,
     ) -> None:
-        self.parent, self.origin = parent, origin
+        self.parent, self.origin, self.serial = parent, origin, serial
         self._base = parent.at(origin)
         self.line = f"/{serial}"
         before = [each for each in parent.ranges if each[1] <= self._base.last_number]
@@ -108,6 +108,13 @@ class BranchReplay(Replay):
     @override
     def _of(self, mark: Mark) -> EditState:
         return BranchState(self.forest, mark)
+
+
+def place_of(edits: ChannelEdits, operation: int) -> tuple[int, int]:
+    """Return the serial number of the line that an operation is of, and its number."""
+    while isinstance(edits, BranchEdits) and operation <= edits.origin:
+        edits = edits.parent
+    return edits.serial, operation
 
 
 def draft_of(edits: ChannelEdits, position: int) -> BranchEdits:

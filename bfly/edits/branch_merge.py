@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.edits.branch import draft_of
+from bfly.edits.branch import draft_of, place_of
 from bfly.edits.change import Change
 from bfly.edits.contradictions import (
     NO_COLOUR,
@@ -81,20 +81,38 @@ class BranchMerge:
         self._source, self._target = source.edits, target.edits
         self._fresh, self._choices = fresh, choices
         self._draft = draft_of(target.edits, target.state.position)
-        self._theirs = _between(source, self._since)
-        self._ours = [each for each in _between(target, self._since) if len(each.parts)]
+        theirs, ours = _between(source, self._since), _between(target, self._since)
+        counts, stands = (
+            each.edits.history.taken_back.until(each.state.position).counts
+            for each in (source, target)
+        )
+        # What one side has done again from the other is no news to it.
+        self._merged = {each.again: each.id for each in ours if each.again and stands(each.id)}
+        known = {each.again for each in theirs}
+        places = {place_of(source.edits, each.id) for each in theirs}
+        new = [
+            each
+            for each in ours
+            if stands(each.id)
+            and place_of(target.edits, each.id) not in known
+            and each.again not in places
+        ]
+        self._new = np.array([each.id for each in new], np.int64)
+        self._parting = [each for each in new if len(each.parts)]
+        own = {place_of(target.edits, each.id) for each in ours}
         self.operations: list[Operation] = []
         self.contradictions: list[Contradiction] = []
         self.left_out: list[int] = []
-        for operation in self._theirs:
-            self._do(operation)
+        for operation in theirs:
+            place = place_of(source.edits, operation.id)
+            is_there = place in self._merged or operation.again in own
+            if counts(operation.id) and not is_there:
+                self._do(operation, place)
 
-    def _do(self, operation: Operation) -> None:
-        before = [number for number in operation.undoes if number <= self._since]
-        if before:
-            made = self._undo(operation, before)
-        elif operation.undoes:
-            return  # what it takes back is left out, too
+    def _do(self, operation: Operation, place: tuple[int, int]) -> None:
+        made: Operation | None = None
+        if operation.undoes:
+            made = self._undo(operation)
         elif operation.splits:
             made = self._splits(operation)
         elif len(operation.parts):
@@ -102,7 +120,7 @@ class BranchMerge:
         else:
             made = self._join(operation)
         if made is not None:
-            made = replace(made, base=self._draft.origin)
+            made = replace(made, base=self._draft.origin, again=place)
             self._draft.append(lambda _: [made])
             self.operations.append(made)
 
@@ -115,17 +133,22 @@ class BranchMerge:
             self.contradictions.append(found)
         return choice == THEIRS and found.can_win
 
-    def _undo(self, operation: Operation, numbers: list[int]) -> Operation | None:
+    def _undo(self, operation: Operation) -> Operation | None:
+        """Take back what both lines have; what the branch alone has is left out already."""
         history, state = self._draft.history, self._draft.state
-        numbers = [number for number in numbers if number not in history.undone]
+        places = [place_of(self._source, number) for number in operation.undoes]
+        here = [
+            number if number <= self._since else self._merged.get(place, 0)
+            for number, place in zip(operation.undoes, places, strict=True)
+        ]
+        numbers = [number for number in here if number and number not in history.undone]
         if not numbers:
             return None
         try:
             return undone(state, history, numbers, self._fresh, who=operation.who)
         except Conflict as error:
             made = {n for number in numbers for n in history.lineage.made(number)}
-            others = [n for n in history.lineage.later(made) if self._since < n]
-            others = [n for n in others if n <= self._draft.origin]
+            others = np.intersect1d(history.lineage.later(made), self._new).tolist()
             self._may(Contradiction(operation, tuple(others), (), str(error), can_win=False))
             return None
 
@@ -141,7 +164,7 @@ class BranchMerge:
         state, change = self._draft.state, Change()
         pairs = pairs_of(operation)
         apart = state.segments(pairs[:, 0]) != state.segments(pairs[:, 1])
-        parted = parted_since(pairs[apart], self._ours, self._target)
+        parted = parted_since(pairs[apart], self._parting, self._target)
         if parted is not None:
             other, pair = parted
             reason = f"It joins {pair[0]} and {pair[1]}, which were parted since."
@@ -192,17 +215,17 @@ class BranchMerge:
         between = (ends != NO_COLOUR).all(axis=1) & (ends[:, 0] != ends[:, 1])
         free = edges.kept(~between)
         # An edge that was made since says that two parts belong together.
-        since = (edges.made_by > self._since) & (edges.made_by <= self._draft.origin)
+        since = np.isin(edges.made_by, self._new)
         joins = [
             (int(edges.made_by[place]), *edges.members[edges.ends[place]].tolist())
             for place in np.flatnonzero(between & since)[:1]
         ]
         joins += bridges(free, own)
         if joins:
-            others = {number for number, *_ in joins if self._since < number <= self._draft.origin}
+            others = np.intersect1d([number for number, *_ in joins], self._new).tolist()
             a, b = joins[0][1:]
             reason = f"It parts {a} and {b}, which were joined since."
-            found = Contradiction(operation, tuple(sorted(others)), (a, b), reason)
+            found = Contradiction(operation, tuple(others), (a, b), reason)
             if not self._may(found):
                 return None
             by = np.isin(free.made_by, [number for number, *_ in joins])
@@ -213,13 +236,11 @@ class BranchMerge:
 
 
 def _between(found: Found, since: int) -> list[Operation]:
-    """Return the operations after one, up to a state, that are not taken back."""
+    """Return the operations after one, up to a state."""
     last = found.state.position
     if last - since > MOST:
         raise TooLarge(
             f"There are {last - since} operations since the operation {since}, where the two "
             f"lines parted; allowed are {MOST}."
         )
-    history = found.edits.history
-    counts = history.taken_back.until(last).counts
-    return [each for each in history.operations(range(since + 1, last + 1)) if counts(each.id)]
+    return found.edits.history.operations(range(since + 1, last + 1))

@@ -64,6 +64,9 @@ class ChannelEdits:
         What the log says about segments; for functions given to `append`.
     """
 
+    serial = 0
+    """Number among the lines of the channel, which is the first."""
+
     line = ""
     """What distinguishes the states of the channel's branches; "" for the channel itself."""
 

@@ -89,6 +89,8 @@ class Operation:
         A name that the client gave to its request, so that a repetition is recognized.
     line : tuple of str
         The name of a branch or a snapshot, and that of the line that `base` is an operation of.
+    again : tuple of int
+        The serial number of another line, and its operation that this one does again.
     """
 
     id: int
@@ -113,6 +115,7 @@ class Operation:
     undoes: tuple[int, ...] = ()
     key: str = ""
     line: tuple[str, ...] = ()
+    again: tuple[int, ...] = ()
 
     @property
     def numbers(self) -> int:
@@ -128,8 +131,8 @@ class Operation:
         """Return the body: all but ``id``, ``time``, ``who``, ``kind``, ``base``."""
         names = ("splits", "undoes", "key", "knows_before")
         words = {name: getattr(self, name) for name in names}
-        if self.line:
-            words["line"] = self.line
+        rare = ("line", "again")
+        words |= {name: getattr(self, name) for name in rare if getattr(self, name)}
         return packed(ARRAYS, vars(self), words)
 
     @classmethod

@@ -67,9 +67,7 @@ def facts(state: EditState) -> Any:
         "named": sorted(state.named(ids(everything))[1].tolist()),
         "held": [sorted(state.standing_for(each)) for each in everything],
         "numbered": [state.numbered(n).tolist() for n in range(1, state.last_number + 1)],
-        "groups": sorted(
-            (int(t), sorted(g.tolist())) for t, g in zip(titles, groups, strict=True)
-        ),
+        "groups": sorted((int(t), sorted(g.tolist())) for t, g in zip(titles, groups, strict=True)),
         "splits": state.splits,
         "last": state.last_number,
         "message": to_message(state),

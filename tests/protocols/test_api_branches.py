@@ -289,9 +289,14 @@ def test_facts_of_a_branch_have_its_name(client: httpx.Client) -> None:
     assert about["name"] == "seg@try"
     names = client.get(f"/api/channels?{group}").json()
     assert names == ["seg", "em", "a@b"]
-    assert client.get("/dvid/api/node/{}/seg@try/info".format(
-        next(iter(client.get("/dvid/api/repos/info").json()))
-    )).json()["Base"]["Name"] == "seg@try"
+    assert (
+        client.get(
+            "/dvid/api/node/{}/seg@try/info".format(
+                next(iter(client.get("/dvid/api/repos/info").json()))
+            )
+        ).json()["Base"]["Name"]
+        == "seg@try"
+    )
 
 
 def test_what_differs_is_told_in_pages(client: httpx.Client) -> None:
@@ -333,7 +338,9 @@ def test_a_branch_is_merged_and_the_merge_is_taken_back(client: httpx.Client) ->
     post(client, "undo", "seg@try", operations=[4])
     post(client, "merge", ids=[7, 8], user="Ada")
     assert get(client, "conflicts", **{"from": "try"}) == {
-        "operations": 2, "conflicts": [], "count": 0,
+        "operations": 2,
+        "conflicts": [],
+        "count": 0,
     }
     asked = {"from": "try", "user": "Di", "key": "once"}
     merged = post(client, "merge-branch", **asked)
