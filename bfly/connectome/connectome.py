@@ -114,7 +114,8 @@ class Connectome:
         return [path for path, each in found if each.state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        query.state = self._edits.found(channel, query.line).state
+        state = self._edits.found(channel, query.line).state
+        query.state = state.patched if query.labels == "patched" else state
         return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:

@@ -124,9 +124,11 @@ class Channels:
         if query.line and volume.kind != "segmentation":
             raise Absent(f"{query.path} is an image; only a segmentation has {query.line}.")
         found = self._edits.found(query.path, query.line) if query.line else None
-        if not query.follows_edits or query.labels != "segments" or volume.kind != "segmentation":
+        is_stored = query.labels == "supervoxels" or volume.kind != "segmentation"
+        if is_stored or not query.follows_edits:
             return None
-        return found.state if found else self._edits.channel(query.path).state
+        state = (found or self._edits.found(query.path)).state
+        return state.patched if query.labels == "patched" else state
 
     def _find(self, spec: ChannelSpec) -> OpenChannel:
         key = spec.key

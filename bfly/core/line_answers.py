@@ -10,10 +10,10 @@ import numpy as np
 
 from bfly.core.edit_history import EditHistory
 from bfly.edits.branch_merge import OURS, THEIRS, BranchMerge
+from bfly.edits.described import described
 from bfly.edits.diff import Difference, differences
 from bfly.edits.line_names import MAIN
 from bfly.edits.repeats import Request
-from bfly.edits.undo import described
 from bfly.errors import BadRequest, Conflict
 from bfly.validation import whole_number
 

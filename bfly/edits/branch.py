@@ -11,6 +11,7 @@ from bfly.edits.branch_log import BranchLog
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.log import MemoryLog
 from bfly.edits.overlay import BranchState, Overlay
+from bfly.edits.patch_store import PatchStore
 from bfly.edits.replay import LATEST, Replay
 from bfly.edits.splits import keyed
 
@@ -104,6 +105,7 @@ class BranchReplay(Replay):
         self._splits = keyed(self._told)
         self.lineage = BranchLineage(history.lineage, origin)
         self.taken_back = history.taken_back.until(origin)
+        self.patches = PatchStore.of(history.patches(), origin, self.taken_back)
 
     @override
     def _of(self, mark: Mark) -> EditState:

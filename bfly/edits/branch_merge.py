@@ -39,6 +39,12 @@ __all__ = ["OURS", "THEIRS", "BranchMerge"]
 OURS, THEIRS = "ours", "theirs"
 """What counts in a contradiction: the line that is merged into, or the branch."""
 
+STRANGE = (
+    "It paints voxels, or names what was painted: do it again here, since that is not merged."
+)
+
+NONE: Any = np.empty(0, np.uint64)
+
 MOST = 10_000
 """Operations since a branch began, at most, and as many of the line that it is merged into."""
 
@@ -99,6 +105,9 @@ class BranchMerge:
         ]
         self._new = np.array([each.id for each in new], np.int64)
         self._parting = [each for each in new if len(each.parts)]
+        # What patches of the branch made is not there, and neither is what names it.
+        patches = (each for each in theirs if len(each.runs))
+        self._strange = np.concatenate([NONE, *(each.pairs[:, 1] for each in patches)])
         own = {place_of(target.edits, each.id) for each in ours}
         self.operations: list[Operation] = []
         self.contradictions: list[Contradiction] = []
@@ -111,7 +120,9 @@ class BranchMerge:
 
     def _do(self, operation: Operation, place: tuple[int, int]) -> None:
         made: Operation | None = None
-        if operation.undoes:
+        if self._is_strange(operation):
+            self._may(Contradiction(operation, (), (), STRANGE, can_win=False))
+        elif operation.undoes:
             made = self._undo(operation)
         elif operation.splits:
             made = self._splits(operation)
@@ -123,6 +134,11 @@ class BranchMerge:
             made = replace(made, base=self._draft.origin, again=place)
             self._draft.append(lambda _: [made])
             self.operations.append(made)
+
+    def _is_strange(self, operation: Operation) -> bool:
+        named = (operation.supervoxels, operation.parts, operation.rests)
+        is_named = np.isin(np.concatenate(named), self._strange[self._strange > 0]).any()
+        return len(operation.runs) > 0 or bool(is_named)
 
     def _may(self, found: Contradiction) -> bool:
         """Return whether an operation is done in spite of a contradiction."""

@@ -95,8 +95,8 @@ class ChannelEdits:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the segments, with the space reserved for growth."""
-        return self._replay.forest.nbytes
+        """Bytes of the segments and patches, with the space reserved for growth."""
+        return self._replay.forest.nbytes + self._replay.patches.nbytes
 
     def at(self, position: int) -> EditState:
         """Return the state after any operation, rebuilt from the log.
@@ -119,7 +119,7 @@ class ChannelEdits:
         if not 0 <= position <= last:
             raise BadRequest(f"The operation {position} is not from 0 to {last}.")
         state = self._replay.past(position) or self._again(position)
-        state.line = f"{self.line}@{position}"
+        state.on_line(f"{self.line}@{position}")
         with self._replaying:
             state = self._past.setdefault(position, state)
             if len(self._past) > KEPT:
@@ -141,9 +141,7 @@ class ChannelEdits:
         return Replay(self.path, self.log, most, self._stops)
 
     def _latest(self) -> EditState:
-        state = self._replay.state()
-        state.line = self.line
-        return state
+        return self._replay.state().on_line(self.line)
 
     def last_before(self, moment: float) -> int:
         """Return the last operation up to a time in seconds since 1970; 0 if there is none."""
@@ -217,7 +215,7 @@ class ChannelEdits:
         if self._replay.position == self._state.position:
             return
         old, self._state = self._state, self._latest()
-        old.current = False
+        old.retire()
         for listener in list(self._listeners):
             listener()
 
@@ -242,7 +240,9 @@ class ChannelEdits:
 
     def _keep_now(self, state: EditState) -> None:
         try:
-            parts = parts_of(state, self._replay.lineage, self._replay.taken_back)
+            replay = self._replay
+            made = [patch.number for patch in replay.patches.made()]
+            parts = parts_of(state, replay.lineage, replay.taken_back, made)
             self.log.keep_snapshot(self.path, state.position, parts)
         except DatabaseError as error:
             log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from bfly.edits.patches import Patches
 
 __all__ = ["Mark", "Marks"]
 
@@ -22,12 +25,15 @@ class Mark(NamedTuple):
         The last number of a root id.
     splits : tuple of str
         As in documented messages.
+    patches : Patches
+        The voxels with other supervoxels than the files say.
     """
 
     position: int
     places: int
     numbers: int
     splits: tuple[str, ...]
+    patches: Patches
 
 
 class Marks:
@@ -36,13 +42,14 @@ class Marks:
     def __init__(self) -> None:
         self._positions, self._counts, self._numbers = (array("q") for _ in range(3))
         self._since = array("q")
-        self._splits: list[tuple[str, ...]] = []
+        self._rare: list[tuple[tuple[str, ...], Patches]] = []
 
     def add(self, mark: Mark) -> None:
         """Add the state after the last operation that was applied."""
-        if not self._splits or self._splits[-1] != mark.splits:
+        rare = mark.splits, mark.patches
+        if not self._rare or any(a is not b for a, b in zip(self._rare[-1], rare, strict=True)):
             self._since.append(mark.position)
-            self._splits.append(mark.splits)
+            self._rare.append(rare)
         self._counts.append(mark.places)
         self._numbers.append(mark.numbers)
         self._positions.append(mark.position)
@@ -52,5 +59,5 @@ class Marks:
         place = bisect_left(self._positions, position)
         if place == len(self._positions) or self._positions[place] != position:
             return None
-        splits = self._splits[bisect_right(self._since, position) - 1]
-        return Mark(position, self._counts[place], self._numbers[place], splits)
+        splits, patches = self._rare[bisect_right(self._since, position) - 1]
+        return Mark(position, self._counts[place], self._numbers[place], splits, patches)

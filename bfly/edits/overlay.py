@@ -67,7 +67,9 @@ class BranchState(EditState):
     _forest: Overlay
 
     def __init__(self, overlay: Overlay, mark: Mark) -> None:
-        super().__init__(overlay, mark.position, mark.splits, mark.places, mark.numbers)
+        super().__init__(
+            overlay, mark.position, mark.splits, mark.patches, mark.places, mark.numbers
+        )
         self._base = overlay.base
         self.count += self._base.count
 
@@ -134,11 +136,17 @@ class BranchState(EditState):
         return np.unique(np.concatenate(parts))
 
     @override
+    def is_used(self, ids: Ids) -> Mask:
+        return super().is_used(ids) | self._base.is_used(ids)
+
+    @override
     def table(self) -> tuple[Ids, Ids]:
         below, names = self._base.table()
         left = ~self._touched(below)
         supervoxels, segments = self._forest.table(self.position, self._places)
         supervoxels = np.concatenate([supervoxels, below[left]])
         segments = np.concatenate([segments, names[left]])
+        there = ~self.is_gone(supervoxels)
+        supervoxels, segments = supervoxels[there], segments[there]
         order = np.lexsort((supervoxels, segments))
         return supervoxels[order], segments[order]

@@ -10,6 +10,7 @@ import numpy as np
 from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
 from bfly.edits.marks import Mark, Marks
+from bfly.edits.patch_store import PatchStore
 from bfly.edits.snapshots import read_snapshot
 from bfly.edits.splits import keyed
 from bfly.edits.state import EditState
@@ -61,6 +62,8 @@ class Replay:
         The root ids that each operation made and replaced.
     taken_back : TakenBack
         The operations that others took back.
+    patches : PatchStore
+        The patches that operations made.
     keys : dict
         Author and key of the latest operations → the operation.
     """
@@ -77,6 +80,7 @@ class Replay:
         self._told: tuple[str, ...] = ()
         self.lineage = Lineage()
         self.taken_back = TakenBack()
+        self.patches = PatchStore()
         self.keys: dict[tuple[str, str], int] = {}
         self.snapshot = 0
         self._begin()
@@ -94,6 +98,8 @@ class Replay:
         numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
         self._join(parts, numbers)
         self.forest.numbers = snapshot.numbers
+        for each in self._log.get(self._path, snapshot.patches.tolist()):
+            self.patches.follow(each, self.taken_back)
         # A request may come again after a start.
         for each in self._log.read(self._path, max(0, operation - AGAIN)):
             if each.id > operation:
@@ -127,7 +133,7 @@ class Replay:
                 raise DatabaseError(f"The edit {number} of {self._path} is missing in the log.")
         run: list[Operation] = []
         for operation in operations:
-            if len(operation.parts) or not operation.knows_before:
+            if len(operation.parts) or len(operation.adopts) or not operation.knows_before:
                 self._apply(run)
                 self._apply([operation])
                 run = []
@@ -148,6 +154,7 @@ class Replay:
             owners = np.repeat(np.arange(len(first.sizes)), first.sizes)
             before, into = replaced(self.state().numbers(first.supervoxels), owners)
             run = [replace(first, before=before, into=into)]
+        self.forest.adopt(first.adopts[:, 0], first.adopts[:, 1], last)
         self.forest.part(first.parts, first.part_sizes, first.part_names, last)
         self._join(run)
         self.lineage.add(run)
@@ -155,12 +162,16 @@ class Replay:
             self._remember(operation)
             if operation.undoes:
                 self.taken_back.add(operation.id, operation.undoes)
+            self.patches.follow(operation, self.taken_back)
         self.position = last
         self._mark()
 
     def _mark(self) -> None:
+        self._marks.add(self._here())
+
+    def _here(self) -> Mark:
         forest = self.forest
-        self._marks.add(Mark(self.position, forest.count, forest.numbers, self._told))
+        return Mark(self.position, forest.count, forest.numbers, self._told, self.patches.view())
 
     def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
         supervoxels, sizes, names = (
@@ -176,8 +187,7 @@ class Replay:
 
     def state(self) -> EditState:
         """Return the current state."""
-        forest = self.forest
-        return self._of(Mark(self.position, forest.count, forest.numbers, self._told))
+        return self._of(self._here())
 
     def past(self, position: int) -> EditState | None:
         """Return the state after an operation if the forest has it, or else None.
@@ -189,7 +199,9 @@ class Replay:
         return self._of(mark) if mark else None
 
     def _of(self, mark: Mark) -> EditState:
-        return EditState(self.forest, mark.position, mark.splits, mark.places, mark.numbers)
+        return EditState(
+            self.forest, mark.position, mark.splits, mark.patches, mark.places, mark.numbers
+        )
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""
