@@ -150,7 +150,7 @@ def whole_number(name: str, value: Any, lowest: int | None = None, highest: int 
         if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
             raise ValueError
         number = int(value)
-        if isinstance(value, float) and number != value:
+        if isinstance(value, bool) or (isinstance(value, float) and number != value):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         shown = value if len(str(value)) <= 100 else f"{str(value)[:100]}…"

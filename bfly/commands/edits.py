@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -15,13 +14,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from bfly.edits.channel import ChannelEdits
-    from bfly.edits.operation import Operation
 
 __all__ = ["EditsCommand"]
-
-SHOWN = 8
-"""Lists of an operation, and ids of a list, that are printed at most."""
-
 
 TAKES = {
     "import": (1, 1, "a TABLE"),
@@ -32,6 +26,14 @@ TAKES = {
     "redo": (1, 10_000, "the IDs of operations"),
 }
 """What each action takes: how many words, and which."""
+
+OPTIONS = {
+    "at": ("export",),
+    "by": ("log", "undo"),
+    "since": ("log", "undo"),
+    "limit": ("log",),
+}
+"""The actions that an option is for."""
 
 
 class EditsCommand(Command):
@@ -47,9 +49,13 @@ configuration.
   bfly edits export -e FILE.yaml CHANNEL TABLE
                            write such a table with every edited supervoxel
   bfly edits log -e FILE.yaml CHANNEL
-                           print the operations, one per line
+                           print the operations, one per line: id, time, user, kind, the
+                           operation that the user saw, and ids
+  bfly edits log -e FILE.yaml CHANNEL --by NAME --since 2026-11-28 --limit 10
+                           print those of a user since then, and of these the latest 10
   bfly edits show -e FILE.yaml CHANNEL 17
-                           print an operation: who, when, and the segments before and after
+                           print an operation as JSON: what the log has of it, and the root
+                           ids of the segments before and after
   bfly edits undo -e FILE.yaml CHANNEL 17 18
                            take back operations, whatever came after them; a message names later
                            ones that stand in the way
@@ -78,32 +84,45 @@ same database may run meanwhile.
         parser.add_argument(
             "--at", type=int, metavar="ID", help="export the state after this operation"
         )
-        parser.add_argument("--by", metavar="NAME", help="undo the operations of this user")
+        parser.add_argument("--by", metavar="NAME", help="log or undo the operations of this user")
         parser.add_argument(
-            "--since", metavar="TIME", help="with --by: those since a time, as 2026-11-28T12:00"
+            "--since", metavar="TIME", help="those since a time, as 2026-11-28T12:00"
+        )
+        parser.add_argument(
+            "--limit", type=int, metavar="COUNT", help="log only so many operations, the latest"
         )
 
     @override
     def run(self, arguments: Namespace) -> None:
+        from bfly.commands.edit_log import log_lines
         from bfly.errors import BadRequest
+        from bfly.queries.edit_words import Moment
+        from bfly.validation import whole_number
 
         action, what = arguments.action, arguments.what
         least, most, noun = TAKES[action]
+        for option, actions in OPTIONS.items():
+            if getattr(arguments, option) is not None and action not in actions:
+                raise BadRequest(f"--{option} is for {' and '.join(actions)}, not for {action}.")
         least = 0 if arguments.by else least
         if not least <= len(what) <= most:
             raise BadRequest(f"{action} takes {noun}.")
+        limit = arguments.limit
+        if limit is not None:
+            limit = whole_number("limit", limit, 1)
+        since = Moment().read("since", arguments.since or 0)
         opened = _Opened(arguments.exp, arguments.channel)
         if action == "import":
             _import(opened.channel, what[0], opened.most)
         elif action == "export":
             _export(opened.channel, what[0], arguments.at)
         elif action == "log":
-            for operation in opened.channel.operations():
-                print(_line(operation))
+            for line in log_lines(opened.channel, arguments.by, since, limit):
+                print(line)
         else:
-            asked: dict[str, Any] = {"id": what[0]} if action == "show" else {"operations": what}
-            if arguments.by:
-                asked = {"by": arguments.by, "since": arguments.since}
+            asked: dict[str, Any] = {"id": what[0]} if action == "show" else {}
+            if action != "show":
+                asked = {"by": arguments.by, "since": arguments.since, "operations": what or None}
             name = {"show": "operation"}.get(action, action)
             print(opened.answer(name, {**asked, "user": getpass.getuser()}))
 
@@ -184,19 +203,3 @@ def _export(channel: ChannelEdits, path: str, at: int | None) -> None:
         supervoxels, segments = state.table()
         write_table(path, supervoxels, segments, state.splits)
     console.print(f"{len(supervoxels):,} supervoxels were exported.")
-
-
-def _line(operation: Operation) -> str:
-    """Return an operation as a line: id, time, user, kind, base, and its merges and splits."""
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(operation.time))
-    what, start = list(operation.splits), 0
-    lists = zip(operation.sizes.tolist(), operation.names.tolist(), strict=True)
-    for number, (size, name) in enumerate(lists):
-        if number == SHOWN:
-            what.append(f"and {len(operation.sizes) - SHOWN} more")
-            break
-        was = dict.fromkeys(operation.was[start : start + size].tolist())
-        what.append(f"{name} of {' '.join(map(str, list(was)[:SHOWN]))}{' …' * (len(was) > SHOWN)}")
-        start += size
-    head = f"{operation.id}\t{when}\t{operation.who or '-'}\t{operation.kind}\ton {operation.base}"
-    return f"{head}\t{'; '.join(what)}"

@@ -114,7 +114,7 @@ class Connectome:
         return [path for path, each in found if each.state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        state = self._edits.found(channel, query.line).state
+        state = self._edits.state(channel, query.line, query.at)
         query.state = state.patched if query.labels == "patched" else state
         return Merged(engine, channel, query.state)
 

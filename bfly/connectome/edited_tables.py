@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.databases.features import Features
-from bfly.tables.columns import among, concatenated, empty, latest
+from bfly.tables.columns import among, empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,8 @@ class Merged(Features):
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
         if not self._state.is_name(np.array([neuron], np.uint64))[0]:
             return empty(SYNAPSE)
-        members = self._state.members(neuron).tolist()
-        synapses = [self._engine.synapses_of(path, member, box) for member in members]
-        return self._named(latest(SYNAPSE, concatenated(SYNAPSE, synapses)))
+        members = self._state.members(neuron)
+        return self._named(self._engine.synapses_of_any(path, members, box))
 
     @override
     def scan(
@@ -136,11 +135,7 @@ class Merged(Features):
             yield self._engine.rows(SYNAPSE, path, np.empty(0, np.uint64))
             return
         members = self._state.members(neuron)
-        for number, member in enumerate(members.tolist()):
-            for batch in self._engine.scan(path, box, member):
-                # A synapse between two members was yielded with the first of them.
-                new = ~(among(batch["n1"], members[:number]) | among(batch["n2"], members[:number]))
-                yield self._named({name: column[new] for name, column in batch.items()})
+        yield from map(self._named, self._engine.scan_of_any(path, members, box))
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:

@@ -109,7 +109,7 @@ class Channels:
         """Return the metadata of a query's source; see `Core.update_query`."""
         channel = self._find(query.spec)
         state = self._state(query, channel.volume)
-        return {**channel.keywords, "state": state} if state else channel.keywords
+        return {**channel.keywords, "edits": state} if state else channel.keywords
 
     def basis(self, query: Query) -> tuple[Volume, EditState | None]:
         """Return the volume and the state of edits that a query would be answered from now."""
@@ -123,11 +123,12 @@ class Channels:
     def _state(self, query: Query, volume: Volume) -> EditState | None:
         if query.line and volume.kind != "segmentation":
             raise Absent(f"{query.path} is an image; only a segmentation has {query.line}.")
-        found = self._edits.found(query.path, query.line) if query.line else None
+        if query.line:
+            self._edits.found(query.path, query.line)
         is_stored = query.labels == "supervoxels" or volume.kind != "segmentation"
         if is_stored or not query.follows_edits:
             return None
-        state = (found or self._edits.found(query.path)).state
+        state = self._edits.state(query.path, query.line, query.at)
         return state.patched if query.labels == "patched" else state
 
     def _find(self, spec: ChannelSpec) -> OpenChannel:

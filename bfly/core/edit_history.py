@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.errors import Absent, BadRequest
-from bfly.validation import whole_number
+from bfly.errors import Absent
+from bfly.queries.edit_actions import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from bfly.edits.state import EditState
 
 __all__ = ["EditHistory"]
-
-MOST = 1000
-"""Operations, ids or segments of an answer."""
 
 
 class EditHistory:
@@ -67,8 +63,7 @@ class EditHistory:
 
     def operation(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the operation ``id``."""
-        number = whole_number("id", asked.get("id"), 1)
-        return self.told(self._history.operations([number])[0])
+        return self.told(self._history.operations([asked["id"]])[0])
 
     def log(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``count`` operations, the latest first.
@@ -77,9 +72,8 @@ class EditHistory:
         ``since``, and of the segment or supervoxel ``id``, where these are given.
         """
         last = self._state.position
-        before = min(last + 1, whole_number("before", asked.get("before", last + 1), 1))
-        count = whole_number("count", asked.get("count", 100), 1, MOST)
-        since = _time(asked.get("since"))
+        before, count = min(last + 1, asked.get("before", last + 1)), asked.get("count", 100)
+        since = asked.get("since", 0)
         found: list[dict[str, Any]] = []
         for operation in self._latest(asked.get("id"), before):
             if operation.time < since or len(found) == count:
@@ -88,13 +82,12 @@ class EditHistory:
                 found.append(self.told(operation))
         return {"last": last, "operations": found}
 
-    def _latest(self, given: Any, before: int) -> Iterator[Operation]:
+    def _latest(self, given: int | None, before: int) -> Iterator[Operation]:
         lineage = self._history.lineage
         if given is None:
             numbers: Sequence[int] = range(1, min(before, lineage.count + 1))
         else:
-            ids = np.array([whole_number("id", given, 1, 2**64 - 1)], np.uint64)
-            some = np.array(self._state.standing_for(int(ids[0])), np.uint64)
+            some = np.array(self._state.standing_for(given), np.uint64)
             led = lineage.operations_of(self._state.numbers(some).tolist())
             numbers = [number for number in led if number < before]
         for start in range(len(numbers), 0, -MOST):
@@ -103,7 +96,7 @@ class EditHistory:
 
     def of_user(self, asked: Mapping[str, Any]) -> list[int]:
         """Return the operations of the user ``by`` that stand, since the time ``since``."""
-        by, since = asked["by"], _time(asked.get("since"))
+        by, since = asked["by"], asked.get("since", 0)
         found = []
         for operation in self._latest(None, self._state.position + 1):
             if operation.time < since:
@@ -120,16 +113,12 @@ class EditHistory:
 
         ``at`` is an operation: they are those after it.
         """
-        given = str(asked.get("ids", "")).split(",")
-        if len(given) > MOST:
-            raise BadRequest(f"There are {len(given)} ids; allowed are 1 to {MOST}.")
-        ids = np.array([whole_number("ids", each, 0, 2**64 - 1) for each in given], np.uint64)
-        state = self._state
-        if asked.get("at") is not None:
-            state = self._channel.at(whole_number("at", asked["at"], 0))
-        found = zip(given, state.segments(ids), self._roots.of(state, ids), strict=True)
+        ids = np.array(asked["ids"], np.uint64)
+        state = self._channel.at(asked["at"]) if "at" in asked else self._state
+        found = zip(ids, state.segments(ids), self._roots.of(state, ids), strict=True)
         rows = [
-            {"supervoxel": one, "id": str(name), "root": str(root)} for one, name, root in found
+            {"supervoxel": str(one), "id": str(name), "root": str(root)}
+            for one, name, root in found
         ]
         return {"operation": state.position, "roots": rows}
 
@@ -138,7 +127,7 @@ class EditHistory:
 
         Each has the root ids that it made and replaced. The latest `MOST` of them are told.
         """
-        root = whole_number("root", asked.get("root"), 1, 2**64 - 1)
+        root: int = asked["root"]
         number, lineage = self._roots.number(root), self._history.lineage
         if number and not lineage.made_by(number):
             raise Absent(f"There is no root {root}.")
@@ -162,18 +151,3 @@ class EditHistory:
             "made": [str(self._roots.of_number(each)) for each in made[:MOST]],
             "replaced": [str(self._roots.of_number(each)) for each in replaced[:MOST]],
         }
-
-
-def _time(value: Any) -> float:
-    """Return a time in seconds since 1970, from these, or from the text of ISO 8601."""
-    if value is None:
-        return 0
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise BadRequest(f"since {value} is not a time such as 2026-11-28T12:00:00Z.") from None
-    return moment.timestamp()

@@ -15,7 +15,7 @@ from bfly.edits.diff import Difference, differences
 from bfly.edits.line_names import MAIN
 from bfly.edits.repeats import Request
 from bfly.errors import BadRequest, Conflict
-from bfly.validation import whole_number
+from bfly.queries.edit_actions import MOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,12 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LineAnswers"]
 
-MOST = 1000
-"""Differences, contradictions, or supervoxels of a segment, in an answer."""
-
 
 class LineAnswers:
-    """Answers requests of `bfly.queries.edits.LINES`.
+    """Answers requests of `ACTIONS`.
 
     Parameters
     ----------
@@ -51,6 +48,9 @@ class LineAnswers:
     fresh : int
         An id that no supervoxel has, and that voxels can hold.
     """
+
+    ACTIONS = ("branches", "branch", "snapshot", "diff", "conflicts", "merge-branch")
+    """What is about several lines of edits, or names a state."""
 
     def __init__(self, edits: Edits, segments: SegmentAnswers, roots: RootIds, fresh: int) -> None:
         self._edits, self._segments, self._roots, self._fresh = edits, segments, roots, fresh
@@ -82,12 +82,7 @@ class LineAnswers:
 
     def _other(self, query: EditsQuery, name: str) -> Found:
         """Return the state that a parameter names, such as ``main`` or ``try@42``."""
-        text = query.asked.get(name)
-        if not isinstance(text, str | int) or isinstance(text, bool) or text == "":
-            raise BadRequest(
-                f"The {name} is missing: a branch, a snapshot, an operation or a time."
-            )
-        return self._edits.found(query.path, str(text))
+        return self._edits.found(query.path, query.asked[name])
 
     def _branches(self, query: EditsQuery, _: Found) -> dict[str, Any]:
         lines = self._edits.lines(query.path)
@@ -117,8 +112,7 @@ class LineAnswers:
     def _diff(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         """Return ``count`` differences of the states ``from`` and ``to`` from ``start`` on."""
         asked = query.asked
-        start = whole_number("start", asked.get("start", 0), 0)
-        count = whole_number("count", asked.get("count", 100), 1, MOST)
+        start, count = asked.get("start", 0), asked.get("count", 100)
         one = self._other(query, "from")
         other = self._other(query, "to") if asked.get("to") else found
         all_of_them = differences(one, other)
@@ -174,7 +168,7 @@ class LineAnswers:
     def _merge(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         request = Request.parse(query.action, query.asked)
         source, target = self._other(query, "from"), found.writable
-        choices = _choices(query.asked.get("choices", {}))
+        choices = query.asked.get("choices", {})
         # The operations have the names of their authors in the branch.
         key = f"merge-branch {request.user} {request.key}"
         result: list[Operation] = []
@@ -215,13 +209,6 @@ def _refuse(merge: BranchMerge, name: Any) -> None:
         )
     if not merge.operations:
         raise BadRequest(f"Nothing of {name} is left to be done here.")
-
-
-def _choices(given: Any) -> dict[int, str]:
-    allowed = f'an object of operations, each with "{OURS}" or "{THEIRS}"'
-    if not isinstance(given, dict) or not set(given.values()) <= {OURS, THEIRS}:
-        raise BadRequest(f"The choices are not {allowed}.")
-    return {whole_number("choices", each, 1): choice for each, choice in given.items()}
 
 
 def _told(line: Line) -> dict[str, Any]:

@@ -18,12 +18,11 @@ from bfly.edits.repeats import Request
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest
 from bfly.geometry import BoundingBox, zyx
-from bfly.queries.edits import LINES, READ
-from bfly.validation import whole_number
+from bfly.queries.edit_actions import ACTIONS
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     Plan = Callable[..., Operation | None]
 
 __all__ = ["Proofreading"]
-
-MOST = 10_000
-"""Operations, ids or points of a request."""
 
 
 class Proofreading:
@@ -96,10 +92,10 @@ class Proofreading:
         channel = found.edits
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
-        if query.action in LINES:
+        if query.action in LineAnswers.ACTIONS:
             lines = LineAnswers(self._edits, self._segments, roots, self._fresh(volume))
             return json.dumps(lines.answer(query, found)).encode()
-        if query.action in READ:
+        if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
         if query.action == "preview":
             return json.dumps(self._splitter(query).preview(channel)).encode()
@@ -124,14 +120,12 @@ class Proofreading:
         if query.action == "merge":
             ids = self._ids(query)
             return lambda state, **words: merged(state, ids, **words)
-        if query.action == "split" and asked.get("parts") is None:
+        if query.action == "split" and "parts" not in asked:
             return self._splitter(query).plan(channel, fresh)
         if query.action == "split":
-            parts = _parts(asked)
+            parts = [np.unique(np.array(part, np.uint64)) for part in asked["parts"]]
             return lambda state, **words: cut(state, log, parts, fresh, **words)
-        by_user = query.action == "undo" and asked.get("by") is not None
-        numbers = history.of_user(asked) if by_user else _numbers("operations", asked)
-        numbers = sorted(set(numbers))
+        numbers = history.of_user(asked) if "by" in asked else sorted(set(asked["operations"]))
         change = redone if query.action == "redo" else undone
         return lambda state, **words: change(state, log, numbers, fresh, **words)
 
@@ -151,11 +145,11 @@ class Proofreading:
 
     def _ids(self, query: EditsQuery) -> list[int]:
         """Return the ids that are to be merged, or the supervoxels at the points."""
-        if query.asked.get("points") is None:
-            numbers = _numbers("ids", query.asked)
+        if "ids" in query.asked:
+            numbers: list[int] = query.asked["ids"]
             self._answers.check(set(numbers), query)
         else:
-            points = points_of("points", query.asked["points"])
+            points = points_of(query.asked["points"])
             numbers = [self._supervoxel(query.volume, point) for point in points]
         if len(numbers) < 2:
             raise BadRequest("A merge takes two ids or points at least.")
@@ -170,18 +164,3 @@ class Proofreading:
         if label <= 0:
             raise BadRequest(f"At the point {place[::-1]} (x, y, z) is no segment.")
         return label
-
-
-def _numbers(name: str, asked: Mapping[str, Any]) -> list[int]:
-    value = asked.get(name)
-    if not isinstance(value, list) or not 0 < len(value) <= MOST:
-        raise BadRequest(f"{name} is not a list of 1 to {MOST} whole numbers.")
-    return [whole_number(name, each, 1, 2**64 - 1) for each in value]
-
-
-def _parts(asked: Mapping[str, Any]) -> list[Ids]:
-    given = asked.get("parts")
-    if not isinstance(given, list) or not given:
-        raise BadRequest("A split takes parts: lists of supervoxels.")
-    lists = (_numbers("parts", {"parts": part}) for part in given)
-    return [np.unique(np.array(part, np.uint64)) for part in lists]

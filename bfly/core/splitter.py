@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.cut import cut
-from bfly.errors import BadRequest
 from bfly.splitting.min_cut import SINK, SOURCE
-from bfly.validation import real_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from bfly.edits.state import EditState
 
 __all__ = ["Splitter", "points_of"]
-
-MOST = 1000
-"""Points of a group."""
 
 SQUARE_MICROMETRE = 1e6
 """Square nanometres."""
@@ -39,16 +34,11 @@ class Splitter:
         Finds the parts.
     asked : mapping
         ``sources`` and ``sinks``, each a list of points [x, y, z] in voxels of mip 0.
-
-    Raises
-    ------
-    BadRequest
-        A group is not such a list.
     """
 
     def __init__(self, finder: PointSplit, asked: Mapping[str, Any]) -> None:
         self._finder = finder
-        self._groups = [points_of(name, asked.get(name)) for name in ("sources", "sinks")]
+        self._groups = [points_of(asked[name]) for name in ("sources", "sinks")]
 
     def _found(self, state: EditState, channel: ChannelEdits) -> Sides:
         return self._finder.sides(state, channel.history, *self._groups)
@@ -92,20 +82,6 @@ class Splitter:
         return planned
 
 
-def points_of(name: str, value: Any) -> NDArray[np.float64]:
-    """Return points (z, y, x) from the list of points [x, y, z] that a client sent.
-
-    Raises
-    ------
-    BadRequest
-        It is not such a list.
-    """
-    if not isinstance(value, list) or not 0 < len(value) <= MOST:
-        raise BadRequest(
-            f"{name} is not a list of 1 to {MOST} points [x, y, z], in voxels of mip 0."
-        )
-    for point in value:
-        if not isinstance(point, list) or len(point) != 3:
-            raise BadRequest(f"The point {point} of {name} is not [x, y, z], in voxels of mip 0.")
-    numbers = [[real_number(name, each) for each in point] for point in value]
-    return np.array(numbers, np.float64)[:, ::-1]
+def points_of(points: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return points as an array (z, y, x), from a list of points [x, y, z]."""
+    return np.array(points, np.float64)[:, ::-1]

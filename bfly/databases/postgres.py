@@ -61,6 +61,9 @@ READ_ONE, READ_MANY = (
     READ.format(ends=MANY, table="{table}"),
 )
 
+LENGTHS = READ_MANY.replace("pack.* from", "pack.key, octet_length(pack.blob) from")
+"""Query for the keys and lengths of the packs of ranges."""
+
 READ_AT = """
 select key, blob from {table}
 where key <= $1 and exists (select from bfly.sets where number = $2) order by key desc limit 1
@@ -184,6 +187,18 @@ class Postgres(PackedDatabase):
         if not packs:
             self._check(number)
         return packs
+
+    @override
+    def _lengths(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, int]]:
+        lows, highs = [low for low, _ in ranges], [high for _, high in ranges]
+        query = LENGTHS.format(table=_table(number, kind))
+        with _gone(number):
+            lengths: list[tuple[bytes, int]] = self._server.ask(query, lows, highs, number)
+        if not lengths:
+            self._check(number)
+        return lengths
 
     @override
     def _scan(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.tables.columns import IDS, KEYS, among, partners_of
+from bfly.tables.columns import IDS, KEYS, among, concatenated, latest, partners_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +62,21 @@ class Reader(ABC):
     @abstractmethod
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
         """Return the synapses of a neuron on either side, in a box if given, sorted by id."""
+
+    def synapses_of_any(self, path: str, neurons: Ids, box: BoundingBox | None = None) -> Columns:
+        """Return the synapses of any of some neurons, as `synapses_of`, each once.
+
+        Parameters
+        ----------
+        path : str
+            The dataset.
+        neurons : numpy.ndarray
+            uint64, sorted.
+        box : BoundingBox, optional
+            In voxels of mip 0.
+        """
+        found = [self.synapses_of(path, neuron, box) for neuron in neurons.tolist()]
+        return latest("synapse", concatenated("synapse", found))
 
     @abstractmethod
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
@@ -125,5 +140,15 @@ class Reader(ABC):
             ids = self.synapses_of(path, neuron, box)[KEYS[table]]
         else:
             ids = self.ids(table, path) if box is None else self.ids_in(path, box)
+        yield from self._batches(path, table, ids)
+
+    def scan_of_any(
+        self, path: str, neurons: Ids, box: BoundingBox | None = None
+    ) -> Iterator[Columns]:
+        """Yield the synapses of any of some neurons (ids sorted), as `scan`, each once."""
+        ids = self.synapses_of_any(path, neurons, box)[KEYS["synapse"]]
+        yield from self._batches(path, "synapse", ids)
+
+    def _batches(self, path: str, table: str, ids: Ids) -> Iterator[Columns]:
         for start in range(0, max(len(ids), 1), A_BATCH):
             yield self.rows(table, path, ids[start : start + A_BATCH])

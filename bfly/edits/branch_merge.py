@@ -39,9 +39,7 @@ __all__ = ["OURS", "THEIRS", "BranchMerge"]
 OURS, THEIRS = "ours", "theirs"
 """What counts in a contradiction: the line that is merged into, or the branch."""
 
-STRANGE = (
-    "It paints voxels, or names what was painted: do it again here, since that is not merged."
-)
+STRANGE = "It paints voxels, or names what was painted: do it again here, since that is not merged."
 
 NONE: Any = np.empty(0, np.uint64)
 

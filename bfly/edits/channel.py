@@ -144,12 +144,15 @@ class ChannelEdits:
         return self._replay.state().on_line(self.line)
 
     def last_before(self, moment: float) -> int:
-        """Return the last operation up to a time in seconds since 1970; 0 if there is none."""
+        """Return the last operation up to a time in seconds since 1970; 0 if there is none.
+
+        Operations count with whole seconds, as the log tells them.
+        """
         numbers = range(1, self._replay.position + 1)
         return bisect_right(numbers, moment, key=self._time_of)
 
-    def _time_of(self, operation: int) -> float:
-        return next(iter(self.log.get(self.path, [operation]))).time
+    def _time_of(self, operation: int) -> int:
+        return int(next(iter(self.log.get(self.path, [operation]))).time)
 
     def operations(self) -> Iterator[Operation]:
         """Yield all operations in order, with few in memory at once."""

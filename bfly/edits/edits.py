@@ -11,10 +11,11 @@ from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.channel_lines import ChannelLines, Found
 from bfly.edits.first_tables import begin
-from bfly.errors import ButterflyError
+from bfly.errors import BadRequest, ButterflyError
 
 if TYPE_CHECKING:
     from bfly.edits.log import EditLog
+    from bfly.edits.state import EditState
 
 __all__ = ["Edits"]
 
@@ -117,6 +118,31 @@ class Edits:
             channel = self.channel(path)
             return Found(channel, channel.state)
         return self.lines(path).found(text)
+
+    def state(self, path: str, line: str = "", at: int | float | None = None) -> EditState:
+        """Return a state of a channel, or of a branch, after an operation, or at a time.
+
+        Parameters
+        ----------
+        path, line : str
+            As those of `found`.
+        at : int or float, optional
+            An operation (int), or seconds since 1970 (float); by default the latest state.
+
+        Raises
+        ------
+        BadRequest
+            There is no such operation, or the line is a past state itself.
+        Absent, DatabaseError, SourceError, Busy
+            As `found`.
+        """
+        found = self.found(path, line)
+        if at is None:
+            return found.state
+        if found.frozen:
+            raise BadRequest(f"This is {found.frozen}: it has no other states.")
+        position = found.edits.last_before(at) if isinstance(at, float) else at
+        return found.state if position == found.state.position else found.edits.at(position)
 
     def has(self, path: str) -> bool:
         """Return whether a channel has edits, without reading them.

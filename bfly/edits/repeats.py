@@ -11,7 +11,6 @@ import numpy as np
 
 from bfly.edits.described import described
 from bfly.errors import BadRequest, Conflict
-from bfly.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from bfly.edits.state import EditState
 
 __all__ = ["Request"]
-
-LONGEST = 200
-"""Characters of a name or a key."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +45,11 @@ class Request:
 
     @classmethod
     def parse(cls, action: str, asked: Mapping[str, Any]) -> Request:
-        """Read ``user``, ``key`` and ``seen`` of a request.
-
-        Raises
-        ------
-        BadRequest
-            One has a value that is not allowed.
-        """
-        user, key = (_text(name, asked.get(name, "")) for name in ("user", "key"))
-        seen = asked.get("seen")
+        """Return the ``user``, ``key`` and ``seen`` of a request whose words are checked."""
+        key = asked.get("key", "")
         said = json.dumps([action, asked], sort_keys=True).encode()
-        return cls(
-            user,
-            key or hashlib.sha256(said).hexdigest()[:32],
-            bool(key),
-            None if seen is None else whole_number("seen", seen, 0, 2**32 - 1),
-        )
+        digest = hashlib.sha256(said).hexdigest()[:32]
+        return cls(asked.get("user", ""), key or digest, bool(key), asked.get("seen"))
 
     @property
     def words(self) -> dict[str, Any]:
@@ -126,9 +111,3 @@ class Request:
         if since := sorted(number for number in later if number > self.seen):
             told = described(channel.history.operations(since))
             raise Conflict(f"The segments have changed since the operation {self.seen}: {told}.")
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
-        raise BadRequest(f"The {name} is not text of up to {LONGEST} printable characters.")
-    return value

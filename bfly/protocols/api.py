@@ -40,7 +40,9 @@ GROUP: tuple[str, ...] = tuple(INPUT.GROUP.LIST)
 
 DATASET = GROUP[:3]
 
-_BOXED = (*BOX, "resolution", "labels")
+_STATE = ("labels", "state")
+
+_BOXED = (*BOX, "resolution", *_STATE)
 
 _OF_CHANNELS = (Absent, MissingLibrary, NotAllowed, SourceError)
 _OF_ROWS = (Absent, DatabaseError, MissingLibrary)
@@ -83,7 +85,7 @@ _CUTOUT = Method(
     DataQuery,
     "A cutout of a channel",
     (*GROUP, "x", "y", "z", "width", "height"),
-    ("depth", "resolution", "format", "view", "labels"),
+    ("depth", "resolution", "format", "view", *_STATE),
     (*_OF_CHANNELS, TooLarge),
 )
 
@@ -111,49 +113,49 @@ METHODS: dict[str, Method] = {
         RowsQuery,
         "Neurons, one row each",
         DATASET,
-        ("channel", "labels", "ids", "format"),
+        ("channel", *_STATE, "ids", "format"),
         _OF_ROWS,
     ),
     "partners": Method(
         RowsQuery,
         "Presynaptic and postsynaptic partners of a neuron",
         (*DATASET, "id"),
-        ("channel", "labels", "ids", "format"),
+        ("channel", *_STATE, "ids", "format"),
         _OF_ROWS,
     ),
     "connectivity": Method(
         MatrixQuery,
         "Matrix of synapse counts between neurons",
         (*DATASET, "ids"),
-        ("channel", "labels", "format"),
+        ("channel", *_STATE, "format"),
         _OF_ROWS,
     ),
     "segments": Method(
         SegmentsQuery,
         "Segments of a channel, one row each",
         GROUP,
-        ("ids", "search", "sort", "start", "count", "labels", "format"),
+        ("ids", "search", "sort", "start", "count", *_STATE, "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     "sparsevol": Method(
         SparseVolumeQuery,
         "Voxels of a segment, as runs along x",
         (*GROUP, "id"),
-        ("resolution", "labels", "format"),
+        ("resolution", *_STATE, "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     "mesh": Method(
         MeshFileQuery,
         "Mesh of a segment as a file",
         (*GROUP, "id"),
-        ("mip", "labels", "format"),
+        ("mip", *_STATE, "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     "skeleton": Method(
         SkeletonQuery,
         "Skeleton of a segment",
         (*GROUP, "id"),
-        ("labels", "format"),
+        (*_STATE, "format"),
         (*_OF_CHANNELS, Busy, DatabaseError, TooLarge),
     ),
     **dict.fromkeys(INPUT.METHODS.IMAGE_LIST, _CUTOUT),

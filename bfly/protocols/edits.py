@@ -9,14 +9,16 @@ from typing_extensions import override
 
 from bfly.errors import Absent, BadRequest
 from bfly.protocols.protocol import Protocol, by_token, channel_words
-from bfly.queries.edits import READ, WRITE, EditsQuery
+from bfly.queries.edit_actions import ACTIONS
+from bfly.queries.edits import EditsQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bfly.config.config import Config
     from bfly.config.tree import Channel
 
-__all__ = ["EditsAPI"]
+__all__ = ["EditsAPI", "edits_query"]
 
 
 class EditsAPI(Protocol):
@@ -26,8 +28,15 @@ class EditsAPI(Protocol):
     largest_body: ClassVar[int] = 1 << 20
 
     @override
+    def methods(self, path: str) -> tuple[str, ...]:
+        action = ACTIONS.get(path.rpartition("/")[2])
+        if action is None:
+            return super().methods(path)
+        return ("POST",) if action.method == "POST" else ("GET", "HEAD")
+
+    @override
     def query(self, path: str, parameters: Mapping[str, str]) -> EditsQuery:
-        return self._query(path, parameters, READ, "POST" if _action(path) in WRITE else "")
+        return edits_query(self.config, path.removeprefix("edits"), parameters)
 
     @override
     def post(self, path: str, body: bytes, address: str) -> EditsQuery:
@@ -37,28 +46,39 @@ class EditsAPI(Protocol):
             raise BadRequest(f"The body is not JSON: {error}.") from None
         if not isinstance(asked, dict):
             raise BadRequest("The body is not a JSON object.")
-        return self._query(path, asked, WRITE, "GET" if _action(path) in READ else "")
-
-    def _query(
-        self, path: str, asked: Mapping[str, Any], actions: Mapping[str, str], other: str
-    ) -> EditsQuery:
-        """Return the query of a path; `other` is the HTTP method that the action takes instead."""
-        path = path.removeprefix("edits").strip("/")
-        channel, action = by_token(self.config, path)
-        if other:
-            raise BadRequest(f"{action} takes {other}.")
-        if action not in actions:
-            allowed = ", ".join(actions)
-            raise Absent(f"There is no {action or 'address'} of edits; allowed are {allowed}.")
-        words = {**channel_words(channel), "name": channel.name, "labelled": (channel.path,)}
-        beside = [channel_words(each) for each in self._dataset(path) if each is not channel]
-        return EditsQuery(action=action, asked=asked, beside=beside, **words)
-
-    def _dataset(self, path: str) -> Sequence[Channel]:
-        """Return the channels of the dataset of an address."""
-        token = self.config.addresses.former(path).partition("/")[0]
-        return self.config.dataset(*token.split("::")).channels
+        return edits_query(self.config, path.removeprefix("edits"), asked)
 
 
-def _action(path: str) -> str:
-    return path.rpartition("/")[2]
+def edits_query(config: Config, path: str, asked: Mapping[str, Any]) -> EditsQuery:
+    """Return the query of an action.
+
+    Parameters
+    ----------
+    config : Config
+        The served channels.
+    path : str
+        The address of a channel, and the action.
+    asked : mapping
+        Words of the action, as a client sent them.
+
+    Raises
+    ------
+    Absent
+        There is no such channel or action.
+    BadRequest
+        A word is missing, unknown, or has a value that is not allowed.
+    """
+    path = path.strip("/")
+    channel, action = by_token(config, path)
+    if action not in ACTIONS:
+        allowed = ", ".join(ACTIONS)
+        raise Absent(f"There is no {action or 'address'} of edits; allowed are {allowed}.")
+    words = {**channel_words(channel), "name": channel.name, "labelled": (channel.path,)}
+    beside = [channel_words(each) for each in _dataset(config, path) if each is not channel]
+    return EditsQuery(action=action, asked=asked, beside=beside, **words)
+
+
+def _dataset(config: Config, path: str) -> Sequence[Channel]:
+    """Return the channels of the dataset of an address."""
+    token = config.addresses.former(path).partition("/")[0]
+    return config.dataset(*token.split("::")).channels

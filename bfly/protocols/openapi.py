@@ -1,7 +1,7 @@
 """``/openapi.json``: description of ``/api`` for client generators and API explorers.
 
 It is built from the tables that also validate requests: `bfly.protocols.api.METHODS`, the allowed
-values of queries, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
+values of queries, `bfly.queries.edit_actions.ACTIONS`, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing_extensions import override
 
 import bfly
 from bfly import registry
-from bfly.errors import Absent, BadRequest
+from bfly.errors import Absent
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.protocols.api import GROUP, METHODS
+from bfly.protocols.openapi_edits import edit_paths
+from bfly.protocols.openapi_responses import conditional_headers, responses
 from bfly.protocols.protocol import Protocol
-from bfly.protocols.statuses import STATUSES
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import ROW_FORMATS, FeatureQuery, RowsQuery
 from bfly.queries.info import WordsQuery
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bfly.config.config import Config
-    from bfly.errors import ButterflyError
     from bfly.protocols.api import Method
     from bfly.queries.query import Query
 
@@ -44,21 +44,6 @@ FORMATS: dict[type[Query], dict[str, str]] = {
 """Media types of the queries that are answered with a stream."""
 
 STREAMED = tuple(FORMATS)
-
-CONDITIONS = {
-    "If-None-Match": "ETag of the cached response",
-    "If-Match": "required ETag of the response",
-    "Range": "requested byte range",
-    "If-Range": "ETag for which the range applies",
-}
-"""Headers of conditional and range requests."""
-
-PARTS = {
-    206: "The requested byte range",
-    304: "Not modified: the cached response is current",
-    412: "The response has another ETag",
-    416: "The byte range is outside the response",
-}
 
 
 class OpenAPI(Protocol):
@@ -85,6 +70,7 @@ def document(config: Config) -> dict[str, Any]:
     for name, method in METHODS.items():
         get, head = (_operation(name, method, verb) for verb in ("get", "head"))
         paths[f"/api/{name}"] = {"get": get, "head": head}
+    paths |= edit_paths()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -120,28 +106,13 @@ def _operation(name: str, method: Method, verb: str) -> dict[str, Any]:
     parameters += [_word(word, method, False) for word in method.optional]
     conditional = not issubclass(method.query, STREAMED)
     if conditional:
-        parameters += [
-            {"name": header, "in": "header", "description": text, "schema": {"type": "string"}}
-            for header, text in CONDITIONS.items()
-        ]
-    answer: dict[str, Any] = {"description": method.summary}
-    if verb == "get":
-        answer["content"] = _content(name, method)
-    errors: dict[int, list[type[ButterflyError]]] = {}
-    possible: tuple[type[ButterflyError], ...] = (BadRequest, *method.errors)
-    for error in possible:
-        status = next(status for kind, status in STATUSES.items() if issubclass(error, kind))
-        errors.setdefault(status, []).append(error)
-    parts = {str(status): {"description": text} for status, text in PARTS.items()}
+        parameters += conditional_headers()
+    content = _content(name, method)
     return {
         "operationId": f"{verb}_{name}",
         "summary": method.summary if verb == "get" else f"Headers only: {method.summary}",
         "parameters": parameters,
-        "responses": {
-            "200": answer,
-            **(parts if conditional else {}),
-            **{str(status): _error(kinds, verb) for status, kinds in errors.items()},
-        },
+        "responses": responses(method.summary, content, method.errors, verb, conditional),
     }
 
 
@@ -190,10 +161,3 @@ def _metadata() -> dict[str, Any]:
         info.SIZE.NAME: {"type": "object", "properties": size, "required": list(size)},
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _error(kinds: list[type[ButterflyError]], verb: str) -> dict[str, Any]:
-    """Return the description of a status: the first docstring line of each of its errors."""
-    text = " ".join((kind.__doc__ or "").partition("\n")[0] for kind in kinds)
-    content = {"content": {"text/plain": {"schema": {"type": "string"}}}} if verb == "get" else {}
-    return {"description": text, **content}

@@ -85,6 +85,10 @@ class Protocol(ABC):
             There is nothing at this path.
         """
 
+    def methods(self, path: str) -> tuple[str, ...]:
+        """Return the HTTP methods that a path takes, besides OPTIONS."""
+        return ("GET", "HEAD", "POST") if self.largest_body else ("GET", "HEAD")
+
     def takes_body(self, path: str) -> bool:
         """Return whether a GET of a path has a body, against the custom of HTTP."""
         return False

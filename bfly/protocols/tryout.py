@@ -1,4 +1,6 @@
-"""``/try``: a form for each method of ``/api``, generated from ``/openapi.json``.
+"""``/try``: a form for each method of ``/api`` and each action of ``/api/edits``.
+
+They are generated from ``/openapi.json``.
 
 The page is plain HTML: it runs no script and loads no other file.
 """
@@ -12,15 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from bfly.errors import Absent
+from bfly.errors import Absent, Moved
+from bfly.protocols.edits import EditsAPI
 from bfly.protocols.openapi import document
 from bfly.protocols.protocol import Protocol
 from bfly.protocols.ready import FinishedQuery
+from bfly.protocols.try_edits import FORMS, address_of, methods_of, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bfly.protocols.ready import Headers
+    from bfly.queries.edits import EditsQuery
 
 __all__ = ["Try"]
 
@@ -28,7 +33,7 @@ _STYLE = """
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 th { font-weight: normal; text-align: left; padding-right: 1rem }
-input, select { font: inherit; width: 14rem; box-sizing: border-box }
+input, select, textarea { font: inherit; width: 14rem; box-sizing: border-box }
 """
 
 _PAGE = """<!doctype html>
@@ -36,7 +41,8 @@ _PAGE = """<!doctype html>
 <title>Try /api · Butterfly</title>
 <style>{style}</style>
 <h1>Try <code>/api</code></h1>
-<p>Each form opens the address of its request. Optional fields may stay empty.
+<p>Each form opens the address of its request, or sends its object (POST), which may edit.
+Optional fields may stay empty; lists are JSON, such as <code>[1, 2]</code>.
 Machine-readable description: <a href="openapi.json">openapi.json</a>.</p>
 {forms}
 </html>
@@ -55,46 +61,66 @@ HEADERS: Headers = [
 
 
 class Try(Protocol):
-    """``/try``."""
+    """``/try``; ``/try/edits/{action}``, where the forms of edits are sent."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("try",)
+    largest_body: ClassVar[int] = EditsAPI.largest_body
+
+    @override
+    def methods(self, path: str) -> tuple[str, ...]:
+        return methods_of(path)
+
+    @override
+    def post(self, path: str, body: bytes, address: str) -> EditsQuery:
+        return query_of(self.config, path, body)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
+        if path.startswith(FORMS):
+            raise Moved(address_of(path, parameters))
         if path:
             raise Absent(f"There is nothing below /try, such as {path}.")
         about = document(self.config)
         names = about["components"]["schemas"]
-        forms = [_form(path, verbs["get"], names) for path, verbs in about["paths"].items()]
+        forms = [_form(path, verbs, names) for path, verbs in about["paths"].items()]
         page = _PAGE.format(style=_STYLE, forms="\n".join(forms))
         return FinishedQuery(page.encode(), "text/html; charset=utf-8", HEADERS)
 
 
-def _form(path: str, operation: dict[str, Any], names: dict[str, Any]) -> str:
-    address = path.lstrip("/")
-    rows = "".join(_rows(operation["parameters"], names))
+def _form(path: str, verbs: dict[str, Any], names: dict[str, Any]) -> str:
+    verb = "post" if "post" in verbs else "get"
+    operation, address = verbs[verb], path.lstrip("/")
+    if "{" in path:
+        address = f"try/{FORMS}{path.rpartition('/')[2]}"
+    rows = "".join(_rows(operation, names))
     return (
         f"<details><summary><code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
-        f'<form action="{escape(address)}"><table>{rows}</table>'
+        f'<form action="{escape(address)}" method="{verb}"><table>{rows}</table>'
         "<button>Send</button></form></details>"
     )
 
 
-def _rows(parameters: list[dict[str, Any]], names: dict[str, Any]) -> Iterator[str]:
-    """Yield a table row for each query parameter; a form cannot set headers."""
-    for parameter in parameters:
-        if parameter["in"] != "query":
+def _rows(operation: dict[str, Any], names: dict[str, Any]) -> Iterator[str]:
+    """Yield a table row for each parameter and each word of the body; a form sets no headers."""
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "header":
             continue
         name, schema = parameter["name"], parameter["schema"]
         schema = names[name] if "$ref" in schema else schema
         field = _field(name, schema, parameter["required"])
         meaning = escape(parameter["description"])
         yield f"<tr><th>{name}<td>{field}<td>{meaning}</tr>"
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    for name, schema in body["schema"]["properties"].items() if body else ():
+        field = _field(name, schema, name in body["schema"].get("required", ()), is_json=True)
+        yield f"<tr><th>{name}<td>{field}<td>{escape(schema['description'])}</tr>"
 
 
-def _field(name: str, schema: dict[str, Any], required: bool) -> str:
+def _field(name: str, schema: dict[str, Any], required: bool, is_json: bool = False) -> str:
     default = schema.get("default")
     needed = " required" if required else ""
+    if is_json and schema["type"] in ("array", "object"):
+        return f'<textarea name="{name}" rows="1"{needed}></textarea>'
     if "enum" in schema:
         words = [*([] if required or default is not None else [""]), *schema["enum"]]
         options = "".join(

@@ -45,7 +45,7 @@ class DataQuery(CutoutQuery):
     def part(self, mip: int, box: BoundingBox) -> BoxQuery:
         """Return a request for another box of the channel, at a mip, without its edits."""
         words = {word: getattr(self, name) for word, name in Query.WORDS.items()}
-        words["state"] = None
+        words["edits"] = None
         (z, y, x), (depth, height, width) = box.start, box.shape
         return BoxQuery(
             **words, z=z, y=y, x=x, depth=depth, height=height, width=width, resolution=mip

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.errors import BadRequest
+from bfly.queries.edit_words import Past
 from bfly.queries.keyworded import Keyworded
 from bfly.validation import OneOf, whole_number
 from bfly.volumes.channel import ChannelSpec
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from bfly.validation import Allowed
     from bfly.volumes.volume import Volume
 
-__all__ = ["LABELS", "Query"]
+__all__ = ["LABELS", "STATE", "Query"]
 
 LABELS = OneOf(
     lambda: ("segments", "supervoxels", "patched"),
     "labels with the edits of the channel, as stored, or as stored with its patches",
 )
 """Choices for the labels of a segmentation."""
+
+STATE = Past("labels after this operation or at this time, such as 17 or 2026-11-28T12:00:00Z")
+"""Past states of a segmentation."""
 
 
 class Query(Keyworded):
@@ -41,8 +45,8 @@ class Query(Keyworded):
         ``offset`` is the documented opposite: voxel of the file minus voxel asked for. ``kind``
         and ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and
         columns from the channel's first voxel, whatever its position. For ``labels`` see
-        `LABELS`. ``line`` is a branch, a snapshot or a past state of the edits (see
-        `bfly.edits.line_names`).
+        `LABELS`, and for ``state`` `STATE`; by default it is the latest. ``line`` is a branch, a
+        snapshot or a past state of the edits (see `bfly.edits.line_names`).
 
     Raises
     ------
@@ -66,11 +70,12 @@ class Query(Keyworded):
         "volume": "known_volume",
         "labels": "labels",
         "line": "line",
-        "state": "state",
+        "edits": "state",
+        "state": "at",
     }
     """Attribute that each keyword sets."""
 
-    ALLOWED: ClassVar[dict[str, Allowed]] = {"labels": LABELS}
+    ALLOWED: ClassVar[dict[str, Allowed]] = {"labels": LABELS, "state": STATE}
     """Allowed values of the keywords that come from the wire as they are."""
 
     _INPUT: ClassVar[dict[str, str]] = {"METHODS": "method", "IMAGE.OFFSET": "offset"}
@@ -102,6 +107,7 @@ class Query(Keyworded):
     known_volume: Volume | None = None
     labels = "segments"
     line = ""
+    at: int | float | None = None
     state: EditState | None = None
 
     @override
@@ -173,7 +179,7 @@ class Query(Keyworded):
             As `Core.update_query` returns: ``source-type``, ``block-size`` (the tile shape
             at each mip up to the last stored one, zyx), ``data-type``, ``dimensions`` (voxels
             of mip 0 as a mapping of x, y and z), ``voxel-size`` (nanometres, likewise),
-            ``voxel-size-source``, ``volume`` (the open channel) and ``state`` (that of its edits,
+            ``voxel-size-source``, ``volume`` (the open channel) and ``edits`` (their state,
             if the answer depends on them).
         """
         self._take(keywords)

@@ -82,20 +82,16 @@ class Application:
         try:
             protocol, path = self._protocol(request.path)
             answer: Response | StartedStream
-            if protocol.largest_body and method == "GET" and protocol.takes_body(path):
-                answer = await self._taken(protocol, path, request)
-            elif method in ("GET", "HEAD"):
-                answer = await self._found(protocol, path, request)
-            elif method == "POST" and protocol.largest_body:
-                answer = await self._taken(protocol, path, request)
-            else:
-                allowed = ["GET", "HEAD", "OPTIONS"]
-                if protocol.largest_body:
-                    allowed.append("POST")
+            allowed = sorted([*protocol.methods(path), "OPTIONS"])
+            if method not in allowed:
                 message = f"The method {method} is not in {allowed}."
                 allow = [(b"allow", ", ".join(allowed).encode())]
                 await send_text(send, 405, message, method, allow)
                 return
+            if method == "POST" or (method == "GET" and protocol.takes_body(path)):
+                answer = await self._taken(protocol, path, request)
+            else:
+                answer = await self._found(protocol, path, request)
         except ButterflyError as error:
             status = status_of(error)
             if status >= 500:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from bfly.concurrency.admission import current
 from bfly.core.answers import answer, group_of
 from bfly.cutouts.streamed import Stream
-from bfly.queries.query import LABELS
+from bfly.queries.query import LABELS, STATE
 from bfly.server.response import Response
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Handler:
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
         query = protocol.query(path, {**parameters, **given})
         query.labels = LABELS.read("labels", parameters.get("labels", query.labels))
+        if parameters.get("state"):
+            query.at = STATE.read("state", parameters["state"])
         if group := group_of(query):
             core.in_pool.join(group)
         if kept is not None and query.path and _are_same(kept.basis, core.basis(query)):

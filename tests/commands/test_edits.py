@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -64,9 +65,37 @@ def test_operations_are_shown_taken_back_and_done_again(
     ]
 
 
+def test_the_log_has_a_line_for_each_operation_with_what_it_did(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lines(*words: str) -> list[str]:
+        assert run("log", "seg", *words, "-e", config) == 0
+        return capsys.readouterr().out.splitlines()
+
+    first = lines()[0].split("\t")
+    assert (first[0], first[2:]) == ("1", ["Ada", "merge", "on 0", "1 from 1 2"])
+    assert re.fullmatch(r"20[0-9-]{8}T[0-9:]{8}Z", first[1])
+    assert run("undo", "seg", "3", "-e", config) == 0
+    assert json.loads(capsys.readouterr().out)["operation"] == 4
+    assert lines()[-1].split("\t")[3:] == ["undo", "on 3", "of 3; 6 out of 5"]
+    assert [line[0] for line in lines("--by", "Ada")] == ["1", "3"]
+    assert [line[0] for line in lines("--limit", "2")] == ["3", "4"]
+    assert [line[0] for line in lines("--by", "Ada", "--limit", "1")] == ["3"]
+    assert [line[0] for line in lines("--since", "2020-01-01")] == ["1", "2", "3", "4"]
+    assert lines("--since", "2999-01-01") == []
+    assert lines("--since", "2999-01-01", "--limit", "5") == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("log", "seg", "--limit", "0"), "The limit 0 is not from 1 to"),
+        (("log", "seg", "--since", "soon"), "since soon is not a time"),
+        (("show", "seg", "1", "--limit", "1"), "--limit is for log, not for show"),
+        (("show", "seg", "--by", "Ada"), "--by is for log and undo, not for show"),
+        (("redo", "seg", "--by", "Ada"), "--by is for log and undo, not for redo"),
+        (("undo", "seg", "1", "--by", "Ada"), "undo takes operations, or by, but not both"),
+        (("undo", "seg", "1", "--since", "2020-01-01"), "since is for undo with by only"),
         (("undo", "seg"), "undo takes the IDs of operations, or --by"),
         (("show", "seg", "1", "2"), "show takes the ID of an operation"),
         (("log", "seg", "1"), "log takes no TABLE"),

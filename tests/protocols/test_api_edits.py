@@ -169,14 +169,20 @@ def test_wrong_requests_are_refused_in_words(client: httpx.Client) -> None:
         ("undo", {"operations": [5]}, 404, "There is no operation 5; the last one is 0"),
         ("undo", {"by": "Ada"}, 404, "There are no operations of Ada"),
         ("redo", {"operations": [1]}, 409, "not taken back"),
-        ("log", {}, 400, "log takes GET"),
-        ("join", {}, 404, "There is no join of edits; allowed are merge, split, preview"),
+        ("log", {}, 405, "The method POST is not in ['GET', 'HEAD', 'OPTIONS']"),
+        ("join", {}, 404, "There is no join of edits; allowed are log, operation, roots"),
+        ("merge", {"ids": [1, 2], "points": []}, 400, "merge takes ids, or points, but not both"),
+        ("merge", {"ids": [1, True]}, 400, "The ids True is not an integer"),
+        ("merge", {"ids": [1, 2], "sen": 1}, 400, "merge takes no sen; allowed are ids, points"),
+        ("undo", {"operations": [1], "since": 0}, 400, "since is for undo with by only"),
+        ("undo", {"by": "Ada", "since": "nan"}, 400, "since nan is not a time such as"),
     ):
         got, text = refused(client, action, **asked)
         assert (got, words in text) == (status, True), text
     assert client.post("/api/edits/e/s/d/seg/merge", content="[1]").status_code == 400
     assert client.post("/api/edits/e/s/d/seg/merge", content="{").status_code == 400
-    assert client.get("/api/edits/e/s/d/seg/merge").status_code == 400
+    wrong = client.get("/api/edits/e/s/d/seg/merge")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
     assert client.get("/api/edits/e/s/d/em/log").status_code == 400
     assert client.get("/api/edits/e/s/d/nothing/log").status_code == 404
     assert get(client, "log")["operations"] == []

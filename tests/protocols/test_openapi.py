@@ -13,6 +13,7 @@ import pytest
 
 from bfly.config.config import Config
 from bfly.protocols.api import METHODS
+from bfly.queries.edit_actions import ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,12 +39,16 @@ LEFT_OUT = (
 def client(
     tmp_path_factory: pytest.TempPathFactory, process: Callable[..., Any]
 ) -> Iterator[httpx.Client]:
-    """Serve channels of both kinds, one broken, and neurons with the ids that are tried first."""
+    """Serve channels of both kinds, one broken, and neurons with the ids that are tried first.
+
+    The labels of ``bodies`` are ids that are tried first too, for edits.
+    """
     folder = tmp_path_factory.mktemp("openapi")
     random = np.random.default_rng(0)
     volumes = {
         "em": random.integers(0, 255, (20, 90, 100), np.uint8),
         "seg": random.integers(BIG - 9, BIG, (20, 90, 100), np.uint64),
+        "bodies": np.arange(1, 101, dtype="u4").repeat(1800).reshape(20, 90, 100),
     }
     for name, volume in volumes.items():
         with h5py.File(folder / f"{name}.h5", "w") as file:
@@ -67,7 +72,11 @@ def test_every_method_has_its_words(client: httpx.Client) -> None:
     found = client.get("/openapi.json")
     assert found.headers["content-type"] == "application/json"
     paths = found.json()["paths"]
-    assert set(paths) == {f"/api/{method}" for method in METHODS}
+    edits = "/api/edits/{experiment}/{sample}/{dataset}/{channel}"
+    assert set(paths) == {
+        *(f"/api/{method}" for method in METHODS),
+        *(f"{edits}/{action}" for action in ACTIONS),
+    }
     words = {word["name"]: word for word in paths["/api/data"]["get"]["parameters"]}
     assert words["z"]["required"]
     assert words["resolution"]["schema"] == {
@@ -78,7 +87,7 @@ def test_every_method_has_its_words(client: httpx.Client) -> None:
     }
     assert words["view"]["schema"]["enum"] == ["grayscale", "colormap", "rgb"]
     names = found.json()["components"]["schemas"]
-    assert names["channel"]["enum"] == ["broken", "em", "seg"]
+    assert names["channel"]["enum"] == ["bodies", "broken", "em", "seg"]
     assert client.get("/openapi.json/x").status_code == 404
 
 
@@ -87,9 +96,14 @@ def test_the_page_to_try_it_has_a_form_for_every_method(client: httpx.Client, ta
     assert "script-src" not in answer.headers["content-security-policy"]
     assert client.get("/try/x").status_code == 404
     tab.goto(f"{client.base_url}try")
-    assert tab.locator("form").count() == len(METHODS)
+    assert tab.locator("form").count() == len(METHODS) + len(ACTIONS)
     for method in METHODS:
         assert tab.locator(f'form[action="api/{method}"]').count() == 1
+    for name, action in ACTIONS.items():
+        form = tab.locator(f'form[action="try/edits/{name}"][method="{action.method.lower()}"]')
+        assert form.count() == 1
+        for word in action.words:
+            assert form.locator(f"[name={word}]").count() == 1
     tab.locator("summary", has_text="A cutout of a channel").first.click()
     form = tab.locator('form[action="api/data"]')
     form.locator("[name=channel]").select_option("em")
@@ -100,6 +114,46 @@ def test_the_page_to_try_it_has_a_form_for_every_method(client: httpx.Client, ta
         form.locator("button").click()
     assert asked.value.status == 200
     assert asked.value.headers["content-type"] == "image/png"
+
+
+def test_a_form_edits_and_another_one_tells_what_was_done(client: httpx.Client, tab: Page) -> None:
+    tab.goto(f"{client.base_url}try")
+    tab.locator("summary", has_text="Join segments").click()
+    form = tab.locator('form[action="try/edits/merge"]')
+    form.locator("[name=channel]").select_option("bodies")
+    form.locator("[name=ids]").fill("[98, 99]")
+    form.locator("[name=user]").fill("Ada & Bo")
+    with tab.expect_response("**/try/edits/merge") as asked:
+        form.locator("button").click()
+    assert asked.value.status == 200
+    done = asked.value.json()
+    assert (done["kind"], done["user"]) == ("merge", "Ada & Bo")
+    tab.goto(f"{client.base_url}try")
+    tab.locator("summary", has_text="Operations, the latest first").click()
+    form = tab.locator('form[action="try/edits/log"]')
+    form.locator("[name=channel]").select_option("bodies")
+    form.locator("[name=by]").fill("Ada & Bo")
+    with tab.expect_response("**/api/edits/exp/sam/dat/bodies/log?by=Ada+%26+Bo") as asked:
+        form.locator("button").click()
+    assert asked.value.json()["operations"] == [done]
+
+
+def test_what_a_form_cannot_send_is_refused_in_words(client: httpx.Client) -> None:
+    names = {"experiment": "exp", "sample": "sam", "dataset": "dat", "channel": "bodies"}
+    for action, fields, status, words in (
+        ("merge", {**names, "ids": "1, 2"}, 400, "ids is not JSON: 1, 2"),
+        ("merge", {**names, "ids": "[1]"}, 400, "A merge takes two ids or points at least"),
+        ("merge", {**names, "channel": "x", "ids": "[1, 2]"}, 404, "x"),
+        ("merge", {"ids": "[1, 2]"}, 400, "The experiment is missing"),
+        ("log", names, 405, "The method POST is not in"),
+        ("join", names, 405, "The method POST is not in"),
+    ):
+        answer = client.post(f"/try/edits/{action}", data=fields)
+        assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert client.post("/try/edits/merge", content=b"\xff").status_code == 400
+    assert client.get("/try/edits/merge").status_code == 405
+    assert client.get("/try/edits/log", params={"sample": "sam"}).status_code == 400
+    assert client.get("/try/edits/join").status_code == 404
 
 
 def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_path: Path) -> None:
@@ -116,4 +170,9 @@ def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_pat
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     for phase in ("Coverage", "Fuzzing"):
         assert f"✅ {phase}" in done.stdout, done.stdout[-5000:]
-    assert f"Tested: {2 * len(METHODS)}" in done.stdout
+    reads = sum(action.method == "GET" for action in ACTIONS.values())
+    assert f"Tested: {2 * (len(METHODS) + reads) + len(ACTIONS) - reads}" in done.stdout
+    channel = "/api/edits/exp/sam/dat/bodies"
+    assert client.get(f"{channel}/log").json()["last"] > 0
+    cutout = "/api/data?experiment=exp&sample=sam&dataset=dat&channel=bodies&x=0&y=0&z=0"
+    assert client.get(f"{cutout}&width=9&height=9").status_code == 200

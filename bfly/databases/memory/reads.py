@@ -61,5 +61,9 @@ class SortedReads(Reader):
         return self._synapses(path).of(neuron, box)
 
     @override
+    def synapses_of_any(self, path: str, neurons: Ids, box: BoundingBox | None = None) -> Columns:
+        return self._synapses(path).of_any(neurons, box)
+
+    @override
     def partners(self, path: str, neuron: int) -> tuple[Ids, Ids]:
         return self._synapses(path).partners(neuron)

@@ -105,6 +105,19 @@ class SortedSynapses(SortedTable):
             rows = rows[inside({name: self.columns[name][rows] for name in POINT}, box)]
         return self._taken(rows)
 
+    def of_any(self, neurons: Ids, box: BoundingBox | None) -> Columns:
+        """Return the synapses of any of some neurons on either side, in a box if given."""
+        parts: list[Rows] = []
+        for order, known in zip(self._orders, self._neurons, strict=True):
+            begins, ends = (known.searchsorted(neurons, side) for side in ("left", "right"))
+            there = np.flatnonzero(ends > begins)
+            runs = zip(begins[there].tolist(), ends[there].tolist(), strict=True)
+            parts += [order[begin:end] for begin, end in runs]
+        rows = np.unique(np.concatenate([np.empty(0, np.intp), *parts]))
+        if box is not None:
+            rows = rows[inside({name: self.columns[name][rows] for name in POINT}, box)]
+        return self._taken(rows)
+
     def _ids_of_in(self, neuron: int, box: BoundingBox) -> Ids:
         runs, hit = self._grid.inside(box)
         ids, pre, post = (joined(column, runs) for column in self._by_cell)

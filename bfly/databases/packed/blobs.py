@@ -79,6 +79,12 @@ class Blobs(Engine):
             The set does not exist.
         """
 
+    def _lengths(
+        self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]
+    ) -> Iterable[tuple[bytes, int]]:
+        """Return the keys of the packs of `_read`, and their lengths in bytes."""
+        return ((key, len(blob)) for key, blob in self._read(number, kind, ranges))
+
     @abstractmethod
     def _scan(
         self, number: int, kind: str, ranges: list[tuple[bytes, bytes]] = EVERYTHING

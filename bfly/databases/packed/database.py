@@ -17,7 +17,8 @@ from bfly.databases.packed.build import Build
 from bfly.databases.packed.datasets import PackedDataset, table_name
 from bfly.databases.packed.external_sort import Spool, temporary_file
 from bfly.databases.packed.keys import KINDS, ORDERS, Pack
-from bfly.databases.packed.reads import HIGHEST, PackedReads
+from bfly.databases.packed.links import LinkReads
+from bfly.databases.packed.reads import HIGHEST
 from bfly.databases.packed.rows import RowLayout, WordList
 from bfly.databases.packed.update import Edit
 from bfly.databases.store import amended, numbered
@@ -36,7 +37,7 @@ MANY = 20_000
 """Minimum number of written rows to repack a dataset instead of editing its packs."""
 
 
-class PackedDatabase(PackedReads):
+class PackedDatabase(LinkReads):
     """Database on any store of blobs; same parameters as `Database`."""
 
     @override

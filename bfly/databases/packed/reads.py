@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bfly.geometry import BoundingBox
     from bfly.tables.columns import Columns
 
-__all__ = ["HIGHEST", "PackedReads"]
+__all__ = ["HIGHEST", "LOWEST", "PackedReads"]
 
 T = TypeVar("T")
 

@@ -105,6 +105,33 @@ class QuestionTests(DatabaseTests):
             for name, column in synapses.items():
                 assert np.array_equal(found[name][order], column[hit])
 
+    def test_synapses_of_several_neurons_equal_numpy(self, database: Engine) -> None:
+        """Those of many neurons come once each, as one answer and as a scan, in a box or not.
+
+        Neurons without synapses, and neurons that are not there, have none.
+        """
+        synapses = random_synapses(50_000, seed=8, neurons=3000)
+        database.replace(PATH, "random", [], [synapses])
+        random = np.random.default_rng(9)
+        names = np.array(sorted(neurons_of(synapses)), np.uint64)
+        box = BoundingBox.of_shape((900, 900, 900), (-100, 200, 0))
+        for count in (0, 1, 2, 700, len(names)):
+            some = random.choice(names, count, replace=False)
+            some = np.unique(np.append(some, np.array([2**63 + 5, 2**64 - 2], np.uint64)))
+            for where in (None, box):
+                hit = np.isin(synapses["n1"], some) | np.isin(synapses["n2"], some)
+                hit &= True if where is None else inside(synapses, where)
+                answer = database.synapses_of_any(PATH, some, where)
+                batches = list(database.scan_of_any(PATH, some, where))
+                assert all(batch.keys() == synapses.keys() for batch in (answer, *batches))
+                scanned = concatenated(SYNAPSE, batches)
+                order = np.argsort(scanned["__id"])
+                for name, column in synapses.items():
+                    assert np.array_equal(answer[name], column[hit])
+                    assert np.array_equal(scanned[name][order], column[hit])
+        nothing = database.synapses_of_any("/nowhere", names[:9])
+        assert len(nothing["n1"]) == 0
+
     def test_tiers(self, database: Engine) -> None:
         """Each synapse is in one tier; an eighth of those left is above each tier, in any box."""
         synapses = random_synapses(30_000, seed=5)
