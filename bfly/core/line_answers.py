@@ -202,10 +202,12 @@ def _refuse(merge: BranchMerge, name: Any) -> None:
             f"{each.reason}"
             for each in merge.contradictions[:10]
         )
+        first = merge.contradictions[0]
+        allowed = f'"{OURS}" or "{THEIRS}"' if first.can_win else f'"{OURS}"'
         raise Conflict(
             f"{len(merge.contradictions)} operations of {name} stand against later ones here: "
             f"{told} GET conflicts?from={name} has all of them. Send choices, such as "
-            f'{{"{merge.contradictions[0].operation.id}": "{THEIRS}"}} or "{OURS}".'
+            f'{{"{first.operation.id}": {allowed}}}.'
         )
     if not merge.operations:
         raise BadRequest(f"Nothing of {name} is left to be done here.")
