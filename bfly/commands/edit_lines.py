@@ -1,4 +1,4 @@
-"""``bfly edits branch``, ``snapshot``, ``diff`` and ``merge-branch``."""
+"""``bfly edits branch``, ``snapshot``, ``diff`` and ``merge``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LINE_ACTIONS", "print_lines"]
 
-LINE_ACTIONS = ("branch", "snapshot", "diff", "merge-branch")
+LINE_ACTIONS = ("branch", "snapshot", "diff", "merge")
 
 LISTS = {"branch": "branches", "snapshot": "snapshots"}
 
@@ -55,7 +55,7 @@ def print_lines(action: str, what: Sequence[str], at: str | None, answer: Answer
             print(line)
     else:
         asked = {"from": what[0], "choices": _choices(what[1:]), "user": getpass.getuser()}
-        print(answer(action, asked))
+        print(answer("merge-branch", asked))
 
 
 def _choices(words: Sequence[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ TAKES = {
     "branch": (0, 1, "the NAME of a branch to begin, or nothing to list them"),
     "snapshot": (0, 1, "the NAME of a snapshot to make, or nothing to list them"),
     "diff": (1, 1, "the STATE to compare with"),
-    "merge-branch": (1, 10_000, "the BRANCH, and choices such as 17=theirs"),
+    "merge": (1, 10_000, "the BRANCH, and choices such as 17=theirs"),
 }
 """What each action takes: how many words, and which."""
 
@@ -79,7 +79,7 @@ configuration.
   bfly edits diff -e FILE.yaml CHANNEL@try main
                            print where main and the branch differ: the box (x, y, z), and the
                            segments in main and in the branch
-  bfly edits merge-branch -e FILE.yaml CHANNEL try 17=theirs 18=ours
+  bfly edits merge -e FILE.yaml CHANNEL try 17=theirs 18=ours
                            do on CHANNEL what the branch did; 17 and 18 are its operations that
                            contradict later ones of CHANNEL
   bfly edits export -e FILE.yaml CHANNEL TABLE --at v1

@@ -153,7 +153,7 @@ def test_branches_snapshots_and_what_differs(
     ]
     assert said("diff", "seg@try", "try") == ""
     assert json.loads(said("show", "seg@try", "4"))["undoes"] == [1]
-    merged = json.loads(said("merge-branch", "seg", "try"))
+    merged = json.loads(said("merge", "seg", "try"))
     assert merged["operations"] == [4, 5]
     assert table("seg") == ["1,1", "2,2", "3,3", "4,3", "5,5", "6,5", "7,7", "8,7"]
 
@@ -171,8 +171,8 @@ def test_branches_snapshots_and_what_differs(
         (("log", "none@v1"), "none@v1 is not the name of a channel; allowed are seg"),
         (("export", "seg", "{table}", "--at", "9"), "The operation 9 is not from 0 to 3"),
         (("export", "seg", "{table}", "--at", "a b"), "a b behind the @"),
-        (("merge-branch", "seg", "v1", "1=mine"), "1=mine is not OPERATION=ours"),
-        (("merge-branch", "seg", "v1"), "Nothing of v1 is left to be done here"),
+        (("merge", "seg", "v1", "1=mine"), "1=mine is not OPERATION=ours"),
+        (("merge", "seg", "v1"), "Nothing of v1 is left to be done here"),
         (("undo", "seg", "1", "--at", "1"), "--at is for export and branch and snapshot"),
     ],
 )
