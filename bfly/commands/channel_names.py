@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bfly.config.addresses import ends
+from bfly.config.addresses import ends, lines_in
 from bfly.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def short_names(config: Config) -> dict[Names, str]:
     }
 
 
-def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
+def channel_named(config: Config, text: str, may_be_line: bool = False) -> tuple[Names, Channel]:
     """Return a channel by its name, with as many names before it as are needed.
 
     Parameters
@@ -44,6 +44,8 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
         ``channel``, ``dataset/channel`` and so on, up to the form in addresses:
         ``experiment/sample/dataset/channel``; the former ``experiment::sample::dataset/channel``
         is as good.
+    may_be_line : bool
+        Whether ``@`` and the name of a branch, a snapshot or a past state may follow.
 
     Raises
     ------
@@ -53,6 +55,10 @@ def channel_named(config: Config, text: str) -> tuple[Names, Channel]:
     matches = _ending(config, tuple(re.split("::|/", text)))
     if len(matches) == 1:
         return matches[0], config.channels[matches[0]]
+    for name, line in lines_in(text) if may_be_line and not matches else ():
+        if _ending(config, tuple(re.split("::|/", name))):
+            names, channel = channel_named(config, name)
+            return names, channel.on_line(line)
     short = short_names(config)
     listed = [short[names] for names in matches or config.channels]
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bfly.edits.channel import ChannelEdits
+    from bfly.edits.channel_lines import Found
     from bfly.edits.operation import Operation
 
 __all__ = ["log_lines"]
@@ -21,15 +21,13 @@ AT_ONCE = 1000
 """Operations that are read at once, from the latest on."""
 
 
-def log_lines(
-    channel: ChannelEdits, by: str | None, since: float, limit: int | None
-) -> Iterator[str]:
+def log_lines(found: Found, by: str | None, since: float, limit: int | None) -> Iterator[str]:
     """Yield the operations of a channel, the latest last.
 
     Parameters
     ----------
-    channel : ChannelEdits
-        The channel.
+    found : Found
+        The channel, a branch, or a past state, which has those up to it.
     by : str, optional
         Only those of this user.
     since : float
@@ -44,10 +42,11 @@ def log_lines(
         between them.
     """
     if limit is None:
-        wanted = _wanted(channel.operations(), by, since)
+        until = takewhile(lambda each: each.id <= found.state.position, found.edits.operations())
+        wanted = _wanted(until, by, since)
         yield from map(_line, wanted)
         return
-    latest = islice(_wanted(_backwards(channel), by, since), limit)
+    latest = islice(_wanted(_backwards(found), by, since), limit)
     yield from reversed([_line(operation) for operation in latest])
 
 
@@ -57,10 +56,10 @@ def _wanted(operations: Iterator[Operation], by: str | None, since: float) -> It
             yield operation
 
 
-def _backwards(channel: ChannelEdits) -> Iterator[Operation]:
-    for stop in range(channel.state.position, 0, -AT_ONCE):
+def _backwards(found: Found) -> Iterator[Operation]:
+    for stop in range(found.state.position, 0, -AT_ONCE):
         numbers = range(max(1, stop - AT_ONCE + 1), stop + 1)
-        yield from reversed(channel.history.operations(numbers))
+        yield from reversed(found.edits.history.operations(numbers))
 
 
 def _line(operation: Operation) -> str:

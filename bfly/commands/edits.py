@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from bfly.commands.command import Command
+from bfly.commands.edit_lines import LINE_ACTIONS, print_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from bfly.edits.channel import ChannelEdits
+    from bfly.edits.state import EditState
 
 __all__ = ["EditsCommand"]
 
@@ -24,11 +26,15 @@ TAKES = {
     "show": (1, 1, "the ID of an operation"),
     "undo": (1, 10_000, "the IDs of operations, or --by"),
     "redo": (1, 10_000, "the IDs of operations"),
+    "branch": (0, 1, "the NAME of a branch to begin, or nothing to list them"),
+    "snapshot": (0, 1, "the NAME of a snapshot to make, or nothing to list them"),
+    "diff": (1, 1, "the STATE to compare with"),
+    "merge": (1, 10_000, "the BRANCH, and choices such as 17=theirs"),
 }
 """What each action takes: how many words, and which."""
 
 OPTIONS = {
-    "at": ("export",),
+    "at": ("export", "branch", "snapshot"),
     "by": ("log", "undo"),
     "since": ("log", "undo"),
     "limit": ("log",),
@@ -64,8 +70,25 @@ configuration.
                            take back all operations of a user since then, as one
   bfly edits redo -e FILE.yaml CHANNEL 17 18
                            do again what was taken back
+  bfly edits branch -e FILE.yaml CHANNEL try --at 17
+                           begin the branch "try" after an operation, by default the last; it is
+                           called CHANNEL@try from then on, here and in every address
+  bfly edits branch -e FILE.yaml CHANNEL
+                           list the branches
+  bfly edits snapshot -e FILE.yaml CHANNEL v1 --at 2026-11-28T12:00
+                           name a state, which is served as CHANNEL@v1 and never changes
+  bfly edits diff -e FILE.yaml CHANNEL@try main
+                           print where main and the branch differ: the box (x, y, z), and the
+                           segments in main and in the branch
+  bfly edits merge -e FILE.yaml CHANNEL try 17=theirs 18=ours
+                           do on CHANNEL what the branch did; 17 and 18 are its operations that
+                           contradict later ones of CHANNEL
+  bfly edits export -e FILE.yaml CHANNEL TABLE --at v1
+                           write the table of a snapshot, a branch, an operation or a time (UTC)
 
-CHANNEL is the name of a channel, or DATASET/CHANNEL and so on if several have that name.
+CHANNEL is the name of a channel, or DATASET/CHANNEL and so on if several have that name. Every
+action also takes CHANNEL@STATE: a branch, a snapshot, the number of an operation, or a time. Only
+the channel and its branches can be edited.
 TABLE ends in .csv, .parquet, .h5, .hdf5, or .merge.npy (with .split.npy beside it), the files of
 the first Butterfly. An import also reads FILE.h5#NAME, FILE.npz#NAME, and the folder of an N5
 dataset: tables beside a volume, for which the start of a server prints the command. A server on the
@@ -79,11 +102,13 @@ same database may run meanwhile.
         parser.add_argument(
             "what",
             nargs="*",
-            help="the file to import or to write, or operations",
+            help="the file to import or to write, operations, or names",
         )
         parser.add_argument("-e", "--exp", metavar="EXP", help="a YAML file, or a folder with data")
         parser.add_argument(
-            "--at", type=int, metavar="ID", help="export the state after this operation"
+            "--at",
+            metavar="STATE",
+            help="export, name or branch from this: an operation, a time, a branch or a snapshot",
         )
         parser.add_argument("--by", metavar="NAME", help="log or undo the operations of this user")
         parser.add_argument(
@@ -117,12 +142,14 @@ same database may run meanwhile.
         if action == "import" and has_edges(what[0]):
             _import_edges(opened, what[0])
         elif action == "import":
-            _import(opened.channel, what[0], opened.most)
+            _import(opened.found.writable, what[0], opened.most)
         elif action == "export":
-            _export(opened.channel, what[0], arguments.at)
+            _export(opened.at(arguments.at), what[0])
         elif action == "log":
-            for line in log_lines(opened.channel, arguments.by, since, limit):
+            for line in log_lines(opened.found, arguments.by, since, limit):
                 print(line)
+        elif action in LINE_ACTIONS:
+            print_lines(action, what, arguments.at, opened.answer)
         else:
             asked: dict[str, Any] = {"id": what[0]} if action == "show" else {}
             if action != "show":
@@ -147,7 +174,7 @@ class _Opened:
         butterfly = Butterfly(experiments)
         for note in butterfly.notes:
             print(note, file=sys.stderr)
-        _, channel = channel_named(butterfly.config, name)
+        _, channel = channel_named(butterfly.config, name, may_be_line=True)
         self._core = Core(butterfly.database())
         if not self._core.edits.log.durable:
             raise BadRequest("Nodb forgets edits: configure another db-type, or edit-path.")
@@ -155,9 +182,21 @@ class _Opened:
         volume = self._core.update_query(InfoQuery(**self._words))["volume"]
         if volume.kind != "segmentation":
             raise BadRequest(f"{channel.name} is an image; only a segmentation has edits.")
-        self.channel = self._core.edits.channel(channel.path)
         self.edges = self._core.edits.edge_store
+        self.path = channel.path
+        self.found = self._core.edits.found(channel.path, channel.line)
         self.most = int(np.iinfo(volume.dtype).max)
+
+    def at(self, text: str | None) -> EditState:
+        """Return the state that ``--at`` names; an operation is one of the open line."""
+        from bfly.edits.line_names import MAIN, StateName
+
+        path, line = self._words["path"], self._words.get("line", "")
+        if text is None:
+            return self.found.state
+        name = StateName.parse(text)
+        is_own = not name.line and name != StateName()
+        return self._core.edits.found(path, f"{line or MAIN}@{text}" if is_own else text).state
 
     def answer(self, action: str, asked: dict[str, Any]) -> str:
         """Return what a server answers to an action, indented."""
@@ -213,18 +252,17 @@ def _import_edges(opened: _Opened, path: str) -> None:
             )
         if opened.edges is None:
             raise BadRequest("The log of edits of this database keeps no edges.")
-        count = keep(opened.edges, opened.channel.path, edges)
+        count = keep(opened.edges, opened.path, edges)
     console.print(f"{count:,} edges are kept for splits, instead of those before.")
 
 
-def _export(channel: ChannelEdits, path: str, at: int | None) -> None:
+def _export(state: EditState, path: str) -> None:
     from rich.console import Console
 
     from bfly.edits.files import write_table
 
     console = Console(stderr=True)
     with console.status(f"Writing {path}"):
-        state = channel.state if at is None else channel.at(at)
         supervoxels, segments = state.table()
         write_table(path, supervoxels, segments, state.splits)
     console.print(f"{len(supervoxels):,} supervoxels were exported.")

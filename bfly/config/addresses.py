@@ -5,6 +5,9 @@ address is the longest beginning of the path that names a channel: all four name
 last three, two, or one. A short address is refused if it is that of several channels, or if one of
 another channel begins with it: a file below the first could not be told from the second.
 
+After the last name, ``@`` and the name of a branch, a snapshot or a past state may follow
+(`bfly.edits.line_names`). A channel whose own name has an ``@`` comes first.
+
 The former form of an address, ``experiment::sample::dataset/channel``, is known by its ``::``.
 """
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from bfly.config.tree import Dataset, Experiment
 
-__all__ = ["FORM", "GROUP", "Addresses", "Names", "ends"]
+__all__ = ["FORM", "GROUP", "Addresses", "Names", "ends", "lines_in"]
 
 Names = tuple[str, str, str, str]
 """Names of experiment, sample, dataset and channel."""
@@ -66,13 +69,16 @@ class Addresses:
         if "::" in parts[0]:
             return path
         for count in range(min(4, len(parts)), 0, -1):
-            if found := self._known.get("/".join(parts[:count])):
-                if len(found) > 1:
-                    address, full = "/".join(parts[:count]), sorted(map("/".join, found))
-                    raise BadRequest(f"{address} may mean {_listed(full)}: write one of them.")
-                experiment, sample, dataset, channel = found[0]
-                rest = [f"{experiment}::{sample}::{dataset}", channel, *parts[count:]]
-                return "/".join(rest)
+            address = "/".join(parts[:count])
+            for channel_address, line in [(address, ""), *lines_in(address)]:
+                if found := self._known.get(channel_address):
+                    if len(found) > 1:
+                        full = _listed(sorted(map("/".join, found)))
+                        raise BadRequest(f"{channel_address} may mean {full}: write one of them.")
+                    experiment, sample, dataset, channel = found[0]
+                    name = f"{channel}@{line}" if line else channel
+                    rest = [f"{experiment}::{sample}::{dataset}", name, *parts[count:]]
+                    return "/".join(rest)
         raise Absent(self._missing(parts))
 
     def former_dataset(self, path: str) -> str | None:
@@ -134,6 +140,15 @@ class Addresses:
         names = _listed(sorted({names[len(above)] for names in there}))
         where = "/".join(above) + " has" if above else "the experiments are"
         return f"There is no channel at {'/'.join(parts)}; {where} {names}. An address is {FORM}."
+
+
+def lines_in(name: str) -> Iterator[tuple[str, str]]:
+    """Yield what may be the name of a channel, and that of a line behind an ``@``."""
+    parts = name.split("@")
+    for count in range(len(parts) - 1, 0, -1):
+        channel, line = "@".join(parts[:count]), "@".join(parts[count:])
+        if channel and line and "/" not in line:
+            yield channel, line
 
 
 def ends(names: Names) -> list[tuple[str, ...]]:

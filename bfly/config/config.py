@@ -21,7 +21,7 @@ from pydantic import (
 
 from bfly import registry
 from bfly.config import rh_config
-from bfly.config.addresses import Addresses
+from bfly.config.addresses import Addresses, lines_in
 from bfly.config.error_messages import mistake, shortened
 from bfly.config.hosts import Hosts, Origins
 from bfly.config.lenient import checked
@@ -264,12 +264,18 @@ class Config(Model):
     def find(self, experiment: str, sample: str, dataset: str, channel: str) -> Channel:
         """Return a channel by the names of experiment, sample, dataset and channel.
 
+        The last one may be ``CHANNEL@LINE``: see `Channel.on_line`.
+
         Raises
         ------
         BadRequest
             A name does not exist; the message lists the names that do.
         """
         item = self.channels.get((experiment, sample, dataset, channel))
+        if item is None:
+            for name, line in lines_in(channel):
+                if named := self.channels.get((experiment, sample, dataset, name)):
+                    return named.on_line(line)
         return item or pick(self.dataset(experiment, sample, dataset).channels, "channel", channel)
 
 

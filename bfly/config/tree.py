@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     Strict,
     ValidationError,
     ValidationInfo,
@@ -158,12 +159,29 @@ class Channel(Model):
         Encoding | None, Field(description="raw, jpeg, png or compressed_segmentation")
     ] = None
     voxel_size: VoxelSize = None
+    _line: str = PrivateAttr("")
 
     @model_validator(mode="after")
     def _one_offset(self) -> Self:
         if self.offset is not None and self.voxel_offset is not None:
             raise ValueError("either offset or voxel_offset")
         return self
+
+    @property
+    def own_name(self) -> str:
+        """Its name without that of the `line`."""
+        return self.name.removesuffix(f"@{self._line}")
+
+    @property
+    def line(self) -> str:
+        """Name of a branch, a snapshot or a past state of its edits; "" for the channel itself."""
+        return self._line
+
+    def on_line(self, line: str) -> Self:
+        """Return the channel as a branch, a snapshot or a past state of its edits has it."""
+        channel = self.model_copy(update={"name": f"{self.name}@{line}"})
+        channel._line = line
+        return channel
 
     @property
     def first_voxel(self) -> tuple[int, int, int]:

@@ -110,10 +110,12 @@ class Connectome:
         """Return the paths of the channels that have edits; none for supervoxels."""
         if query.labels == "supervoxels":
             return []
-        return [path for path in query.labelled if self._edits.channel(path).state.position]
+        found = ((path, self._edits.found(path, query.line)) for path in query.labelled)
+        return [path for path, each in found if each.state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        query.state = self._edits.state(channel, query.at)
+        state = self._edits.state(channel, query.line, query.at)
+        query.state = state.patched if query.labels == "patched" else state
         return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:

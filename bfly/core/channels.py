@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bfly.concurrency.workers import SingleFlight
-from bfly.errors import DatabaseError, SourceChanged
+from bfly.errors import Absent, DatabaseError, SourceChanged
 from bfly.volumes.pyramid_store import pyramids_of
 from bfly.volumes.volume import Volume
 
@@ -121,9 +121,15 @@ class Channels:
         return self._find(region.volume.spec).volume is region.volume
 
     def _state(self, query: Query, volume: Volume) -> EditState | None:
-        if not query.follows_edits or query.labels != "segments" or volume.kind != "segmentation":
+        if query.line and volume.kind != "segmentation":
+            raise Absent(f"{query.path} is an image; only a segmentation has {query.line}.")
+        if query.line:
+            self._edits.found(query.path, query.line)
+        is_stored = query.labels == "supervoxels" or volume.kind != "segmentation"
+        if is_stored or not query.follows_edits:
             return None
-        return self._edits.state(query.path, query.at)
+        state = self._edits.state(query.path, query.line, query.at)
+        return state.patched if query.labels == "patched" else state
 
     def _find(self, spec: ChannelSpec) -> OpenChannel:
         key = spec.key

@@ -11,7 +11,7 @@ import numpy as np
 
 from bfly.cutouts.label_stats import unique
 from bfly.edits.message import Save, to_message
-from bfly.errors import BadRequest, DatabaseError
+from bfly.errors import BadRequest, Conflict, DatabaseError
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ class EditAnswers:
         DatabaseError
             The channel's edits cannot be opened.
         """
-        channel = self._edits.channel(i_query.path)
+        found = self._edits.found(i_query.path, i_query.line)
         has_edits = i_query.volume.kind == "segmentation"
-        i_query.state = channel.state if has_edits else channel.at(0)
+        i_query.state = found.state if has_edits else found.edits.at(0)
         try:
             if i_query.method == "websocket:save":
                 if not has_edits:
@@ -79,8 +79,8 @@ class EditAnswers:
                 absent = self.check(wanted.ids, i_query)
                 who, base = i_query.who, i_query.base
                 operations = partial(wanted.operations, who=who, base=base, absent=absent)
-                i_query.state = channel.append(operations)
-        except (BadRequest, DatabaseError) as error:
+                i_query.state = found.writable.append(operations)
+        except (BadRequest, Conflict, DatabaseError) as error:
             i_query.error = str(error)
         try:
             i_query.merge, i_query.split = to_message(i_query.state)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bfly.core.root_ids import RootIds
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
 
 __all__ = ["EditHistory"]
 
@@ -26,13 +27,15 @@ class EditHistory:
     Parameters
     ----------
     channel : ChannelEdits
-        The edits of the channel.
+        The edits of the channel, or of a branch.
     roots : RootIds
         Its root ids.
+    state : EditState
+        The state that is asked for; what came later is not told.
     """
 
-    def __init__(self, channel: ChannelEdits, roots: RootIds) -> None:
-        self._channel, self._roots = channel, roots
+    def __init__(self, channel: ChannelEdits, roots: RootIds, state: EditState) -> None:
+        self._channel, self._roots, self._state = channel, roots, state
         self._history = channel.history
 
     def told(self, operation: Operation) -> dict[str, Any]:
@@ -68,8 +71,8 @@ class EditHistory:
         They end before the operation ``before``, and are those of the user ``by``, since the time
         ``since``, and of the segment or supervoxel ``id``, where these are given.
         """
-        last = self._channel.state.position
-        before, count = asked.get("before", last + 1), asked.get("count", 100)
+        last = self._state.position
+        before, count = min(last + 1, asked.get("before", last + 1)), asked.get("count", 100)
         since = asked.get("since", 0)
         found: list[dict[str, Any]] = []
         for operation in self._latest(asked.get("id"), before):
@@ -84,8 +87,8 @@ class EditHistory:
         if given is None:
             numbers: Sequence[int] = range(1, min(before, lineage.count + 1))
         else:
-            some = np.array(self._channel.state.standing_for(given), np.uint64)
-            led = lineage.operations_of(self._channel.state.numbers(some).tolist())
+            some = np.array(self._state.standing_for(given), np.uint64)
+            led = lineage.operations_of(self._state.numbers(some).tolist())
             numbers = [number for number in led if number < before]
         for start in range(len(numbers), 0, -MOST):
             part = self._history.operations(numbers[max(0, start - MOST) : start])
@@ -95,7 +98,7 @@ class EditHistory:
         """Return the operations of the user ``by`` that stand, since the time ``since``."""
         by, since = asked["by"], asked.get("since", 0)
         found = []
-        for operation in self._latest(None, self._channel.state.position + 1):
+        for operation in self._latest(None, self._state.position + 1):
             if operation.time < since:
                 break
             stands = operation.id not in self._history.undone and not operation.undoes
@@ -111,7 +114,7 @@ class EditHistory:
         ``at`` is an operation: they are those after it.
         """
         ids = np.array(asked["ids"], np.uint64)
-        state = self._channel.at(asked["at"]) if "at" in asked else self._channel.state
+        state = self._channel.at(asked["at"]) if "at" in asked else self._state
         found = zip(ids, state.segments(ids), self._roots.of(state, ids), strict=True)
         rows = [
             {"supervoxel": str(one), "id": str(name), "root": str(root)}
@@ -131,6 +134,7 @@ class EditHistory:
         led, later = lineage.operations_of([number]), lineage.later([number])
         if not number and (first := self._history.first_number(root)):
             later = sorted({lineage.made_by(first), *lineage.later([first])})
+        later = [each for each in later if each <= self._state.position]
         return {
             "root": str(root),
             "is_latest": not later,

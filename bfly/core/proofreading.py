@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.core.edit_history import EditHistory
+from bfly.core.line_answers import LineAnswers
 from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit, images_of
 from bfly.core.splitter import Splitter, points_of
@@ -90,14 +91,18 @@ class Proofreading:
         volume = query.volume
         if volume.kind != "segmentation":
             raise BadRequest(f"{query.path} is an image; only a segmentation has edits.")
-        channel = self._edits.channel(query.path)
-        roots = RootIds(self._largest(volume))
-        history = EditHistory(channel, roots)
+        found = self._edits.found(query.path, query.line)
+        channel = found.edits
+        roots = RootIds(self._largest(volume), channel.ranges)
+        history = EditHistory(channel, roots, found.state)
+        if query.action in LineAnswers.ACTIONS:
+            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(volume))
+            return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
         if query.action == "preview":
             return json.dumps(self._splitter(query).preview(channel)).encode()
-        operation = self._done(query, channel, history)
+        operation = self._done(query, found.writable, history)
         return json.dumps(history.told(operation)).encode()
 
     def _largest(self, volume: Volume) -> int:

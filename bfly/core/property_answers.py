@@ -71,7 +71,7 @@ class PropertyAnswers:
         if not has_neurons and sized is None:
             raise Absent(f"{query.path} has neither neurons nor, as yet, a label index.")
         path = engine.dataset(query.path) if has_neurons else query.path
-        position = query.state.position if query.state else 0
+        position = (query.state.position, query.state.line) if query.state else (0, "")
         facts = (
             *(engine.state(path) if has_neurons else "", query.spec.key, position),
             sized and (sized.segments.index.folder, sized.origin, sized.voxel),

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bfly.errors import SourceError
+from bfly.errors import Absent, SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from bfly.edits.state import EditState
@@ -22,6 +24,10 @@ FIRSTS = (1 << 32, 1 << 47, 1 << 61)
 one they fit the doubles of JavaScript."""
 
 
+STEP = 1 << 32
+"""Numbers of a line are below this."""
+
+
 class RootIds:
     """The root ids of a channel.
 
@@ -32,6 +38,9 @@ class RootIds:
     ----------
     largest : int
         The largest label that the channel has, or can have.
+    ranges : sequence of tuple of int
+        `ChannelEdits.ranges`. The root ids that a branch made are `STEP` times its serial number
+        higher, so that no other line has them.
 
     Raises
     ------
@@ -39,21 +48,45 @@ class RootIds:
         A label is so large that no ids are left.
     """
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, largest: int, ranges: Sequence[tuple[int, int]] = ((0, 0),)) -> None:
         above = [first for first in FIRSTS if first > largest]
         if not above:
             raise SourceError(f"The label {largest} leaves no root ids; allowed is 2^61 - 1.")
-        self._first = above[0]
+        self._largest = largest
+        serials, before = np.array(ranges, np.int64).T
+        self._before = before
+        # What is added to the numbers of each line.
+        self._added = above[0] + STEP * serials
+
+    def of_line(self, ranges: Sequence[tuple[int, int]]) -> RootIds:
+        """Return the root ids of another line of the channel."""
+        return RootIds(self._largest, ranges)
 
     def of(self, state: EditState, supervoxels: Ids) -> Ids:
         """Return the root id of the segment of each supervoxel."""
         numbers = state.numbers(supervoxels)
-        return np.where(numbers > 0, numbers + np.uint64(self._first), supervoxels)
+        line = np.searchsorted(self._before, numbers.astype(np.int64)) - 1
+        return np.where(numbers > 0, numbers + self._added[line].astype(np.uint64), supervoxels)
 
     def of_number(self, number: int) -> int:
         """Return the root id of a number."""
-        return self._first + number
+        return number + int(self._added[np.searchsorted(self._before, number) - 1])
 
     def number(self, root: int) -> int:
-        """Return the number of a root id; 0 if it is the id of a supervoxel."""
-        return max(0, root - self._first)
+        """Return the number of a root id; 0 if it is the id of a supervoxel.
+
+        Raises
+        ------
+        Absent
+            It is one of another branch.
+        """
+        if root <= self._added[0]:
+            return 0
+        after = [*self._before[1:].tolist(), STEP]
+        for added, first, last in zip(
+            self._added.tolist(), self._before.tolist(), after, strict=True
+        ):
+            number = int(root - added)
+            if first < number <= last:
+                return number
+        raise Absent(f"There is no root {root} here; it may be one of another branch.")

@@ -81,7 +81,7 @@ class SegmentAnswers:
         self._cutouts = cutouts
         self._keywords = keywords
         self._connectome = connectome
-        self._latest: dict[str, Segments] = {}
+        self._latest: dict[tuple[str, str], Segments] = {}
         self._looking = threading.Lock()
 
     def has_segments(self, volume: Volume) -> bool:
@@ -166,12 +166,13 @@ class SegmentAnswers:
         if state is None:
             return Segments(index)
         with self._looking:
-            latest = self._latest.pop(index.folder, None)
+            key = index.folder, state.line
+            latest = self._latest.pop(key, None)
             if latest is not None and latest.index is not index:
                 latest = None
             if latest is None or latest.edits is not state:
                 latest = Segments(index, state, latest)
-            self._latest[index.folder] = latest
+            self._latest[key] = latest
             if len(self._latest) > LATEST:
                 del self._latest[next(iter(self._latest))]
         return latest

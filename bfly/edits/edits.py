@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from bfly.concurrency.threads import starting
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.channel_lines import ChannelLines, Found
 from bfly.edits.first_tables import begin
 from bfly.edits.stored_edges import EdgeStore
-from bfly.errors import ButterflyError
+from bfly.errors import BadRequest, ButterflyError
 
 if TYPE_CHECKING:
     from bfly.edits.log import EditLog
@@ -48,7 +49,8 @@ class Edits:
         self.log = edit_log
         self._first = first
         self._channels: dict[str, ChannelEdits] = {}
-        self._opening = threading.Lock()
+        self._lines: dict[str, ChannelLines] = {}
+        self._opening = threading.RLock()
         self._listener: threading.Thread | None = None
         self._closed = threading.Event()
         self.changes = 0
@@ -77,36 +79,71 @@ class Edits:
                     listener.start()
                 self._listener = listener
             if path not in self._channels:
-                channel = ChannelEdits(path, self.log)
+                channel = ChannelEdits(path, self.log, self.lines(path).stops)
                 if self._first:
                     begin(channel, self._first)
-                channel.listen(self._count)
+                channel.listen(self.count)
                 self._channels[path] = channel
             return self._channels[path]
 
-    def state(self, path: str, at: int | float | None = None) -> EditState:
-        """Return the state of a channel after an operation, or at a time.
+    def lines(self, path: str) -> ChannelLines:
+        """Return the branches, snapshots and past states of a channel; raises as `channel`."""
+        opened = self._lines.get(path)
+        if opened is not None:
+            return opened
+        with self._opening:
+            if path not in self._lines:
+                self._lines[path] = ChannelLines(path, self)
+            return self._lines[path]
+
+    def found(self, path: str, text: str = "") -> Found:
+        """Return the state of a channel that is called so in addresses, behind the ``@``.
 
         Parameters
         ----------
         path : str
             Path of the channel.
+        text : str
+            See `bfly.edits.line_names`; "" for the latest state of the channel.
+
+        Raises
+        ------
+        Absent
+            There is no such branch or snapshot.
+        BadRequest
+            It is no name, or there is no such operation.
+        DatabaseError, SourceError, Busy
+            As `channel`.
+        """
+        if not text:
+            channel = self.channel(path)
+            return Found(channel, channel.state)
+        return self.lines(path).found(text)
+
+    def state(self, path: str, line: str = "", at: int | float | None = None) -> EditState:
+        """Return a state of a channel, or of a branch, after an operation, or at a time.
+
+        Parameters
+        ----------
+        path, line : str
+            As those of `found`.
         at : int or float, optional
             An operation (int), or seconds since 1970 (float); by default the latest state.
 
         Raises
         ------
         BadRequest
-            There is no such operation.
-        DatabaseError, SourceError, Busy
-            As `channel`.
+            There is no such operation, or the line is a past state itself.
+        Absent, DatabaseError, SourceError, Busy
+            As `found`.
         """
-        channel = self.channel(path)
+        found = self.found(path, line)
         if at is None:
-            return channel.state
-        position = channel.last_before(at) if isinstance(at, float) else at
-        latest = channel.state
-        return latest if position == latest.position else channel.at(position)
+            return found.state
+        if found.frozen:
+            raise BadRequest(f"This is {found.frozen}: it has no other states.")
+        position = found.edits.last_before(at) if isinstance(at, float) else at
+        return found.state if position == found.state.position else found.edits.at(position)
 
     @property
     def edge_store(self) -> EdgeStore | None:
@@ -127,13 +164,16 @@ class Edits:
             return self.channel(path).state.position > 0
         return self.log.last(path) > 0
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Count a change."""
         self.changes += 1
 
     def catch_up(self) -> None:
         """Read what other processes have appended to the opened channels."""
         for channel in list(self._channels.values()):
             channel.catch_up()
+        for lines in list(self._lines.values()):
+            lines.catch_up()
 
     def close(self) -> None:
         """Stop following other processes, and close the log."""

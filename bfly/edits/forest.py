@@ -51,6 +51,7 @@ class Forest:
         self.numbers = 0
         self._tables = IdTables()
         self._aliases: dict[int, int] = {}
+        self._former: dict[int, list[int]] = {}
         self._places: Columns = {"id": np.zeros(0, np.uint64), "size": np.zeros(0, np.uint32)}
         self._links = Links()
         self._titles = Titles()
@@ -108,7 +109,24 @@ class Forest:
             roots = self.roots(places[left], at)
             hit = self.names(roots, at) == names[left]
             held[left[hit]] = roots[hit]
+        if self._former:
+            for place in np.flatnonzero(held < 0).tolist():
+                held[place] = self._former_holder(int(names[place]), at)
         return held
+
+    def _former_holder(self, name: int, at: int) -> int:
+        """Return the root of the segment that has had a name until others got it; -1 if none."""
+        for root in self._former.get(name, ()):
+            place = np.array([root])
+            if self.roots(place, at)[0] == root and self.ids(self._titles.names(place, at)) == name:
+                return root
+        return -1
+
+    def has(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the ids that are a supervoxel, or the name of a segment of any time."""
+        named = np.fromiter((each in self._aliases for each in ids.tolist()), bool, len(ids))
+        has: NDArray[np.bool_] = named | (self.find(ids, self.count) >= 0)
+        return has
 
     def ids(self, places: Places) -> Ids:
         """Return the supervoxels at these places."""
@@ -197,6 +215,27 @@ class Forest:
         self._rings.join(roots, label)
         self._links.set(roots[below], tops[below], at)
 
+    def adopt(self, supervoxels: Ids, new: Ids, at: int) -> None:
+        """Put new supervoxels into the segments of others, whose names and numbers stay.
+
+        Parameters
+        ----------
+        supervoxels, new : numpy.ndarray
+            A supervoxel of each segment, and one that no operation named before.
+        at : int
+            Number of the operation, not less than any before.
+        """
+        if not len(new):
+            return
+        places = self.add(new)
+        tops = self.roots(self.add(supervoxels), at)
+        self._links.set(places, tops, at)
+        roots, count = np.unique(tops, return_counts=True)
+        self._places["size"][roots] += count.astype(np.uint32)
+        both, label = np.concatenate([roots, places]), np.concatenate([roots, tops])
+        order = np.argsort(label, kind="stable")
+        self._rings.join(both[order], label[order])
+
     def part(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
         """Separate lists of supervoxels from their segments, each as a segment of its own.
 
@@ -261,7 +300,10 @@ class Forest:
         member = places >= 0
         member[member] = self.roots(places[member], at) == roots[member]
         # A name that is not a supervoxel of its segment needs an entry of its own.
-        self._aliases.update(zip(names[~member].tolist(), roots[~member].tolist(), strict=True))
+        for name, root in zip(names[~member].tolist(), roots[~member].tolist(), strict=True):
+            if self._aliases.get(name, root) != root:
+                self._former.setdefault(name, []).append(self._aliases[name])
+            self._aliases[name] = root
         unknown = places < 0
         places[unknown] = self._append(names[unknown], size=0) + np.arange(unknown.sum())
         self._titles.add(roots, places, numbers, at)

@@ -9,19 +9,21 @@ import numpy as np
 
 from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
+from bfly.edits.marks import Mark, Marks
+from bfly.edits.patch_store import PatchStore
 from bfly.edits.snapshots import read_snapshot
-from bfly.edits.splits import Split
+from bfly.edits.splits import keyed
 from bfly.edits.state import EditState
 from bfly.edits.taken_back import TakenBack
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
 
-__all__ = ["Replay"]
+__all__ = ["LATEST", "Replay"]
 
 AT_ONCE = 1 << 20
 """Supervoxels after which a batch of operations is applied: fewer calls, bounded memory."""
@@ -47,6 +49,8 @@ class Replay:
         Log to read.
     most : int
         Last operation to apply.
+    stops : iterable of int
+        Operations whose states are wanted later: see `past`.
 
     Attributes
     ----------
@@ -58,20 +62,29 @@ class Replay:
         The root ids that each operation made and replaced.
     taken_back : TakenBack
         The operations that others took back.
+    patches : PatchStore
+        The patches that operations made.
     keys : dict
         Author and key of the latest operations → the operation.
     """
 
-    def __init__(self, path: str, edit_log: EditLog, most: int = LATEST) -> None:
+    def __init__(
+        self, path: str, edit_log: EditLog, most: int = LATEST, stops: Iterable[int] = ()
+    ) -> None:
         self.forest = Forest()
         self.position = 0
         self._path, self._log, self._most = path, edit_log, most
+        self._stops = frozenset(stops)
+        self._marks = Marks()
         self._splits: dict[tuple[int, int], str] = {}
+        self._told: tuple[str, ...] = ()
         self.lineage = Lineage()
         self.taken_back = TakenBack()
+        self.patches = PatchStore()
         self.keys: dict[tuple[str, str], int] = {}
         self.snapshot = 0
         self._begin()
+        self._mark()
         self.read_on()
 
     def _begin(self) -> None:
@@ -85,6 +98,8 @@ class Replay:
         numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
         self._join(parts, numbers)
         self.forest.numbers = snapshot.numbers
+        for each in self._log.get(self._path, snapshot.patches.tolist()):
+            self.patches.follow(each, self.taken_back)
         # A request may come again after a start.
         for each in self._log.read(self._path, max(0, operation - AGAIN)):
             if each.id > operation:
@@ -118,12 +133,15 @@ class Replay:
                 raise DatabaseError(f"The edit {number} of {self._path} is missing in the log.")
         run: list[Operation] = []
         for operation in operations:
-            if len(operation.parts) or not operation.knows_before:
+            if len(operation.parts) or len(operation.adopts) or not operation.knows_before:
                 self._apply(run)
                 self._apply([operation])
                 run = []
             else:
                 run.append(operation)
+                if operation.id in self._stops:
+                    self._apply(run)
+                    run = []
         self._apply(run)
 
     def _apply(self, run: list[Operation]) -> None:
@@ -136,6 +154,7 @@ class Replay:
             owners = np.repeat(np.arange(len(first.sizes)), first.sizes)
             before, into = replaced(self.state().numbers(first.supervoxels), owners)
             run = [replace(first, before=before, into=into)]
+        self.forest.adopt(first.adopts[:, 0], first.adopts[:, 1], last)
         self.forest.part(first.parts, first.part_sizes, first.part_names, last)
         self._join(run)
         self.lineage.add(run)
@@ -143,7 +162,16 @@ class Replay:
             self._remember(operation)
             if operation.undoes:
                 self.taken_back.add(operation.id, operation.undoes)
+            self.patches.follow(operation, self.taken_back)
         self.position = last
+        self._mark()
+
+    def _mark(self) -> None:
+        self._marks.add(self._here())
+
+    def _here(self) -> Mark:
+        forest = self.forest
+        return Mark(self.position, forest.count, forest.numbers, self._told, self.patches.view())
 
     def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
         supervoxels, sizes, names = (
@@ -153,11 +181,27 @@ class Replay:
         last = operations[-1].id
         self.forest.join(supervoxels, sizes, names, last, numbers)
         for operation in operations:
-            self._splits |= {Split.parse(text).key: text for text in operation.splits}
+            if operation.splits:
+                self._splits |= keyed(operation.splits)
+                self._told = tuple(self._splits.values())
 
     def state(self) -> EditState:
         """Return the current state."""
-        return EditState(self.forest, self.position, tuple(self._splits.values()))
+        return self._of(self._here())
+
+    def past(self, position: int) -> EditState | None:
+        """Return the state after an operation if the forest has it, or else None.
+
+        It has those after operations that were appended since the log was read, after operations
+        that part segments, and after those that were said to be wanted.
+        """
+        mark = self._marks.get(position)
+        return self._of(mark) if mark else None
+
+    def _of(self, mark: Mark) -> EditState:
+        return EditState(
+            self.forest, mark.position, mark.splits, mark.patches, mark.places, mark.numbers
+        )
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""

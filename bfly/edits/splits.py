@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Self
 
-__all__ = ["Split"]
+__all__ = ["Split", "keyed"]
 
 LARGEST = 2**62
 """Highest region and coordinate: coordinates are stored as int64."""
@@ -62,3 +63,8 @@ class Split:
     def key(self) -> tuple[int, int]:
         """Supervoxel and region."""
         return self.supervoxel, self.region
+
+
+def keyed(texts: Iterable[str]) -> dict[tuple[int, int], str]:
+    """Return splits by their keys; a later one counts."""
+    return {Split.parse(text).key: text for text in texts}

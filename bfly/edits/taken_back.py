@@ -45,6 +45,16 @@ class TakenBack:
                 for again in self._undoes.get(other, ()):
                     heappush(left, -again)
 
+    def until(self, operation: int) -> TakenBack:
+        """Return what operations up to a given one took back."""
+        earlier = TakenBack()
+        # Another thread may add meanwhile.
+        known = list(self._undoes.items())
+        for number, undoes in sorted(known):
+            if number <= operation:
+                earlier.add(number, undoes)
+        return earlier
+
     def counts(self, operation: int, taken: Container[int] = ()) -> bool:
         """Return whether an operation counts: nothing that counts has taken it back.
 
@@ -66,6 +76,16 @@ class TakenBack:
             one = left.pop()
             known[one] = one not in taken and not any(known[each] for each in undoers)
         return known[operation]
+
+    def reached(self, operations: Iterable[int]) -> set[int]:
+        """Return operations, what they took back, what that had taken back, and so on."""
+        left = list(operations)
+        found = set(left)
+        while left:
+            more = set(self._undoes.get(left.pop(), ())) - found
+            found |= more
+            left += more
+        return found
 
     def pairs(self, until: int) -> Iterator[tuple[int, int]]:
         """Yield an operation up to a given one, and one that it took back, in their order."""

@@ -20,7 +20,7 @@ class Titles:
     """The titles of segments: a place that holds the name, and the number of the root id.
 
     A segment gets a new title whenever an operation changes it. Titles are in the order of their
-    numbers, which never repeat.
+    numbers, which do not descend.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,11 @@ class Titles:
     def nbytes(self) -> int:
         """Bytes of all arrays, with the space reserved for growth."""
         return sum(column.nbytes for column in (*self._titles.values(), *self._latest.values()))
+
+    @property
+    def last(self) -> int:
+        """The number of the latest title; 0 if there is none."""
+        return int(self._titles["number"][self._count - 1])
 
     def _of(self, roots: Places, at: int) -> Places:
         """Return the title of each root after an operation; 0 where it has none."""
@@ -74,7 +79,7 @@ class Titles:
         self._places += count
 
     def add(self, roots: Places, names: Places, numbers: NDArray[np.uint64], at: int) -> None:
-        """Add new titles for roots, each once; the numbers are above all before.
+        """Add new titles for roots, each once; no number is below one before.
 
         Parameters
         ----------

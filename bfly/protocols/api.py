@@ -215,8 +215,8 @@ class API(Protocol):
     def _tables(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return the words that select tables: a channel's, or a dataset's without a channel."""
         if parameters.get("channel"):
-            path = self._channel(parameters).path
-            return {"path": path, "labelled": (path,)}
+            channel = self._channel(parameters)
+            return {"path": channel.path, "labelled": (channel.path,), "line": channel.line}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)
         group = self.config.dataset(experiment, sample, dataset)
         return {"path": group.path, "labelled": group.channel_paths}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 import bfly
+from bfly.config.addresses import lines_in
 from bfly.errors import Absent, BadRequest, NotAllowed
 from bfly.geometry import zyx
 from bfly.protocols.dvid_blocks import BlocksQuery, PointsQuery, SpanQuery
@@ -113,12 +114,16 @@ class Dvid(Protocol):
         self, token: str, name: str, rest: list[str], parameters: Mapping[str, str]
     ) -> DataQuery | InfoQuery:
         channels = {words["name"]: words for words in dataset_words(self.config, token)["channels"]}
-        found = finer_instance(name, channels)
+        named = (
+            (finer_instance(one, channels), line) for one, line in [(name, ""), *lines_in(name)]
+        )
+        found, line = next((each for each in named if each[0]), (None, ""))
         if found is None:
             raise Absent(
                 f"There is no instance {name} in {token.replace('::', '/')}: its instances are the "
                 f"channels {list(channels)[:20]}. There are no keyvalue instances."
             )
+        channels[found[0]] |= {"line": line, "name": name} if line else {}
         words = {**channels[found[0]], "dataset": token}
         if rest in (["info"], ["metadata"]):
             return InstanceQuery(rest[0], found[1], **words)
@@ -134,7 +139,8 @@ class Dvid(Protocol):
                 "pseudocolor, specificblocks, subvolblocks, blocks, label and labels."
             )
         if parameters.get("supervoxels") == "true":
-            query.labels = "supervoxels"
+            # Those of DVID follow its splits of supervoxels, too.
+            query.labels = "patched"
         return query
 
     def _voxels(

@@ -117,12 +117,13 @@ class Protocol(ABC):
 
 def channel_words(channel: Channel) -> dict[str, Any]:
     """Return the words that all queries about a channel share."""
-    return {
+    words = {
         "path": channel.path,
         "voxel_offset": channel.first_voxel,
         "kind": channel.kind or KINDS.get(channel.encoding),
         "voxel_size": channel.voxel_size,
     }
+    return {**words, "line": channel.line} if channel.line else words
 
 
 def by_token(config: Config, path: str) -> tuple[Channel, str]:
@@ -134,7 +135,8 @@ def by_token(config: Config, path: str) -> tuple[Channel, str]:
         The served channels.
     path : str
         ``experiment/sample/dataset/channel/…``, its end from any of the names on, or the former
-        ``experiment::sample::dataset/channel/…``: see `bfly.config.addresses`.
+        ``experiment::sample::dataset/channel/…``: see `bfly.config.addresses`. The channel may be
+        ``channel@line``.
 
     Returns
     -------

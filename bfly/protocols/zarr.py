@@ -14,7 +14,7 @@ from typing_extensions import override
 from bfly.errors import Absent
 from bfly.protocols.channel_group import channel_group
 from bfly.protocols.chunk_grid import NUMBER, BlockQuery, ChunkGrid
-from bfly.protocols.protocol import channel_words, dataset_words
+from bfly.protocols.protocol import by_token, channel_words, dataset_words
 from bfly.protocols.zarr_metadata import COMPRESSORS, Zarr2Query, Zarr3Query, ZarrQuery
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ class _Zarr(ChunkGrid):
             if group:
                 query.channels = [{"name": each.name, **channel_words(each)} for each in group]
                 return query
+            name = by_token(self.config, f"{parts['token']}/{channel}")[0].own_name
             query.channels = [
                 words
                 for words in dataset_words(self.config, parts["token"])["channels"]
-                if words["name"] != channel and words["kind"] != "image"
+                if words["name"] != name and words["kind"] != "image"
             ]
         return query
 

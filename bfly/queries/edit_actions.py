@@ -10,8 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from bfly.errors import BadRequest
-from bfly.queries.edit_shapes import LINEAGE, LOG, OPERATION, PREVIEW, ROOTS
+from bfly.queries.edit_shapes import (
+    BRANCH_MERGE,
+    BRANCHES,
+    CONFLICTS,
+    DIFF,
+    LINE,
+    LINEAGE,
+    LOG,
+    OPERATION,
+    PREVIEW,
+    ROOTS,
+)
 from bfly.queries.edit_words import Id, Items, Line, Moment, Point
+from bfly.queries.line_words import Choices, StateWord
 from bfly.validation import Many, Whole
 
 if TYPE_CHECKING:
@@ -130,6 +142,14 @@ _GROUPS: dict[str, Allowed] = {
     "sinks": Items(Point(), MOST_POINTS, _POINTS, "points in the other part"),
 }
 
+_NAMED: dict[str, Allowed] = {
+    "name": Line("its name: letters, digits, -, _ and ."),
+    "at": StateWord("the operation or the time, by default the latest"),
+    "user": Line("name of the author"),
+}
+
+_FROM = "a branch, a snapshot, an operation, a time, or main"
+
 ACTIONS: dict[str, Action] = {
     "log": Action(
         "GET",
@@ -229,6 +249,46 @@ ACTIONS: dict[str, Action] = {
         OPERATION,
         {"operations": [4], "user": "Bo"},
         (("operations",),),
+    ),
+    "branches": Action("GET", "The branches and snapshots", {}, BRANCHES, {}),
+    "branch": Action(
+        "POST", "Begin a branch", _NAMED, LINE, {"name": "try", "user": "Ada"}, (("name",),)
+    ),
+    "snapshot": Action(
+        "POST", "Name a state", _NAMED, LINE, {"name": "v1", "at": 2, "user": "Ada"}, (("name",),)
+    ),
+    "diff": Action(
+        "GET",
+        "The segments in which two states differ",
+        {
+            "from": StateWord(_FROM),
+            "to": StateWord("another one, by default that of the address"),
+            "start": Whole(0, 2**31 - 1, "the first difference, 0 by default"),
+            "count": Whole(1, MOST, "at most so many, 100 by default"),
+        },
+        DIFF,
+        {"from": "main", "to": "try"},
+        (("from",),),
+    ),
+    "conflicts": Action(
+        "GET",
+        "What merging a branch would do, and what stands against it",
+        {"from": StateWord(_FROM)},
+        CONFLICTS,
+        {"from": "try"},
+        (("from",),),
+    ),
+    "merge-branch": Action(
+        "POST",
+        "Do again what a branch did",
+        {
+            "from": StateWord(_FROM),
+            "choices": Choices("what counts in a conflict, by the operation of the branch"),
+            **{word: _REQUEST[word] for word in ("user", "key")},
+        },
+        BRANCH_MERGE,
+        {"from": "try", "user": "Ada"},
+        (("from",),),
     ),
 }
 """What can be asked and done, by the last part of the address."""

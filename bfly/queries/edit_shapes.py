@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LINEAGE", "LOG", "OPERATION", "PREVIEW", "ROOTS", "Shape", "items", "record"]
+__all__ = [
+    "BRANCHES",
+    "BRANCH_MERGE",
+    "CONFLICTS",
+    "DIFF",
+    "LINE",
+    "LINEAGE",
+    "LOG",
+    "OPERATION",
+    "PREVIEW",
+    "ROOTS",
+    "Shape",
+    "items",
+    "record",
+]
 
 Shape = dict[str, Any]
 """A JSON schema."""
@@ -55,4 +69,45 @@ LINEAGE = record(
 
 PREVIEW = record(
     operation=NUMBER, sources=items(ID), sinks=items(ID), area_um2={"type": "number", "minimum": 0}
+)
+
+_LINE: dict[str, Shape] = {
+    "name": TEXT,
+    "from": TEXT,
+    "at": NUMBER,
+    "user": TEXT,
+    "time": {"type": "string", "format": "date-time"},
+}
+LINE = record(**_LINE)
+
+BRANCHES = record(
+    main=record(name=TEXT, last=NUMBER),
+    branches=items(record(**_LINE, last=NUMBER)),
+    snapshots=items(LINE),
+)
+
+_PLACE: Shape = {"type": ["array", "null"], "items": {"type": "integer"}}
+_SIDE = items(record(id=ID, supervoxels=items(ID), count=NUMBER))
+_DIFFERENCE: dict[str, Shape] = {
+    **{"from": _SIDE, "to": _SIDE, "count": NUMBER},
+    **{"low": _PLACE, "high": _PLACE},
+}
+DIFF = record(total=NUMBER, start=NUMBER, differences=items(record(**_DIFFERENCE)))
+
+CONFLICTS = record(
+    operations=NUMBER,
+    conflicts=items(
+        record(
+            reason=TEXT,
+            supervoxels=items(ID),
+            theirs=OPERATION,
+            ours=items(OPERATION),
+            choices=items({"enum": ["ours", "theirs"]}),
+        )
+    ),
+    count=NUMBER,
+)
+
+BRANCH_MERGE = record(
+    operations=items(NUMBER), left_out=items(NUMBER), segments=items(record(id=ID, root=ID))
 )

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "STATE", "Query"]
 
 LABELS = OneOf(
-    lambda: ("segments", "supervoxels"), "labels with the edits of the channel, or as stored"
+    lambda: ("segments", "supervoxels", "patched"),
+    "labels with the edits of the channel, as stored, or as stored with its patches",
 )
 """Choices for the labels of a segmentation."""
 
@@ -44,7 +45,8 @@ class Query(Keyworded):
         ``offset`` is the documented opposite: voxel of the file minus voxel asked for. ``kind``
         and ``voxel_size`` are set if the configuration has them. ``unmoved`` counts rows and
         columns from the channel's first voxel, whatever its position. For ``labels`` see
-        `LABELS`, and for ``state`` `STATE`; by default it is the latest.
+        `LABELS`, and for ``state`` `STATE`; by default it is the latest. ``line`` is a branch, a
+        snapshot or a past state of the edits (see `bfly.edits.line_names`).
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Query(Keyworded):
         "voxel-size-source": "voxel_size_source",
         "volume": "known_volume",
         "labels": "labels",
+        "line": "line",
         "edits": "state",
         "state": "at",
     }
@@ -103,6 +106,7 @@ class Query(Keyworded):
     voxel_size_source: str = ""
     known_volume: Volume | None = None
     labels = "segments"
+    line = ""
     at: int | float | None = None
     state: EditState | None = None
 

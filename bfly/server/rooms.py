@@ -132,7 +132,7 @@ class _Room:
         self._rooms, self._words = rooms, words
         self._changed = asyncio.Event()
         loop = asyncio.get_running_loop()
-        channel = rooms.core.edits.channel(words["path"])
+        channel = rooms.core.edits.found(words["path"], words.get("line", "")).edits
         self._deafen = channel.listen(lambda: loop.call_soon_threadsafe(self._changed.set))
         self._telling = asyncio.ensure_future(self._tell())
 
@@ -171,7 +171,7 @@ class Rooms:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[tuple[str, str], _Room] = {}
 
     async def ask(self, query: InfoQuery, message: Mapping[str, Any] | None = None) -> str:
         """Return the core's answer to a query or an edit, computed in its pool."""
@@ -190,9 +190,10 @@ class Rooms:
         words : mapping
             Parameters of queries for the channel, which was queried before.
         """
-        room = self._rooms.get(words["path"])
+        name = words["path"], words.get("line", "")
+        room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[words["path"]] = _Room(self, words)
+            room = self._rooms[name] = _Room(self, words)
         room.clients.add(client)
         room.change()
         try:
@@ -201,4 +202,4 @@ class Rooms:
             room.clients.discard(client)
             if not room.clients:
                 room.close()
-                del self._rooms[words["path"]]
+                del self._rooms[name]

@@ -132,3 +132,76 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     assert run(*words, "-e", config) not in (0, None)
     assert said in capsys.readouterr().err
+
+
+def test_branches_snapshots_and_what_differs(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is addressed as CHANNEL@NAME in the other actions; a merge brings the branch back."""
+
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        assert run(*words, "-e", config) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    def table(*words: str) -> list[str]:
+        said("export", words[0], str(tmp_path / "table.csv"), *words[1:])
+        return (tmp_path / "table.csv").read_text().splitlines()[1:]
+
+    made = json.loads(said("branch", "seg", "try", "--at", "2"))
+    assert (made["name"], made["from"], made["at"]) == ("try", "main", 2)
+    json.loads(said("snapshot", "seg", "v1", "--at", "1"))
+    (tmp_path / "in.csv").write_text("supervoxel,segment\n7,7\n8,7\n")
+    said("import", "seg@try", str(tmp_path / "in.csv"))
+    said("undo", "seg@try", "1")
+    assert table("seg") == ["1,1", "2,1", "3,3", "4,3", "5,5", "6,5"]
+    assert table("seg@try") == ["1,1", "2,2", "3,3", "4,3", "7,7", "8,7"]
+    assert table("seg", "--at", "try") == table("seg@try")
+    assert table("seg", "--at", "v1") == table("seg@v1") == table("seg@1") == ["1,1", "2,1"]
+    assert table("seg@try", "--at", "3") == table("seg@try@3")
+    assert table("seg", "--at", "2020-01-01") == []
+    listed = said("branch", "seg").splitlines()
+    assert [line.split("\t")[:3] for line in listed] == [["try", "from main@2", "last 4"]]
+    assert said("snapshot", "seg@try").startswith("v1\tfrom main@1\t")
+    logged = said("log", "seg@try").splitlines()
+    assert [line.split("\t")[3] for line in logged] == ["merge", "merge", "import", "undo"]
+    assert len(said("log", "seg@2").splitlines()) == 2
+    assert len(said("log", "seg@try@3", "--limit", "2").splitlines()) == 2
+    assert said("diff", "seg@try", "main").splitlines() == [
+        "-\t2 supervoxels\t1 -> 1 2",
+        "-\t2 supervoxels\t5 -> 5 6",
+        "-\t2 supervoxels\t7 8 -> 7",
+    ]
+    assert said("diff", "seg@try", "try") == ""
+    assert json.loads(said("show", "seg@try", "4"))["undoes"] == [1]
+    merged = json.loads(said("merge", "seg", "try"))
+    assert merged["operations"] == [4, 5]
+    assert table("seg") == ["1,1", "2,2", "3,3", "4,3", "5,5", "6,5", "7,7", "8,7"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("undo", "seg@v1", "1"), "This is the snapshot v1, which never changes"),
+        (("import", "seg@1", "{table}"), "a past state, of 1, which never changes"),
+        (("branch", "seg", "a", "b"), "branch takes the NAME of a branch to begin"),
+        (("branch", "seg", "main"), "The name main is reserved"),
+        (("diff", "seg"), "diff takes the STATE to compare with"),
+        (("diff", "seg", "none"), "There is no branch or snapshot none"),
+        (("log", "seg@none"), "There is no branch or snapshot none"),
+        (("log", "none@v1"), "none@v1 is not the name of a channel; allowed are seg"),
+        (("export", "seg", "{table}", "--at", "9"), "The operation 9 is not from 0 to 3"),
+        (("export", "seg", "{table}", "--at", "a b"), "a b behind the @"),
+        (("merge", "seg", "v1", "1=mine"), "1=mine is not OPERATION=ours"),
+        (("merge", "seg", "v1"), "Nothing of v1 is left to be done here"),
+        (("undo", "seg", "1", "--at", "1"), "--at is for export and branch and snapshot"),
+    ],
+)
+def test_what_is_no_state_or_never_changes_is_said(
+    config: str, tmp_path: Path, words: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").write_text("supervoxel,segment\n7,7\n8,7\n")
+    run("snapshot", "seg", "v1", "-e", config)
+    filled = [word.format(table=tmp_path / "table.csv") for word in words]
+    assert run(*filled, "-e", config) == 1
+    assert said in capsys.readouterr().err

@@ -1,0 +1,260 @@
+"""Merging a branch into another line: what it did is done there again, operation by operation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bfly.edits.branch import draft_of, place_of
+from bfly.edits.change import Change
+from bfly.edits.contradictions import (
+    NO_COLOUR,
+    Contradiction,
+    bridges,
+    coloured,
+    pairs_of,
+    parted_since,
+)
+from bfly.edits.diff import meeting
+from bfly.edits.history import lists_of
+from bfly.edits.operation import Operation
+from bfly.edits.part_names import Names, is_name
+from bfly.edits.undo import undone
+from bfly.errors import Conflict, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from bfly.edits.channel_lines import Found
+    from bfly.edits.history import Edges
+
+    Ids = NDArray[np.uint64]
+
+__all__ = ["OURS", "THEIRS", "BranchMerge"]
+
+OURS, THEIRS = "ours", "theirs"
+"""What counts in a contradiction: the line that is merged into, or the branch."""
+
+STRANGE = "It paints voxels, or names what was painted: do it again here, since that is not merged."
+
+NONE: Any = np.empty(0, np.uint64)
+
+MOST = 10_000
+"""Operations since a branch began, at most, and as many of the line that it is merged into."""
+
+
+class BranchMerge:
+    """What merging a branch does.
+
+    Parameters
+    ----------
+    source : Found
+        The branch.
+    target : Found
+        The line that it is merged into.
+    fresh : int
+        An id that nothing has, from which on further ones are free.
+    choices : mapping
+        Operation of the branch → `OURS` or `THEIRS`.
+
+    Attributes
+    ----------
+    operations : list of Operation
+        Those that follow the target's state, of the authors of the branch's operations.
+    contradictions : list of Contradiction
+        Those without a choice; their operations of the branch are left out.
+    left_out : list of int
+        Operations of the branch that were left out by choice.
+
+    Raises
+    ------
+    TooLarge
+        There are too many operations.
+    Absent, DatabaseError
+        As `History.operations`.
+    """
+
+    def __init__(
+        self, source: Found, target: Found, fresh: int, choices: Mapping[int, str]
+    ) -> None:
+        self._since = meeting(source, target)
+        self._source, self._target = source.edits, target.edits
+        self._fresh, self._choices = fresh, choices
+        self._draft = draft_of(target.edits, target.state.position)
+        theirs, ours = _between(source, self._since), _between(target, self._since)
+        counts, stands = (
+            each.edits.history.taken_back.until(each.state.position).counts
+            for each in (source, target)
+        )
+        # What one side has done again from the other is no news to it.
+        self._merged = {each.again: each.id for each in ours if each.again and stands(each.id)}
+        known = {each.again for each in theirs}
+        places = {place_of(source.edits, each.id) for each in theirs}
+        new = [
+            each
+            for each in ours
+            if stands(each.id)
+            and place_of(target.edits, each.id) not in known
+            and each.again not in places
+        ]
+        self._new = np.array([each.id for each in new], np.int64)
+        self._parting = [each for each in new if len(each.parts)]
+        # What patches of the branch made is not there, and neither is what names it.
+        patches = (each for each in theirs if len(each.runs))
+        self._strange = np.concatenate([NONE, *(each.pairs[:, 1] for each in patches)])
+        own = {place_of(target.edits, each.id) for each in ours}
+        self.operations: list[Operation] = []
+        self.contradictions: list[Contradiction] = []
+        self.left_out: list[int] = []
+        for operation in theirs:
+            place = place_of(source.edits, operation.id)
+            is_there = place in self._merged or operation.again in own
+            if counts(operation.id) and not is_there:
+                self._do(operation, place)
+
+    def _do(self, operation: Operation, place: tuple[int, int]) -> None:
+        made: Operation | None = None
+        if self._is_strange(operation):
+            self._may(Contradiction(operation, (), (), STRANGE, can_win=False))
+        elif operation.undoes:
+            made = self._undo(operation)
+        elif operation.splits:
+            made = self._splits(operation)
+        elif len(operation.parts):
+            made = self._part(operation)
+        else:
+            made = self._join(operation)
+        if made is not None:
+            made = replace(made, base=self._draft.origin, again=place)
+            self._draft.append(lambda _: [made])
+            self.operations.append(made)
+
+    def _is_strange(self, operation: Operation) -> bool:
+        named = (operation.supervoxels, operation.parts, operation.rests)
+        is_named = np.isin(np.concatenate(named), self._strange[self._strange > 0]).any()
+        return len(operation.runs) > 0 or bool(is_named)
+
+    def _may(self, found: Contradiction) -> bool:
+        """Return whether an operation is done in spite of a contradiction."""
+        choice = self._choices.get(found.operation.id)
+        if choice == OURS:
+            self.left_out.append(found.operation.id)
+        elif choice != THEIRS or not found.can_win:
+            self.contradictions.append(found)
+        return choice == THEIRS and found.can_win
+
+    def _undo(self, operation: Operation) -> Operation | None:
+        """Take back what both lines have; what the branch alone has is left out already."""
+        history, state = self._draft.history, self._draft.state
+        places = [place_of(self._source, number) for number in operation.undoes]
+        here = [
+            number if number <= self._since else self._merged.get(place, 0)
+            for number, place in zip(operation.undoes, places, strict=True)
+        ]
+        numbers = [number for number in here if number and number not in history.undone]
+        if not numbers:
+            return None
+        try:
+            return undone(state, history, numbers, self._fresh, who=operation.who)
+        except Conflict as error:
+            made = {n for number in numbers for n in history.lineage.made(number)}
+            others = np.intersect1d(history.lineage.later(made), self._new).tolist()
+            self._may(Contradiction(operation, tuple(others), (), str(error), can_win=False))
+            return None
+
+    def _splits(self, operation: Operation) -> Operation | None:
+        state = self._draft.state
+        new = tuple(text for text in operation.splits if text not in state.splits)
+        if not new:
+            return None
+        words: dict[str, Any] = {"splits": new, "points": operation.points, "knows_before": True}
+        return Operation(state.position + 1, operation.kind, operation.who, **words)
+
+    def _join(self, operation: Operation) -> Operation | None:
+        state, change = self._draft.state, Change()
+        pairs = pairs_of(operation)
+        apart = state.segments(pairs[:, 0]) != state.segments(pairs[:, 1])
+        parted = parted_since(pairs[apart], self._parting, self._target)
+        if parted is not None:
+            other, pair = parted
+            reason = f"It joins {pair[0]} and {pair[1]}, which were parted since."
+            if not self._may(Contradiction(operation, (other.id,), pair, reason)):
+                return None
+        lists = lists_of(operation.supervoxels, operation.sizes)
+        for supervoxels, name in zip(lists, operation.names.tolist(), strict=True):
+            own = state.segments(supervoxels)
+            if (own != own[0]).any():
+                is_free = name in own or not is_name(state, name)
+                change.join(supervoxels.tolist(), name if is_free else int(own[0]))
+        if not change.joined:
+            return None
+        words: dict[str, Any] = {"points": operation.points}
+        return change.operation(state, operation.kind, operation.who, **words)
+
+    def _part(self, operation: Operation) -> Operation | None:
+        state, change = self._draft.state, Change()
+        supervoxels, colours = coloured(operation, self._source.at(operation.id))
+        segments = state.segments(supervoxels)
+        for segment in np.unique(segments).tolist():
+            own = segments == segment
+            if (colours[own] == colours[own][0]).all():
+                continue
+            one = int(supervoxels[own][0])
+            edges = self._draft.history.segment(state, one)
+            part = self._parts(operation, edges, supervoxels, colours)
+            if part is None:
+                return None
+            change.part(state, edges, part, Names(self._fresh))
+        if not change.parts:
+            return None
+        words: dict[str, Any] = {"points": operation.points}
+        return change.operation(state, operation.kind, operation.who, **words)
+
+    def _parts(
+        self, operation: Operation, edges: Edges, supervoxels: Ids, colours: NDArray[np.int64]
+    ) -> NDArray[np.int64] | None:
+        """Return the part of each member of a segment; None if the operation is not done.
+
+        What others have joined to it since stays with the part that it was joined to.
+        """
+        places = np.searchsorted(supervoxels, edges.members)
+        places[places == len(supervoxels)] = 0
+        known = supervoxels[places] == edges.members
+        own = np.where(known, colours[places], NO_COLOUR)
+        ends = own[edges.ends]
+        between = (ends != NO_COLOUR).all(axis=1) & (ends[:, 0] != ends[:, 1])
+        free = edges.kept(~between)
+        # An edge that was made since says that two parts belong together.
+        since = np.isin(edges.made_by, self._new)
+        joins = [
+            (int(edges.made_by[place]), *edges.members[edges.ends[place]].tolist())
+            for place in np.flatnonzero(between & since)[:1]
+        ]
+        joins += bridges(free, own)
+        if joins:
+            others = np.intersect1d([number for number, *_ in joins], self._new).tolist()
+            a, b = joins[0][1:]
+            reason = f"It parts {a} and {b}, which were joined since."
+            found = Contradiction(operation, tuple(others), (a, b), reason)
+            if not self._may(found):
+                return None
+            by = np.isin(free.made_by, [number for number, *_ in joins])
+            free = free.kept(~(by & (own[free.ends] == NO_COLOUR).any(axis=1)))
+        part = free.parts() + len(supervoxels)
+        colour_of = dict(zip(part[own != NO_COLOUR].tolist(), own[own != NO_COLOUR], strict=True))
+        return np.array([colour_of.get(each, each) for each in part.tolist()], np.int64)
+
+
+def _between(found: Found, since: int) -> list[Operation]:
+    """Return the operations after one, up to a state."""
+    last = found.state.position
+    if last - since > MOST:
+        raise TooLarge(
+            f"There are {last - since} operations since the operation {since}, where the two "
+            f"lines parted; allowed are {MOST}."
+        )
+    return found.edits.history.operations(range(since + 1, last + 1))
