@@ -96,7 +96,7 @@ class Proofreading:
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
         if query.action in LineAnswers.ACTIONS:
-            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(volume))
+            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(query))
             return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
