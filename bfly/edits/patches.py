@@ -129,13 +129,24 @@ class Patches:
 
     def __init__(self, patches: Sequence[Patch] = (), others: Sequence[Patch] = ()) -> None:
         self.all = tuple(patches)
-        corners = [(patch.box.start, patch.box.stop) for patch in patches]
-        self._corners = np.array(corners, np.int64).reshape(-1, 2, 3)
+        self._corners = _corners(patches)
+        self._owner = _owners(patches, 0)
         self.old = _joined([patch.old for patch in patches])
         self.new = _joined([patch.new for patch in patches])
         gone = _joined([patch.new for patch in others])
         self.gone = gone[gone > 0]
         self.last = int(max(self.new.max(initial=0), self.gone.max(initial=0)))
+
+    def plus(self, patches: Sequence[Patch]) -> Patches:
+        """Return these patches and later ones."""
+        more = Patches()
+        more.all = (*self.all, *patches)
+        more._corners = np.concatenate([self._corners, _corners(patches)])
+        more._owner = np.append(self._owner, _owners(patches, len(self.all)))
+        more.old = _joined([self.old, *(patch.old for patch in patches)])
+        more.new = _joined([self.new, *(patch.new for patch in patches)])
+        more.gone, more.last = self.gone, max(self.last, int(more.new.max(initial=0)))
+        return more
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
@@ -185,11 +196,8 @@ class Patches:
 
     def naming(self, ids: Ids) -> list[Patch]:
         """Return the patches that took voxels from supervoxels, or made them."""
-        return [
-            patch
-            for patch in self.all
-            if np.isin(patch.old, ids).any() or np.isin(patch.new, ids).any()
-        ]
+        hit = np.isin(self.old, ids) | np.isin(self.new, ids)
+        return [self.all[place] for place in np.unique(self._owner[hit]).tolist()]
 
     def became(self, supervoxels: Ids) -> Ids:
         """Return supervoxels, and all that got voxels of theirs; sorted, without the background."""
@@ -212,6 +220,16 @@ def applied(patches: Iterable[Patch], voxels: Voxels, box: BoundingBox) -> Voxel
     for patch in patches:
         voxels = patch.apply(voxels, box)
     return voxels
+
+
+def _corners(patches: Sequence[Patch]) -> NDArray[np.int64]:
+    corners = [(patch.box.start, patch.box.stop) for patch in patches]
+    return np.array(corners, np.int64).reshape(-1, 2, 3)
+
+
+def _owners(patches: Sequence[Patch], first: int) -> NDArray[np.int64]:
+    """Return for each old and new id the place of its patch, counted from a first one."""
+    return np.repeat(np.arange(len(patches)), [len(patch.old) for patch in patches]) + first
 
 
 def _joined(ids: Sequence[Ids]) -> Ids:
