@@ -73,9 +73,11 @@ def _line(operation: Operation) -> str:
 
 
 def _told(operation: Operation) -> Iterator[str]:
-    """Yield what an operation took back, parted and joined."""
+    """Yield what an operation took back, painted, parted and joined."""
     if operation.undoes:
         yield f"of {_some(operation.undoes)}"
+    for old, new in operation.pairs.tolist():
+        yield f"{new} for voxels of {old}"
     was = operation.was.tolist()
     start = len(operation.supervoxels)
     for name, whole in zip(operation.part_names.tolist(), was[start:], strict=False):

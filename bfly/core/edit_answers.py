@@ -103,12 +103,14 @@ class EditAnswers:
         """
         assert query.state
         ids = np.array(sorted(wanted), np.uint64)
+        if (gone := ids[query.state.is_gone(ids)]).size:
+            raise BadRequest(f"There is no supervoxel {gone[0]} any more: its patch is taken back.")
         ids = ids[~query.state.knows(ids)]
         if not len(ids):
             return set()
         exists = ids <= np.iinfo(query.volume.dtype).max
         segments = self._indexed(query.volume, None)
-        labels = segments.of(ids)["label"] if segments else self.labels(query)
+        labels = segments.of(ids)["label"] if segments else self.labels(query.volume)
         if labels is not None:
             exists &= np.isin(ids, labels)
         unknown = ids[~exists & ~np.isin(ids, query.state.named(ids)[1])]
@@ -116,15 +118,14 @@ class EditAnswers:
             raise BadRequest(f"There is no segment or supervoxel {unknown[0]}.")
         return set(ids[~exists].tolist())
 
-    def labels(self, query: InfoQuery) -> Ids | None:
-        """Return all labels of a request's volume, read once; None if it is too large.
+    def labels(self, volume: Volume) -> Ids | None:
+        """Return all stored labels of a volume, read once; None if it is too large.
 
         Raises
         ------
         SourceError
             The volume cannot be read.
         """
-        volume = query.volume
         whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:
             return None

@@ -10,11 +10,13 @@ import numpy as np
 
 from bfly.core.edit_history import EditHistory
 from bfly.core.line_answers import LineAnswers
+from bfly.core.painter import Painter
 from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit, images_of
 from bfly.core.splitter import Splitter, points_of
 from bfly.edits.cut import cut
 from bfly.edits.merge import merged, merged_at
+from bfly.edits.patch import Fresh
 from bfly.edits.repeats import Request
 from bfly.edits.stored_edges import stored_between
 from bfly.edits.undo import redone, undone
@@ -96,7 +98,7 @@ class Proofreading:
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
         if query.action in LineAnswers.ACTIONS:
-            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(query))
+            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(volume))
             return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
@@ -129,11 +131,17 @@ class Proofreading:
 
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
-        asked, fresh, log = query.asked, self._fresh(query), channel.history
+        asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
+        if query.action == "paint":
+            painter = Painter(query.volume, self._cutouts, asked)
+            state = query.state = channel.state
+            self._answers.check(painter.ids, query)
+            return painter.plan(state, self._new_ids(query.volume, channel))
         if query.action == "merge":
-            return self._merge(query)
+            return self._merge(query, channel)
         if query.action == "split" and "parts" not in asked:
-            return self._splitter(query).plan(channel, fresh)
+            fresh_ids = partial(self._new_ids, query.volume, channel)
+            return self._splitter(query).plan(channel, fresh, fresh_ids)
         if query.action == "split":
             parts = [np.unique(np.array(part, np.uint64)) for part in asked["parts"]]
             return lambda state, **words: cut(state, log, parts, fresh, **words)
@@ -150,7 +158,8 @@ class Proofreading:
         found += [part[0] for part in asked.get("parts", ())]
         for name in ("points", "sources", "sinks"):
             if name in asked:
-                labels = (self._label(query.volume, point) for point in points_of(asked[name]))
+                points = points_of(asked[name])
+                labels = (self._label(query.volume, state, point) for point in points)
                 found += [label for label in labels if label and label > 0]
         return np.array(found, np.uint64)
 
@@ -164,16 +173,34 @@ class Proofreading:
         finder = PointSplit(volume, self._cutouts, segments, list(images), stored)
         return Splitter(finder, query.asked)
 
-    def _fresh(self, query: EditsQuery) -> int:
-        """Return an id from which on no supervoxel has one."""
-        if indexed := self._segments.indexed(query.volume, None):
-            return indexed.index.last + 1
-        labels = self._answers.labels(query)
-        if labels is not None:
-            return int(labels.max(initial=0)) + 1
-        return int(np.iinfo(query.volume.dtype).max) // 2 + 1
+    def _last(self, volume: Volume) -> int | None:
+        """Return the largest label; None without a label index, if the volume is too large."""
+        if indexed := self._segments.indexed(volume, None):
+            return indexed.index.last
+        labels = self._answers.labels(volume)
+        return None if labels is None else int(labels.max(initial=0))
 
-    def _merge(self, query: EditsQuery) -> Plan:
+    def _fresh(self, volume: Volume) -> int:
+        """Return an id from which on no supervoxel has one."""
+        last = self._last(volume)
+        return (int(np.iinfo(volume.dtype).max) // 2 if last is None else last) + 1
+
+    def _new_ids(self, volume: Volume, channel: ChannelEdits) -> Fresh:
+        """Return ids for supervoxels of patches: above all labels, and below all root ids.
+
+        Raises
+        ------
+        SourceError, Absent
+            There is no label index, and the channel is too large to read all of its labels.
+        """
+        last = self._last(volume)
+        if last is None:
+            last = self._segments.segments(volume, None).index.last
+        most = int(np.iinfo(volume.dtype).max)
+        roots = RootIds(self._largest(volume), channel.ranges)
+        return Fresh(last + 1, min(most, roots.first - 1))
+
+    def _merge(self, query: EditsQuery, channel: ChannelEdits) -> Plan:
         """Return what joins the segments of ids, or those at points; see `_plan`."""
         if "ids" in query.asked:
             ids: list[int] = query.asked["ids"]
@@ -182,12 +209,12 @@ class Proofreading:
             return lambda state, **words: merged(state, ids, absent=absent, **words)
         points = points_of(query.asked["points"])
         _check_two(points)
-        labels = [self._supervoxel(query.volume, point) for point in points]
+        labels = [self._supervoxel(query.volume, channel.state, point) for point in points]
         places = np.floor(points).astype(np.int64)
         return lambda state, **words: merged_at(state, labels, places, **words)
 
-    def _supervoxel(self, volume: Volume, point: NDArray[np.float64]) -> int:
-        label = self._label(volume, point)
+    def _supervoxel(self, volume: Volume, state: EditState, point: NDArray[np.float64]) -> int:
+        label = self._label(volume, state, point)
         if label is None or label <= 0:
             place = zyx(np.floor(point).astype(int))[::-1]
             if label is None:
@@ -195,12 +222,12 @@ class Proofreading:
             raise BadRequest(f"At the point {place} (x, y, z) is no segment.")
         return label
 
-    def _label(self, volume: Volume, point: NDArray[np.float64]) -> int | None:
+    def _label(self, volume: Volume, state: EditState, point: NDArray[np.float64]) -> int | None:
         """Return the label at a point; None outside the channel."""
         box = BoundingBox.of_shape((1, 1, 1), zyx(np.floor(point).astype(int)))
         if box not in volume.level(0).place:
             return None
-        return int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
+        return int(self._cutouts.gather(Region.of(volume, 0, box, state.patched)).ravel()[0])
 
 
 def _check_two(given: Sequence[Any] | NDArray[Any]) -> None:

@@ -46,12 +46,18 @@ class RootIds:
     ------
     SourceError
         A label is so large that no ids are left.
+
+    Attributes
+    ----------
+    first : int
+        A number below all root ids but those of supervoxels, and above all labels.
     """
 
     def __init__(self, largest: int, ranges: Sequence[tuple[int, int]] = ((0, 0),)) -> None:
         above = [first for first in FIRSTS if first > largest]
         if not above:
             raise SourceError(f"The label {largest} leaves no root ids; allowed is 2^61 - 1.")
+        self.first = above[0]
         self._largest = largest
         serials, before = np.array(ranges, np.int64).T
         self._before = before

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.patch_runs import Runs, unpacked_runs
+from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
@@ -63,19 +64,25 @@ class Patch:
         """Return its runs within its box; `pair` is a place in `old` and `new`."""
         return unpacked_runs(self.packed)
 
-    def apply(self, voxels: Voxels, box: BoundingBox) -> Voxels:
-        """Return supervoxels with the patch; see `Patches.apply`."""
-        wanted = box & self.box
-        if not wanted.size:
-            return voxels
+    def write(self, voxels: Voxels, box: BoundingBox) -> None:
+        """Write the patch into supervoxels of a box; see `Patches.apply`.
+
+        Raises
+        ------
+        SourceError
+            A file was replaced by one whose voxels cannot hold a new supervoxel.
+        """
+        flat = voxels.reshape(-1)
         places, pair = self.runs().inside(self.box, box).voxels()
         # A file that was replaced since may have other labels here.
-        kept = voxels.reshape(-1)[places].astype(np.uint64) == self.old[pair]
-        if not kept.any():
-            return voxels
-        patched = voxels.copy()
-        patched.reshape(-1)[places[kept]] = self.new[pair[kept]].astype(voxels.dtype)
-        return patched
+        kept = flat[places].astype(np.uint64) == self.old[pair]
+        new = self.new[pair[kept]]
+        if new.max(initial=0) > np.iinfo(voxels.dtype).max:
+            raise SourceError(
+                f"The supervoxel {new.max()} of the patch {self.number} is larger than "
+                f"{voxels.dtype.name} can hold."
+            )
+        flat[places[kept]] = new.astype(voxels.dtype)
 
     def meets(self, other: Patch) -> bool:
         """Return whether both change a voxel."""
@@ -129,13 +136,24 @@ class Patches:
 
     def __init__(self, patches: Sequence[Patch] = (), others: Sequence[Patch] = ()) -> None:
         self.all = tuple(patches)
-        corners = [(patch.box.start, patch.box.stop) for patch in patches]
-        self._corners = np.array(corners, np.int64).reshape(-1, 2, 3)
+        self._corners = _corners(patches)
+        self._owner = _owners(patches, 0)
         self.old = _joined([patch.old for patch in patches])
         self.new = _joined([patch.new for patch in patches])
         gone = _joined([patch.new for patch in others])
         self.gone = gone[gone > 0]
         self.last = int(max(self.new.max(initial=0), self.gone.max(initial=0)))
+
+    def plus(self, patches: Sequence[Patch]) -> Patches:
+        """Return these patches and later ones."""
+        more = Patches()
+        more.all = (*self.all, *patches)
+        more._corners = np.concatenate([self._corners, _corners(patches)])
+        more._owner = np.append(self._owner, _owners(patches, len(self.all)))
+        more.old = _joined([self.old, *(patch.old for patch in patches)])
+        more.new = _joined([self.new, *(patch.new for patch in patches)])
+        more.gone, more.last = self.gone, max(self.last, int(more.new.max(initial=0)))
+        return more
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
@@ -162,7 +180,12 @@ class Patches:
         Returns
         -------
         numpy.ndarray
-            The same array if no patch changes it.
+            The same array if no patch touches its box.
+
+        Raises
+        ------
+        SourceError
+            As `Patch.write`.
         """
         box = BoundingBox.of_shape(zyx(voxels.shape), origin)
         return applied(self.touching(box), voxels, box)
@@ -185,11 +208,8 @@ class Patches:
 
     def naming(self, ids: Ids) -> list[Patch]:
         """Return the patches that took voxels from supervoxels, or made them."""
-        return [
-            patch
-            for patch in self.all
-            if np.isin(patch.old, ids).any() or np.isin(patch.new, ids).any()
-        ]
+        hit = np.isin(self.old, ids) | np.isin(self.new, ids)
+        return [self.all[place] for place in np.unique(self._owner[hit]).tolist()]
 
     def became(self, supervoxels: Ids) -> Ids:
         """Return supervoxels, and all that got voxels of theirs; sorted, without the background."""
@@ -209,9 +229,22 @@ class Patches:
 
 def applied(patches: Iterable[Patch], voxels: Voxels, box: BoundingBox) -> Voxels:
     """Return the voxels of a box with patches; see `Patches.apply`."""
+    patched = voxels
     for patch in patches:
-        voxels = patch.apply(voxels, box)
-    return voxels
+        if (box & patch.box).size:
+            patched = voxels.copy() if patched is voxels else patched
+            patch.write(patched, box)
+    return patched
+
+
+def _corners(patches: Sequence[Patch]) -> NDArray[np.int64]:
+    corners = [(patch.box.start, patch.box.stop) for patch in patches]
+    return np.array(corners, np.int64).reshape(-1, 2, 3)
+
+
+def _owners(patches: Sequence[Patch], first: int) -> NDArray[np.int64]:
+    """Return for each old and new id the place of its patch, counted from a first one."""
+    return np.repeat(np.arange(len(patches)), [len(patch.old) for patch in patches]) + first
 
 
 def _joined(ids: Sequence[Ids]) -> Ids:

@@ -51,7 +51,7 @@ class Request:
     def parse(cls, action: str, asked: Mapping[str, Any]) -> Request:
         """Return the ``user``, ``key`` and ``seen`` of a request whose words are checked."""
         key = asked.get("key", "")
-        said = json.dumps([action, asked], sort_keys=True).encode()
+        said = json.dumps([action, asked], sort_keys=True, default=repr).encode()
         digest = hashlib.sha256(said).hexdigest()[:32]
         return cls(asked.get("user", ""), key or digest, bool(key), asked.get("seen"))
 

@@ -191,10 +191,12 @@ class _Undo:
                 known = [wishes[each] for each in whole if each in wishes]
                 wanted = (*known, *own.values(), *whole)
                 change.join(own, next(name for name in wanted if self._is_free(name, called)))
-                called[whole[0]] = change.names[-1]
+                called[whole[0]] = change.called[whole[0]] = change.names[-1]
 
     def _untouched(self, change: Change) -> list[int]:
         """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""
+        if not len(self._patches.ids):
+            return []
         members = self._edges.members
         parts, first = np.unique(self._part, return_index=True)
         ids = np.intersect1d(self._patches.ids, members)

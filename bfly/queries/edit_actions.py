@@ -24,6 +24,7 @@ from bfly.queries.edit_shapes import (
 )
 from bfly.queries.edit_words import Id, Items, Line, Moment, Point
 from bfly.queries.line_words import Choices, StateWord
+from bfly.queries.paint_words import Bits, Box, Label, Painted, Run
 from bfly.validation import Many, Whole
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ MOST_ASKED = 10_000
 
 MOST_POINTS = 1000
 """Points of a group."""
+
+MOST_RUNS = 100_000
+"""Runs of voxels that are painted."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,21 @@ ACTIONS: dict[str, Action] = {
         PREVIEW,
         {"sources": [[10, 8, 5], [70, 8, 5]], "sinks": [[10, 25, 5]]},
         (("sources", "sinks"),),
+    ),
+    "paint": Action(
+        "POST",
+        "Give voxels to a segment, a new one, or the background",
+        {
+            "box": Box("its first voxel and its end, in voxels of mip 0"),
+            "id": Painted("what the voxels become: a segment, a supervoxel, 0, or new"),
+            "runs": Items(Run(), MOST_RUNS, "pairs [first, length]", "voxels of the box"),
+            "bits": Bits("voxels of the box, instead of runs; all of them by default"),
+            "over": Items(Label(), MOST_ASKED, "ids", "what is painted over, by default all"),
+            **_REQUEST,
+        },
+        OPERATION,
+        {"box": [[10, 4, 4], [14, 8, 6]], "id": "new", "user": "Bo"},
+        (("box", "id"),),
     ),
     "undo": Action(
         "POST",

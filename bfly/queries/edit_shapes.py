@@ -49,6 +49,7 @@ OPERATION = record(
     count=NUMBER,
     replaced=items(ID),
     points=items({"type": "array", "items": {"type": "integer"}}),
+    patch=items(record(old=ID, new=ID)),
     undoes=items(NUMBER),
     undone_by={"type": ["integer", "null"]},
 )
@@ -68,7 +69,11 @@ LINEAGE = record(
 )
 
 PREVIEW = record(
-    operation=NUMBER, sources=items(ID), sinks=items(ID), area_um2={"type": "number", "minimum": 0}
+    operation=NUMBER,
+    sources=items(ID),
+    sinks=items(ID),
+    area_um2={"type": "number", "minimum": 0},
+    inside=items(record(supervoxel=ID, side={"enum": ["sources", "sinks"]}, voxels=NUMBER)),
 )
 
 _LINE: dict[str, Shape] = {
