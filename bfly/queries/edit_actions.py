@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bfly.errors import BadRequest
 from bfly.queries.edit_shapes import LINEAGE, LOG, OPERATION, PREVIEW, ROOTS
-from bfly.queries.edit_words import Id, Items, Line, Moment, Point
-from bfly.validation import Many, Whole
+from bfly.queries.edit_words import Id, Items, Line, Moment, Point, Series
+from bfly.validation import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +156,7 @@ ACTIONS: dict[str, Action] = {
         "GET",
         "The ids and root ids of the segments of supervoxels",
         {
-            "ids": Many(Whole(0, 2**64 - 1), MOST, "of the supervoxels"),
+            "ids": Series(Whole(0, 2**64 - 1), MOST, "of the supervoxels"),
             "at": Whole(0, 2**63 - 1, "after this operation, by default the last one"),
         },
         ROOTS,
