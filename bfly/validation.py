@@ -121,10 +121,14 @@ class Many(Allowed):
     @override
     def read(self, name: str, value: Any) -> list[Any]:
         """Read each value; duplicates are dropped."""
+        return list(dict.fromkeys(self.read_all(name, value)))
+
+    def read_all(self, name: str, value: Any) -> list[Any]:
+        """Read each value, with duplicates."""
         values = str(value).split(",")
         if len(values) > self.most:
             raise BadRequest(f"There are {len(values)} {name}; allowed are 1 to {self.most}.")
-        return list(dict.fromkeys(self.each.read(name, value) for value in values))
+        return [self.each.read(name, value) for value in values]
 
 
 def whole_number(name: str, value: Any, lowest: int | None = None, highest: int = 2**63 - 1) -> int:

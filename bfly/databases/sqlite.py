@@ -158,6 +158,8 @@ class Sqlite(PackedDatabase):
 
     @override
     def _read(self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]) -> list[Pack]:
+        if not ranges:
+            return []
         table = table_name(number, kind)
         # The context manager would take a tenth of the time of a lookup.
         file = self._file
@@ -177,6 +179,8 @@ class Sqlite(PackedDatabase):
     def _lengths(
         self, number: int, kind: str, ranges: list[tuple[bytes, bytes]]
     ) -> list[tuple[bytes, int]]:
+        if not ranges:
+            return []
         query = RANGES.format(table=table_name(number, kind), what="length(pack)")
         with self._file.connected() as connection:
             return connection.execute(query, _ends(ranges)).fetchall()

@@ -22,10 +22,10 @@ from bfly.queries.edit_shapes import (
     PREVIEW,
     ROOTS,
 )
-from bfly.queries.edit_words import Id, Items, Line, Moment, Point
+from bfly.queries.edit_words import Id, Items, Line, Moment, Point, Series
 from bfly.queries.line_words import Choices, StateWord
 from bfly.queries.paint_words import Bits, Box, Label, Painted, Run
-from bfly.validation import Many, Whole
+from bfly.validation import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +180,7 @@ ACTIONS: dict[str, Action] = {
         "GET",
         "The ids and root ids of the segments of supervoxels",
         {
-            "ids": Many(Whole(0, 2**64 - 1), MOST, "of the supervoxels"),
+            "ids": Series(Whole(0, 2**64 - 1), MOST, "of the supervoxels"),
             "at": Whole(0, 2**63 - 1, "after this operation, by default the last one"),
         },
         ROOTS,

@@ -10,9 +10,9 @@ from typing import Any
 from typing_extensions import override
 
 from bfly.errors import BadRequest
-from bfly.validation import Allowed, real_number, whole_number
+from bfly.validation import Allowed, Many, real_number, whole_number
 
-__all__ = ["Id", "Items", "Line", "Moment", "Past", "Point"]
+__all__ = ["Id", "Items", "Line", "Moment", "Past", "Point", "Series"]
 
 LONGEST = 200
 """Characters of a line."""
@@ -65,6 +65,16 @@ class Items(Allowed):
         if not isinstance(value, list) or not 0 < len(value) <= self.most:
             raise BadRequest(f"{name} is not a list of 1 to {self.most} {self.noun}.")
         return [self.each.read(name, each) for each in value]
+
+
+@dataclass(frozen=True)
+class Series(Many):
+    """From one to `most` values with commas between them: an answer has a row for each."""
+
+    @override
+    def read(self, name: str, value: Any) -> list[Any]:
+        """Read each value, with duplicates."""
+        return self.read_all(name, value)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,8 @@ def test_root_ids_are_new_at_every_change(client: httpx.Client) -> None:
     assert now["operation"] == 2
     assert now["roots"][0] == {"supervoxel": "1", "id": "2", "root": str(FIRST + 2)}
     assert [each["root"] for each in now["roots"]] == [str(FIRST + 2)] * 2 + ["5"]
+    twice = get(client, "roots", ids="3,1,3")["roots"]
+    assert [each["supervoxel"] for each in twice] == ["3", "1", "3"]
     then = get(client, "roots", ids="1,3", at=1)["roots"]
     assert [each["root"] for each in then] == [str(FIRST + 1), "3"]
     lineage = get(client, "lineage", root=FIRST + 1)

@@ -129,8 +129,9 @@ class QuestionTests(DatabaseTests):
                 for name, column in synapses.items():
                     assert np.array_equal(answer[name], column[hit])
                     assert np.array_equal(scanned[name][order], column[hit])
-        nothing = database.synapses_of_any("/nowhere", names[:9])
-        assert len(nothing["n1"]) == 0
+        for path, none in (("/nowhere", names[:9]), (PATH, names[:0])):
+            assert len(database.synapses_of_any(path, none)["n1"]) == 0
+            assert sum(len(batch["n1"]) for batch in database.scan_of_any(path, none)) == 0
 
     def test_tiers(self, database: Engine) -> None:
         """Each synapse is in one tier; an eighth of those left is above each tier, in any box."""
