@@ -56,8 +56,10 @@ def merged_at(
         Those at the points; the segment of the first one keeps its name.
     points : numpy.ndarray
         The points, shape (n, 3), zyx in voxels of mip 0.
-    who, **words
-        As those of `merged`.
+    who : str
+        The author.
+    **words
+        Further fields of the operation.
     """
     ids = np.array(supervoxels, np.uint64)
     # An unedited supervoxel looks like a segment of its name, and means both.
