@@ -42,6 +42,11 @@ class RootIds:
         `ChannelEdits.ranges`. The root ids that a branch made are `STEP` times its serial number
         higher, so that no other line has them.
 
+    Attributes
+    ----------
+    first : int
+        The number that root ids are above.
+
     Raises
     ------
     SourceError
@@ -57,12 +62,11 @@ class RootIds:
         above = [first for first in FIRSTS if first > largest]
         if not above:
             raise SourceError(f"The label {largest} leaves no root ids; allowed is 2^61 - 1.")
-        self.first = above[0]
-        self._largest = largest
+        self._largest, self.first = largest, above[0]
         serials, before = np.array(ranges, np.int64).T
         self._before = before
         # What is added to the numbers of each line.
-        self._added = above[0] + STEP * serials
+        self._added = self.first + STEP * serials
 
     def of_line(self, ranges: Sequence[tuple[int, int]]) -> RootIds:
         """Return the root ids of another line of the channel."""

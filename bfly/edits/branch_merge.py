@@ -91,7 +91,9 @@ class BranchMerge:
             for each in (source, target)
         )
         # What one side has done again from the other is no news to it.
-        self._merged = {each.again: each.id for each in ours if each.again and stands(each.id)}
+        self._merged: dict[tuple[int, ...], list[int]] = {}
+        for each in ours:
+            self._merged.setdefault(each.again, []).append(each.id)
         known = {each.again for each in theirs}
         places = {place_of(source.edits, each.id) for each in theirs}
         new = [
@@ -107,12 +109,20 @@ class BranchMerge:
         patches = (each for each in theirs if len(each.runs))
         self._strange = np.concatenate([NONE, *(each.pairs[:, 1] for each in patches)])
         own = {place_of(target.edits, each.id) for each in ours}
+        # What was taken back because the branch took it back is left to the undo of that.
+        again, undone_by = {each.id: each.again for each in ours}, target.edits.history.undone
+        there = {
+            place
+            for place in places
+            for number in self._merged.get(place, ())
+            if stands(number) or again.get(undone_by.get(number, 0)) in places
+        }
         self.operations: list[Operation] = []
         self.contradictions: list[Contradiction] = []
         self.left_out: list[int] = []
         for operation in theirs:
             place = place_of(source.edits, operation.id)
-            is_there = place in self._merged or operation.again in own
+            is_there = place in there or operation.again in own
             if counts(operation.id) and not is_there:
                 self._do(operation, place)
 
@@ -129,9 +139,29 @@ class BranchMerge:
         else:
             made = self._join(operation)
         if made is not None:
-            made = replace(made, base=self._draft.origin, again=place)
-            self._draft.append(lambda _: [made])
-            self.operations.append(made)
+            self._add(made, place)
+        if len(operation.edges) and not operation.undoes:
+            self._hold(operation, place)
+
+    def _add(self, made: Operation, place: tuple[int, int]) -> None:
+        made = replace(made, base=self._draft.origin, again=place)
+        self._draft.append(lambda _: [made])
+        self.operations.append(made)
+
+    def _hold(self, operation: Operation, place: tuple[int, int]) -> None:
+        """Join what a split held together by edges of its own, after others were taken back."""
+        if self._is_strange(operation) or operation.id in self.left_out:
+            return
+        if any(each.operation is operation for each in self.contradictions):
+            return
+        state, change = self._draft.state, Change()
+        for a, b in operation.edges.tolist():
+            pair = np.array([[a, b]], np.uint64)
+            names = state.segments(pair[0])
+            if names[0] != names[1] and not parted_since(pair, self._parting, self._target):
+                change.join([a, b], int(names[0]))
+        if change.joined:
+            self._add(change.operation(state, "merge", operation.who), place)
 
     def _is_strange(self, operation: Operation) -> bool:
         named = (operation.supervoxels, operation.parts, operation.rests)
@@ -152,10 +182,13 @@ class BranchMerge:
         history, state = self._draft.history, self._draft.state
         places = [place_of(self._source, number) for number in operation.undoes]
         here = [
-            number if number <= self._since else self._merged.get(place, 0)
-            for number, place in zip(operation.undoes, places, strict=True)
+            number
+            for undone_one, place in zip(operation.undoes, places, strict=True)
+            for number in (
+                [undone_one] if undone_one <= self._since else self._merged.get(place, [])
+            )
         ]
-        numbers = [number for number in here if number and number not in history.undone]
+        numbers = [number for number in here if number not in history.undone]
         if not numbers:
             return None
         try:
@@ -208,6 +241,9 @@ class BranchMerge:
             part = self._parts(operation, edges, supervoxels, colours)
             if part is None:
                 return None
+            # Without what the branch took back, the segment may hang together in other ways.
+            if (part == part[0]).all():
+                continue
             change.part(state, edges, part, Names(self._fresh))
         if not change.parts:
             return None
@@ -235,8 +271,8 @@ class BranchMerge:
             for place in np.flatnonzero(between & since)[:1]
         ]
         joins += bridges(free, own)
-        if joins:
-            others = np.intersect1d([number for number, *_ in joins], self._new).tolist()
+        others = np.intersect1d([number for number, *_ in joins], self._new).tolist()
+        if others:
             a, b = joins[0][1:]
             reason = f"It parts {a} and {b}, which were joined since."
             found = Contradiction(operation, tuple(others), (a, b), reason)

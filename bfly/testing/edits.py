@@ -7,6 +7,7 @@ memory. Its fixture ``open_log`` opens a log in the same place each time it is c
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from bfly.edits import stored_edges
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.edits import Edits
+from bfly.edits.message import Save
 from bfly.edits.operation import Operation
 from bfly.edits.stored_edges import EdgeStore, StoredEdges, keep, stored_between
 
@@ -241,6 +244,32 @@ class DurableEditLogSuite(EditLogSuite):
             number, found = open_log().snapshot(CHANNEL, most)
             assert (number, list(found)) == expected
         assert open_log().snapshot(OTHER, 99)[0] == 0
+
+    def test_branches_are_followed(self, open_log: OpenLog) -> None:
+        """A branch that one process begins and edits is that of another, apart from the channel."""
+        one, two = Edits(open_log()), Edits(open_log())
+
+        def join(edits: ChannelEdits, *ids: int) -> None:
+            edits.append(partial(Save((ids,), ()).operations, who="Ada", base=None))
+
+        def names(edits: Edits, line: str) -> list[int]:
+            edits.catch_up()
+            found = edits.found(OTHER, line).state.segments(np.array([1, 2, 3], np.uint64))
+            return [int(name) for name in found]
+
+        join(one.channel(OTHER), 1, 2)
+        one.lines(OTHER).add("branch", "try", "", "Ada")
+        one.lines(OTHER).add("snapshot", "v1", "", "Ada")
+        join(one.found(OTHER, "try").edits, 2, 3)
+        assert names(two, "try") == [2, 2, 2]
+        join(two.channel(OTHER), 3, 1)
+        join(two.found(OTHER, "try").edits, 3, 2)
+        assert names(one, "main") == names(two, "main") == [3, 3, 3]
+        assert names(one, "try") == names(two, "try") == [3, 3, 3]
+        assert names(one, "v1") == names(two, "v1") == [1, 1, 3]
+        assert names(one, "try@2") == [2, 2, 2]
+        one.close()
+        two.close()
 
     def test_one_hears_of_another(self, open_log: OpenLog) -> None:
         """Waiting ends when another process appends."""

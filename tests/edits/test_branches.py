@@ -17,8 +17,10 @@ from bfly.edits.edits import Edits
 from bfly.edits.log import MemoryLog
 from bfly.edits.merge import merged
 from bfly.edits.message import Save, to_message
+from bfly.edits.patch import Fresh, painted
 from bfly.edits.undo import redone, undone
 from bfly.errors import Absent, BadRequest, Conflict
+from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
 
 if TYPE_CHECKING:
@@ -409,3 +411,43 @@ def named(state: EditState, members: list[int], name: int) -> Any:
     change = Change()
     change.join(members, name)
     return change.operation(state, "merge", "Ada")
+
+
+def test_a_branch_has_the_patches_of_its_beginning_and_its_own(tmp_path: Path) -> None:
+    """Undo on a branch takes a patch away there alone; past states keep it; a reader sees both."""
+    database = str(tmp_path / "bfly.db")
+    edits = Edits(Sqlite(database, RUNTIME()).edit_log())
+    voxels = np.repeat(np.arange(1, 5, dtype=np.uint32), 4).reshape(1, 4, 4)
+    box, fresh = BoundingBox.of_shape((1, 4, 4)), Fresh(100, 2**31)
+
+    def paint(line: ChannelEdits, row: int, into: int | None) -> None:
+        def operations(state: EditState) -> list[Any]:
+            now, mask = state.patches.apply(voxels, (0, 0, 0)), np.zeros((1, 4, 4), bool)
+            mask[0, row, :2] = True
+            return [painted(state, box, now, mask, into, fresh, "Ada")]
+
+        line.append(operations)
+
+    def shown(state: EditState) -> list[int]:
+        labels = state.patches.apply(voxels, (0, 0, 0))[0, :, 0].astype(np.uint64)
+        return state.segments(labels).tolist()
+
+    channel = edits.channel(PATH)
+    paint(channel, 0, 2)
+    edits.lines(PATH).add("branch", "try", "", "Ada")
+    branch = edits.found(PATH, "try").edits
+    paint(branch, 1, None)
+    new = shown(branch.state)[1]
+    paint(channel, 2, 0)
+    undo(branch, 1)
+    for each in (edits, Edits(Sqlite(database, RUNTIME()).edit_log())):
+        for name, expected in {
+            "main": [2, 2, 0, 4],
+            "try": [1, new, 3, 4],
+            "try@2": [2, new, 3, 4],
+            "try@1": [2, 2, 3, 4],
+            "main@1": [2, 2, 3, 4],
+            "try@0": [1, 2, 3, 4],
+        }.items():
+            assert shown(each.found(PATH, name).state) == expected, name
+        each.close()

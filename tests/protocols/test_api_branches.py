@@ -75,11 +75,11 @@ def refused(
     return answer.status_code, answer.text
 
 
-def row(client: httpx.Client, channel: str = "seg") -> list[int]:
+def row(client: httpx.Client, channel: str = "seg", **words: Any) -> list[int]:
     """Return the segments of the supervoxels 1 to 4, as cutouts have them."""
     names = {"experiment": "e", "sample": "s", "dataset": "d", "channel": channel}
     box = {"x": 0, "y": 0, "z": 0, "width": 16, "height": 1, "depth": 1, "format": "npy"}
-    answer = client.get("/api/data", params={**names, **box})
+    answer = client.get("/api/data", params={**names, **box, **words})
     assert answer.status_code == 200, answer.text
     return np.load(io.BytesIO(answer.content)).ravel()[::4].tolist()
 
@@ -122,6 +122,20 @@ def test_roots_of_lines_are_told_apart(client: httpx.Client) -> None:
     assert "may be one of another branch" in answer.text
     roots = get(client, "roots", "seg@try", ids="1,2,3")["roots"]
     assert [each["root"] for each in roots] == [theirs, "2", theirs]
+
+
+def test_the_parameter_state_is_one_of_the_line(client: httpx.Client) -> None:
+    post(client, "branch", name="try")
+    post(client, "snapshot", name="v0")
+    post(client, "merge", "seg@try", ids=[1, 2])
+    post(client, "merge", "seg@try", ids=[3, 4])
+    post(client, "merge", ids=[2, 3])
+    assert row(client, "seg@try", state=1) == [1, 1, 3, 4]
+    assert row(client, "seg@try", state=2) == row(client, "seg@try") == [1, 1, 3, 3]
+    assert row(client, state=1) == [1, 2, 2, 4]
+    answer = client.get("/pre/seg@v0/0/0-16_0-16_0-16?state=1")
+    assert answer.status_code == 400
+    assert "This is the snapshot v0: it has no other states" in answer.text
 
 
 def test_stale_writers_and_repetitions_on_a_branch(client: httpx.Client) -> None:
