@@ -9,6 +9,7 @@ import numpy as np
 
 from bfly.concurrency.workers import BriefLock
 from bfly.connectome.edited_tables import Merged
+from bfly.connectome.patched_tables import Patched
 from bfly.databases.engine import Engine
 from bfly.databases.entry_tables import EntryTables
 from bfly.errors import Absent, BadRequest, SourceError
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from bfly.databases.reader import Counts, Ids
     from bfly.edits.edits import Edits
     from bfly.queries.feature import FeatureQuery, RowsQuery
+    from bfly.geometry import Zyx
     from bfly.queries.info import InfoQuery
+    from bfly.queries.query import Query
     from bfly.storage.cache import Cache
     from bfly.tables.columns import Columns
+    from bfly.volumes.volume import Volume
 
 __all__ = ["Connectome"]
 
@@ -52,12 +56,21 @@ class Connectome:
         Edits of the supervoxels whose ids the rows have.
     cache : Cache
         Cache of the counts, which are slow to compute for millions of rows.
+    keywords : callable
+        Returns the metadata of a request's source, as `Core.update_query` does.
     """
 
-    def __init__(self, db: Database, edits: Edits, cache: Cache) -> None:
+    def __init__(
+        self,
+        db: Database,
+        edits: Edits,
+        cache: Cache,
+        keywords: Callable[[Query], dict[str, Any]],
+    ) -> None:
         self._db = db
         self._edits = edits
         self._cache = cache
+        self._keywords = keywords
         self._turns = BriefLock()
 
     def turn(self) -> AbstractContextManager[None]:
@@ -114,7 +127,15 @@ class Connectome:
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
         query.state = self._edits.channel(channel).state
+        if query.state.patches:
+            engine = Patched(engine, query.state.patches, self._origin(query, channel))
         return Merged(engine, channel, query.state)
+
+    def _origin(self, query: InfoQuery, channel: str) -> Zyx:
+        """Return the first voxel of a channel in the dataset, which its file may state."""
+        words = (each for each in query.channels if each["path"] == channel)
+        volume: Volume = self._keywords(next(map(query.set_channel, words), query))["volume"]
+        return volume.level(0).origin
 
     def feature(self, query: FeatureQuery) -> Any:
         """Look up one fact (see `Features` for each).

@@ -132,9 +132,10 @@ class MeshAnswers:
             return []
         volume = query.volume
         segments = self._segments.segments(volume, query.state)
-        # An edit elsewhere leaves the members as they are.
-        digest = xxhash.xxh3_128_hexdigest(segments.members(number).tobytes())
-        key = f"{volume.spec.key} {volume.state} {digest}"
+        # An edit elsewhere leaves the members and their voxels as they are.
+        members = segments.members(number)
+        digest = xxhash.xxh3_128_hexdigest(members.tobytes())
+        key = f"{volume.spec.key} {volume.state} {digest}{segments.index.version(members)}"
         listed: _Listed = self._listed.get(key)
         if not listed:
             listed = _Listed(fragments_of(segments, volume, number))

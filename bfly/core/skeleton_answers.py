@@ -120,20 +120,21 @@ class SkeletonAnswers:
             raise Absent(f"There is no segment {number} in {volume.spec.path}.")
         members, store = segments.members(number), self._segments.skeletons
         assert store is not None  # since there is an index
-        kept = store.get(volume, members)
+        index = segments.index
+        kept = store.get(volume, index, members)
         if kept is not None:
             return kept
 
         def make() -> KeptSkeleton:
-            if not len(segments.index.postings(members)):
+            if not len(index.postings(members)):
                 raise Absent(f"There is no segment {number} in {volume.spec.path}.")
             with self._room:
                 check_wanted()
-                made = make_skeleton(volume, segments.index, members, self._reader(volume))
-            store.set(volume, members, made)
+                made = make_skeleton(volume, index, members, self._reader(volume))
+            store.set(volume, index, members, made)
             return made
 
-        return self._making.run(store.key(volume, members), make)
+        return self._making.run(store.key(volume, index, members), make)
 
     def _reader(self, volume: Volume) -> Any:
         def read(mip: int, box: BoundingBox) -> Voxels:

@@ -15,6 +15,7 @@ from bfly.segments.merging import by_key
 from bfly.segments.posting import POSTING, label_keys
 from bfly.segments.postings import Postings
 from bfly.segments.rows import RowFile
+from bfly.segments.touched import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,8 @@ class Index(Postings):
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.stored, self.changed = folder, self, np.empty(0, np.uint64)
+        self.folder, self.stored = folder, self
+        self.changed, self.touched = np.empty(0, np.uint64), Touched()
         path = os.path.join(folder, ABOUT)
         try:
             with open(path, "rb") as file:
@@ -126,6 +128,10 @@ class Index(Postings):
         rows = len(self._postings)
         read = (self._postings.read(at, at + BATCH) for at in range(0, rows, BATCH))
         return by_key(read, label_keys)
+
+    @override
+    def version(self, labels: NDArray[np.uint64]) -> str:
+        return ""
 
     @override
     def growth(self, labels: NDArray[np.uint64]) -> NDArray[np.int64]:

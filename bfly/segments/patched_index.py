@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from bfly.segments.posting import CELL, POSTING
 from bfly.segments.postings import Postings
+from bfly.segments.touched import version_of
 from bfly.tables.columns import among
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bfly.geometry import Zyx
     from bfly.segments.index import Index
     from bfly.segments.recount import Recount
+    from bfly.segments.touched import Touched
 
     Ids = NDArray[np.uint64]
 
@@ -34,14 +36,18 @@ class PatchedIndex(Postings):
     ----------
     stored : Index
         Index of the stored labels.
+    touched : Touched
+        The patched cells.
     recounts : iterable of Recount
         What differs, one for each patched cell.
     shape : tuple of int
         Voxels of the channel (z, y, x).
     """
 
-    def __init__(self, stored: Index, recounts: Iterable[Recount], shape: Zyx) -> None:
-        self.stored = stored
+    def __init__(
+        self, stored: Index, touched: Touched, recounts: Iterable[Recount], shape: Zyx
+    ) -> None:
+        self.stored, self.touched = stored, touched
         self._grid = np.array([-(-size // side) for size, side in zip(shape, CELL, strict=True)])
         none = np.empty(0, POSTING)
         each = list(recounts)
@@ -50,6 +56,11 @@ class PatchedIndex(Postings):
         both = (self._before, self._after)
         self.changed = np.unique(np.concatenate([rows["label"] for rows in both]))
         self._cells = np.unique(np.concatenate([self._cell(rows) for rows in both]))
+        corners = np.array([*touched.cells], np.int64).reshape(-1, 3)
+        self._touched = np.sort(self._numbers(corners))
+        self._versions = dict(
+            zip(self._numbers(corners).tolist(), touched.cells.values(), strict=True)
+        )
         self._gone = np.sort(self._keys(self._before))
         self._growth = np.zeros(len(self.changed), np.int64)
         for rows, sign in zip(both, (-1, 1), strict=True):
@@ -77,6 +88,15 @@ class PatchedIndex(Postings):
         yield self._after[at:]
 
     @override
+    def version(self, labels: Ids) -> str:
+        # A cell that a label has left is in `before` alone.
+        rows = [self.postings(labels), self._before[among(self._before["label"], np.unique(labels))]]
+        cells = np.unique(np.concatenate([self._cell(each) for each in rows]))
+        return version_of(
+            f"{cell} {self._versions[cell]}" for cell in cells[among(cells, self._touched)].tolist()
+        )
+
+    @override
     def growth(self, labels: Ids) -> NDArray[np.int64]:
         growth = np.zeros(len(labels), np.int64)
         hit = among(labels, self.changed)
@@ -93,7 +113,10 @@ class PatchedIndex(Postings):
 
     def _cell(self, rows: NDArray[np.void]) -> Ids:
         """Return the number of the cell of each posting."""
-        z, y, x = (rows["low"].astype(np.int64) // CELL).T
+        return self._numbers(rows["low"].astype(np.int64) // CELL)
+
+    def _numbers(self, cells: NDArray[np.int64]) -> Ids:
+        z, y, x = cells.T
         _, height, width = self._grid.tolist()
         numbers: Ids = ((z * height + y) * width + x).astype(np.uint64)
         return numbers

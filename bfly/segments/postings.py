@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.segments.index import Index
+    from bfly.segments.touched import Touched
 
     Ids = NDArray[np.uint64]
 
@@ -30,10 +31,13 @@ class Postings(ABC):
         That of the stored labels, with the list of their sizes.
     changed : numpy.ndarray
         uint64, ascending: the labels of which something differs from `stored`.
+    touched : Touched
+        Where patches made the difference.
     """
 
     stored: Index
     changed: Ids
+    touched: Touched
 
     @abstractmethod
     def postings(self, labels: Ids) -> NDArray[np.void]:
@@ -58,6 +62,14 @@ class Postings(ABC):
         -------
         iterator of numpy.ndarray
             `POSTING`.
+        """
+
+    @abstractmethod
+    def version(self, labels: Ids) -> str:
+        """Return a text that differs whenever a patch may have changed the voxels of some labels.
+
+        That is so at any mip: a coarse voxel is the most frequent of finer ones. It is "" for
+        labels that are as they are stored.
         """
 
     @abstractmethod

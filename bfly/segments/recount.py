@@ -52,6 +52,11 @@ class Recount(NamedTuple):
         return cls(before, after)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the rows."""
+        return self.before.nbytes + self.after.nbytes
+
+    @property
     def packed(self) -> bytes:
         """The bytes that are kept."""
         return len(self.before).to_bytes(8, "little") + self.before.tobytes() + self.after.tobytes()
