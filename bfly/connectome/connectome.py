@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bfly.databases.features import Facts, Features
     from bfly.databases.reader import Counts, Ids
     from bfly.edits.edits import Edits
-    from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.geometry import Zyx
+    from bfly.queries.feature import FeatureQuery, RowsQuery
     from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
     from bfly.storage.cache import Cache

@@ -120,7 +120,8 @@ class Patched(Features):
     def _sources(self, neuron: int) -> list[int]:
         """Return the supervoxels of the table whose synapses a supervoxel may have now."""
         own = np.array([neuron], np.uint64)
-        return np.union1d(own, self._patches.origins(own)).tolist()
+        sources: list[int] = np.union1d(own, self._patches.origins(own)).tolist()
+        return sources
 
     def _moved(self, synapses: Columns) -> Columns:
         """Return synapses with the supervoxels at their positions."""

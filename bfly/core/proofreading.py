@@ -105,7 +105,7 @@ class Proofreading:
         """Return the largest label that a channel can have; raises as `SegmentAnswers.segments`."""
         if volume.dtype.itemsize < 8:
             return int(np.iinfo(volume.dtype).max)
-        return self._segments.segments(volume, None).index.last
+        return self._segments.segments(volume, None).index.stored.last
 
     def _done(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Operation:
         request = Request.parse(query.action, query.asked)
@@ -142,7 +142,7 @@ class Proofreading:
         """Return an id that no supervoxel has, and that voxels can hold."""
         indexed = self._segments.indexed(volume, None)
         most = int(np.iinfo(volume.dtype).max)
-        return (indexed.index.last if indexed else most // 2) + 1
+        return (indexed.index.stored.last if indexed else most // 2) + 1
 
     def _ids(self, query: EditsQuery) -> list[int]:
         """Return the ids that are to be merged, or the supervoxels at the points."""

@@ -74,7 +74,7 @@ class PropertyAnswers:
         position = query.state.position if query.state else 0
         facts = (
             *(engine.state(path) if has_neurons else "", query.spec.key, position),
-            sized and (sized.segments.index.folder, sized.origin, sized.voxel),
+            sized and (sized.segments.index.stored.folder, sized.origin, sized.voxel),
         )
         key = f"segment-properties:{path}:{facts}"
         cached: bytes = self._cache.get(key)

@@ -90,7 +90,8 @@ class PatchedIndex(Postings):
     @override
     def version(self, labels: Ids) -> str:
         # A cell that a label has left is in `before` alone.
-        rows = [self.postings(labels), self._before[among(self._before["label"], np.unique(labels))]]
+        left = self._before[among(self._before["label"], np.unique(labels))]
+        rows = [self.postings(labels), left]
         cells = np.unique(np.concatenate([self._cell(each) for each in rows]))
         return version_of(
             f"{cell} {self._versions[cell]}" for cell in cells[among(cells, self._touched)].tolist()

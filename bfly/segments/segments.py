@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["Segments", "members_of"]
+__all__ = ["Segments", "members_of", "patched_of"]
 
 BATCH = 1 << 16
 """Labels that are read at once from the list by size."""
@@ -31,6 +31,14 @@ BATCH = 1 << 16
 def members_of(edits: EditState | None, segment: int) -> Ids:
     """Return the supervoxels of a segment after edits, in ascending order."""
     return np.array([segment], np.uint64) if edits is None else edits.members(segment)
+
+
+def patched_of(edits: EditState | None) -> Ids:
+    """Return the segments that patches took voxels from, or gave some; sorted."""
+    if edits is None or not edits.patches:
+        return np.empty(0, np.uint64)
+    supervoxels = np.union1d(edits.patches.old, edits.patches.new)
+    return np.unique(edits.segments(supervoxels[supervoxels > 0]))
 
 
 class Segments:
