@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from bfly.databases.features import Features
-from bfly.tables.columns import ENDS, IDS, POINT, concatenated, latest
+from bfly.tables.columns import ENDS, IDS, POINT, among, concatenated, latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ class Patched(Features):
     def __init__(self, engine: Features, patches: Patches, origin: Zyx) -> None:
         self.RUNTIME = engine.RUNTIME
         self._engine, self._patches, self._origin = engine, patches, np.array(origin)
+        self._old = np.unique(patches.old)
 
     @override
     def dataset(self, path: str) -> str:
@@ -131,8 +132,10 @@ class Patched(Features):
             if all(name in synapses for name in names):
                 own = _places(synapses, names)
                 places = np.where(np.isnan(own).any(axis=1, keepdims=True), centres, own)
-            voxels = np.floor(places).astype(np.int64) - self._origin
-            moved[side] = self._patches.at(voxels, synapses[side])
+            some = np.flatnonzero(among(synapses[side], self._old))
+            voxels = np.floor(places[some]).astype(np.int64) - self._origin
+            moved[side] = synapses[side].copy()
+            moved[side][some] = self._patches.at(voxels, synapses[side][some])
         return moved
 
 

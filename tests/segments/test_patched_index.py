@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bfly.edits.patch_runs import packed_changes
+from bfly.edits.patches import Patch, Patches
 from bfly.geometry import BoundingBox, indexes, zyx
-from bfly.segments import patched_index
+from bfly.segments import patched_index as patched
+from bfly.segments import touched
 from bfly.segments.patched_index import PatchedIndex
 from bfly.segments.posting import postings_of
 from bfly.segments.recount import Recount
 from bfly.segments.search import Wanted
 from bfly.segments.segments import Segments
+from bfly.segments.touched import Touched
+from bfly.storage.lru_cache import LruCache
 from tests.segments.test_index import CELL, built, volumes
+
+if TYPE_CHECKING:
+    import pytest
+
+    from bfly.segments.index import Index
 
 NEW = 5000
 
 
-def recounts(stored: np.ndarray, patched: np.ndarray) -> list[Recount]:
-    """Return a recount of each cell, through the bytes that are kept."""
-    found, whole = [], BoundingBox.of_shape(zyx(stored.shape))
-    for index in indexes(whole.in_tiles(CELL)):
-        box = BoundingBox.of_shape((1, 1, 1), index).refined(CELL) & whole
-        both = (np.ascontiguousarray(each[box.slices]) for each in (stored, patched))
-        found.append(Recount.unpacked(Recount.of(*both, box.start).packed))
-    return found
+def patches_of(stored: np.ndarray, *patched: np.ndarray) -> Patches:
+    """Return the patches that lead from one volume to the next."""
+    found = []
+    for number, (before, after) in enumerate(pairwise([stored, *patched])):
+        pairs, runs = packed_changes(before, after)
+        box = BoundingBox.of_shape(zyx(stored.shape))
+        found.append(Patch(number, box, pairs[:, 0], pairs[:, 1], runs))
+    return Patches(found)
+
+
+def patched_index(index: Index, stored: np.ndarray, patches: Patches) -> PatchedIndex:
+    """Return an index with the recounts of its patched cells, through the bytes that are kept."""
+    cells, recounts = Touched(patches, LruCache(1 << 20)), []
+    after = patches.apply(stored, (0, 0, 0))
+    for cell in cells.cells:
+        box = BoundingBox.of_shape((1, 1, 1), cell).refined(CELL) & BoundingBox.of_shape(
+            zyx(stored.shape)
+        )
+        both = (np.ascontiguousarray(each[box.slices]) for each in (stored, after))
+        recounts.append(Recount.unpacked(Recount.of(*both, box.start).packed))
+    return PatchedIndex(index, cells, recounts, zyx(stored.shape))
 
 
 @st.composite
@@ -52,18 +77,21 @@ def paints(draw: st.DrawFn, voxels: np.ndarray) -> np.ndarray:
 
 
 def test_random_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patched_index, "CELL", CELL)
+    monkeypatch.setattr(patched, "CELL", CELL)
+    monkeypatch.setattr(touched, "CELL", CELL)
 
     @settings(deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def check(data: st.DataObject) -> None:
         voxels = data.draw(volumes())
-        patched = data.draw(paints(voxels))
+        first = data.draw(paints(voxels))
+        second = data.draw(paints(first))
         with TemporaryDirectory() as folder:
-            index = PatchedIndex(
-                built(voxels, Path(folder)), recounts(voxels, patched), zyx(voxels.shape)
-            )
-            compare(index, patched)
+            index = built(voxels, Path(folder))
+            for volumes_after in ([first], [first, second]):
+                found = patched_index(index, voxels, patches_of(voxels, *volumes_after))
+                compare(found, volumes_after[-1])
+                compare_versions(found, voxels, volumes_after)
 
     check()
 
@@ -71,6 +99,20 @@ def test_random_patches(monkeypatch: pytest.MonkeyPatch) -> None:
 def assert_same(rows: np.ndarray, expected: np.ndarray) -> None:
     for field in ("label", "voxels", "low", "high"):
         assert rows[field].tolist() == expected[field].tolist()
+
+
+def compare_versions(index: PatchedIndex, stored: np.ndarray, after: list[np.ndarray]) -> None:
+    """The cells are those with other voxels, and so are the versions of labels in them."""
+    steps = pairwise([stored, *after])
+    changed = np.any([a != b for a, b in steps], axis=0)
+    cells = np.unique(np.argwhere(changed) // CELL, axis=0).tolist()
+    assert [list(cell) for cell in index.touched.cells] == cells
+    for label in np.unique([stored, *after])[:9]:
+        there = [np.argwhere(each == label) // CELL for each in (stored, after[-1])]
+        own = np.unique(np.concatenate(there), axis=0).tolist()
+        if label:
+            text = index.version(np.array([label]).astype("u8"))
+            assert bool(text) == any(cell in cells for cell in own)
 
 
 def compare(index: PatchedIndex, patched: np.ndarray) -> None:
