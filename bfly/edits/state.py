@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.forest import Forest
+    from bfly.edits.patches import Patches
 
     Ids = NDArray[np.uint64]
 
@@ -29,9 +30,13 @@ class EditState:
         Number of the operation; 0 before the first.
     splits : sequence of str
         As in documented messages.
+    patches : Patches
+        The voxels with other supervoxels than the files say.
 
     Attributes
     ----------
+    patches : Patches
+        As above.
     current : bool
         False once there is a later state of the channel.
     count : int
@@ -40,9 +45,12 @@ class EditState:
         The last number of a root id, if this is the latest state.
     """
 
-    def __init__(self, forest: Forest, position: int, splits: Sequence[str]) -> None:
+    def __init__(
+        self, forest: Forest, position: int, splits: Sequence[str], patches: Patches
+    ) -> None:
         self.position = position
         self.splits = tuple(splits)
+        self.patches = patches
         self.current = True
         self._forest = forest
         self.count = forest.count
@@ -121,11 +129,22 @@ class EditState:
         members = [self._forest.members(root, self.position) for root in set(roots)]
         return np.sort(np.concatenate([ids[places < 0], *members]))
 
+    def is_used(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the ids that an operation, also a later one, gave or named."""
+        return self._forest.has(ids)
+
+    def is_gone(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the supervoxels that a patch made which was taken back."""
+        return np.isin(ids, self.patches.gone)
+
     def table(self) -> tuple[Ids, Ids]:
         """Return all edited supervoxels and the names of their segments, sorted by segment.
 
         The supervoxels of each segment are sorted.
         """
         supervoxels, segments = self._forest.table(self.position, self.count)
+        if len(self.patches.gone):
+            there = ~self.is_gone(supervoxels)
+            supervoxels, segments = supervoxels[there], segments[there]
         order = np.lexsort((supervoxels, segments))
         return supervoxels[order], segments[order]
