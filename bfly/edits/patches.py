@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xxhash
 
 from bfly.edits.patch_runs import Runs, unpacked_runs
 from bfly.geometry import BoundingBox, zyx
@@ -58,6 +60,14 @@ class Patch:
     def nbytes(self) -> int:
         """Bytes in memory, about."""
         return 500 + self.old.nbytes + self.new.nbytes + self.packed.nbytes
+
+    @property
+    def digest(self) -> str:
+        """Text that differs from that of any patch that changes other voxels."""
+        facts = xxhash.xxh3_128(repr(self.box).encode())
+        for array in (self.old, self.new, self.packed):
+            facts.update(np.ascontiguousarray(array).data)
+        return facts.hexdigest()
 
     def runs(self) -> Runs:
         """Return its runs within its box; `pair` is a place in `old` and `new`."""
@@ -136,6 +146,11 @@ class Patches:
         gone = _joined([patch.new for patch in others])
         self.gone = gone[gone > 0]
         self.last = int(max(self.new.max(initial=0), self.gone.max(initial=0)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Text that differs from that of any patches that change other voxels."""
+        return xxhash.xxh3_128_hexdigest(" ".join(patch.digest for patch in self.all).encode())
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
