@@ -13,6 +13,7 @@ import xxhash
 from bfly.concurrency.workers import SingleFlight
 from bfly.core.channels import on_current_files
 from bfly.core.mesh_answers import NAME
+from bfly.core.supervoxels import reader_of
 from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent
 from bfly.segments.fragments import fragments_of, made
@@ -21,14 +22,12 @@ from bfly.segments.multires import INFO, one_fragment, sizes_in
 from bfly.segments.segments import members_of, patched_of
 from bfly.segments.surface import Surface
 from bfly.storage.disk_cache import DiskCache
-from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
     from bfly.queries.multires import MultiresQuery
     from bfly.queries.query import Query
@@ -124,10 +123,7 @@ class MultiresAnswers:
         """Return the mesh of a segment: the length of its index, its index, and its fragment."""
         volume = query.volume
         segments = self._segments.segments(volume, query.state)
-
-        def read(mip: int, box: BoundingBox) -> Voxels:
-            return self._cutouts.gather(Region.of(volume, mip, box))
-
+        read = reader_of(self._cutouts, volume, query.state)
         found = fragments_of(segments, volume, query.segment)
         if not found:
             raise Absent(f"There is no segment {query.segment} in {volume.spec.path}.")

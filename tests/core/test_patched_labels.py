@@ -1,0 +1,116 @@
+"""What is derived from labels after patches, beside numpy on the patched volume."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bfly.errors import ButterflyError
+from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
+from bfly.segments.background import BackgroundIndexes
+from bfly.segments.store import Indexes
+from tests.fixtures.patching import Patching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bfly.core.core import Core
+
+SMALL = (4, 9, 8)
+
+OFFSET = (3, -5, 10)
+
+OF_CELLS = (
+    *("core.patched_indexes", "segments.building", "segments.cells", "segments.fragments"),
+    *("segments.inside", "segments.patched_index", "segments.touched"),
+)
+
+
+@pytest.fixture
+def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in OF_CELLS:
+        monkeypatch.setattr(f"bfly.{module}.CELL", SMALL)
+    monkeypatch.setattr("bfly.segments.background.PATIENCE", 60)
+
+
+def written(path: Path, voxels: np.ndarray) -> str:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("main", data=voxels, chunks=tuple(min(7, n) for n in voxels.shape))
+    return str(path)
+
+
+def labels(random: np.random.Generator) -> np.ndarray:
+    shape = random.integers(2, 7, 3)
+    blocks = random.integers(0, 9, shape).astype("u4")
+    return blocks.repeat(3, 0).repeat(4, 1).repeat(4, 2)
+
+
+def words(path: str, **more: Any) -> dict[str, Any]:
+    return {"path": path, "voxel_offset": OFFSET, "kind": "segmentation", **more}
+
+
+def compare(core: Core, path: str, shown: np.ndarray) -> None:
+    """Compare the rows, the labels and the voxels of all segments with numpy."""
+    about = words(path, name="seg", labelled=(path,))
+    query = SegmentsQuery(**about, count=1000)
+    rows = [json.loads(line) for line in core.segments.answer(query).splitlines()]
+    ids, counts = np.unique(shown[shown > 0], return_counts=True)
+    assert sorted(row["id"] for row in rows) == ids.tolist()
+    assert [row["voxels"] for row in rows] == sorted(counts.tolist(), reverse=True)
+    for row in rows:
+        places = np.argwhere(shown == np.uint64(row["id"])) + OFFSET
+        assert row["voxels"] == len(places)
+        for axis, along in zip("zyx", places.T, strict=True):
+            assert (row[f"{axis}_low"], row[f"{axis}_high"]) == (along.min(), along.max() + 1)
+        assert [row[axis] for axis in "zyx"] in places.tolist()
+        found = set()
+        sparse = SparseVolumeQuery(**about, id=row["id"], format="jsonl")
+        for line in b"".join(core.segments.sparse_volume(sparse)).splitlines():
+            run = json.loads(line)
+            found |= {(run["z"], run["y"], run["x"] + i) for i in range(run["length"])}
+        assert found == set(map(tuple, places.tolist()))
+    if len(ids):
+        one = SegmentsQuery(**about, wanted=tuple(ids.tolist()))
+        assert len(core.segments.answer(one).splitlines()) == len(ids)
+
+
+@pytest.mark.usefixtures("small_cells")
+def test_random_edits(make_core: Callable[..., Core]) -> None:
+    """At each state on the way, also those that are past, for a second server too."""
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32 - 1))
+    def check(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        with TemporaryDirectory() as folder:
+            voxels = labels(random)
+            path = written(Path(folder, "seg.h5"), voxels)
+            core = make_core()
+            core.segments.indexes = BackgroundIndexes(Indexes(folder, 1 << 30))
+            edits = Patching(core.edits.channel(path), voxels)
+            for _ in range(6):
+                try:
+                    edits.random(random)
+                except ButterflyError:
+                    continue
+                compare(core, path, edits.shown())
+            volume, _ = core.basis(SegmentsQuery(**words(path, name="seg", labelled=(path,))))
+            for position in range(edits.state.position):
+                past = edits.channel.at(position)
+                segments = core.segments.segments(volume, past)
+                ids, counts = np.unique(edits.shown(past), return_counts=True)
+                rows = segments.of(ids)
+                assert rows["label"].tolist() == ids[ids > 0].tolist()
+                assert rows["voxels"].tolist() == counts[ids > 0].tolist()
+                assert segments.count == len(ids[ids > 0])
+            core.close()
+
+    check()
