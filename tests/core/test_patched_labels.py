@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bfly.errors import ButterflyError
+from bfly.geometry import BoundingBox, zyx
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
 from bfly.segments.background import BackgroundIndexes
 from bfly.segments.store import Indexes
@@ -82,6 +83,30 @@ def compare(core: Core, path: str, shown: np.ndarray) -> None:
         assert len(core.segments.answer(one).splitlines()) == len(ids)
 
 
+def compare_labels(core: Core, path: str, shown: np.ndarray, random: np.random.Generator) -> None:
+    """Compare the labels of a random box, and the box around one of them, with numpy."""
+    low = random.integers(0, shown.shape)
+    high = np.minimum(low + random.integers(1, 12, 3), shown.shape)
+    part = shown[tuple(map(slice, low, high))]
+    start = (low + OFFSET).tolist()
+    sides = dict(zip(("depth", "height", "width"), part.shape, strict=True))
+    about = words(path, **dict(zip("zyx", start, strict=True)), **sides)
+    there = set(part[part > 0].tolist())
+    assert core.labels.find(LabelQuery("unique", **about)) == there
+    assert core.labels.find(LabelQuery("highest", **about)) == max(there, default=0)
+    whole = words(path, whole=True)
+    everywhere = set(shown[shown > 0].tolist())
+    assert core.labels.find(LabelQuery("unique", **whole)) == everywhere
+    assert core.labels.find(LabelQuery("highest", **whole)) == max(everywhere, default=0)
+    for label in list(there)[:3]:
+        places = np.argwhere(shown == np.uint64(label)) + OFFSET
+        box = core.labels.find(LabelQuery("box", label, **whole))
+        assert box == BoundingBox(zyx(places.min(axis=0)), zyx(places.max(axis=0) + 1))
+        places = np.argwhere(part == np.uint64(label)) + start
+        box = core.labels.find(LabelQuery("box", label, **about))
+        assert box == BoundingBox(zyx(places.min(axis=0)), zyx(places.max(axis=0) + 1))
+
+
 @pytest.mark.usefixtures("small_cells")
 def test_random_edits(make_core: Callable[..., Core]) -> None:
     """At each state on the way, also those that are past, for a second server too."""
@@ -102,6 +127,7 @@ def test_random_edits(make_core: Callable[..., Core]) -> None:
                 except ButterflyError:
                     continue
                 compare(core, path, edits.shown())
+                compare_labels(core, path, edits.shown(), random)
             volume, _ = core.basis(SegmentsQuery(**words(path, name="seg", labelled=(path,))))
             for position in range(edits.state.position):
                 past = edits.channel.at(position)
