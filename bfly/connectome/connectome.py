@@ -126,9 +126,10 @@ class Connectome:
         return [path for path in query.labelled if self._edits.channel(path).state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        query.state = self._edits.channel(channel).state
-        if query.state.patches:
-            engine = Patched(engine, query.state.patches, self._origin(query, channel))
+        state = self._edits.channel(channel).state
+        query.state = state.patched if query.labels == "patched" else state
+        if state.patches:
+            engine = Patched(engine, state.patches, self._origin(query, channel))
         return Merged(engine, channel, query.state)
 
     def _origin(self, query: InfoQuery, channel: str) -> Zyx:

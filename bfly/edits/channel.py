@@ -150,7 +150,7 @@ class ChannelEdits:
         if self._replay.position == self._state.position:
             return
         old, self._state = self._state, self._replay.state()
-        old.current = False
+        old.retire()
         for listener in list(self._listeners):
             listener()
 

@@ -138,8 +138,10 @@ def cut_inside(
 
     Parameters
     ----------
-    state, box, labels, fresh, who, **words
+    state, box, labels, fresh, **words
         As those of `painted`.
+    who : str
+        The author.
     history : History
         What the log says.
     mask : numpy.ndarray

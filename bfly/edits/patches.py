@@ -13,7 +13,7 @@ from bfly.edits.patch_runs import Runs, unpacked_runs
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Patch", "Patches"]
+__all__ = ["Patch", "Patches", "applied"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -180,9 +180,7 @@ class Patches:
             The same array if no patch changes it.
         """
         box = BoundingBox.of_shape(zyx(voxels.shape), origin)
-        for patch in self.touching(box):
-            voxels = patch.apply(voxels, box)
-        return voxels
+        return applied(self.touching(box), voxels, box)
 
     def at(self, places: NDArray[np.int64], labels: Ids) -> Ids:
         """Return the supervoxels that single voxels have now.
@@ -222,6 +220,13 @@ class Patches:
     def made(self, supervoxels: Ids) -> NDArray[np.bool_]:
         """Return a mask of the supervoxels that patches made."""
         return np.isin(supervoxels, self.new) & (supervoxels > 0)
+
+
+def applied(patches: Iterable[Patch], voxels: Voxels, box: BoundingBox) -> Voxels:
+    """Return the voxels of a box with patches; see `Patches.apply`."""
+    for patch in patches:
+        voxels = patch.apply(voxels, box)
+    return voxels
 
 
 def _joined(ids: Sequence[Ids]) -> Ids:

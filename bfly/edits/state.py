@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bfly.edits.forest import Forest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bfly.edits.forest import Forest
     from bfly.edits.patches import Patches
 
     Ids = NDArray[np.uint64]
 
 __all__ = ["EditState"]
+
+NOTHING = Forest()
+"""Segments without any edit. Nothing is added to them."""
 
 
 class EditState:
@@ -37,6 +41,8 @@ class EditState:
     ----------
     patches : Patches
         As above.
+    patched : EditState
+        The same state, but without segments: each supervoxel, with patches, is one of its own.
     current : bool
         False once there is a later state of the channel.
     count : int
@@ -55,6 +61,21 @@ class EditState:
         self._forest = forest
         self.count = forest.count
         self.last_number = forest.numbers
+        self.patched = self if forest is NOTHING else EditState(NOTHING, position, (), patches)
+
+    def retire(self) -> None:
+        """Note that there is a later state."""
+        self.current = self.patched.current = False
+
+    @property
+    def key(self) -> str:
+        """Text that tells it from other states of the channel."""
+        return f"{self.position} patched" if self.patched is self else str(self.position)
+
+    @property
+    def changes_labels(self) -> bool:
+        """Whether a label may be another one than in the files."""
+        return bool(self.count or self.patches)
 
     def segments(self, supervoxels: Ids) -> Ids:
         """Return the name of the segment of each supervoxel."""

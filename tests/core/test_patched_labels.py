@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bfly.errors import ButterflyError
 from bfly.geometry import BoundingBox, zyx
+from bfly.queries.label import LabelQuery
 from bfly.queries.segments import SegmentsQuery, SparseVolumeQuery
 from bfly.segments.background import BackgroundIndexes
 from bfly.segments.store import Indexes

@@ -1,4 +1,4 @@
-"""Meshes and skeletons after patches: those of a file with the patched voxels, made where needed."""
+"""Meshes and skeletons after patches: as of a file with the patched voxels, and made once."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], Core]]:
         core.close()
 
 
-def mesh(core: Core, path: str, segment: int, mip: int | None = None) -> bytes:
-    query = MeshFileQuery(**words(path, name="seg", id=segment, mip=mip))
+def mesh(core: Core, path: str, segment: int, mip: int, which: str = "segments") -> bytes:
+    query = MeshFileQuery(**words(path, name="seg", id=segment, mip=mip, labels=which))
     return b"".join(core.meshes.file(query))
 
 
@@ -79,16 +79,17 @@ def test_shapes_are_those_of_a_file_with_the_patched_voxels(
             edits.random(random)
         except ButterflyError:
             continue
-        shown = edits.shown()
+        shown, patched = edits.shown(), edits.patched()
         plain = written(tmp_path / f"plain-{number}.h5", shown.astype("u4"))
         for segment in np.unique(shown[shown > 0]).tolist()[:6]:
-            for mip in (0, 1, 2):
-                found, expected = (
-                    outcome(mesh, each, where, segment, mip)
-                    for each, where in ((core, path), (other, plain))
-                )
-                assert found == expected, (segment, mip)
+            assert mesh(core, path, segment, 0) == mesh(other, plain, segment, 0)
             assert skeleton(core, path, segment) == skeleton(other, plain, segment)
+        # Coarse mips are those of supervoxels.
+        plain = written(tmp_path / f"patched-{number}.h5", patched)
+        for one in np.unique(patched[patched > 0]).tolist()[:6]:
+            for mip in (1, 2):
+                expected = outcome(mesh, other, plain, one, mip)
+                assert outcome(mesh, core, path, one, mip, "patched") == expected
 
 
 @pytest.fixture
@@ -209,11 +210,11 @@ def test_facts_of_the_patched_are_in_the_list(make: Callable[[str], Core], tmp_p
     skeleton(core, path, new)
     about = words(path, name="seg", labelled=(path,), voxel_size=(10, 10, 10))
     skeleton_of = SkeletonQuery(**words(path, id=new, format="json", voxel_size=(10, 10, 10)))
-    length = json.loads(core.skeletons.text(skeleton_of))["cable_length_nm"]
+    length = json.loads(core.skeletons.text(skeleton_of))["cable_length_um"]
     rows = core.segments.answer(SegmentsQuery(**about)).splitlines()
     one, two = (json.loads(row) for row in rows)
     assert (one["id"], one["voxels"]) == (1, voxels.size - 45_000)
     assert (two["id"], two["voxels"]) == (new, 45_000)
     assert (two["x_low"], two["x_high"]) == (100 + OFFSET[2], 190 + OFFSET[2])
-    assert two["cable_length_um"] == pytest.approx(length / 1000)
+    assert two["cable_length_um"] == pytest.approx(length)
     assert one["cable_length_um"] is None
