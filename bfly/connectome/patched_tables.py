@@ -120,8 +120,12 @@ class Patched(Features):
 
     def _sources(self, neuron: int) -> list[int]:
         """Return the supervoxels of the table whose synapses a supervoxel may have now."""
-        own = np.array([neuron], np.uint64)
-        sources: list[int] = np.union1d(own, self._patches.origins(own)).tolist()
+        patches, own = self._patches, np.array([neuron], np.uint64)
+        found = np.union1d(own, patches.origins(own))
+        sources: list[int] = found.tolist()
+        # Synapses whose side is on the background in the table may be on what was painted there.
+        if (np.isin(patches.new, found) & (patches.old == 0)).any() and sources[0]:
+            sources.insert(0, 0)
         return sources
 
     def _moved(self, synapses: Columns) -> Columns:
@@ -129,7 +133,7 @@ class Patched(Features):
         moved, centres = dict(synapses), _places(synapses, POINT)
         for side, names in zip(SIDES, ENDS, strict=True):
             places = centres
-            if all(name in synapses for name in names):
+            if all(name in synapses and synapses[name].dtype.kind in "iuf" for name in names):
                 own = _places(synapses, names)
                 places = np.where(np.isnan(own).any(axis=1, keepdims=True), centres, own)
             some = np.flatnonzero(among(synapses[side], self._old))
