@@ -84,9 +84,9 @@ class Connectome:
         If several channels have edits, the neurons are counted without edits.
         """
         edited, engine = self._edited_channels(query), self._tables()
-        if len(edited) == 1:
-            engine = self._merged(engine, edited[0], query)
         try:
+            if len(edited) == 1:
+                engine = self._merged(engine, edited[0], query)
             path = engine.dataset(query.path)
         except SourceError:
             return {"neurons": 0, "synapses": 0}
@@ -129,7 +129,8 @@ class Connectome:
         state = self._edits.channel(channel).state
         query.state = state.patched if query.labels == "patched" else state
         if state.patches:
-            engine = Patched(engine, state.patches, self._origin(query, channel))
+            origin = self._origin(query, channel)
+            engine = Patched(engine, state.patches, origin, self._cache)
         return Merged(engine, channel, query.state)
 
     def _origin(self, query: InfoQuery, channel: str) -> Zyx:

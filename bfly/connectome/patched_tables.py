@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 from typing_extensions import override
 
 from bfly.databases.features import Features
-from bfly.tables.columns import ENDS, IDS, POINT, among, concatenated, latest
+from bfly.tables.columns import ENDS, IDS, POINT, among, concatenated, filled, latest, unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from bfly.databases.reader import Ids
     from bfly.edits.patches import Patches
     from bfly.geometry import BoundingBox, Zyx
+    from bfly.storage.lru_cache import LruCache
     from bfly.tables.columns import Columns, Ranges
 
 __all__ = ["Patched"]
 
-SYNAPSE = "synapse"
+NEURON, SYNAPSE = "neuron", "synapse"
 
 SIDES = IDS[SYNAPSE][1:]
 
@@ -32,7 +34,8 @@ class Patched(Features):
 
     A side of a synapse gets the supervoxel at its position, if a patch took that voxel from the
     supervoxel that the table names. The position is that of the side, or that of the synapse if
-    the table has no other. Rows of neurons stay as they are.
+    the table has no other. Rows of neurons stay as they are. A supervoxel that got synapses has
+    a row, too, at the place of one of them.
 
     Parameters
     ----------
@@ -42,12 +45,15 @@ class Patched(Features):
         The patches.
     origin : tuple of int
         The channel's first voxel in the dataset (z, y, x).
+    cache : LruCache
+        Keeps the rows of supervoxels that patches made.
     """
 
-    def __init__(self, engine: Features, patches: Patches, origin: Zyx) -> None:
+    def __init__(self, engine: Features, patches: Patches, origin: Zyx, cache: LruCache) -> None:
         self.RUNTIME = engine.RUNTIME
         self._engine, self._patches, self._origin = engine, patches, np.array(origin)
         self._old = np.unique(patches.old)
+        self._cache = cache
 
     @override
     def dataset(self, path: str) -> str:
@@ -59,7 +65,8 @@ class Patched(Features):
 
     @override
     def count(self, table: str, path: str) -> int:
-        return self._engine.count(table, path)
+        more = len(self._added(path)[NEURON]) if table == NEURON else 0
+        return self._engine.count(table, path) + more
 
     @override
     def has_rows(self, table: str, path: str) -> bool:
@@ -68,11 +75,22 @@ class Patched(Features):
     @override
     def rows(self, table: str, path: str, ids: Ids) -> Columns:
         rows = self._engine.rows(table, path, ids)
-        return self._moved(rows) if table == SYNAPSE else rows
+        if table == SYNAPSE:
+            return self._moved(rows)
+        added = self._added(path)
+        hit = np.isin(added[NEURON], ids)
+        if not hit.any():
+            return rows
+        both = {name: np.concatenate([rows[name], added[name][hit]]) for name in rows}
+        order = np.argsort(both[NEURON])
+        there = ids[among(ids, both[NEURON][order])]
+        places = order[np.searchsorted(both[NEURON], there, sorter=order)]
+        return {name: column[places] for name, column in both.items()}
 
     @override
     def ids(self, table: str, path: str) -> Ids:
-        return self._engine.ids(table, path)
+        ids = self._engine.ids(table, path)
+        return np.union1d(ids, self._added(path)[NEURON]) if table == NEURON else ids
 
     @override
     def ids_in(self, path: str, box: BoundingBox) -> Ids:
@@ -96,7 +114,7 @@ class Patched(Features):
         table: str = SYNAPSE,
     ) -> Iterator[Columns]:
         if table != SYNAPSE:
-            return self._engine.scan(path, box, table=table)
+            return chain(self._engine.scan(path, box, table=table), [self._added(path)])
         if neuron is not None:
             return self._scan_of(path, box, neuron)
         return map(self._moved, self._engine.scan(path, box))
@@ -117,6 +135,27 @@ class Patched(Features):
     @override
     def ranges(self, path: str) -> Ranges:
         return self._engine.ranges(path)
+
+    def _added(self, path: str) -> Columns:
+        """Return the rows of the supervoxels that patches made and synapses name."""
+        key = f"patched-neurons:{path}:{self.state(path)}"
+        added: Columns = self._cache.get(key)
+        if not added:
+            synapses = latest(SYNAPSE, concatenated(SYNAPSE, self._synapses_of_made(path)))
+            rows = unplaced(synapses, self._engine.ids(NEURON, path))
+            made = self._patches.made(rows[NEURON])
+            rows = {name: column[made] for name, column in rows.items()}
+            added = filled(rows, self._engine.rows(NEURON, path, np.empty(0, np.uint64)))
+            self._cache.set(key, added)
+        return added
+
+    def _synapses_of_made(self, path: str) -> Iterator[Columns]:
+        """Yield the synapses that name a supervoxel that a patch made."""
+        for source in self._old.tolist():
+            for batch in self._engine.scan(path, neuron=source):
+                moved = self._moved(batch)
+                made = self._patches.made(moved["n1"]) | self._patches.made(moved["n2"])
+                yield {name: column[made] for name, column in moved.items()}
 
     def _sources(self, neuron: int) -> list[int]:
         """Return the supervoxels of the table whose synapses a supervoxel may have now."""

@@ -16,8 +16,9 @@ from bfly.databases.nodb import Nodb
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.log import MemoryLog
 from bfly.errors import ButterflyError
-from bfly.geometry import BoundingBox
+from bfly.geometry import BoundingBox, zyx
 from bfly.keywords import RUNTIME
+from bfly.storage.lru_cache import LruCache
 from bfly.tables.columns import ENDS, concatenated, empty, typed
 from tests.fixtures.patching import Patching
 
@@ -50,7 +51,8 @@ def tables(
 
 def merged(engine: Nodb, edits: Patching) -> Merged:
     state = edits.state
-    return Merged(Patched(engine, state.patches, tuple(ORIGIN.tolist())), "/seg", state)
+    patched = Patched(engine, state.patches, zyx(ORIGIN), LruCache(1 << 20))
+    return Merged(patched, "/seg", state)
 
 
 def pairs(synapses: dict[str, np.ndarray]) -> list[tuple[int, ...]]:
@@ -96,6 +98,15 @@ def test_synapses_are_those_of_the_segments_at_their_positions(seed: int) -> Non
             after, before = both.partners("/", segment)
             assert sorted(after.tolist()) == sorted(row[2] for row in own if row[1] == segment)
             assert sorted(before.tolist()) == sorted(row[1] for row in own if row[2] == segment)
+        ids, segments = np.arange(1, 8, dtype="u8"), edits.state.segments
+        neurons = both.ids("neuron", "/")
+        # Neuron 0 stands for the background, which synapses name.
+        named = np.union1d(segments(ids), np.union1d(n1, n2))
+        assert neurons[neurons > 0].tolist() == named[named > 0].tolist()
+        assert both.count("neuron", "/") == len(neurons)
+        scanned = concatenated("neuron", both.scan("/", table="neuron"))
+        assert sorted(scanned["neuron"].tolist()) == neurons.tolist()
+        assert both.rows("neuron", "/", neurons[::-1])["neuron"].tolist() == neurons[::-1].tolist()
         out, into = both.degrees("/", some)
         assert out.tolist() == [np.count_nonzero(n1 == one) for one in some]
         assert into.tolist() == [np.count_nonzero(n2 == one) for one in some]
