@@ -58,6 +58,9 @@ class EditHistory:
             "count": len(numbers),
             "replaced": [str(self._roots.of_number(number)) for number in before],
             "points": operation.points[:MOST, ::-1].tolist(),
+            "patch": [
+                {"old": str(old), "new": str(new)} for old, new in operation.pairs[:MOST].tolist()
+            ],
             "undoes": list(operation.undoes[:MOST]),
             "undone_by": self._history.undone.get(operation.id),
         }

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bfly.core.split_inside import inside_of
 from bfly.errors import BadRequest, ButterflyError, TooLarge
-from bfly.geometry import BoundingBox, zyx
+from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
+from bfly.segments.posting import CELL
 from bfly.splitting.contacts import contacts, face_means
 from bfly.splitting.edges import contact_edges, merge_edges
 from bfly.splitting.min_cut import SINK, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
 from bfly.splitting.outside import Links, assigned
+from bfly.splitting.refusal import Reason, SplitRefused
 from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bfly.core.split_inside import Inside
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.history import History
     from bfly.edits.state import EditState
@@ -56,12 +60,15 @@ class Sides(NamedTuple):
         nm² of contact that is cut.
     points : numpy.ndarray
         int64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset, sources first.
+    inside : Inside, optional
+        The supervoxels that are split, if there are any. `members` have the side that keeps the id.
     """
 
     members: Ids
     sides: NDArray[np.int64]
     area: float
     points: NDArray[np.int64]
+    inside: Inside | None = None
 
 
 class PointSplit:
@@ -77,6 +84,11 @@ class PointSplit:
         Where the supervoxels are, if the label index is there.
     images : sequence of Volume
         Images of the dataset; the first one with the voxels of the segmentation counts.
+
+    Attributes
+    ----------
+    origin : tuple of int
+        The channel's first voxel (z, y, x) in the dataset.
     """
 
     def __init__(
@@ -87,6 +99,9 @@ class PointSplit:
         images: Sequence[Volume] = (),
     ) -> None:
         self._volume, self._cutouts, self._segments = volume, cutouts, segments
+        self.origin = volume.level(0).origin
+        self._state: EditState | None = None
+        self._inside: Inside | None = None
         whole = volume.level(0).place
         fits = (each for each in images if each.level(0).place == whole)
         self._image = next(fits, None)
@@ -95,6 +110,8 @@ class PointSplit:
         self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
     ) -> Sides:
         """Return the side of each supervoxel of the segment of the first source.
+
+        If points of both groups are on the same supervoxel, that is split, too.
 
         Parameters
         ----------
@@ -118,20 +135,60 @@ class PointSplit:
         SourceError
             The voxels cannot be read.
         """
+        self._state, self._inside = state, None
+        try:
+            return self._sides(state, history, sources, sinks)
+        except SplitRefused as refused:
+            if refused.reason != Reason.SAME_SUPERVOXEL:
+                raise
+            self._inside = self._found_inside(state, refused.supervoxels, sources, sinks)
+        found, inside = self._sides(state, history, sources, sinks), self._inside
+        kept = ~np.isin(found.members, inside.new)
+        return found._replace(members=found.members[kept], sides=found.sides[kept], inside=inside)
+
+    def _sides(
+        self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
+    ) -> Sides:
         start = self._label(sources[0])
-        members = state.segment_of(start)
+        whole = state.segment_of(self._former(start))
+        members = whole if self._inside is None else np.union1d(whole, self._inside.new)
         groups = [self._points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
         box = self._box(places)
         touching, inside = self._contacts(members, box)
-        merges = history.segment(state, start)
-        pairs = members[merges.ends]
+        merges = history.segment(state, self._former(start))
+        pairs = whole[merges.ends]
+        if self._inside is not None:
+            pieces = np.stack([self._inside.old, self._inside.new], axis=1)
+            pairs = np.concatenate([pairs, pieces])
         edges = contact_edges(touching, self._brightness(touching, box)).plus(merge_edges(pairs))
         found = cut(
-            np.union1d(inside, np.concatenate([g.supervoxels for g in groups])), edges, *groups
+            np.union1d(inside, np.concatenate([g.supervoxels for g in groups])),
+            edges,
+            *groups,
+            may_be_points=self._inside is not None,
         )
         sides = self._everywhere(members, found.supervoxels, found.sides, pairs)
         return Sides(members, sides, found.area, places)
+
+    def _found_inside(
+        self,
+        state: EditState,
+        supervoxels: Sequence[int],
+        sources: NDArray[Any],
+        sinks: NDArray[Any],
+    ) -> Inside:
+        members = state.segment_of(self._label(sources[0]))
+        groups = [self._points(members, group).places for group in (sources, sinks)]
+        box, whole = self._box(np.concatenate(groups)), self._volume.level(0).place
+        size = self._volume.voxel_size
+        return inside_of(supervoxels, groups, box, whole, size, self._read, self._tissue)
+
+    def _former(self, label: int) -> int:
+        """Return the supervoxel that a piece is of, or a label as it is."""
+        if self._inside is not None and label in self._inside.new:
+            return int(self._inside.old[np.searchsorted(self._inside.new, np.uint64(label))])
+        return label
 
     def _label(self, point: NDArray[Any]) -> int:
         box = BoundingBox.of_shape((1, 1, 1), zyx(np.floor(point).astype(int)))
@@ -194,9 +251,14 @@ class PointSplit:
         if self._segments is None:
             yield box
             return
-        postings = self._segments.index.postings(members)
-        for cell in cells_of(self._volume, 0, postings).tolist():
-            part = box_of_cell(self._volume, 0, zyx(cell)) & box
+        assert self._state
+        patches, first = self._state.patches, self._volume.level(0).origin
+        postings = self._segments.index.postings(patches.origins(members))
+        cells = set(map(zyx, cells_of(self._volume, 0, postings)))
+        for patch in patches.naming(members):
+            cells.update(indexes(patch.box.shift(first).in_tiles(CELL)))
+        for cell in sorted(cells):
+            part = box_of_cell(self._volume, 0, cell) & box
             if part.size:
                 yield part
 
@@ -206,8 +268,14 @@ class PointSplit:
         image = self._cutouts.gather(Region.of(self._image, 0, box))
         return face_means(touching, np.ascontiguousarray(image), box.start)
 
+    def _tissue(self, box: BoundingBox) -> Any:
+        return self._image and self._cutouts.gather(Region.of(self._image, 0, box))
+
     def _read(self, box: BoundingBox) -> Any:
-        return self._cutouts.gather(Region.of(self._volume, 0, box))
+        """Return the supervoxels of a box, with patches, and with the pieces that were found."""
+        assert self._state
+        labels = self._cutouts.gather(Region.of(self._volume, 0, box, self._state.patched))
+        return labels if self._inside is None else self._inside.shown(labels, box)
 
     def _everywhere(
         self, members: Ids, inside: Ids, found: NDArray[np.int64], pairs: Ids

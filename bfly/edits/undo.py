@@ -191,7 +191,7 @@ class _Undo:
                 known = [wishes[each] for each in whole if each in wishes]
                 wanted = (*known, *own.values(), *whole)
                 change.join(own, next(name for name in wanted if self._is_free(name, called)))
-                called[whole[0]] = change.names[-1]
+                called[whole[0]] = change.called[whole[0]] = change.names[-1]
 
     def _untouched(self, change: Change) -> list[int]:
         """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bfly.core.core import Core
+    from bfly.volumes.region import Region
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -105,9 +106,13 @@ def model(
 
 
 def cutout(core: Core, path: str, mip: int, box: BoundingBox, **words: Any) -> Voxels:
-    (z, y, x), (depth, height, width) = box.start, box.shape
-    place = {"z": z, "y": y, "x": x, "depth": depth, "height": height, "width": width}
-    return core.find_tiles(DataQuery(path=path, resolution=mip, **place, **words))
+    return core._cutouts.gather(region(core, path, mip, box, **words))
+
+
+def region(core: Core, path: str, mip: int, box: BoundingBox, **words: Any) -> Region:
+    query = DataQuery(path=path, resolution=mip, **words)
+    query.update_source(core.update_query(query))
+    return query.region.part(box)
 
 
 def random_mask(random: Any) -> Any:
@@ -139,7 +144,6 @@ def test_cutouts_equal_a_model_at_every_mip_box_and_state(
     path = WRITERS[kind](folder, labels)
     core, random = make_core(), np.random.default_rng(seed)
     words: dict[str, Any] = {"kind": "segmentation", "voxel_offset": offset}
-    core.update_query(DataQuery(path=path, **words))
     volume = core.update_query(DataQuery(path=path, **words))["volume"]
     levels = [volume.level(mip) for mip in range(4)]
     as_stored = {
@@ -152,7 +156,9 @@ def test_cutouts_equal_a_model_at_every_mip_box_and_state(
     for step in range(4):
         before, mips = images[-1]
         if step == 3:
-            edits.append(lambda state: [undone(state, edits.history, [state.position], 1000, who="")])
+            edits.append(
+                lambda state: [undone(state, edits.history, [state.position], 1000, who="")]
+            )
             after, mips = images[-2]
         else:
             into = [None, 5, 0][step]
@@ -189,10 +195,8 @@ def test_cutouts_equal_a_model_at_every_mip_box_and_state(
             segments = state.segments(expected.ravel().astype(np.uint64)).reshape(box.shape)
             assert np.array_equal(cutout(core, path, level.mip, box, **words), segments)
             past_cache = np.empty(box.shape, "u4")
-            query = DataQuery(path=path, resolution=level.mip, labels="patched", **words)
-            query.update_source(core.update_query(query))
-            region = query.region.part(box)
-            core._cutouts.fill(region, past_cache)
+            wanted = region(core, path, level.mip, box, labels="patched", **words)
+            core._cutouts.fill(wanted, past_cache)
             assert np.array_equal(past_cache, expected)
             stored = cutout(core, path, level.mip, place, labels="supervoxels", **words)
             assert np.array_equal(stored, as_stored[level.mip])
