@@ -107,7 +107,7 @@ class Proofreading:
         """Return the largest label that a channel can have; raises as `SegmentAnswers.segments`."""
         if volume.dtype.itemsize < 8:
             return int(np.iinfo(volume.dtype).max)
-        return self._segments.segments(volume, None).index.stored.last
+        return self._segments.segments(volume, None).index.last
 
     def _done(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Operation:
         request = Request.parse(query.action, query.asked)
@@ -149,7 +149,7 @@ class Proofreading:
         """Return an id that no supervoxel has, and that voxels can hold."""
         indexed = self._segments.indexed(volume, None)
         most = int(np.iinfo(volume.dtype).max)
-        return (indexed.index.stored.last if indexed else most // 2) + 1
+        return (indexed.index.last if indexed else most // 2) + 1
 
     def _new_ids(self, volume: Volume) -> Fresh:
         """Return ids for supervoxels of patches: above all labels, and below all root ids.

@@ -103,8 +103,8 @@ class Index(Postings):
             raise SourceError(f"{folder} is damaged: it has {found} rows, not {self.summary}.")
 
     @property
+    @override
     def last(self) -> int:
-        """The largest label; 0 if there is none."""
         count = len(self._postings)
         return int(self._postings.read(count - 1, count)["label"][0]) if count else 0
 

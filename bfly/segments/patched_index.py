@@ -67,6 +67,11 @@ class PatchedIndex(Postings):
             places = np.searchsorted(self.changed, rows["label"])
             np.add.at(self._growth, places, sign * rows["voxels"].astype(np.int64))
 
+    @property
+    @override
+    def last(self) -> int:
+        return self.stored.last
+
     @override
     def postings(self, labels: Ids) -> NDArray[np.void]:
         rows = self.stored.postings(labels)

@@ -39,6 +39,11 @@ class Postings(ABC):
     changed: Ids
     touched: Touched
 
+    @property
+    @abstractmethod
+    def last(self) -> int:
+        """The largest stored label; 0 if there is none."""
+
     @abstractmethod
     def postings(self, labels: Ids) -> NDArray[np.void]:
         """Return the postings of labels, sorted by label.
