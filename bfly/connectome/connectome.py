@@ -13,6 +13,7 @@ from bfly.connectome.patched_tables import Patched
 from bfly.databases.engine import Engine
 from bfly.databases.entry_tables import EntryTables
 from bfly.errors import Absent, BadRequest, SourceError
+from bfly.queries.info import InfoQuery
 from bfly.tables.columns import KEYS
 from bfly.tables.writing import write_rows
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bfly.edits.edits import Edits
     from bfly.geometry import Zyx
     from bfly.queries.feature import FeatureQuery, RowsQuery
-    from bfly.queries.info import InfoQuery
     from bfly.queries.query import Query
     from bfly.storage.cache import Cache
     from bfly.tables.columns import Columns
@@ -135,8 +135,8 @@ class Connectome:
 
     def _origin(self, query: InfoQuery, channel: str) -> Zyx:
         """Return the first voxel of a channel in the dataset, which its file may state."""
-        words = (each for each in query.channels if each["path"] == channel)
-        volume: Volume = self._keywords(next(map(query.set_channel, words), query))["volume"]
+        words = (InfoQuery(**each) for each in query.channels if each["path"] == channel)
+        volume: Volume = self._keywords(next(words, query))["volume"]
         return volume.level(0).origin
 
     def feature(self, query: FeatureQuery) -> Any:
