@@ -164,18 +164,19 @@ class History:
         """Return all patches in their order, also those that are taken back."""
         return self._replay.patches.made()
 
-    def toggled(self, taken: Container[int]) -> tuple[list[Patch], list[Patch]]:
+    def toggled(self, taken: set[int]) -> tuple[list[Patch], list[Patch]]:
         """Return the patches that do not count once operations are taken back, and that do again.
 
         Parameters
         ----------
-        taken : container of int
+        taken : set of int
             The operations.
         """
         leaving: list[Patch] = []
         returning: list[Patch] = []
         counts = self._replay.taken_back.counts
-        for patch in self.patches():
+        reached = self._replay.taken_back.reached(taken)
+        for patch in self._replay.patches.some(reached):
             if counts(patch.number) != counts(patch.number, taken):
                 (leaving if counts(patch.number) else returning).append(patch)
         return leaving, returning

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Patch:
         that of no other patch, and of no voxel of the files.
     packed : numpy.ndarray
         uint8; see `runs`.
+    digest : str
+        Text that differs from that of any patch that changes other voxels.
     """
 
     number: int
@@ -48,6 +50,13 @@ class Patch:
     old: Ids
     new: Ids
     packed: NDArray[np.uint8]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        facts = xxhash.xxh3_128(repr(self.box).encode())
+        for array in (self.old, self.new, self.packed):
+            facts.update(array.tobytes())
+        object.__setattr__(self, "digest", facts.hexdigest())
 
     @classmethod
     def of(cls, operation: Operation) -> Patch:
@@ -60,14 +69,6 @@ class Patch:
     def nbytes(self) -> int:
         """Bytes in memory, about."""
         return 500 + self.old.nbytes + self.new.nbytes + self.packed.nbytes
-
-    @property
-    def digest(self) -> str:
-        """Text that differs from that of any patch that changes other voxels."""
-        facts = xxhash.xxh3_128(repr(self.box).encode())
-        for array in (self.old, self.new, self.packed):
-            facts.update(np.ascontiguousarray(array).data)
-        return facts.hexdigest()
 
     def runs(self) -> Runs:
         """Return its runs within its box; `pair` is a place in `old` and `new`."""
@@ -139,8 +140,8 @@ class Patches:
 
     def __init__(self, patches: Sequence[Patch] = (), others: Sequence[Patch] = ()) -> None:
         self.all = tuple(patches)
-        corners = [(patch.box.start, patch.box.stop) for patch in patches]
-        self._corners = np.array(corners, np.int64).reshape(-1, 2, 3)
+        self._corners = _corners(patches)
+        self._owner = _owners(patches, 0)
         self.old = _joined([patch.old for patch in patches])
         self.new = _joined([patch.new for patch in patches])
         gone = _joined([patch.new for patch in others])
@@ -151,6 +152,17 @@ class Patches:
     def digest(self) -> str:
         """Text that differs from that of any patches that change other voxels."""
         return xxhash.xxh3_128_hexdigest(" ".join(patch.digest for patch in self.all).encode())
+
+    def plus(self, patches: Sequence[Patch]) -> Patches:
+        """Return these patches and later ones."""
+        more = Patches()
+        more.all = (*self.all, *patches)
+        more._corners = np.concatenate([self._corners, _corners(patches)])
+        more._owner = np.append(self._owner, _owners(patches, len(self.all)))
+        more.old = _joined([self.old, *(patch.old for patch in patches)])
+        more.new = _joined([self.new, *(patch.new for patch in patches)])
+        more.gone, more.last = self.gone, max(self.last, int(more.new.max(initial=0)))
+        return more
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
@@ -200,11 +212,8 @@ class Patches:
 
     def naming(self, ids: Ids) -> list[Patch]:
         """Return the patches that took voxels from supervoxels, or made them."""
-        return [
-            patch
-            for patch in self.all
-            if np.isin(patch.old, ids).any() or np.isin(patch.new, ids).any()
-        ]
+        hit = np.isin(self.old, ids) | np.isin(self.new, ids)
+        return [self.all[place] for place in np.unique(self._owner[hit]).tolist()]
 
     def became(self, supervoxels: Ids) -> Ids:
         """Return supervoxels, and all that got voxels of theirs; sorted, without the background."""
@@ -227,6 +236,16 @@ def applied(patches: Iterable[Patch], voxels: Voxels, box: BoundingBox) -> Voxel
     for patch in patches:
         voxels = patch.apply(voxels, box)
     return voxels
+
+
+def _corners(patches: Sequence[Patch]) -> NDArray[np.int64]:
+    corners = [(patch.box.start, patch.box.stop) for patch in patches]
+    return np.array(corners, np.int64).reshape(-1, 2, 3)
+
+
+def _owners(patches: Sequence[Patch], first: int) -> NDArray[np.int64]:
+    """Return for each old and new id the place of its patch, counted from a first one."""
+    return np.repeat(np.arange(len(patches)), [len(patch.old) for patch in patches]) + first
 
 
 def _joined(ids: Sequence[Ids]) -> Ids:

@@ -195,6 +195,8 @@ class _Undo:
 
     def _untouched(self, change: Change) -> list[int]:
         """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""
+        if not len(self._patches.ids):
+            return []
         members = self._edges.members
         parts, first = np.unique(self._part, return_index=True)
         ids = np.intersect1d(self._patches.ids, members)

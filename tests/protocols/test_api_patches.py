@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -230,6 +231,17 @@ def test_a_supervoxel_that_is_taken_back_is_not_merged(client: httpx.Client) -> 
     assert again["patch"] == [{"old": "5", "new": "10"}]
 
 
+def last(client: httpx.Client) -> int:
+    return client.get("/api/edits/e/s/d/seg/log").json()["last"]
+
+
+def wait_for(client: httpx.Client, operation: int) -> None:
+    deadline = time.monotonic() + 60
+    while last(client) < operation:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_patch_of_one_server_is_served_by_another(
     config: Config, database: Callable[[], Sqlite], serve: Callable[..., Any]
 ) -> None:
@@ -240,7 +252,7 @@ def test_a_patch_of_one_server_is_served_by_another(
             post(client, "paint", box=box((3, 30, number), (5, 33, number + 1)), id="new")
             seen = post(client, "split", **POINTS, user=str(number))
             post(client, "undo", operations=[seen["operation"]])
-            other.post("/api/edits/e/s/d/seg/merge", json={"ids": [LEFT, LEFT + number % 2]})
+        wait_for(one, last(other))
         ids = np.unique(shown(one, "patched"))
         assert np.array_equal(shown(one, "patched"), shown(other, "patched"))
         assert len(ids) == len(np.unique(voxels())) + 3
