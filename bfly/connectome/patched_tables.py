@@ -102,8 +102,13 @@ class Patched(Features):
 
     @override
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
-        parts = [self._engine.synapses_of(path, one, box) for one in self._sources(neuron)]
-        return _of(self._moved(latest(SYNAPSE, concatenated(SYNAPSE, parts))), neuron)
+        return self.synapses_of_any(path, np.array([neuron], np.uint64), box)
+
+    def synapses_of_any(self, path: str, neurons: Ids, box: BoundingBox | None = None) -> Columns:
+        """Return the synapses of any of some neurons (ids sorted), as `synapses_of`, each once."""
+        sources = self._sources(neurons).tolist()
+        parts = [self._engine.synapses_of(path, one, box) for one in sources]
+        return _of(self._moved(latest(SYNAPSE, concatenated(SYNAPSE, parts))), neurons)
 
     @override
     def scan(
@@ -120,13 +125,14 @@ class Patched(Features):
         return map(self._moved, self._engine.scan(path, box))
 
     def _scan_of(self, path: str, box: BoundingBox | None, neuron: int) -> Iterator[Columns]:
-        sources = self._sources(neuron)
-        for number, source in enumerate(sources):
+        own = np.array([neuron], np.uint64)
+        sources = self._sources(own)
+        for number, source in enumerate(sources.tolist()):
             for batch in self._engine.scan(path, box, source):
                 # A synapse between two sources was yielded with the first of them.
-                before = np.array(sources[:number], np.uint64)
-                new = ~(np.isin(batch["n1"], before) | np.isin(batch["n2"], before))
-                yield _of(self._moved({name: each[new] for name, each in batch.items()}), neuron)
+                before = sources[:number]
+                new = ~(among(batch["n1"], before) | among(batch["n2"], before))
+                yield _of(self._moved({name: each[new] for name, each in batch.items()}), own)
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
@@ -157,14 +163,13 @@ class Patched(Features):
                 made = self._patches.made(moved["n1"]) | self._patches.made(moved["n2"])
                 yield {name: column[made] for name, column in moved.items()}
 
-    def _sources(self, neuron: int) -> list[int]:
-        """Return the supervoxels of the table whose synapses a supervoxel may have now."""
-        patches, own = self._patches, np.array([neuron], np.uint64)
-        found = np.union1d(own, patches.origins(own))
-        sources: list[int] = found.tolist()
-        # Synapses whose side is on the background in the table may be on what was painted there.
-        if (np.isin(patches.new, found) & (patches.old == 0)).any() and sources[0]:
-            sources.insert(0, 0)
+    def _sources(self, neurons: Ids) -> Ids:
+        """Return the supervoxels of the table whose synapses some supervoxels may have now."""
+        patches = self._patches
+        sources = np.union1d(neurons, patches.origins(neurons))
+        # A side that is on the background in the table may be on what was painted there.
+        if (np.isin(patches.new, sources) & (patches.old == 0)).any():
+            sources = np.union1d(np.zeros(1, np.uint64), sources)
         return sources
 
     def _moved(self, synapses: Columns) -> Columns:
@@ -187,6 +192,6 @@ def _places(synapses: Columns, names: tuple[str, ...]) -> NDArray[np.float64]:
     return np.stack([synapses[name].astype(np.float64) for name in names], axis=1)
 
 
-def _of(synapses: Columns, neuron: int) -> Columns:
-    hit = (synapses["n1"] == np.uint64(neuron)) | (synapses["n2"] == np.uint64(neuron))
+def _of(synapses: Columns, neurons: Ids) -> Columns:
+    hit = among(synapses["n1"], neurons) | among(synapses["n2"], neurons)
     return {name: column[hit] for name, column in synapses.items()}
