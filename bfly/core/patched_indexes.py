@@ -96,12 +96,13 @@ class PatchedIndexes:
         return latest
 
     def _made(self, index: Index, volume: Volume, patches: Patches) -> PatchedIndex:
-        touched = Touched(patches, self._hulls)
+        shape = volume.level(0).whole.shape
+        touched = Touched(patches, shape, self._hulls)
         recounts = []
         for cell, version in touched.cells.items():
             check_wanted()
             recounts.append(self._recount(volume, patches, cell, version))
-        return PatchedIndex(index, touched, recounts, volume.level(0).whole.shape)
+        return PatchedIndex(index, touched, recounts, shape)
 
     def _recount(self, volume: Volume, patches: Patches, cell: Zyx, version: str) -> Recount:
         key = f"{VERSION} {volume.spec.key} {volume.state} {cell} {version}"

@@ -32,6 +32,8 @@ class Touched:
     ----------
     patches : Patches, optional
         The patches; none by default.
+    shape : tuple of int
+        Voxels of the channel (z, y, x). A file that was replaced may lack some of the patches'.
     known : LruCache, optional
         Keeps what was worked out for each patch.
 
@@ -42,9 +44,15 @@ class Touched:
         change, from all others.
     """
 
-    def __init__(self, patches: Patches | None = None, known: LruCache | None = None) -> None:
+    def __init__(
+        self,
+        patches: Patches | None = None,
+        shape: Zyx = (0, 0, 0),
+        known: LruCache | None = None,
+    ) -> None:
         all_patches = patches.all if patches else ()
         hulls = [_known_hulls(patch, known) for patch in all_patches]
+        hulls = [each[(each[:, 0] < shape).all(axis=1)] for each in hulls]
         self._hulls: Places = np.concatenate([np.empty((0, 2, 3), np.int64), *hulls])
         self._owner = np.repeat(np.arange(len(hulls)), [len(each) for each in hulls])
         self._digests = [patch.digest for patch in all_patches]

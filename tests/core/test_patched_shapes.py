@@ -12,14 +12,20 @@ import pytest
 from bfly.core.core import Core
 from bfly.databases.nodb import Nodb
 from bfly.errors import Absent, ButterflyError
-from bfly.keywords import RUNTIME
 from bfly.queries.mesh import MeshQuery
 from bfly.queries.mesh_file import MeshFileQuery
 from bfly.queries.multires import MultiresQuery
 from bfly.queries.segments import SegmentsQuery
 from bfly.queries.skeleton import SkeletonQuery
 from bfly.segments import fragments
-from tests.core.test_patched_labels import OFFSET, labels, small_cells, words, written
+from tests.core.test_patched_labels import (
+    OFFSET,
+    labels,
+    runtime_with,
+    small_cells,
+    words,
+    written,
+)
 from tests.fixtures.patching import Patching
 
 if TYPE_CHECKING:
@@ -37,10 +43,7 @@ def make(tmp_path: Path) -> Iterator[Callable[[str], Core]]:
     cores = []
 
     def made(name: str) -> Core:
-        runtime = RUNTIME()
-        runtime.PYRAMID.FOLDER.VALUE = str(tmp_path / name)
-        runtime.PYRAMID.SIZE.VALUE = 1 << 30
-        cores.append(Core(Nodb("", runtime)))
+        cores.append(Core(Nodb("", runtime_with(tmp_path / name))))
         return cores[-1]
 
     yield made

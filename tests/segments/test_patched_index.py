@@ -46,7 +46,7 @@ def patches_of(stored: np.ndarray, *patched: np.ndarray) -> Patches:
 
 def patched_index(index: Index, stored: np.ndarray, patches: Patches) -> PatchedIndex:
     """Return an index with the recounts of its patched cells, through the bytes that are kept."""
-    cells, recounts = Touched(patches, LruCache(1 << 20)), []
+    cells, recounts = Touched(patches, zyx(stored.shape), LruCache(1 << 20)), []
     after = patches.apply(stored, (0, 0, 0))
     for cell in cells.cells:
         box = BoundingBox.of_shape((1, 1, 1), cell).refined(CELL) & BoundingBox.of_shape(
