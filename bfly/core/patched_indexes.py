@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,7 @@ class PatchedIndexes:
         self._kept = DiskCache(os.path.join(folder, NAME), size) if folder and size else None
         self._known, self._hulls = LruCache(IN_MEMORY), LruCache(HULLS)
         self._latest: dict[str, PatchedIndex] = {}
+        self._keeping = threading.Lock()
         self._making: SingleFlight[PatchedIndex] = SingleFlight()
 
     def of(self, index: Index, volume: Volume, state: EditState | None) -> Postings:
@@ -87,12 +89,14 @@ class PatchedIndexes:
             return index
         patches = state.patches
         key = f"{index.folder} {patches.digest}"
-        latest = self._latest.pop(key, None)
+        latest = self._latest.get(key)
         if latest is None or latest.stored is not index:
             latest = self._making.run(key, lambda: self._made(index, volume, patches))
-        self._latest[key] = latest
-        while len(self._latest) > LATEST:
-            self._latest.pop(next(iter(self._latest)), None)
+        with self._keeping:
+            self._latest.pop(key, None)
+            self._latest[key] = latest
+            if len(self._latest) > LATEST:
+                del self._latest[next(iter(self._latest))]
         return latest
 
     def _made(self, index: Index, volume: Volume, patches: Patches) -> PatchedIndex:

@@ -78,10 +78,10 @@ def version_of(digests: Iterable[str]) -> str:
 
 
 def _known_hulls(patch: Patch, known: LruCache | None) -> Places:
-    hulls: Places | list[Any] = known.get(patch.digest) if known else []
+    hulls: Places | list[Any] = known.get(patch.digest) if known is not None else []
     if isinstance(hulls, list):
         hulls = _hulls(patch)
-        if known:
+        if known is not None:
             known.set(patch.digest, hulls)
     return hulls
 
