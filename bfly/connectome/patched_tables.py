@@ -167,9 +167,10 @@ class Patched(Features):
         """Return the supervoxels of the table whose synapses some supervoxels may have now."""
         patches = self._patches
         sources = np.union1d(neurons, patches.origins(neurons))
-        # A side that is on the background in the table may be on what was painted there.
+        # What was painted on the background may be where that of another was erased before.
         if (np.isin(patches.new, sources) & (patches.old == 0)).any():
-            sources = np.union1d(np.zeros(1, np.uint64), sources)
+            erased = patches.origins(patches.old[patches.new == 0])
+            sources = np.unique(np.concatenate([np.zeros(1, np.uint64), erased, sources]))
         return sources
 
     def _moved(self, synapses: Columns) -> Columns:

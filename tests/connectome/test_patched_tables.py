@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfly.connectome.edited_tables import Merged
@@ -60,6 +60,7 @@ def pairs(synapses: dict[str, np.ndarray]) -> list[tuple[int, ...]]:
     return sorted(zip(*columns, strict=True))
 
 
+@example(17145689)  # painted where the voxels of another supervoxel were erased
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
 def test_synapses_are_those_of_the_segments_at_their_positions(seed: int) -> None:
