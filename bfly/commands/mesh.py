@@ -101,6 +101,7 @@ the command again: what was done is not done again.
                     build_index(client, build, volume, f"{name}, its index")
                 index = indexes.open(build)
                 assert index is not None
+            _check_patches(edits, ids, name)
             if missing := _missing(index, edits, ids):
                 raise BadRequest(f"There is no segment {missing} in {name}.")
             with jobs.held(volume):
@@ -128,6 +129,20 @@ def _missing(index: Index, edits: EditState, ids: list[int]) -> int | None:
 
     found = Segments(index, edits).of(np.array(ids, np.uint64))["label"].tolist()
     return min(set(ids) - set(found), default=None)
+
+
+def _check_patches(edits: EditState, ids: list[int], name: str) -> None:
+    """Say which segments are left to the server; raise `BadRequest` if one of them is wanted."""
+    from bfly.segments.segments import patched_of
+
+    patched = patched_of(edits).tolist()
+    if wanted := set(patched) & set(ids):
+        raise BadRequest(
+            f"Voxels of the segment {min(wanted)} of {name} were patched: the server makes its "
+            "mesh when a viewer asks for it."
+        )
+    if patched and not ids:
+        _say(f"{name}: {len(patched)} segments with patches are left to the server.")
 
 
 def _work(

@@ -140,13 +140,20 @@ def _make(
     client: Any, job: SkeletonJob, segments: Segments, ids: list[int], name: str
 ) -> Counter[str]:
     """Make the skeletons, show the progress, and count what became of them."""
+    from bfly.segments.segments import patched_of
+
     listed = [np.array(ids, np.uint64)] if ids else None
-    total = len(ids) or segments.count
+    # The workers read the stored labels.
+    patched = set(patched_of(segments.edits).tolist())
+    total = sum(one not in patched for one in ids) if ids else segments.count
 
     def wanted() -> Iterator[Segment]:
         for some in listed or (page["label"] for page in segments.by_size()):
-            yield from ((one, segments.members(one)) for one in some.tolist())
+            own = (one for one in some.tolist() if one not in patched)
+            yield from ((one, segments.members(one)) for one in own)
 
+    if left := len(patched & set(ids) if ids else patched):
+        print(f"{name}: {left} segments with patches are left to the server.", file=sys.stderr)
     counts: Counter[str] = Counter(made=0, there=0, failed=0)
     with progress_bar(name, total) as update:
         for done in each(client, job.do, wanted()):

@@ -9,9 +9,11 @@ import numpy as np
 
 from bfly.concurrency.workers import BriefLock
 from bfly.connectome.edited_tables import Merged
+from bfly.connectome.patched_tables import Patched
 from bfly.databases.engine import Engine
 from bfly.databases.entry_tables import EntryTables
 from bfly.errors import Absent, BadRequest, SourceError
+from bfly.queries.info import InfoQuery
 from bfly.tables.columns import KEYS
 from bfly.tables.writing import write_rows
 
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     from bfly.databases.features import Facts, Features
     from bfly.databases.reader import Counts, Ids
     from bfly.edits.edits import Edits
+    from bfly.geometry import Zyx
     from bfly.queries.feature import FeatureQuery, RowsQuery
-    from bfly.queries.info import InfoQuery
+    from bfly.queries.query import Query
     from bfly.storage.cache import Cache
     from bfly.tables.columns import Columns
+    from bfly.volumes.volume import Volume
 
 __all__ = ["Connectome"]
 
@@ -52,12 +56,21 @@ class Connectome:
         Edits of the supervoxels whose ids the rows have.
     cache : Cache
         Cache of the counts, which are slow to compute for millions of rows.
+    keywords : callable
+        Returns the metadata of a request's source, as `Core.update_query` does.
     """
 
-    def __init__(self, db: Database, edits: Edits, cache: Cache) -> None:
+    def __init__(
+        self,
+        db: Database,
+        edits: Edits,
+        cache: Cache,
+        keywords: Callable[[Query], dict[str, Any]],
+    ) -> None:
         self._db = db
         self._edits = edits
         self._cache = cache
+        self._keywords = keywords
         self._turns = BriefLock()
 
     def turn(self) -> AbstractContextManager[None]:
@@ -71,9 +84,9 @@ class Connectome:
         If several channels have edits, the neurons are counted without edits.
         """
         edited, engine = self._edited_channels(query), self._tables()
-        if len(edited) == 1:
-            engine = self._merged(engine, edited[0], query)
         try:
+            if len(edited) == 1:
+                engine = self._merged(engine, edited[0], query)
             path = engine.dataset(query.path)
         except SourceError:
             return {"neurons": 0, "synapses": 0}
@@ -116,7 +129,16 @@ class Connectome:
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
         state = self._edits.state(channel, query.line, query.at)
         query.state = state.patched if query.labels == "patched" else state
+        if state.patches:
+            origin = self._origin(query, channel)
+            engine = Patched(engine, state.patches, origin, self._cache)
         return Merged(engine, channel, query.state)
+
+    def _origin(self, query: InfoQuery, channel: str) -> Zyx:
+        """Return the first voxel of a channel in the dataset, which its file may state."""
+        words = (InfoQuery(**each) for each in query.channels if each["path"] == channel)
+        volume: Volume = self._keywords(next(words, query))["volume"]
+        return volume.level(0).origin
 
     def feature(self, query: FeatureQuery) -> Any:
         """Look up one fact (see `Features` for each).

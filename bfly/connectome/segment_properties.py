@@ -59,7 +59,8 @@ def segment_properties(reader: Reader, path: str, sized: Sized | None = None) ->
         others = others[~among(others, known)][: max(0, MOST - len(known))]
         rows = concatenated(NEURON, [rows, sized.places(others)])
     ids = rows[KEYS[NEURON]]
-    degree_out, degree_in = reader.degrees(path, ids)
+    wanted, place = np.unique(ids, return_inverse=True)
+    degree_out, degree_in = (each[place] for each in reader.degrees(path, wanted))
     columns: Columns = {"degree_out": degree_out, "degree_in": degree_in}
     columns |= {f"soma_{axis}": rows[axis] for axis in "xyz"}
     columns |= sized.columns(ids) if sized is not None else {}

@@ -131,7 +131,7 @@ class Core(Stateless):
         largest = db.RUNTIME.IMAGE.CHUNK.VALUE
         self._files = Files(files.ALLOWED.VALUE, disk_cache=files.CACHE.VALUE, max_chunk=largest)
         self.edits = edits_of(db)
-        self.connectome = Connectome(db, self.edits, self._cache)
+        self.connectome = Connectome(db, self.edits, self._cache, self.update_query)
         self.annotations = Annotations(self.connectome)
         self._workers = Workers()
         self.background = Workers(niceness=NICENESS)

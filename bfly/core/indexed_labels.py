@@ -65,10 +65,10 @@ class IndexedLabels(NamedTuple):
             return (part["label"].astype(dtype) for part in self.segments.by_size())
         box = self.region.local & level.whole
         index = self.segments.index
-        size = index.summary.postings * POSTING.itemsize
+        size = index.stored.summary.postings * POSTING.itemsize
         if level.mip or size > box.size * dtype.itemsize:
             return None
-        found = inside(index.all_postings(), box)
+        found = inside(index.parts(), box)
         regions = [self.region.part(cell.shift(level.origin)) for cell in found.cells]
         check_work(*regions)
         edits = self.region.edits

@@ -12,12 +12,12 @@ import xxhash
 from bfly.concurrency.workers import SingleFlight
 from bfly.core.channels import on_current_files
 from bfly.core.mesh_files import mesh_file
+from bfly.core.supervoxels import reader_of
 from bfly.errors import Absent
 from bfly.queries.mesh import name_of
 from bfly.segments.fragments import encoded, fragments_of, made
 from bfly.storage.disk_cache import DiskCache
 from bfly.storage.lru_cache import LruCache
-from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bfly.concurrency.workers import Workers
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox, Zyx
+    from bfly.geometry import Zyx
     from bfly.keywords import RUNTIME
     from bfly.queries.mesh import MeshQuery, Named
     from bfly.queries.mesh_file import MeshFileQuery
@@ -114,7 +114,7 @@ class MeshAnswers:
 
         def whole(query: MeshFileQuery) -> Iterator[bytes]:
             segments = self._segments.segments(query.volume, query.state)
-            return mesh_file(query, segments, partial(self._data, query.volume))
+            return mesh_file(query, segments, partial(self._data, query))
 
         return on_current_files(query, self._keywords, whole)
 
@@ -132,9 +132,10 @@ class MeshAnswers:
             return []
         volume = query.volume
         segments = self._segments.segments(volume, query.state)
-        # An edit elsewhere leaves the members as they are.
-        digest = xxhash.xxh3_128_hexdigest(segments.members(number).tobytes())
-        key = f"{volume.spec.key} {volume.state} {digest}"
+        # An edit elsewhere leaves the members and their voxels as they are.
+        members = segments.members(number)
+        digest = xxhash.xxh3_128_hexdigest(members.tobytes())
+        key = f"{volume.spec.key} {volume.state} {digest}{segments.index.version(members)}"
         listed: _Listed = self._listed.get(key)
         if not listed:
             listed = _Listed(fragments_of(segments, volume, number))
@@ -149,14 +150,16 @@ class MeshAnswers:
         found = [each for each in fragments if _parts(each) == named[1:]]
         if not found:
             raise Absent(f"The segment {named.segment} has no such fragment, or no longer.")
-        return self._makers.call(partial(self._data, volume, found[0]))
+        return self._makers.call(partial(self._data, query, found[0]))
 
-    def _data(self, volume: Volume, fragment: Fragment) -> bytes:
+    def _data(self, query: Query, fragment: Fragment) -> bytes:
         """Return a fragment in the legacy format, kept or made."""
+        volume = query.volume
         key = _key(volume, _parts(fragment))
 
         def make() -> bytes:
-            data = encoded(made(volume, fragment, self._reader(volume)))
+            read = reader_of(self._cutouts, volume, query.state)
+            data = encoded(made(volume, fragment, read))
             if self._kept:
                 self._kept.set(key, data)
             return data
@@ -165,12 +168,6 @@ class MeshAnswers:
 
     def _kept_data(self, key: str) -> bytes | None:
         return self._kept.get(key) if self._kept else None
-
-    def _reader(self, volume: Volume) -> Any:
-        def read(mip: int, box: BoundingBox) -> Voxels:
-            return self._cutouts.gather(Region.of(volume, mip, box))
-
-        return read
 
 
 def _parts(fragment: Fragment) -> tuple[int, Zyx, str]:

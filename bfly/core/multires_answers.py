@@ -13,22 +13,21 @@ import xxhash
 from bfly.concurrency.workers import SingleFlight
 from bfly.core.channels import on_current_files
 from bfly.core.mesh_answers import NAME
+from bfly.core.supervoxels import reader_of
 from bfly.cutouts.streamed import Stream
 from bfly.errors import Absent
 from bfly.segments.fragments import fragments_of, made
 from bfly.segments.mesh_store import VERSION, MeshStore, StoredMesh
 from bfly.segments.multires import INFO, one_fragment, sizes_in
-from bfly.segments.segments import members_of
+from bfly.segments.segments import members_of, patched_of
 from bfly.segments.surface import Surface
 from bfly.storage.disk_cache import DiskCache
-from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox
     from bfly.keywords import RUNTIME
     from bfly.queries.multires import MultiresQuery
     from bfly.queries.query import Query
@@ -102,11 +101,18 @@ class MultiresAnswers:
 
     def _answer(self, query: MultiresQuery) -> bytes | Stream:
         volume, segment = query.volume, query.segment
-        members = members_of(query.state, segment)
-        stored = self._store.find(volume, segment, members) if self._store else None
+        members, version = members_of(query.state, segment), ""
+        # A job reads the stored labels alone.
+        is_patched = segment in patched_of(query.state)
+        stored = None
+        if self._store and not is_patched:
+            stored = self._store.find(volume, segment, members)
         if stored is not None:
             return stored.index if query.is_index else _of_job(query, stored)
-        key = f"multires {VERSION} {volume.spec.key} {volume.state} {segment} {members.tobytes()!r}"
+        if query.state and query.state.patches:
+            version = self._segments.segments(volume, query.state).index.version(members)
+        digest = f"{members.tobytes()!r}{version}"
+        key = f"multires {VERSION} {volume.spec.key} {volume.state} {segment} {digest}"
         kept = self._kept.get(key) if self._kept else None
         both = kept or self._making.run(key, lambda: self._made(query, key))
         (length,) = LENGTH.unpack_from(both)
@@ -117,10 +123,7 @@ class MultiresAnswers:
         """Return the mesh of a segment: the length of its index, its index, and its fragment."""
         volume = query.volume
         segments = self._segments.segments(volume, query.state)
-
-        def read(mip: int, box: BoundingBox) -> Voxels:
-            return self._cutouts.gather(Region.of(volume, mip, box))
-
+        read = reader_of(self._cutouts, volume, query.state)
         found = fragments_of(segments, volume, query.segment)
         if not found:
             raise Absent(f"There is no segment {query.segment} in {volume.spec.path}.")

@@ -71,10 +71,10 @@ class PropertyAnswers:
         if not has_neurons and sized is None:
             raise Absent(f"{query.path} has neither neurons nor, as yet, a label index.")
         path = engine.dataset(query.path) if has_neurons else query.path
-        position = (query.state.position, query.state.line) if query.state else (0, "")
+        state = query.state.key if query.state else ""
         facts = (
-            *(engine.state(path) if has_neurons else "", query.spec.key, position),
-            sized and (sized.segments.index.folder, sized.origin, sized.voxel),
+            *(engine.state(path) if has_neurons else "", query.spec.key, state),
+            sized and (sized.segments.index.stored.folder, sized.origin, sized.voxel),
         )
         key = f"segment-properties:{path}:{facts}"
         cached: bytes = self._cache.get(key)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfly.core.channels import on_current_files
+from bfly.core.patched_indexes import PatchedIndexes
 from bfly.core.sparse_volumes import SparseVolume
 from bfly.errors import Absent, BadRequest
 from bfly.segments.background import BackgroundIndexes
@@ -77,6 +78,7 @@ class SegmentAnswers:
     ) -> None:
         folder, size = runtime.PYRAMID.FOLDER.VALUE, runtime.PYRAMID.SIZE.VALUE
         self.indexes = BackgroundIndexes(Indexes(folder, size)) if folder and size else None
+        self._patched = PatchedIndexes(cutouts, folder, size)
         self.skeletons = SkeletonStore(folder, size) if folder and size else None
         self._cutouts = cutouts
         self._keywords = keywords
@@ -104,7 +106,7 @@ class SegmentAnswers:
         """
         is_labels = volume.kind == "segmentation"
         index = self.indexes.ready(volume) if self.indexes and is_labels else None
-        return self._after(index, state) if index else None
+        return self._after(index, volume, state) if index else None
 
     def facts(self, volume: Volume) -> dict[str, Any] | None:
         """Return what there is of the segments of a channel; None if it has none.
@@ -160,18 +162,19 @@ class SegmentAnswers:
             raise BadRequest(f"{volume.spec.path} is an image; only a segmentation has segments.")
         if self.indexes is None:
             raise Absent("pyramid.size is 0, so no label index is kept.")
-        return self._after(self.indexes.of(volume), state)
+        return self._after(self.indexes.of(volume), volume, state)
 
-    def _after(self, index: Index, state: EditState | None) -> Segments:
+    def _after(self, index: Index, volume: Volume, state: EditState | None) -> Segments:
         if state is None:
             return Segments(index)
+        patched = self._patched.of(index, volume, state)
         with self._looking:
             key = index.folder, state.line
             latest = self._latest.pop(key, None)
-            if latest is not None and latest.index is not index:
+            if latest is not None and latest.index.stored is not index:
                 latest = None
             if latest is None or latest.edits is not state:
-                latest = Segments(index, state, latest)
+                latest = Segments(patched, state, latest)
             self._latest[key] = latest
             if len(self._latest) > LATEST:
                 del self._latest[next(iter(self._latest))]
@@ -197,15 +200,15 @@ class SegmentAnswers:
                 place = rows[field][:, axis].astype(np.int64) + origin[axis]
                 columns[f"{'zyx'[axis]}{name}"] = place
         columns["supervoxels"] = segments.counts(ids)
-        columns |= self._lengths(volume, [segments.members(one) for one in ids.tolist()])
+        columns |= self._lengths(volume, segments, ids)
         return columns | self._synapses(query, segments.names_of(ids))
 
-    def _lengths(self, volume: Volume, segments: list[NDArray[np.uint64]]) -> Columns:
+    def _lengths(self, volume: Volume, segments: Segments, ids: NDArray[np.uint64]) -> Columns:
         """Return what the skeletons that are kept tell of segments; the rest is masked."""
         store = self.skeletons
         if store is None or not volume.has_voxel_size:
             return {}
-        kept = [store.get(volume, members) for members in segments]
+        kept = [store.get(volume, segments.index, segments.members(one)) for one in ids.tolist()]
         masks = [one is None for one in kept]
         facts = np.array([one[1:4] if one else (0, 0, 0) for one in kept], float).reshape(-1, 3)
         points, lengths, radii = (np.ma.masked_array(each, masks) for each in facts.T)

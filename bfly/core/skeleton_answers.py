@@ -11,11 +11,11 @@ from bfly.concurrency.admission import check_wanted
 from bfly.concurrency.workers import SingleFlight
 from bfly.core.channels import on_current_files
 from bfly.core.skeleton_nodes import nearest_nodes
+from bfly.core.supervoxels import reader_of
 from bfly.errors import Absent
 from bfly.segments.kept_skeleton import ATTRIBUTES
 from bfly.segments.skeletons import make_skeleton
 from bfly.segments.swc import json_of, swc_of
-from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
-    from bfly.geometry import BoundingBox
     from bfly.queries.query import Query
     from bfly.queries.skeleton import NodesQuery, SkeletonFileQuery, SkeletonQuery
     from bfly.segments.kept_skeleton import KeptSkeleton
@@ -120,23 +119,19 @@ class SkeletonAnswers:
             raise Absent(f"There is no segment {number} in {volume.spec.path}.")
         members, store = segments.members(number), self._segments.skeletons
         assert store is not None  # since there is an index
-        kept = store.get(volume, members)
+        index = segments.index
+        kept = store.get(volume, index, members)
         if kept is not None:
             return kept
 
         def make() -> KeptSkeleton:
-            if not len(segments.index.postings(members)):
+            if not len(index.postings(members)):
                 raise Absent(f"There is no segment {number} in {volume.spec.path}.")
             with self._room:
                 check_wanted()
-                made = make_skeleton(volume, segments.index, members, self._reader(volume))
-            store.set(volume, members, made)
+                read = reader_of(self._cutouts, volume, query.state)
+                made = make_skeleton(volume, index, members, read)
+            store.set(volume, index, members, made)
             return made
 
-        return self._making.run(store.key(volume, members), make)
-
-    def _reader(self, volume: Volume) -> Any:
-        def read(mip: int, box: BoundingBox) -> Voxels:
-            return self._cutouts.gather(Region.of(volume, mip, box))
-
-        return read
+        return self._making.run(store.key(volume, index, members), make)

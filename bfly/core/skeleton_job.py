@@ -100,11 +100,11 @@ class SkeletonJob:
         number, members = segment
         volume, cutouts = _opened(self)
         store = SkeletonStore(self.folder, self.size)
-        if store.get(volume, members) is not None:
-            return Done(False)
         index = BackgroundIndexes(Indexes(self.folder, self.size)).ready(volume)
         if index is None:
             raise SourceError(f"{self.spec.path} has changed, or its index is gone.")
+        if store.get(volume, index, members) is not None:
+            return Done(False)
 
         def read(mip: int, box: BoundingBox) -> np.ndarray[Any, np.dtype[Any]]:
             return cutouts.gather(Region.of(volume, mip, box))
@@ -115,8 +115,8 @@ class SkeletonJob:
             made = make_skeleton(volume, index, members, read)
         except (SourceError, TooLarge) as error:
             return Done(False, f"Segment {number}: {error}")
-        store.set(volume, members, made)
-        is_kept = store.get(volume, members) is not None
+        store.set(volume, index, members, made)
+        is_kept = store.get(volume, index, members) is not None
         return Done(is_kept, "" if is_kept else f"{self.folder} cannot be written to")
 
 

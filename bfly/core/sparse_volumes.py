@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bfly.core.supervoxels import supervoxels
 from bfly.errors import Absent, BadRequest, TooLarge
 from bfly.geometry import zyx
 from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.runs import runs_of
 from bfly.tables.writing import write_rows
-from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,8 @@ class SparseVolume(NamedTuple):
     ) -> Iterator[NDArray[np.int64]]:
         """Yield the runs in each box, one row each: x, y, z, length."""
         for box in boxes:
-            region = Region.of(self.query.volume, self.query.resolution, box)
+            query = self.query
+            region = supervoxels(query.volume, query.resolution, box, query.state)
             # Past the cache, whose tiles are those of viewers.
             voxels = np.empty(box.shape, region.dtype)
             self.cutouts.fill(region, voxels)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xxhash
 
 from bfly.edits.patch_runs import Runs, unpacked_runs
 from bfly.errors import SourceError
@@ -40,6 +42,8 @@ class Patch:
         that of no other patch, and of no voxel of the files.
     packed : numpy.ndarray
         uint8; see `runs`.
+    digest : str
+        Text that differs from that of any patch that changes other voxels.
     """
 
     number: int
@@ -47,6 +51,13 @@ class Patch:
     old: Ids
     new: Ids
     packed: NDArray[np.uint8]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        facts = xxhash.xxh3_128(repr(self.box).encode())
+        for array in (self.old, self.new, self.packed):
+            facts.update(array.tobytes())
+        object.__setattr__(self, "digest", facts.hexdigest())
 
     @classmethod
     def of(cls, operation: Operation) -> Patch:
@@ -143,6 +154,11 @@ class Patches:
         gone = _joined([patch.new for patch in others])
         self.gone = gone[gone > 0]
         self.last = int(max(self.new.max(initial=0), self.gone.max(initial=0)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Text that differs from that of any patches that change other voxels."""
+        return xxhash.xxh3_128_hexdigest(" ".join(patch.digest for patch in self.all).encode())
 
     def plus(self, patches: Sequence[Patch]) -> Patches:
         """Return these patches and later ones."""

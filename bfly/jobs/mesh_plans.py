@@ -17,7 +17,7 @@ from bfly.jobs.meshes import MeshJob
 from bfly.segments.job_planning import Planning
 from bfly.segments.mesh_store import DONE, PLAN, write_json
 from bfly.segments.node_grid import NodeGrid
-from bfly.segments.segments import members_of
+from bfly.segments.segments import members_of, patched_of
 from bfly.segments.shard_writer import Sharding
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ class MeshJobs(NamedTuple):
     def new(self, volume: Volume, index: Index, edits: EditState | None) -> MeshJob | None:
         """Plan a job for what no finished job has; return None if that is nothing.
 
+        Segments with patches are left out: a job reads the stored labels.
+
         Raises
         ------
         OSError
@@ -113,9 +115,11 @@ class MeshJobs(NamedTuple):
         first = volume.level(0).origin
         planning = Planning(index, edits, NodeGrid.of(volume), first, ids)
 
+        patched = set(patched_of(edits).tolist())
+
         def is_kept(segment: int) -> bool:
-            if not numbers:
-                return False
+            if not numbers or segment in patched:
+                return segment in patched
             return self.store.is_kept(self.channel, segment, members_of(edits, segment))
 
         segments, fragments = planning.write(folder, is_kept)

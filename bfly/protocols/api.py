@@ -18,7 +18,7 @@ from bfly.errors import (
     TooLarge,
 )
 from bfly.keywords import INPUT
-from bfly.protocols.protocol import Protocol, channel_words, named
+from bfly.protocols.protocol import Protocol, channel_words, labelled_words, named
 from bfly.queries.data import DataQuery
 from bfly.queries.feature import BOX, FeatureQuery, MatrixQuery, RowsQuery
 from bfly.queries.info import InfoQuery
@@ -216,10 +216,10 @@ class API(Protocol):
         """Return the words that select tables: a channel's, or a dataset's without a channel."""
         if parameters.get("channel"):
             channel = self._channel(parameters)
-            return {"path": channel.path, "labelled": (channel.path,), "line": channel.line}
+            return {**channel_words(channel), "labelled": (channel.path,)}
         experiment, sample, dataset = (named(parameters, name) for name in DATASET)
         group = self.config.dataset(experiment, sample, dataset)
-        return {"path": group.path, "labelled": group.channel_paths}
+        return {"path": group.path, **labelled_words(group)}
 
     def _channel(self, parameters: Mapping[str, str]) -> Channel:
         """Find a channel. An error names the first wrong or missing parameter."""

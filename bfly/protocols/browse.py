@@ -15,7 +15,13 @@ from typing_extensions import override
 
 from bfly.config.config_file import is_writable, line_of, with_voxel_size, write_voxel_size
 from bfly.errors import Absent, BadRequest, NotAllowed
-from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_named
+from bfly.protocols.protocol import (
+    Protocol,
+    by_token,
+    channel_words,
+    dataset_named,
+    labelled_words,
+)
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.overview import ChannelQuery, ContrastQuery, CountsQuery, ThumbnailQuery
 from bfly.sources.shared.net import SIZES
@@ -51,7 +57,7 @@ class Browse(Protocol):
             return FinishedQuery(self._list(), "application/json")
         if token := self.config.addresses.former_dataset(path):
             dataset = dataset_named(self.config, token)
-            return CountsQuery(path=dataset.path, labelled=dataset.channel_paths)
+            return CountsQuery(path=dataset.path, **labelled_words(dataset))
         channel, rest = by_token(self.config, path)
         words = channel_words(channel)
         match rest:

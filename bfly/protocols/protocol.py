@@ -126,6 +126,12 @@ def channel_words(channel: Channel) -> dict[str, Any]:
     return {**words, "line": channel.line} if channel.line else words
 
 
+def labelled_words(dataset: Dataset) -> dict[str, Any]:
+    """Return the words of a query for neurons and synapses: channels whose edits may apply."""
+    channels = [channel_words(channel) for channel in dataset.channels]
+    return {"labelled": dataset.channel_paths, "channels": channels}
+
+
 def by_token(config: Config, path: str) -> tuple[Channel, str]:
     """Find the channel whose address a path begins with.
 

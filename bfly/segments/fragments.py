@@ -10,6 +10,7 @@ import numpy as np
 
 from bfly.geometry import BoundingBox, Zyx, zyx
 from bfly.segments.cells import box_of_cell, cells_of, pairs_of
+from bfly.segments.posting import CELL
 from bfly.segments.runs import runs_of
 from bfly.segments.surface import Surface, surface
 
@@ -47,16 +48,19 @@ class Fragment(NamedTuple):
     members : numpy.ndarray
         uint64, the supervoxels of the segment that are in the cell or next to it, in ascending
         order: a surface ends where the voxels around it begin.
+    version : str
+        A text that tells the patches in the cell or next to it; "" if there are none.
     """
 
     mip: int
     cell: Zyx
     members: NDArray[np.uint64]
+    version: str = ""
 
     @property
     def digest(self) -> str:
         """Text that differs whenever an edit changes the fragment."""
-        return hashlib.sha256(self.members.tobytes()).hexdigest()[:16]
+        return hashlib.sha256(self.members.tobytes() + self.version.encode()).hexdigest()[:16]
 
 
 def chosen_mip(volume: Volume, postings: NDArray[np.void]) -> int:
@@ -117,7 +121,19 @@ def fragments_of(
     voxels = np.add.reduceat(counted, first)
     parts = np.split(labels, first[1:])
     wanted = [each for each in np.argsort(~voxels, kind="stable").tolist() if has_faces[each]]
-    return [Fragment(mip, zyx(cells[first[at]]), np.unique(parts[at])) for at in wanted]
+    fragments = []
+    for at in wanted:
+        cell = zyx(cells[first[at]])
+        version = segments.index.touched.version(_around(volume, mip, cell))
+        fragments.append(Fragment(mip, cell, np.unique(parts[at]), version))
+    return fragments
+
+
+def _around(volume: Volume, mip: int, cell: Zyx) -> BoundingBox:
+    """Return the voxels of mip 0 that a fragment depends on, counted from the channel's first."""
+    box = BoundingBox.of_shape((1, 1, 1), cell).refined(CELL)
+    wide = BoundingBox(zyx(at - 1 for at in box.start), zyx(at + 1 for at in box.stop))
+    return wide.refined(volume.level(mip).factor).relative_to(volume.level(0).origin)
 
 
 def made(volume: Volume, fragment: Fragment, read: Read) -> Surface:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from typing_extensions import override
 
 from bfly.errors import SourceError
 from bfly.segments.merging import by_key
-from bfly.segments.posting import POSTING, label_keys, summed
+from bfly.segments.posting import POSTING, label_keys
+from bfly.segments.postings import Postings
 from bfly.segments.rows import RowFile
+from bfly.segments.touched import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +69,7 @@ class Summary:
     voxels: int
 
 
-class Index:
+class Index(Postings):
     """A whole index, read from its folder; safe to use from any thread.
 
     The memory is 8 bytes for each `BLOCK` postings.
@@ -83,7 +86,8 @@ class Index:
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
+        self.folder, self.stored = folder, self
+        self.changed, self.touched = np.empty(0, np.uint64), Touched()
         path = os.path.join(folder, ABOUT)
         try:
             with open(path, "rb") as file:
@@ -99,24 +103,13 @@ class Index:
             raise SourceError(f"{folder} is damaged: it has {found} rows, not {self.summary}.")
 
     @property
+    @override
     def last(self) -> int:
-        """The largest label; 0 if there is none."""
         count = len(self._postings)
         return int(self._postings.read(count - 1, count)["label"][0]) if count else 0
 
+    @override
     def postings(self, labels: NDArray[np.uint64]) -> NDArray[np.void]:
-        """Return the postings of labels, sorted by label.
-
-        Parameters
-        ----------
-        labels : numpy.ndarray
-            uint64, in any order. Labels that do not occur have no postings.
-
-        Returns
-        -------
-        numpy.ndarray
-            `POSTING`.
-        """
         labels = np.unique(labels)
         found = [np.empty(0, POSTING)]
         for starts, stops in _batches(*self._spans(labels)):
@@ -130,60 +123,19 @@ class Index:
             found.append(rows[_ranges(first, last)])
         return np.concatenate(found)
 
+    @override
     def parts(self) -> Iterator[NDArray[np.void]]:
-        """Yield all postings in ascending order of the labels, those of a label together.
-
-        Returns
-        -------
-        iterator of numpy.ndarray
-            `POSTING`.
-        """
         rows = len(self._postings)
         read = (self._postings.read(at, at + BATCH) for at in range(0, rows, BATCH))
         return by_key(read, label_keys)
 
-    def of(self, labels: NDArray[np.uint64]) -> NDArray[np.void]:
-        """Return one row for each of the labels that occurs, in ascending order.
+    @override
+    def version(self, labels: NDArray[np.uint64]) -> str:
+        return ""
 
-        Parameters
-        ----------
-        labels : numpy.ndarray
-            uint64, in any order.
-
-        Returns
-        -------
-        numpy.ndarray
-            `POSTING`.
-        """
-        return summed(self.postings(labels))
-
-    def of_groups(self, labels: NDArray[np.uint64], groups: NDArray[np.uint64]) -> NDArray[np.void]:
-        """Return one row for each group of labels, in ascending order.
-
-        Parameters
-        ----------
-        labels : numpy.ndarray
-            uint64. A label may be in several groups, in each of them once.
-        groups : numpy.ndarray
-            uint64, the group of each label.
-
-        Returns
-        -------
-        numpy.ndarray
-            `POSTING` with the group as its label. Groups without a voxel have no row.
-        """
-        rows = self.of(labels)
-        if not len(rows):
-            return rows
-        places = np.minimum(np.searchsorted(rows["label"], labels), len(rows) - 1)
-        hit = np.flatnonzero(rows["label"][places] == labels)
-        order = hit[np.argsort(groups[hit], kind="stable")]
-        return summed(rows[places[order]], groups[order])
-
-    def all_postings(self) -> Iterator[NDArray[np.void]]:
-        """Yield all postings in parts, sorted by label."""
-        for start in range(0, len(self._postings), BATCH):
-            yield self._postings.read(start, start + BATCH)
+    @override
+    def growth(self, labels: NDArray[np.uint64]) -> NDArray[np.int64]:
+        return np.zeros(len(labels), np.int64)
 
     def among(self, wanted: Wanted) -> NDArray[np.void] | None:
         """Return one row for each label that is wanted, in ascending order.

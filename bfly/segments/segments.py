@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from bfly.edits.state import EditState
     from bfly.segments.index import Index
+    from bfly.segments.postings import Postings
     from bfly.segments.search import Wanted
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["Segments", "members_of"]
+__all__ = ["Segments", "members_of", "patched_of"]
 
 BATCH = 1 << 16
 """Labels that are read at once from the list by size."""
@@ -32,13 +33,21 @@ def members_of(edits: EditState | None, segment: int) -> Ids:
     return np.array([segment], np.uint64) if edits is None else edits.members(segment)
 
 
+def patched_of(edits: EditState | None) -> Ids:
+    """Return the segments that patches took voxels from, or gave some; sorted."""
+    if edits is None or not edits.patches:
+        return np.empty(0, np.uint64)
+    supervoxels = np.union1d(edits.patches.old, edits.patches.new)
+    return np.unique(edits.segments(supervoxels[supervoxels > 0]))
+
+
 class Segments:
     """What is known of the segments after an operation.
 
     Parameters
     ----------
-    index : Index
-        Index of the labels, which are supervoxels.
+    index : Postings
+        Index of the labels, which are supervoxels, after the patches of the edits.
     edits : EditState, optional
         The edits that apply.
     earlier : Segments, optional
@@ -46,11 +55,11 @@ class Segments:
     """
 
     def __init__(
-        self, index: Index, edits: EditState | None = None, earlier: Segments | None = None
+        self, index: Postings, edits: EditState | None = None, earlier: Segments | None = None
     ) -> None:
         self.index = index
         self.edits = edits
-        self._sizes: SupervoxelSizes = earlier._sizes if earlier else SupervoxelSizes(index)
+        self._sizes: StoredSizes = earlier._sizes if earlier else StoredSizes(index.stored)
         self._edited: NDArray[np.void] | None = None
         self._supervoxels = np.empty(0, np.uint64)
         self._looking = threading.Lock()
@@ -149,14 +158,15 @@ class Segments:
     def count(self) -> int:
         """Number of the segments that have voxels."""
         edited = self._edited_segments()
-        return self.index.summary.labels - self._sizes.there(self._supervoxels) + len(edited)
+        stored = self.index.stored.summary.labels
+        return stored - self._sizes.there(self._supervoxels) + len(edited)
 
     def _few(self, wanted: Wanted) -> NDArray[np.void] | None:
         """Return a row of `SIZE` for each segment that may be wanted, the largest first.
 
         None if the list of all sizes is read in less time.
         """
-        rows = self.index.among(wanted)
+        rows = self.index.stored.among(wanted)
         if rows is None:
             return None
         edited = self._edited_segments()
@@ -168,11 +178,12 @@ class Segments:
 
     def by_size(self) -> Iterator[NDArray[np.void]]:
         """Yield `SIZE` of all segments that have voxels, the largest first, in parts."""
-        edited = self._edited_segments()
-        for start in range(0, self.index.summary.labels, BATCH):
-            sizes = self.index.largest(start, start + BATCH)
+        edited, stored = self._edited_segments(), self.index.stored
+        # A patch may fill a channel that had no labels.
+        for start in range(0, max(1, stored.summary.labels), BATCH):
+            sizes = stored.largest(start, start + BATCH)
             kept = sizes[~among(sizes["label"], self._supervoxels)]
-            least = sizes["voxels"][-1] if start + BATCH < self.index.summary.labels else 0
+            least = sizes["voxels"][-1] if start + BATCH < stored.summary.labels else 0
             joins = edited["voxels"] >= least
             some = np.empty(len(kept) + int(joins.sum()), SIZE)
             for field in ("label", "voxels"):
@@ -181,18 +192,31 @@ class Segments:
             yield some[np.argsort(~some["voxels"], kind="stable")]
 
     def _edited_segments(self) -> NDArray[np.void]:
-        """Return `SIZE` for each segment of several supervoxels or with another name."""
+        """Return `SIZE` for each segment that is not a stored label as it is in the index."""
         with self._looking:
             if self._edited is None:
-                self._edited = np.empty(0, SIZE)
-                if self.edits is not None:
-                    self._supervoxels, names = _table(self.edits)
-                    self._edited = _added(names, self._sizes.of(self._supervoxels))
+                self._supervoxels, names = self._edited_supervoxels()
+                sizes = self._sizes.of(self._supervoxels).astype(np.int64)
+                sizes += self.index.growth(self._supervoxels)
+                self._edited = _added(names, sizes.astype(np.uint64))
             return self._edited
 
+    def _edited_supervoxels(self) -> tuple[Ids, Ids]:
+        """Return all supervoxels that edits name or patches change, by id, and their segments."""
+        changed = self.index.changed
+        if self.edits is None:
+            return changed, changed
+        supervoxels, names = self.edits.table()
+        # A supervoxel that no operation names belongs to the segment of the same name.
+        alone = np.union1d(names, changed)
+        alone = alone[~self.edits.knows(alone)]
+        supervoxels, names = (np.concatenate([ids, alone]) for ids in (supervoxels, names))
+        order = np.argsort(supervoxels)
+        return supervoxels[order], names[order]
 
-class SupervoxelSizes:
-    """Voxels of the supervoxels that edits name: an index is asked for each of them once.
+
+class StoredSizes:
+    """Voxels of the stored labels that edits name: an index is asked for each of them once.
 
     Parameters
     ----------
@@ -221,17 +245,6 @@ class SupervoxelSizes:
     def there(self, supervoxels: Ids) -> int:
         """Return how many supervoxels, sorted by id, have voxels."""
         return int(np.count_nonzero(self.of(supervoxels)))
-
-
-def _table(edits: EditState) -> tuple[Ids, Ids]:
-    """Return the supervoxels of all edited segments, sorted by id, and the names of these."""
-    supervoxels, names = edits.table()
-    # A supervoxel that no operation names belongs to the segment of the same name.
-    alone = np.unique(names)
-    alone = alone[~edits.knows(alone)]
-    supervoxels, names = (np.concatenate([ids, alone]) for ids in (supervoxels, names))
-    order = np.argsort(supervoxels)
-    return supervoxels[order], names[order]
 
 
 def _added(names: Ids, voxels: NDArray[np.uint64]) -> NDArray[np.void]:

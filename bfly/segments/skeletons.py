@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.segments.fragments import Read
-    from bfly.segments.index import Index
+    from bfly.segments.postings import Postings
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
@@ -63,23 +63,34 @@ class SkeletonStore:
     def __init__(self, folder: str, size: int) -> None:
         self._kept = DiskCache(os.path.join(folder, NAME), size)
 
-    def get(self, volume: Volume, members: Ids) -> KeptSkeleton | None:
+    def get(self, volume: Volume, index: Postings, members: Ids) -> KeptSkeleton | None:
         """Return the skeleton of the segment of some supervoxels; None if none is kept."""
-        data = self._kept.get(self.key(volume, members))
+        data = self._kept.get(self.key(volume, index, members))
         return KeptSkeleton.unpacked(data) if data else None
 
-    def set(self, volume: Volume, members: Ids, made: KeptSkeleton) -> None:
+    def set(self, volume: Volume, index: Postings, members: Ids, made: KeptSkeleton) -> None:
         """Keep a skeleton; if the disk is full or missing, only log a warning."""
-        self._kept.set(self.key(volume, members), made.packed)
+        self._kept.set(self.key(volume, index, members), made.packed)
 
     @staticmethod
-    def key(volume: Volume, members: Ids) -> str:
-        """Return the name of the skeleton of a segment."""
+    def key(volume: Volume, index: Postings, members: Ids) -> str:
+        """Return the name of the skeleton of a segment.
+
+        Parameters
+        ----------
+        volume : Volume
+            The channel.
+        index : Postings
+            Its label index: the skeleton is that of the voxels after its patches.
+        members : numpy.ndarray
+            uint64, the supervoxels of the segment.
+        """
         digest = hashlib.sha256(np.sort(members).astype("<u8").tobytes()).hexdigest()
-        return f"{VERSION} {volume.spec.key} {volume.state} {digest}"
+        version = index.version(members)
+        return f"{VERSION} {volume.spec.key} {volume.state} {digest}{version}"
 
 
-def make_skeleton(volume: Volume, index: Index, members: Ids, read: Read) -> KeptSkeleton:
+def make_skeleton(volume: Volume, index: Postings, members: Ids, read: Read) -> KeptSkeleton:
     """Return the skeleton of a segment, its vertices in nanometres in the dataset.
 
     It is that of the finest mip with voxels of some nanometres and not too many of them. A
@@ -90,12 +101,12 @@ def make_skeleton(volume: Volume, index: Index, members: Ids, read: Read) -> Kep
     ----------
     volume : Volume
         The channel.
-    index : Index
-        Its label index.
+    index : Postings
+        Its label index, after patches.
     members : numpy.ndarray
         uint64, the supervoxels of the segment, which has voxels.
     read : callable
-        Reads supervoxels.
+        Reads supervoxels after these patches.
 
     Raises
     ------

@@ -24,6 +24,7 @@ __all__ = [
     "concatenated",
     "empty",
     "entries_of",
+    "filled",
     "inside",
     "latest",
     "partners_of",
@@ -109,20 +110,19 @@ def concatenated(table: str, batches: Iterable[Columns]) -> Columns:
     if not parts:
         return empty(table)
     names = list(dict.fromkeys(name for part in parts for name in part))
-    return {
-        name: np.concatenate([_filled(part, name, parts, KEYS[table]) for part in parts])
-        for name in names
-    }
+    like = {name: next(part[name] for part in parts if name in part) for name in names}
+    full = [filled(part, like) for part in parts]
+    return {name: np.concatenate([part[name] for part in full]) for name in names}
 
 
-def _filled(
-    part: Columns, name: str, parts: list[Columns], key: str
-) -> np.ndarray[Any, np.dtype[Any]]:
-    if name in part:
-        return part[name]
-    dtype = next(other[name].dtype for other in parts if name in other)
-    missing: Any = "" if dtype.kind == "O" else np.nan if dtype.kind == "f" else 0
-    return np.full(len(part[key]), missing, dtype)
+def filled(rows: Columns, like: Columns) -> Columns:
+    """Return rows with the columns of others: empty text, NaN or 0 where they have none."""
+    size = len(next(iter(rows.values())))
+    columns: Columns = {}
+    for name, column in like.items():
+        missing: Any = {"O": "", "f": np.nan}.get(column.dtype.kind, 0)
+        columns[name] = rows[name] if name in rows else np.full(size, missing, column.dtype)
+    return columns
 
 
 def inside(columns: Columns, box: BoundingBox) -> np.ndarray[Any, np.dtype[np.bool_]]:

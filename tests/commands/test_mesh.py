@@ -13,13 +13,20 @@ import h5py
 import numpy as np
 import pytest
 
+from bfly.butterfly import runtime_of
 from bfly.cli import main
+from bfly.config.config import Config
+from bfly.databases.edit_logs import edits_of
+from bfly.databases.sqlite import Sqlite
 from tests.fixtures.jobs import without_dask
 from tests.fixtures.multires import decoded
+from tests.fixtures.patching import Patching
 from tests.segments.test_surface import open_edges
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
 SHAPE = (130, 260, 260)
 
@@ -91,6 +98,42 @@ def test_meshes_are_made_once(
     found = meshes_of(config)
     assert set(found) == {"7", "7.index", "12", "12.index"}
     assert open_edges(decoded(found["7.index"], found["7"]).parts(0)) == 0
+
+
+def test_segments_with_patches_are_left_to_the_server(
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    serve: Callable[..., Any],
+) -> None:
+    without_dask(monkeypatch)
+    assert main(["mesh", "seg.h5", "7", "12", "-e", str(config)]) == 0
+    parsed = Config.load(str(config))
+    path = parsed.experiments[0].samples[0].datasets[0].channels[-1].path
+    with h5py.File(path) as file:
+        voxels = file["main"][:]
+    database = Sqlite(str(config.parent / "bfly.db"), runtime_of(parsed))
+    edits = Patching(edits_of(database).channel(path), voxels)
+    low = np.argwhere(voxels == 7).min(axis=0)
+    edits.paint(tuple(slice(at + 20, at + 40) for at in low.tolist()), 0)
+    database.close()
+    assert main(["mesh", "seg.h5", "7", "-e", str(config)]) == 1
+    said = capsys.readouterr().err
+    assert "Voxels of the segment 7 of" in said
+    assert "the server makes its mesh" in said
+    assert main(["mesh", "seg.h5", "-e", str(config)]) == 0
+    assert "1 segments with patches are left to the server" in capsys.readouterr().err
+    assert len(meshes_of(config)) == 2 * 30
+    with serve(parsed, Sqlite(str(config.parent / "bfly.db"), runtime_of(parsed))) as client:
+        address = "root::data::data/seg.h5"
+        kept = meshes_of(config)
+        for segment in ("7", "12"):
+            index, data = (
+                client.get(f"/pre/{address}/multires/{segment}{end}").content
+                for end in (".index", "")
+            )
+            assert (index == kept[f"{segment}.index"]) == (segment == "12")
+            assert decoded(index, data).parts(0)
 
 
 def test_a_killed_job_goes_on(config: Path) -> None:

@@ -18,7 +18,10 @@ import pytest
 from bfly.butterfly import runtime_of
 from bfly.cli import main
 from bfly.config.config import Config
+from bfly.databases.edit_logs import edits_of
 from bfly.databases.nodb import Nodb
+from bfly.databases.sqlite import Sqlite
+from tests.fixtures.patching import Patching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +88,33 @@ def test_all_are_made_once_and_served(
         about = {**at(client), "channel": "seg.h5", "id": 5, "format": "json"}
         answer = client.get("/api/skeleton", params=about)
         assert answer.json()["cable_length_um"] == rows[5]["cable_length_um"]
+
+
+def test_segments_with_patches_are_left_to_the_server(
+    config: Path, capsys: pytest.CaptureFixture[str], serve: Callable[..., Any]
+) -> None:
+    config.write_text(f"{config.read_text()}  db-path: {config.parent / 'bfly.db'}\n")
+    parsed = Config.load(str(config))
+    path = str(config.parent / "data" / "seg.h5")
+    with h5py.File(path) as file:
+        voxels = file["main"][:]
+    database = Sqlite(str(config.parent / "bfly.db"), runtime_of(parsed))
+    edits = Patching(edits_of(database).channel(path), voxels)
+    low, high = np.argwhere(voxels == 3).min(axis=0), np.argwhere(voxels == 3).max(axis=0) + 1
+    low[0] += 20
+    edits.paint(tuple(map(slice, low.tolist(), high.tolist())), 0)
+    database.close()
+    assert main(["skeleton", "seg.h5", "3", "5", "-e", str(config)]) == 0
+    said = capsys.readouterr().err
+    assert "1 segments with patches are left to the server" in said
+    assert "1 skeletons made, 0 were there, 0 failed" in said
+    with serve(parsed, Sqlite(str(config.parent / "bfly.db"), runtime_of(parsed))) as client:
+        about = {**at(client), "channel": "seg.h5", "format": "json"}
+        lengths = [
+            client.get("/api/skeleton", params={**about, "id": one}).json()["cable_length_um"]
+            for one in (3, 5)
+        ]
+    assert lengths[0] < lengths[1] - 0.3
 
 
 def test_what_cannot_be_made_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
