@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bfly.core.split_bonds import bonds_of
 from bfly.errors import BadRequest, ButterflyError, TooLarge
 from bfly.geometry import BoundingBox, zyx
 from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
-from bfly.splitting.contacts import contacts, face_means
-from bfly.splitting.edges import contact_edges, merge_edges
-from bfly.splitting.min_cut import SINK, Points, cut
+from bfly.splitting.contacts import contacts, face_means, inner_means
+from bfly.splitting.edges import contact_edges
+from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
 from bfly.splitting.outside import Links, assigned
 from bfly.splitting.runs import joined, runs_in
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from bfly.edits.state import EditState
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
+    from bfly.splitting.bonds import Bonds
     from bfly.splitting.contacts import Contacts
+    from bfly.splitting.runs import SegmentRuns
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
@@ -101,7 +104,7 @@ class PointSplit:
         state : EditState
             The state whose segment it is.
         history : History
-            What the log says: merges are edges.
+            What the log says: see `Bonds`.
         sources, sinks : numpy.ndarray
             float64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset.
 
@@ -123,14 +126,19 @@ class PointSplit:
         groups = [self._points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
         box = self._box(places)
-        touching, inside = self._contacts(members, box)
-        merges = history.segment(state, start)
-        pairs = members[merges.ends]
-        edges = contact_edges(touching, self._brightness(touching, box)).plus(merge_edges(pairs))
-        found = cut(
-            np.union1d(inside, np.concatenate([g.supervoxels for g in groups])), edges, *groups
-        )
-        sides = self._everywhere(members, found.supervoxels, found.sides, pairs)
+        runs = self._runs(members, box)
+        touching, inside = contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
+        near = contact_edges(touching, *self._brightness(touching, runs, box))
+        bonds = bonds_of(history, state, start)
+        points = [group.supervoxels for group in groups]
+        is_source = bonds.merge_cut(inside, near, *points)
+        if is_source is not None:
+            ends = is_source[np.searchsorted(members, near.pairs)]
+            area = float(near.areas[ends[:, 0] != ends[:, 1]].sum())
+            return Sides(members, np.where(is_source, SOURCE, SINK), area, places)
+        edges = bonds.edges(inside, near, *points)
+        found = cut(np.union1d(inside, np.concatenate(points)), edges, *groups)
+        sides = self._everywhere(members, found.supervoxels, found.sides, bonds)
         return Sides(members, sides, found.area, places)
 
     def _label(self, point: NDArray[Any]) -> int:
@@ -180,14 +188,12 @@ class PointSplit:
                 )
             around = around * 3 // 4
 
-    def _contacts(self, members: Ids, box: BoundingBox) -> tuple[Contacts, Ids]:
-        """Return where supervoxels touch in a box, and those that have voxels there."""
-        parts = [
+    def _runs(self, members: Ids, box: BoundingBox) -> SegmentRuns:
+        """Return the voxels of the segment in a box."""
+        return joined(
             runs_in(np.ascontiguousarray(self._read(part)), members, part.start)
             for part in self._parts(members, box)
-        ]
-        runs = joined(parts)
-        return contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
+        )
 
     def _parts(self, members: Ids, box: BoundingBox) -> Iterator[BoundingBox]:
         """Yield the parts of a box where the segment may be."""
@@ -200,21 +206,28 @@ class PointSplit:
             if part.size:
                 yield part
 
-    def _brightness(self, touching: Contacts, box: BoundingBox) -> NDArray[np.float64] | None:
+    def _brightness(
+        self, touching: Contacts, runs: SegmentRuns, box: BoundingBox
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Return the brightness at contacts and inside supervoxels; nothing without an image."""
         if self._image is None or not len(touching.pairs):
-            return None
-        image = self._cutouts.gather(Region.of(self._image, 0, box))
-        return face_means(touching, np.ascontiguousarray(image), box.start)
+            return ()
+        image = np.ascontiguousarray(self._cutouts.gather(Region.of(self._image, 0, box)))
+        return (
+            face_means(touching, image, box.start),
+            inner_means(touching, runs, image, box.start),
+        )
 
     def _read(self, box: BoundingBox) -> Any:
         return self._cutouts.gather(Region.of(self._volume, 0, box))
 
     def _everywhere(
-        self, members: Ids, inside: Ids, found: NDArray[np.int64], pairs: Ids
+        self, members: Ids, inside: Ids, found: NDArray[np.int64], bonds: Bonds
     ) -> NDArray[np.int64]:
         """Return the side of each member: those outside the box go to the nearest one."""
         sides = np.zeros(len(members), np.int64)
         sides[np.searchsorted(members, inside)] = np.where(found <= SINK, found, 0)
+        sides, pairs = bonds.spread(sides)
         if sides.all():
             return sides
         sizes = np.ones(len(members), np.int64)
