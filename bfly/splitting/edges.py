@@ -21,8 +21,8 @@ of FIB-25 has 0.78 of the brightness inside neurons, and with that 0.14 of the w
 area there."""
 
 LARGE = 1e6
-"""Cubic nanometres. The larger supervoxel of two counts by the root of its volume, up to this: specks
-on membranes go with others of their size."""
+"""Cubic nanometres. The larger supervoxel of two counts by the root of its volume, up to this:
+specks on membranes go with others of their size."""
 
 
 class Edges(NamedTuple):
