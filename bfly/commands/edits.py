@@ -187,7 +187,7 @@ def _export(channel: ChannelEdits, path: str, at: int | None) -> None:
 
 
 def _line(operation: Operation) -> str:
-    """Return an operation as a line: id, time, user, kind, base, and its merges and splits."""
+    """Return an operation as a line: id, time, user, kind, base, and what it did."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(operation.time))
     what, start = list(operation.splits), 0
     lists = zip(operation.sizes.tolist(), operation.names.tolist(), strict=True)
@@ -198,5 +198,8 @@ def _line(operation: Operation) -> str:
         was = dict.fromkeys(operation.was[start : start + size].tolist())
         what.append(f"{name} of {' '.join(map(str, list(was)[:SHOWN]))}{' …' * (len(was) > SHOWN)}")
         start += size
+    pairs = operation.pairs.tolist()
+    what += [f"{new} for voxels of {old}" for old, new in pairs[:SHOWN]]
+    what += [f"and {len(pairs) - SHOWN} more"] * (len(pairs) > SHOWN)
     head = f"{operation.id}\t{when}\t{operation.who or '-'}\t{operation.kind}\ton {operation.base}"
     return f"{head}\t{'; '.join(what)}"

@@ -113,7 +113,8 @@ class Connectome:
         return [path for path in query.labelled if self._edits.channel(path).state.position]
 
     def _merged(self, engine: Features, channel: str, query: InfoQuery) -> Merged:
-        query.state = self._edits.channel(channel).state
+        state = self._edits.channel(channel).state
+        query.state = state.patched if query.labels == "patched" else state
         return Merged(engine, channel, query.state)
 
     def feature(self, query: FeatureQuery) -> Any:

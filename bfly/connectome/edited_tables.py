@@ -52,7 +52,7 @@ class Merged(Features):
 
     @override
     def state(self, path: str) -> str:
-        return f"{self._engine.state(path)}/{self._state.position} of {self._channel}"
+        return f"{self._engine.state(path)}/{self._state.key} of {self._channel}"
 
     @override
     def count(self, table: str, path: str) -> int:

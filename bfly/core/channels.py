@@ -121,9 +121,11 @@ class Channels:
         return self._find(region.volume.spec).volume is region.volume
 
     def _state(self, query: Query, volume: Volume) -> EditState | None:
-        if not query.follows_edits or query.labels != "segments" or volume.kind != "segmentation":
+        is_stored = query.labels == "supervoxels" or volume.kind != "segmentation"
+        if is_stored or not query.follows_edits:
             return None
-        return self._edits.channel(query.path).state
+        state = self._edits.channel(query.path).state
+        return state.patched if query.labels == "patched" else state
 
     def _find(self, spec: ChannelSpec) -> OpenChannel:
         key = spec.key

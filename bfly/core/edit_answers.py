@@ -97,6 +97,8 @@ class EditAnswers:
         """
         assert query.state
         ids = np.array(sorted(wanted), np.uint64)
+        if (gone := ids[query.state.is_gone(ids)]).size:
+            raise BadRequest(f"There is no supervoxel {gone[0]} any more: its patch is taken back.")
         names, edited = query.state.named(ids)[1], query.state.knows(ids)
         ids = ids[~edited & ~np.isin(ids, names)]
         if not len(ids):
@@ -104,15 +106,19 @@ class EditAnswers:
         most = np.iinfo(query.volume.dtype).max
         exists = ids <= most
         segments = self._indexed(query.volume, None)
-        labels = segments.of(ids)["label"] if segments else self._labels_of(query)
+        labels = segments.of(ids)["label"] if segments else self._labels_of(query.volume)
         if labels is not None:
             exists &= np.isin(ids, labels)
         if not exists.all():
             raise BadRequest(f"There is no segment or supervoxel {ids[~exists][0]}.")
 
-    def _labels_of(self, query: InfoQuery) -> Ids | None:
-        """Return all labels of a volume, read once; None if it is too large."""
-        volume = query.volume
+    def last_label(self, volume: Volume) -> int | None:
+        """Return the largest label of a volume; None if it is too large to be read."""
+        labels = self._labels_of(volume)
+        return None if labels is None else int(labels[-1:].max(initial=0))
+
+    def _labels_of(self, volume: Volume) -> Ids | None:
+        """Return all stored labels of a volume, read once; None if it is too large."""
         whole = volume.level(0).place
         if whole.size * volume.dtype.itemsize > self._limit:
             return None

@@ -43,9 +43,12 @@ class EditHistory:
         """Return an operation: author, time, what it made and replaced, and whether it stands."""
         numbers = self._history.lineage.made(operation.id)
         names = np.concatenate([operation.part_names, operation.names]).tolist()
+        # Segments that an undo left without voxels are not told.
+        gone = self._channel.state.is_gone(np.array(names, np.uint64)).tolist()
         made = [
             {"id": str(name), "root": str(self._roots.of_number(number))}
-            for number, name in zip(numbers[:MOST], names, strict=False)
+            for number, name, is_gone in zip(numbers[:MOST], names, gone, strict=False)
+            if not (is_gone and operation.undoes)
         ]
         before = self._history.lineage.replaced(operation.id)[:MOST]
         return {
@@ -58,6 +61,9 @@ class EditHistory:
             "count": len(numbers),
             "replaced": [str(self._roots.of_number(number)) for number in before],
             "points": operation.points[:MOST, ::-1].tolist(),
+            "patch": [
+                {"old": str(old), "new": str(new)} for old, new in operation.pairs[:MOST].tolist()
+            ],
             "undoes": list(operation.undoes[:MOST]),
             "undone_by": self._history.undone.get(operation.id),
         }

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.core.edit_history import EditHistory
+from bfly.core.painter import Painter
 from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit, images_of
 from bfly.core.splitter import Splitter, points_of
 from bfly.edits.cut import cut
 from bfly.edits.merge import merged
+from bfly.edits.patch import Fresh
 from bfly.edits.repeats import Request
 from bfly.edits.undo import redone, undone
 from bfly.errors import BadRequest
@@ -116,11 +118,16 @@ class Proofreading:
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
         asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
+        if query.action == "paint":
+            painter = Painter(query.volume, self._cutouts, asked)
+            state = query.state = channel.state
+            self._answers.check(painter.ids, query)
+            return painter.plan(state, self._new_ids(query.volume))
         if query.action == "merge":
             ids = self._ids(query)
             return lambda state, **words: merged(state, ids, **words)
         if query.action == "split" and asked.get("parts") is None:
-            return self._splitter(query).plan(channel, fresh)
+            return self._splitter(query).plan(channel, fresh, lambda: self._new_ids(query.volume))
         if query.action == "split":
             parts = _parts(asked)
             return lambda state, **words: cut(state, log, parts, fresh, **words)
@@ -144,6 +151,21 @@ class Proofreading:
         most = int(np.iinfo(volume.dtype).max)
         return (indexed.index.last if indexed else most // 2) + 1
 
+    def _new_ids(self, volume: Volume) -> Fresh:
+        """Return ids for supervoxels of patches: above all labels, and below all root ids.
+
+        Raises
+        ------
+        SourceError, Absent
+            There is no label index, and the channel is too large to read all of its labels.
+        """
+        indexed = self._segments.indexed(volume, None)
+        last = indexed.index.last if indexed else self._answers.last_label(volume)
+        if last is None:
+            last = self._segments.segments(volume, None).index.last
+        most = int(np.iinfo(volume.dtype).max)
+        return Fresh(last + 1, min(most, RootIds(self._largest(volume)).first - 1))
+
     def _ids(self, query: EditsQuery) -> list[int]:
         """Return the ids that are to be merged, or the supervoxels at the points."""
         if query.asked.get("points") is None:
@@ -151,17 +173,18 @@ class Proofreading:
             self._answers.check(set(numbers), query)
         else:
             points = points_of("points", query.asked["points"])
-            numbers = [self._supervoxel(query.volume, point) for point in points]
+            numbers = [self._supervoxel(query, point) for point in points]
         if len(numbers) < 2:
             raise BadRequest("A merge takes two ids or points at least.")
         return numbers
 
-    def _supervoxel(self, volume: Volume, point: NDArray[np.float64]) -> int:
+    def _supervoxel(self, query: EditsQuery, point: NDArray[np.float64]) -> int:
+        volume, state = query.volume, self._edits.channel(query.path).state
         place = zyx(np.floor(point).astype(int))
         box = BoundingBox.of_shape((1, 1, 1), place)
         if box not in volume.level(0).place:
             raise BadRequest(f"The point {place[::-1]} (x, y, z) is outside the channel.")
-        label = int(self._cutouts.gather(Region.of(volume, 0, box)).ravel()[0])
+        label = int(self._cutouts.gather(Region.of(volume, 0, box, state.patched)).ravel()[0])
         if label <= 0:
             raise BadRequest(f"At the point {place[::-1]} (x, y, z) is no segment.")
         return label

@@ -37,23 +37,28 @@ class RootIds:
     ------
     SourceError
         A label is so large that no ids are left.
+
+    Attributes
+    ----------
+    first : int
+        A number below all root ids but those of supervoxels, and above all labels.
     """
 
     def __init__(self, largest: int) -> None:
         above = [first for first in FIRSTS if first > largest]
         if not above:
             raise SourceError(f"The label {largest} leaves no root ids; allowed is 2^61 - 1.")
-        self._first = above[0]
+        self.first = above[0]
 
     def of(self, state: EditState, supervoxels: Ids) -> Ids:
         """Return the root id of the segment of each supervoxel."""
         numbers = state.numbers(supervoxels)
-        return np.where(numbers > 0, numbers + np.uint64(self._first), supervoxels)
+        return np.where(numbers > 0, numbers + np.uint64(self.first), supervoxels)
 
     def of_number(self, number: int) -> int:
         """Return the root id of a number."""
-        return self._first + number
+        return self.first + number
 
     def number(self, root: int) -> int:
         """Return the number of a root id; 0 if it is the id of a supervoxel."""
-        return max(0, root - self._first)
+        return max(0, root - self.first)

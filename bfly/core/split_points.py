@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bfly.core.split_bonds import bonds_of
+from bfly.core.split_inside import inside_of
 from bfly.errors import BadRequest, ButterflyError, TooLarge
-from bfly.geometry import BoundingBox, zyx
+from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
+from bfly.segments.posting import CELL
 from bfly.splitting.contacts import contacts, face_means, inner_means
 from bfly.splitting.edges import contact_edges
 from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
 from bfly.splitting.outside import Links, assigned
+from bfly.splitting.refusal import Reason, SplitRefused
 from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bfly.core.split_inside import Inside
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.history import History
     from bfly.edits.state import EditState
@@ -59,12 +63,15 @@ class Sides(NamedTuple):
         nm² of contact that is cut.
     points : numpy.ndarray
         int64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset, sources first.
+    inside : Inside, optional
+        The supervoxels that are split, if there are any. `members` have the side that keeps the id.
     """
 
     members: Ids
     sides: NDArray[np.int64]
     area: float
     points: NDArray[np.int64]
+    inside: Inside | None = None
 
 
 class PointSplit:
@@ -80,6 +87,11 @@ class PointSplit:
         Where the supervoxels are, if the label index is there.
     images : sequence of Volume
         Images of the dataset; the first one with the voxels of the segmentation counts.
+
+    Attributes
+    ----------
+    origin : tuple of int
+        The channel's first voxel (z, y, x) in the dataset.
     """
 
     def __init__(
@@ -90,6 +102,9 @@ class PointSplit:
         images: Sequence[Volume] = (),
     ) -> None:
         self._volume, self._cutouts, self._segments = volume, cutouts, segments
+        self.origin = volume.level(0).origin
+        self._state: EditState | None = None
+        self._inside: Inside | None = None
         whole = volume.level(0).place
         fits = (each for each in images if each.level(0).place == whole)
         self._image = next(fits, None)
@@ -98,6 +113,8 @@ class PointSplit:
         self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
     ) -> Sides:
         """Return the side of each supervoxel of the segment of the first source.
+
+        If points of both groups are on the same supervoxel, that is split, too.
 
         Parameters
         ----------
@@ -121,25 +138,66 @@ class PointSplit:
         SourceError
             The voxels cannot be read.
         """
+        self._state, self._inside = state, None
+        try:
+            return self._sides(state, history, sources, sinks)
+        except SplitRefused as refused:
+            if refused.reason != Reason.SAME_SUPERVOXEL:
+                raise
+            self._inside = self._found_inside(state, refused.supervoxels, sources, sinks)
+        found, inside = self._sides(state, history, sources, sinks), self._inside
+        kept = ~np.isin(found.members, inside.new)
+        return found._replace(members=found.members[kept], sides=found.sides[kept], inside=inside)
+
+    def _sides(
+        self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
+    ) -> Sides:
         start = self._label(sources[0])
-        members = state.segment_of(start)
+        members = state.segment_of(self._former(start))
+        if self._inside is not None:
+            members = np.union1d(members, self._inside.new)
         groups = [self._points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
         box = self._box(places)
         runs = self._runs(members, box)
         touching, inside = contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
         near = contact_edges(touching, *self._brightness(touching, runs, box))
-        bonds = bonds_of(history, state, start)
+        bonds = bonds_of(history, state, self._former(start))
+        if self._inside is not None:
+            bonds = bonds.divided(self._inside.old, self._inside.new)
         points = [group.supervoxels for group in groups]
         is_source = bonds.merge_cut(inside, near, *points)
         if is_source is not None:
             ends = is_source[np.searchsorted(members, near.pairs)]
             area = float(near.areas[ends[:, 0] != ends[:, 1]].sum())
             return Sides(members, np.where(is_source, SOURCE, SINK), area, places)
-        edges = bonds.edges(inside, near, *points)
-        found = cut(np.union1d(inside, np.concatenate(points)), edges, *groups)
+        found = cut(
+            np.union1d(inside, np.concatenate(points)),
+            bonds.edges(inside, near, *points),
+            *groups,
+            may_be_points=self._inside is not None,
+        )
         sides = self._everywhere(members, found.supervoxels, found.sides, bonds)
         return Sides(members, sides, found.area, places)
+
+    def _found_inside(
+        self,
+        state: EditState,
+        supervoxels: Sequence[int],
+        sources: NDArray[Any],
+        sinks: NDArray[Any],
+    ) -> Inside:
+        members = state.segment_of(self._label(sources[0]))
+        groups = [self._points(members, group).places for group in (sources, sinks)]
+        box, whole = self._box(np.concatenate(groups)), self._volume.level(0).place
+        size = self._volume.voxel_size
+        return inside_of(supervoxels, groups, box, whole, size, self._read, self._tissue)
+
+    def _former(self, label: int) -> int:
+        """Return the supervoxel that a piece is of, or a label as it is."""
+        if self._inside is not None and label in self._inside.new:
+            return int(self._inside.old[np.searchsorted(self._inside.new, np.uint64(label))])
+        return label
 
     def _label(self, point: NDArray[Any]) -> int:
         box = BoundingBox.of_shape((1, 1, 1), zyx(np.floor(point).astype(int)))
@@ -200,9 +258,14 @@ class PointSplit:
         if self._segments is None:
             yield box
             return
-        postings = self._segments.index.postings(members)
-        for cell in cells_of(self._volume, 0, postings).tolist():
-            part = box_of_cell(self._volume, 0, zyx(cell)) & box
+        assert self._state
+        patches, first = self._state.patches, self._volume.level(0).origin
+        postings = self._segments.index.postings(patches.origins(members))
+        cells = set(map(zyx, cells_of(self._volume, 0, postings)))
+        for patch in patches.naming(members):
+            cells.update(indexes(patch.box.shift(first).in_tiles(CELL)))
+        for cell in sorted(cells):
+            part = box_of_cell(self._volume, 0, cell) & box
             if part.size:
                 yield part
 
@@ -218,8 +281,14 @@ class PointSplit:
             inner_means(touching, runs, image, box.start),
         )
 
+    def _tissue(self, box: BoundingBox) -> Any:
+        return self._image and self._cutouts.gather(Region.of(self._image, 0, box))
+
     def _read(self, box: BoundingBox) -> Any:
-        return self._cutouts.gather(Region.of(self._volume, 0, box))
+        """Return the supervoxels of a box, with patches, and with the pieces that were found."""
+        assert self._state
+        labels = self._cutouts.gather(Region.of(self._volume, 0, box, self._state.patched))
+        return labels if self._inside is None else self._inside.shown(labels, box)
 
     def _everywhere(
         self, members: Ids, inside: Ids, found: NDArray[np.int64], bonds: Bonds

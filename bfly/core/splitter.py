@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.cut import cut
+from bfly.edits.patch import cut_inside
 from bfly.errors import BadRequest
 from bfly.splitting.min_cut import SINK, SOURCE
 from bfly.validation import real_number
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bfly.core.split_points import PointSplit, Sides
     from bfly.edits.channel import ChannelEdits
     from bfly.edits.operation import Operation
+    from bfly.edits.patch import Fresh
     from bfly.edits.state import EditState
 
 __all__ = ["Splitter", "points_of"]
@@ -56,6 +58,16 @@ class Splitter:
     def preview(self, channel: ChannelEdits) -> dict[str, Any]:
         """Return the parts as supervoxels, as text; raises as `PointSplit.sides`."""
         found = self._found(channel.state, channel)
+        inside = found.inside
+        pieces = [
+            {
+                "supervoxel": str(one),
+                "side": "sources" if inside.side == SOURCE else "sinks",
+                "voxels": int(np.count_nonzero(inside.mask & (inside.labels == one))),
+            }
+            for one in (inside.old.tolist() if inside else ())
+            if inside
+        ]
         sides = (found.members[found.sides == side].tolist() for side in (SOURCE, SINK))
         sources, sinks = (list(map(str, side)) for side in sides)
         area = found.area / SQUARE_MICROMETRE
@@ -64,9 +76,12 @@ class Splitter:
             "sources": sources,
             "sinks": sinks,
             "area_um2": area,
+            "inside": pieces,
         }
 
-    def plan(self, channel: ChannelEdits, fresh: int) -> Callable[..., Operation]:
+    def plan(
+        self, channel: ChannelEdits, fresh: int, ids: Callable[[], Fresh]
+    ) -> Callable[..., Operation]:
         """Return a function from a state, and the fields of an operation, to the operation.
 
         The parts are found before, so that no other writer waits, and again if the segment has
@@ -78,16 +93,24 @@ class Splitter:
             The channel.
         fresh : int
             An id that nothing has; see `cut`.
+        ids : callable
+            Returns the ids for pieces of supervoxels.
         """
         early = channel.state
         found = self._found(early, channel)
-        one = found.members[:1]
+        one, new = found.members[:1], ids() if found.inside else None
 
         def planned(state: EditState, **words: Any) -> Operation:
             is_same = np.array_equal(state.numbers(one), early.numbers(one))
             now = found if is_same else self._found(state, channel)
+            words["points"] = now.points
+            if (inside := now.inside) is not None:
+                part = now.members[now.sides == inside.side]
+                local = inside.box.relative_to(self._finder.origin)
+                found_in = (local, inside.labels, inside.mask)
+                return cut_inside(state, channel.history, *found_in, part, new or ids(), **words)
             part = now.members[now.sides == SOURCE]
-            return cut(state, channel.history, [part], fresh, points=now.points, **words)
+            return cut(state, channel.history, [part], fresh, **words)
 
         return planned
 

@@ -57,9 +57,9 @@ class Cutouts:
     ) -> None:
         self.buffers = BufferPool()
         shared = workers, background, self.buffers, int(cache.max_bytes * scan)
-        self._stored = Assembler(TileLoader(cache, read_stored), *shared)
+        self._stored = Assembler(TileLoader(cache, read_stored, self.gather), *shared)
         computed = ComputedMips(self._stored, limit)
-        self._computed = Assembler(TileLoader(cache, computed.read), *shared)
+        self._computed = Assembler(TileLoader(cache, computed.read, self.gather), *shared)
 
     def gather(self, region: Region) -> Voxels:
         """Return the voxels of a region (z, y, x); read-only where it is one whole tile.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bfly import registry
+from bfly.cutouts.patched import finest
 from bfly.encoders.sheet import SheetEncoder
 from bfly.geometry import BoundingBox
 
@@ -35,8 +36,9 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
     Passed or None
         None unless all of these hold. The mip is stored, and the request counts its sections.
         The chunks have the requested format, compressed with a coding that the client accepts.
-        An image is requested in its own grey values, not in colours. No edit applies. The box
-        is one chunk, clipped at most by the volume. The source can return it as stored.
+        An image is requested in its own grey values, not in colours. No edit applies: if segments
+        are requested, the channel has none, and otherwise no patch touches the box. The box is one
+        chunk, clipped at most by the volume. The source can return it as stored.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
     if not level.is_stored or request.sections != 1 or not request.plain:
         return None
     ways = [way for way in source.stored_as(level.mip) if _is_wanted(way, request, codings)]
-    if not ways or (request.state and request.state.position):
+    if not ways or _is_edited(request):
         return None
     index = box.in_tiles(level.scale.chunk).start
     chunk = BoundingBox.of_shape((1, 1, 1), index).refined(level.scale.chunk) & level.scale.box
@@ -59,6 +61,14 @@ def passed(request: CutoutRequest, codings: Sequence[str]) -> Passed | None:
         if data is not None:
             return data, way.coding
     return None
+
+
+def _is_edited(request: CutoutRequest) -> bool:
+    """Return whether edits may change a label of the box."""
+    state, region = request.state, request.region
+    if state is None or not state.position:
+        return False
+    return state.patched is not state or bool(state.patches.touching(finest(region, region.local)))
 
 
 def _is_wanted(way: StoredAs, request: CutoutRequest, codings: Sequence[str]) -> bool:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bfly.concurrency.workers import SingleFlight
+from bfly.cutouts.patched import finest, patched
 from bfly.cutouts.plan import tiles_of
 from bfly.edits.relabelled import Relabelled
 from bfly.errors import NotAllowed, SourceChanged, SourceError
 from bfly.geometry import BoundingBox, Zyx, indexes, zyx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
 
     from bfly.cutouts.plan import Slices
+    from bfly.edits.patches import Patch
     from bfly.edits.state import EditState
     from bfly.storage.lru_cache import LruCache
     from bfly.volumes.region import Region
@@ -26,6 +28,9 @@ __all__ = ["TileLoader"]
 
 SEGMENTS = "/segments"
 """Suffix of a tile's key for its voxels as segments."""
+
+PATCHED = "/patched"
+"""Suffix of a tile's key for its supervoxels with patches."""
 
 
 class TileLoader:
@@ -38,11 +43,19 @@ class TileLoader:
     read : callable
         Reads past the cache, without edits. Takes a region for the channel and the mip, and a
         box inside the volume, counted from the channel's first voxel.
+    gather : callable
+        Returns the voxels of a region of mip 0.
     """
 
-    def __init__(self, cache: LruCache, read: Callable[[Region, BoundingBox], Voxels]) -> None:
+    def __init__(
+        self,
+        cache: LruCache,
+        read: Callable[[Region, BoundingBox], Voxels],
+        gather: Callable[[Region], Voxels],
+    ) -> None:
         self._cache = cache
         self._read = read
+        self._gather = gather
         self._reading: SingleFlight[dict[Zyx, Voxels]] = SingleFlight()
 
     def load(
@@ -109,12 +122,14 @@ class TileLoader:
 
         A tile that is not cached with these edits is an empty list.
         """
+        tiles = list(tiles)
         keys = region.volume.tile_keys(region.level.mip, tiles)
         stored: list[Any] = self._cache.get_many(keys)
         state = region.edits
         if state is None:
             return stored
-        edited: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
+        suffix = _suffix(state)
+        edited: list[Relabelled] = self._cache.get_many([key + suffix for key in keys])
         return [
             (tile if new.voxels is None else new.voxels) if new and new.is_of(state) else []
             for new, tile in zip(edited, stored, strict=True)
@@ -133,8 +148,18 @@ class TileLoader:
         voxels = self._read(region, box)
         if region.edits is None:
             return voxels
-        edited = Relabelled(voxels, region.edits).voxels
+        edited = self._relabelled(region, region.edits, voxels, box).voxels
         return voxels if edited is None else edited
+
+    def _relabelled(
+        self, region: Region, state: EditState, voxels: Voxels, box: BoundingBox
+    ) -> Relabelled:
+        """Return the voxels of a box of the region's mip, with edits."""
+
+        def patch(patches: Sequence[Patch]) -> Voxels:
+            return patched(region, voxels, box, patches, self._gather)
+
+        return Relabelled(voxels, state, finest(region, box), patch)
 
     def _stored(self, region: Region, index: Zyx, held: dict[Zyx, Voxels]) -> Voxels:
         """Return a tile without edits: held, cached, or read together with its unit."""
@@ -154,10 +179,11 @@ class TileLoader:
         self, region: Region, state: EditState, index: Zyx, held: dict[Zyx, Voxels]
     ) -> Voxels:
         """Return a tile as the segments of a state; they are cached beside the stored tile."""
-        key = region.volume.tile_key(region.level.mip, index) + SEGMENTS
+        key = region.volume.tile_key(region.level.mip, index) + _suffix(state)
         edited: Relabelled = self._cache.get(key)
         if not edited or not edited.is_of(state):
-            edited = Relabelled(self._stored(region, index, held), state)
+            stored = self._stored(region, index, held)
+            edited = self._relabelled(region, state, stored, region.level.tile_box(index))
             self._cache.set(key, edited)
         return self._stored(region, index, held) if edited.voxels is None else edited.voxels
 
@@ -181,6 +207,10 @@ class TileLoader:
                 tiles[index] = _own(part)
                 self._cache.set(key, tiles[index])
         return tiles
+
+
+def _suffix(state: EditState) -> str:
+    return PATCHED if state.patched is state else SEGMENTS
 
 
 def _own(voxels: Voxels) -> Voxels:

@@ -43,6 +43,8 @@ class Change:
         Lowest supervoxel of each part, and of what is left → its name.
     edges : list of numpy.ndarray
         Pairs of supervoxels, each of shape (n, 2).
+    adopts : list of tuple of int
+        See `Operation.adopts`; before all else.
     joined : list of list of int
         Supervoxels of the segments that become one.
     names : list of int
@@ -56,6 +58,7 @@ class Change:
     parted: list[int] = field(default_factory=list)
     called: dict[int, int] = field(default_factory=dict)
     edges: list[Ids] = field(default_factory=list)
+    adopts: list[tuple[int, int]] = field(default_factory=list)
     joined: list[list[int]] = field(default_factory=list)
     names: list[int] = field(default_factory=list)
 
@@ -81,7 +84,8 @@ class Change:
         names : Names
             Names to choose from.
         """
-        groups = _groups(edges.members, part)
+        adopted = np.array([new for _, new in self.adopts], np.uint64)
+        groups = _groups(edges.members, part, adopted)
         chosen = names.choose(state, groups, self.called.values())
         self.called |= {int(group[0]): name for group, name in zip(groups, chosen, strict=True)}
         *parts, rest = groups
@@ -109,6 +113,7 @@ class Change:
             part_sizes=np.array([len(each) for each in self.parts], np.uint32),
             part_names=np.array([*self.part_names, *self.rest_names], np.uint64),
             rests=np.array(self.rests, np.uint64),
+            adopts=np.array(self.adopts, np.uint64).reshape(-1, 2),
             edges=np.concatenate([np.empty((0, 2), np.uint64), *self.edges]),
             before=before,
             into=into,
@@ -120,11 +125,11 @@ class Change:
         """Return the numbers that are replaced, and what each goes into."""
         made = len(self.part_names) + len(self.rest_names)
         lists = np.repeat(np.arange(len(self.joined)), [len(each) for each in self.joined])
-        heads = np.array([part[0] for part in self.parts], np.uint64)
+        # A part may have nothing but what the segment got in this change, so the rest is asked.
+        heads = np.array(self.rests, np.uint64)
         numbers = state.numbers(np.concatenate([heads, heads, supervoxels]))
-        parted = numbers[: len(heads)]
-        order = {number: place for place, number in enumerate(dict.fromkeys(parted.tolist()))}
-        rests = [len(self.part_names) + order[number] for number in parted.tolist()]
+        order = {head: place for place, head in enumerate(dict.fromkeys(self.rests))}
+        rests = [len(self.part_names) + order[head] for head in self.rests]
         places = [np.arange(len(heads)), np.array(rests, np.int64), made + lists]
         return replaced(numbers, np.concatenate(places).astype(np.int64))
 
@@ -138,9 +143,13 @@ def _holding(edges: Edges, part: Places) -> Ids:
     return np.stack([edges.members[heads[:-1][same]], edges.members[heads[1:][same]]], axis=1)
 
 
-def _groups(members: Ids, part: Places) -> list[Ids]:
-    """Return the members of each part, the largest part last."""
+def _groups(members: Ids, part: Places, adopted: Ids) -> list[Ids]:
+    """Return the members of each part; the largest part, without what was adopted, is last."""
     order = np.argsort(part, kind="stable")
     starts = np.flatnonzero(np.diff(part[order])) + 1
     groups = np.split(members[order], starts)
-    return sorted(groups, key=lambda group: (len(group), -int(group[0])))
+
+    def size(group: Ids) -> int:
+        return int(np.isin(group, adopted, invert=True).sum())
+
+    return sorted(groups, key=lambda group: (size(group), -int(group[0])))

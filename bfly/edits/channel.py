@@ -70,8 +70,8 @@ class ChannelEdits:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the segments, with the space reserved for growth."""
-        return self._replay.forest.nbytes
+        """Bytes of the segments and patches, with the space reserved for growth."""
+        return self._replay.forest.nbytes + self._replay.patches.nbytes
 
     def at(self, position: int) -> EditState:
         """Return the state after any operation, rebuilt from the log.
@@ -150,7 +150,7 @@ class ChannelEdits:
         if self._replay.position == self._state.position:
             return
         old, self._state = self._state, self._replay.state()
-        old.current = False
+        old.retire()
         for listener in list(self._listeners):
             listener()
 
@@ -175,7 +175,9 @@ class ChannelEdits:
 
     def _keep_now(self, state: EditState) -> None:
         try:
-            parts = parts_of(state, self._replay.lineage, self._replay.taken_back)
+            replay = self._replay
+            made = [patch.number for patch in replay.patches.made()]
+            parts = parts_of(state, replay.lineage, replay.taken_back, made)
             self._log.keep_snapshot(self.path, state.position, parts)
         except DatabaseError as error:
             log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)

@@ -63,5 +63,5 @@ def cut(
     if len(np.unique(part)) < 2:
         raise BadRequest("There is only one part, the whole segment.")
     change = Change()
-    change.part(state, edges, part, Names(fresh))
+    change.part(state, edges, part, Names(max(fresh, state.patches.last + 1)))
     return change.operation(state, "cut", who, **words)

@@ -110,6 +110,12 @@ class Forest:
             held[left[hit]] = roots[hit]
         return held
 
+    def has(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the ids that are a supervoxel, or the name of a segment of any time."""
+        named = np.fromiter((each in self._aliases for each in ids.tolist()), bool, len(ids))
+        has: NDArray[np.bool_] = named | (self.find(ids, self.count) >= 0)
+        return has
+
     def ids(self, places: Places) -> Ids:
         """Return the supervoxels at these places."""
         ids: Ids = self._places["id"][places]
@@ -196,6 +202,27 @@ class Forest:
         column["size"][roots[ends]] = np.add.reduceat(size[order], starts)
         self._rings.join(roots, label)
         self._links.set(roots[below], tops[below], at)
+
+    def adopt(self, supervoxels: Ids, new: Ids, at: int) -> None:
+        """Put new supervoxels into the segments of others, whose names and numbers stay.
+
+        Parameters
+        ----------
+        supervoxels, new : numpy.ndarray
+            A supervoxel of each segment, and one that no operation named before.
+        at : int
+            Number of the operation, not less than any before.
+        """
+        if not len(new):
+            return
+        places = self.add(new)
+        tops = self.roots(self.add(supervoxels), at)
+        self._links.set(places, tops, at)
+        roots, count = np.unique(tops, return_counts=True)
+        self._places["size"][roots] += count.astype(np.uint32)
+        both, label = np.concatenate([roots, places]), np.concatenate([roots, tops])
+        order = np.argsort(label, kind="stable")
+        self._rings.join(both[order], label[order])
 
     def part(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
         """Separate lists of supervoxels from their segments, each as a segment of its own.

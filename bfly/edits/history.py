@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bfly.edits.lineage import Lineage
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
+    from bfly.edits.patches import Patch
     from bfly.edits.replay import Replay
     from bfly.edits.state import EditState
 
@@ -53,6 +54,11 @@ class Edges(NamedTuple):
         """Return some of the edges."""
         return Edges(self.members, self.ends[mask], self.made_by[mask])
 
+    def plus(self, ends: Places, made_by: int) -> Edges:
+        """Return the edges with more of them, all made by the same operation."""
+        made = np.append(self.made_by, np.full(len(ends), made_by))
+        return Edges(self.members, np.concatenate([self.ends, ends]), made)
+
     def within(self, part: Places) -> Edges:
         """Return the edges whose ends are in the same part, given the part of each member."""
         return self.kept(part[self.ends[:, 0]] == part[self.ends[:, 1]])
@@ -81,7 +87,8 @@ def lists_of(flat: Ids, sizes: NDArray[np.uint32]) -> Iterator[Ids]:
 def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
     """Return the edges between supervoxels after operations.
 
-    A merge makes edges along each of its lists. A split removes those between its parts, and has
+    A merge makes edges along each of its lists. A patch makes them to the supervoxels that a
+    segment gets. A split removes those between its parts, and has
     edges of its own where a part would not hang together otherwise.
 
     Parameters
@@ -93,6 +100,7 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
     """
     edges = Edges(members, np.empty((0, 2), np.int64), np.empty(0, np.int64))
     for operation in operations:
+        edges = edges.plus(_links(members, operation.adopts), operation.id)
         if len(operation.parts):
             part = np.full(len(members), -1)
             owners = np.repeat(np.arange(len(operation.part_sizes)), operation.part_sizes)
@@ -102,13 +110,17 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
         places, there = _places(members, operation.supervoxels)
         chained = there[:-1] & there[1:]
         chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
-        links, both = _places(members, operation.edges.ravel())
-        links = links.reshape(-1, 2)[both.reshape(-1, 2).all(axis=1)]
         first = np.flatnonzero(chained)
-        ends = np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
-        made_by = np.append(edges.made_by, np.full(len(ends), operation.id))
-        edges = Edges(members, np.concatenate([edges.ends, ends]), made_by)
+        edges = edges.plus(np.stack([places[first], places[first + 1]], axis=1), operation.id)
+        edges = edges.plus(_links(members, operation.edges), operation.id)
     return edges
+
+
+def _links(members: Ids, pairs: Ids) -> Places:
+    """Return the places of pairs of which both are in a sorted array."""
+    places, there = _places(members, pairs.ravel())
+    links: Places = places.reshape(-1, 2)[there.reshape(-1, 2).all(axis=1)]
+    return links
 
 
 def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:
@@ -148,6 +160,27 @@ class History:
         """Operation that is taken back → the operation that did so."""
         return self._replay.taken_back.by
 
+    def patches(self) -> list[Patch]:
+        """Return all patches in their order, also those that are taken back."""
+        return self._replay.patches.made()
+
+    def toggled(self, taken: set[int]) -> tuple[list[Patch], list[Patch]]:
+        """Return the patches that do not count once operations are taken back, and that do again.
+
+        Parameters
+        ----------
+        taken : set of int
+            The operations.
+        """
+        leaving: list[Patch] = []
+        returning: list[Patch] = []
+        counts = self._replay.taken_back.counts
+        reached = self._replay.taken_back.reached(taken)
+        for patch in self._replay.patches.some(reached):
+            if counts(patch.number) != counts(patch.number, taken):
+                (leaving if counts(patch.number) else returning).append(patch)
+        return leaving, returning
+
     def keyed(self, who: str, key: str) -> int:
         """Return the latest operation of an author with a key; 0 if none is remembered."""
         return self._replay.keys.get((who, key), 0)
@@ -169,6 +202,10 @@ class History:
                 ends = np.cumsum(operation.sizes, dtype=np.int64)
                 owner = int(np.searchsorted(ends, places[-1], side="right"))
                 return self.lineage.made(operation.id)[len(operation.part_names) + owner]
+            rests = list(dict.fromkeys(operation.rests.tolist()))
+            if supervoxel in rests:
+                place = len(operation.part_sizes) + rests.index(supervoxel)
+                return self.lineage.made(operation.id)[place]
         return 0
 
     def operations(self, numbers: Iterable[int]) -> list[Operation]:

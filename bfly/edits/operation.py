@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Operation"]
 
-KINDS = ("merge", "split", "import", "cut", "undo")
+KINDS = ("merge", "split", "import", "cut", "undo", "patch")
 """A merge of segments, a requested split of a supervoxel that changes no label, rows of a merge
-table, a split of segments, and what takes back operations."""
+table, a split of segments, what takes back operations, and other supervoxels for some voxels."""
 
 ARRAYS = {
     **{"supervoxels": "<u8", "sizes": "<u4", "names": "<u8", "was": "<u8", "points": "<i8"},
     **{"parts": "<u8", "part_sizes": "<u4", "part_names": "<u8", "rests": "<u8"},
     **{"edges": "<u8", "before": "<u4", "into": "<u4"},
+    **{"box": "<i8", "pairs": "<u8", "runs": "<u1", "adopts": "<u8"},
 }
 
 
@@ -82,6 +83,14 @@ class Operation:
         each with the place in `part_names` and then `names` of what it went into (uint32).
     knows_before : bool
         Whether `before` is there. Early versions did not keep it.
+    box : numpy.ndarray
+        First voxel and end (z, y, x) of the box of a patch, int64, counted from the channel's first
+        voxel at mip 0; empty if there is no patch.
+    pairs, runs : numpy.ndarray
+        What the patch changes; see `bfly.edits.patch_runs.packed_changes`.
+    adopts : numpy.ndarray
+        Pairs, shape (n, 2): before all else, the segment of the first supervoxel gets the second
+        one, which the patch made.
     undoes : tuple of int
         Operations that this one took back.
     key : str
@@ -107,6 +116,10 @@ class Operation:
     before: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
     into: NDArray[np.uint32] = field(default_factory=_empty(np.uint32))
     knows_before: bool = False
+    box: NDArray[np.int64] = field(default_factory=_empty(np.int64))
+    pairs: Ids = field(default_factory=_empty(np.uint64, 2))
+    runs: NDArray[np.uint8] = field(default_factory=_empty(np.uint8))
+    adopts: Ids = field(default_factory=_empty(np.uint64, 2))
     undoes: tuple[int, ...] = ()
     key: str = ""
 
@@ -142,7 +155,8 @@ class Operation:
             )
         arrays, header = unpacked(ARRAYS, body, f"The edit {words['id']}")
         arrays["points"] = arrays["points"].reshape(-1, 3)
-        arrays["edges"] = arrays["edges"].reshape(-1, 2)
+        for name in ("edges", "pairs", "adopts"):
+            arrays[name] = arrays[name].reshape(-1, 2)
         words |= arrays
         for name, value in header.items():
             words[name] = tuple(value) if isinstance(value, list) else value

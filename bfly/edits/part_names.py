@@ -53,7 +53,7 @@ class Names:
         taken : collection of int
             Names that other segments get in the same change.
         """
-        whole = int(state.segments(groups[0][:1])[0])
+        whole = int(state.segments(groups[-1][:1])[0])
         names: list[int] = []
         for number, group in enumerate(groups):
             former = dict.fromkeys(self.former[each] for each in self.former if _has(group, each))

@@ -1,4 +1,4 @@
-"""Tiles of supervoxels, relabelled with their segments."""
+"""Tiles of supervoxels with patches, relabelled with their segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy as np
 from bfly.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bfly.edits.patches import Patch
     from bfly.edits.state import EditState
+    from bfly.geometry import BoundingBox
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,10 +26,14 @@ class Relabelled:
 
     Parameters
     ----------
-    voxels : numpy.ndarray
-        Supervoxels; not written to.
+    stored : numpy.ndarray
+        Supervoxels of the files; not written to.
     state : EditState
         State whose segments they get.
+    box : BoundingBox
+        The voxels of mip 0 that they cover, counted from the channel's first one.
+    patch : callable
+        Takes patches, and returns the supervoxels with these; the stored ones if none changes any.
 
     Attributes
     ----------
@@ -38,7 +46,16 @@ class Relabelled:
         A segment's name is larger than the dtype can hold.
     """
 
-    def __init__(self, voxels: Voxels, state: EditState) -> None:
+    def __init__(
+        self,
+        stored: Voxels,
+        state: EditState,
+        box: BoundingBox,
+        patch: Callable[[Sequence[Patch]], Voxels],
+    ) -> None:
+        self._box, self._patches = box, state.patches
+        self._touching = state.patches.touching(box)
+        voxels = patch(self._touching) if self._touching else stored
         flat = voxels.ravel()
         # Labels come in runs along x: one voxel of each run is enough.
         begins = np.ones(flat.size, bool)
@@ -48,10 +65,12 @@ class Relabelled:
         self._position = state.position
         self._supervoxels = labels.astype(np.uint64)
         self._segments = state.segments(self._supervoxels)
-        self.voxels: Voxels | None = None
+        self.voxels: Voxels | None = None if voxels is stored else voxels
         # A negative label counts as its 64 bits, which only an edit can replace.
         renamed = self._segments[self._segments != self._supervoxels]
         if not renamed.size:
+            if self.voxels is not None:
+                self.voxels.flags.writeable = False
             return
         if renamed.max() > np.iinfo(voxels.dtype).max:
             raise SourceError(
@@ -65,6 +84,10 @@ class Relabelled:
     def is_of(self, state: EditState) -> bool:
         """Check whether another state of the channel gives the same voxels, as most edits do."""
         if self._position != state.position:
+            if self._patches is not state.patches:
+                if state.patches.touching(self._box) != self._touching:
+                    return False
+                self._patches = state.patches
             if not np.array_equal(state.segments(self._supervoxels), self._segments):
                 return False
             self._position = state.position

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bfly.edits.undo import described
+from bfly.edits.described import described
 from bfly.errors import BadRequest, Conflict
 from bfly.validation import whole_number
 

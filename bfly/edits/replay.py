@@ -9,6 +9,7 @@ import numpy as np
 
 from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
+from bfly.edits.patch_store import PatchStore
 from bfly.edits.snapshots import read_snapshot
 from bfly.edits.splits import Split
 from bfly.edits.state import EditState
@@ -58,6 +59,8 @@ class Replay:
         The root ids that each operation made and replaced.
     taken_back : TakenBack
         The operations that others took back.
+    patches : PatchStore
+        The patches that operations made.
     keys : dict
         Author and key of the latest operations → the operation.
     """
@@ -69,6 +72,7 @@ class Replay:
         self._splits: dict[tuple[int, int], str] = {}
         self.lineage = Lineage()
         self.taken_back = TakenBack()
+        self.patches = PatchStore()
         self.keys: dict[tuple[str, str], int] = {}
         self.snapshot = 0
         self._begin()
@@ -85,6 +89,8 @@ class Replay:
         numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
         self._join(parts, numbers)
         self.forest.numbers = snapshot.numbers
+        for each in self._log.get(self._path, snapshot.patches.tolist()):
+            self.patches.follow(each, self.taken_back)
         # A request may come again after a start.
         for each in self._log.read(self._path, max(0, operation - AGAIN)):
             if each.id > operation:
@@ -118,7 +124,7 @@ class Replay:
                 raise DatabaseError(f"The edit {number} of {self._path} is missing in the log.")
         run: list[Operation] = []
         for operation in operations:
-            if len(operation.parts) or not operation.knows_before:
+            if len(operation.parts) or len(operation.adopts) or not operation.knows_before:
                 self._apply(run)
                 self._apply([operation])
                 run = []
@@ -136,6 +142,7 @@ class Replay:
             owners = np.repeat(np.arange(len(first.sizes)), first.sizes)
             before, into = replaced(self.state().numbers(first.supervoxels), owners)
             run = [replace(first, before=before, into=into)]
+        self.forest.adopt(first.adopts[:, 0], first.adopts[:, 1], last)
         self.forest.part(first.parts, first.part_sizes, first.part_names, last)
         self._join(run)
         self.lineage.add(run)
@@ -143,6 +150,7 @@ class Replay:
             self._remember(operation)
             if operation.undoes:
                 self.taken_back.add(operation.id, operation.undoes)
+            self.patches.follow(operation, self.taken_back)
         self.position = last
 
     def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
@@ -157,7 +165,8 @@ class Replay:
 
     def state(self) -> EditState:
         """Return the current state."""
-        return EditState(self.forest, self.position, tuple(self._splits.values()))
+        splits = tuple(self._splits.values())
+        return EditState(self.forest, self.position, splits, self.patches.view())
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""

@@ -16,11 +16,13 @@ from bfly.edits.taken_back import TakenBack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from numpy.typing import NDArray
+
     from bfly.edits.state import EditState
 
 __all__ = ["Snapshot", "parts_of", "read_snapshot"]
 
-HEAD = {**Lineage.KINDS, "taken": "<u4"}
+HEAD = {**Lineage.KINDS, "taken": "<u4", "patches": "<u4"}
 """Arrays of the first part."""
 
 
@@ -37,18 +39,24 @@ class Snapshot(NamedTuple):
         The last number of a root id.
     parts : list of Operation
         The segments; `before` has the number of each list.
+    patches : numpy.ndarray
+        uint32: the operations that made patches. The log has them.
     """
 
     lineage: Lineage
     taken_back: TakenBack
     numbers: int
     parts: list[Operation]
+    patches: NDArray[np.uint32]
 
 
-def parts_of(state: EditState, lineage: Lineage, taken_back: TakenBack) -> Iterator[bytes]:
-    """Yield the parts of a snapshot."""
+def parts_of(
+    state: EditState, lineage: Lineage, taken_back: TakenBack, patches: Iterable[int]
+) -> Iterator[bytes]:
+    """Yield the parts of a snapshot; `patches` are all operations that made some."""
     taken = np.array([*taken_back.pairs(state.position)], np.uint32)
-    arrays = {**lineage.arrays(state.position), "taken": taken}
+    made = np.array([number for number in patches if number <= state.position], np.uint32)
+    arrays = {**lineage.arrays(state.position), "taken": taken, "patches": made}
     yield packed(HEAD, arrays, {"snapshot": 2, "numbers": lineage.last(state.position)})
     none = np.empty(0, np.uint64)
     table = state.table()
@@ -78,4 +86,5 @@ def read_snapshot(operation: int, parts: Iterable[bytes]) -> Snapshot | None:
     for by, pairs in groupby(arrays["taken"].reshape(-1, 2).tolist(), lambda pair: pair[0]):
         taken_back.add(by, [other for _, other in pairs])
     found = [Operation.unpack(body, id=operation, kind="import") for body in bodies]
-    return Snapshot(Lineage.of(arrays), taken_back, words["numbers"], found)
+    lineage, numbers = Lineage.of(arrays), words["numbers"]
+    return Snapshot(lineage, taken_back, numbers, found, arrays["patches"])

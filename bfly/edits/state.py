@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bfly.edits.forest import Forest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bfly.edits.forest import Forest
+    from bfly.edits.patches import Patches
 
     Ids = NDArray[np.uint64]
 
 __all__ = ["EditState"]
+
+NOTHING = Forest()
+"""Segments without any edit. Nothing is added to them."""
 
 
 class EditState:
@@ -29,9 +34,15 @@ class EditState:
         Number of the operation; 0 before the first.
     splits : sequence of str
         As in documented messages.
+    patches : Patches
+        The voxels with other supervoxels than the files say.
 
     Attributes
     ----------
+    patches : Patches
+        As above.
+    patched : EditState
+        The same state, but without segments: each supervoxel, with patches, is one of its own.
     current : bool
         False once there is a later state of the channel.
     count : int
@@ -40,13 +51,31 @@ class EditState:
         The last number of a root id, if this is the latest state.
     """
 
-    def __init__(self, forest: Forest, position: int, splits: Sequence[str]) -> None:
+    def __init__(
+        self, forest: Forest, position: int, splits: Sequence[str], patches: Patches
+    ) -> None:
         self.position = position
         self.splits = tuple(splits)
+        self.patches = patches
         self.current = True
         self._forest = forest
         self.count = forest.count
         self.last_number = forest.numbers
+        self.patched = self if forest is NOTHING else EditState(NOTHING, position, (), patches)
+
+    def retire(self) -> None:
+        """Note that there is a later state."""
+        self.current = self.patched.current = False
+
+    @property
+    def key(self) -> str:
+        """Text that tells it from other states of the channel."""
+        return f"{self.position} patched" if self.patched is self else str(self.position)
+
+    @property
+    def changes_labels(self) -> bool:
+        """Whether a label may be another one than in the files."""
+        return bool(self.count or self.patches)
 
     def segments(self, supervoxels: Ids) -> Ids:
         """Return the name of the segment of each supervoxel."""
@@ -121,11 +150,22 @@ class EditState:
         members = [self._forest.members(root, self.position) for root in set(roots)]
         return np.sort(np.concatenate([ids[places < 0], *members]))
 
+    def is_used(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the ids that an operation, also a later one, gave or named."""
+        return self._forest.has(ids)
+
+    def is_gone(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return a mask of the supervoxels that a patch made which was taken back."""
+        return np.isin(ids, self.patches.gone)
+
     def table(self) -> tuple[Ids, Ids]:
         """Return all edited supervoxels and the names of their segments, sorted by segment.
 
         The supervoxels of each segment are sorted.
         """
         supervoxels, segments = self._forest.table(self.position, self.count)
+        if len(self.patches.gone):
+            there = ~self.is_gone(supervoxels)
+            supervoxels, segments = supervoxels[there], segments[there]
         order = np.lexsort((supervoxels, segments))
         return supervoxels[order], segments[order]

@@ -53,6 +53,16 @@ class TakenBack:
         undoers = self._undoers.get(operation, ())
         return operation not in taken and not any(self.counts(each, taken) for each in undoers)
 
+    def reached(self, operations: Iterable[int]) -> set[int]:
+        """Return operations, what they took back, what that had taken back, and so on."""
+        left = list(operations)
+        found = set(left)
+        while left:
+            more = set(self._undoes.get(left.pop(), ())) - found
+            found |= more
+            left += more
+        return found
+
     def pairs(self, until: int) -> Iterator[tuple[int, int]]:
         """Yield an operation up to a given one, and one that it took back, in their order."""
         for operation, undoes in self._undoes.items():

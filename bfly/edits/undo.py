@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bfly.edits.change import Change
+from bfly.edits.described import described
 from bfly.edits.history import edges_of, lists_of
 from bfly.edits.part_names import Names, is_name
+from bfly.edits.patch import touch
+from bfly.edits.toggled import Toggled
 from bfly.errors import BadRequest, Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -24,16 +26,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["described", "redone", "undone"]
-
-
-def described(operations: Iterable[Operation]) -> str:
-    """Return the number, kind, author and time of operations, for a message."""
-    return ", ".join(
-        f"{each.id} ({each.kind} by {each.who or 'unknown'}, "
-        f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(each.time))})"
-        for each in operations
-    )
+__all__ = ["redone", "undone"]
 
 
 def undone(
@@ -72,7 +65,9 @@ def undone(
         if by := history.undone.get(operation.id):
             taken = described(history.operations([by]))
             raise Conflict(f"The operation {operation.id} is taken back already, by {taken}.")
-    return _Undo(state, history, operations, fresh).operation(**words)
+    patches = Toggled(state, history, operations)
+    patches.check()
+    return _Undo(state, history, operations, fresh, patches).operation(**words)
 
 
 def redone(
@@ -113,10 +108,15 @@ class _Undo:
     """
 
     def __init__(
-        self, state: EditState, history: History, operations: Sequence[Operation], fresh: int
+        self,
+        state: EditState,
+        history: History,
+        operations: Sequence[Operation],
+        fresh: int,
+        patches: Toggled,
     ) -> None:
         self._state, self._history, self._operations = state, history, operations
-        self._fresh = fresh
+        self._fresh, self._patches = max(fresh, state.patches.last + 1), patches
         self._taken = [operation.id for operation in operations]
         lineage = history.lineage
         numbers = {n for each in operations for n in lineage.made(each.id)}
@@ -151,6 +151,7 @@ class _Undo:
                 edges = self._history.edges(members[own], [number], self._taken)
                 change.part(self._state, edges, parts, names)
         self._join(change, wishes)
+        touch(change, self._state, self._untouched(change))
         if not change.called and not change.joined:
             raise Conflict(
                 f"Nothing is left of {described(self._operations)}, after "
@@ -161,13 +162,17 @@ class _Undo:
     def _wishes(self) -> dict[int, int]:
         """Return a supervoxel → the name that its segment had before.
 
-        The oldest name counts: it is that of the state before all operations.
+        The oldest name counts: it is that of the state before all operations. What a patch made
+        was in none.
         """
         wishes: dict[int, int] = {}
         for each in self._operations:
             parts = lists_of(each.parts, each.part_sizes)
             named = [*each.supervoxels.tolist(), *(int(part[0]) for part in parts)]
             wishes = dict(zip(named, each.was.tolist(), strict=True)) | wishes
+        for each in self._operations:
+            for new in each.pairs[:, 1].tolist():
+                wishes.pop(new, None)
         return wishes
 
     def _join(self, change: Change, wishes: dict[int, int]) -> None:
@@ -186,7 +191,20 @@ class _Undo:
                 known = [wishes[each] for each in whole if each in wishes]
                 wanted = (*known, *own.values(), *whole)
                 change.join(own, next(name for name in wanted if self._is_free(name, called)))
-                called[whole[0]] = change.names[-1]
+                called[whole[0]] = change.called[whole[0]] = change.names[-1]
+
+    def _untouched(self, change: Change) -> list[int]:
+        """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""
+        if not len(self._patches.ids):
+            return []
+        members = self._edges.members
+        parts, first = np.unique(self._part, return_index=True)
+        ids = np.intersect1d(self._patches.ids, members)
+        part = self._part[np.searchsorted(members, ids)]
+        lowest = members[first[np.searchsorted(parts, part)]]
+        changed = np.isin(lowest, np.array(list(change.called), np.uint64))
+        untouched: list[int] = ids[~changed].tolist()
+        return untouched
 
     def _is_free(self, name: int, called: dict[int, int]) -> bool:
         """Return whether no other segment has a name after the change."""
@@ -211,6 +229,10 @@ class _Undo:
             (parted, after, False),
             (parted, before, True),
         ):
+            if edges is before:
+                # Without its patch, what that made is in no segment.
+                made = set(operation.pairs[:, 1].tolist())
+                pairs = [pair for pair in pairs if made.isdisjoint(pair)]
             if not pairs:
                 continue
             part = edges.parts()

@@ -134,7 +134,8 @@ class Dvid(Protocol):
                 "pseudocolor, specificblocks, subvolblocks, blocks, label and labels."
             )
         if parameters.get("supervoxels") == "true":
-            query.labels = "supervoxels"
+            # Those of DVID follow its splits of supervoxels, too.
+            query.labels = "patched"
         return query
 
     def _voxels(

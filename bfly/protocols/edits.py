@@ -23,7 +23,7 @@ class EditsAPI(Protocol):
     """``/api/edits/{address}/{action}``: GET to ask, POST of a JSON object to edit."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("api/edits",)
-    largest_body: ClassVar[int] = 1 << 20
+    largest_body: ClassVar[int] = 4 << 20
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> EditsQuery:

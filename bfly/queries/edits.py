@@ -25,6 +25,7 @@ WRITE = {
     "merge": "join segments",
     "split": "part a segment",
     "preview": "the parts that a split would make, without an effect",
+    "paint": "give voxels to a segment, a new one, or the background",
     "undo": "take back operations",
     "redo": "do again what was taken back",
 }

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "Query"]
 
 LABELS = OneOf(
-    lambda: ("segments", "supervoxels"), "labels with the edits of the channel, or as stored"
+    lambda: ("segments", "supervoxels", "patched"),
+    "labels with the edits of the channel, as stored, or as stored with its patches",
 )
 """Choices for the labels of a segmentation."""
 

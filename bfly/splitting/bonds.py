@@ -43,6 +43,25 @@ class Bonds(NamedTuple):
     made_by: Places
     is_list: NDArray[np.bool_]
 
+    def divided(self, old: Ids, new: Ids) -> Bonds:
+        """Return the bonds after supervoxels were divided: the contacts of the parts decide.
+
+        Parameters
+        ----------
+        old, new : numpy.ndarray
+            uint64: the supervoxels, which remain the ids of one part, and the ids of the others.
+        """
+        members = np.union1d(self.members, new)
+        ends = np.searchsorted(members, self.members[self.ends])
+        pieces = np.searchsorted(members, np.stack([old, new], axis=1))
+        is_list = self.is_list | np.isin(ends, pieces).any(axis=1)
+        return Bonds(
+            members,
+            np.concatenate([ends, pieces]),
+            np.append(self.made_by, np.full(len(pieces), self.made_by.max(initial=0) + 1)),
+            np.append(is_list, np.ones(len(pieces), bool)),
+        )
+
     def lists(self) -> Places:
         """Return the list of each member: the place of one of its members."""
         return components(len(self.members), *self.ends[self.is_list].T)

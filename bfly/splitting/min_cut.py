@@ -65,7 +65,14 @@ class Cut(NamedTuple):
     area: float
 
 
-def cut(supervoxels: NDArray[np.uint64], edges: Edges, sources: Points, sinks: Points) -> Cut:
+def cut(
+    supervoxels: NDArray[np.uint64],
+    edges: Edges,
+    sources: Points,
+    sinks: Points,
+    *,
+    may_be_points: bool = False,
+) -> Cut:
     """Separate two groups of points of a segment.
 
     Parameters
@@ -76,6 +83,8 @@ def cut(supervoxels: NDArray[np.uint64], edges: Edges, sources: Points, sinks: P
         What connects them. Edges to other supervoxels are ignored.
     sources, sinks : Points
         At least one point each.
+    may_be_points : bool
+        Whether a side may have nothing but supervoxels with points.
 
     Raises
     ------
@@ -104,7 +113,8 @@ def cut(supervoxels: NDArray[np.uint64], edges: Edges, sources: Points, sinks: P
         )
     is_source = separated(joined, source, sink)[node]
     crosses = (is_source[a] != is_source[b]) & (label[node][a] == label[source])
-    _check_more_than_points(graph, is_source, label[node] == label[source], groups)
+    if not may_be_points:
+        _check_more_than_points(graph, is_source, label[node] == label[source], groups)
     is_cut = np.zeros(len(is_inside), np.bool_)
     is_cut[is_inside] = crosses
     return Cut(

@@ -91,7 +91,8 @@ def split_along_membranes(
     means = np.bincount(fronts.owner, brightness, len(seeds) + 1) / np.maximum(voxels, 1)
     pairs = touching.pairs.astype(np.int64)
     across = face_means(touching, image, (0, 0, 0)) / np.maximum(means[pairs].max(axis=1), 1e-9)
-    graph = Graph(len(seeds), *(pairs - 1).T, touching.areas * across**CONTRAST)
+    a, b = (pairs - 1).T
+    graph = Graph(len(seeds), a, b, touching.areas * across**CONTRAST)
     groups = (np.unique(fronts.owner[group].astype(np.int64) - 1) for group in (sources, sinks))
     part: NDArray[np.uint8] = walked(graph, *groups).astype(np.uint8)[fronts.owner - 1]
     return part

@@ -40,6 +40,14 @@ CHANGED = {
 }
 """Fields of operations that part segments or take back others; these fit no segments."""
 
+PATCHED = {
+    "box": np.array([0, -1, 2, 2**40, 1, 3], np.int64),
+    "pairs": np.array([[2**64 - 1, 0], [7, 9]], np.uint64),
+    "runs": np.arange(256, dtype=np.uint8),
+    "adopts": np.array([[7, 9]], np.uint64),
+}
+"""Fields of operations with a patch; these fit no voxels."""
+
 
 def operation(number: int, **words: Any) -> Operation:
     """Create an operation with something in each of its fields."""
@@ -80,6 +88,7 @@ class EditLogSuite:
         assert (log.last(CHANNEL), list(log.read(CHANNEL))) == (0, [])
         given = [operation(1), operation(2, kind="split"), operation(3, splits=(), who="")]
         given.append(operation(4, kind="undo", **CHANGED))
+        given.append(operation(5, kind="patch", **PATCHED))
         with log.writing():
             for each in given:
                 log.append(CHANNEL, each)
@@ -88,13 +97,13 @@ class EditLogSuite:
         for again in (log, open_log()) if log.durable else (log,):
             assert [fields(o) for o in again.read(CHANNEL)] == [fields(o) for o in given]
             assert [fields(o) for o in again.read(CHANNEL, 2)] == [fields(o) for o in given[2:]]
-            assert list(again.read(CHANNEL, 4)) == []
+            assert list(again.read(CHANNEL, 5)) == []
             assert [fields(o) for o in again.get(CHANNEL, [1, 3])] == [
                 fields(given[i]) for i in (0, 2)
             ]
             assert list(again.get(CHANNEL, [])) == []
             assert [o.who for o in again.read(OTHER)] == ["other"]
-            assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (4, 1, 0)
+            assert (again.last(CHANNEL), again.last(OTHER), again.last("/none")) == (5, 1, 0)
 
     def test_after_an_error_nothing_is_there(self, open_log: OpenLog) -> None:
         """A transaction is applied whole or not at all."""

@@ -43,7 +43,9 @@ class Region:
         cls, volume: Volume, mip: int, box: BoundingBox, state: EditState | None = None
     ) -> Region:
         """Return the region of a mip; a state that changes no label does not count."""
-        return cls(volume, volume.level(mip), box, state if state and state.count else None)
+        return cls(
+            volume, volume.level(mip), box, state if state and state.changes_labels else None
+        )
 
     def part(self, box: BoundingBox) -> Region:
         """Return another box of the same mip, with the same edits."""

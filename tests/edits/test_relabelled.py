@@ -17,6 +17,7 @@ from bfly.edits.merge_table import added
 from bfly.edits.message import Save
 from bfly.edits.relabelled import Relabelled
 from bfly.errors import SourceError
+from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def merged(edits: ChannelEdits, *ids: int) -> EditState:
     return edits.append(lambda state: wanted.operations(state, "", None))
 
 
+def relabelled(voxels: Voxels, state: EditState) -> Relabelled:
+    return Relabelled(voxels, state, BoundingBox.of_shape(voxels.shape), lambda _: voxels)
+
+
 tiles = hnp.arrays(
     st.sampled_from(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"]),
     hnp.array_shapes(min_dims=3, max_dims=3),
@@ -45,7 +50,7 @@ tiles = hnp.arrays(
 def test_each_voxel_is_looked_up(voxels: Voxels, segments: list[int]) -> None:
     edits = ChannelEdits("/x", MemoryLog())
     table = np.arange(1, 10, dtype="u8"), np.array(segments, "u8")
-    tile = Relabelled(voxels, edits.append(added(*table, "")))
+    tile = relabelled(voxels, edits.append(added(*table, "")))
     expected = np.array([0, *segments], voxels.dtype)[voxels]
     if tile.voxels is None:
         assert np.array_equal(expected, voxels)
@@ -59,17 +64,17 @@ def test_each_voxel_is_looked_up(voxels: Voxels, segments: list[int]) -> None:
 def test_negative_labels_stay(dtype: str) -> None:
     state = merged(ChannelEdits("/x", MemoryLog()), 3, 2)
     lowest = np.iinfo(dtype).min
-    tile = Relabelled(np.array([[[lowest, -1, 0, 2, 3]]], dtype), state)
+    tile = relabelled(np.array([[[lowest, -1, 0, 2, 3]]], dtype), state)
     assert tile.voxels is not None
     assert tile.voxels.dtype == dtype
     assert tile.voxels.tolist() == [[[lowest, -1, 0, 3, 3]]]
-    assert Relabelled(np.array([[[lowest, -1]]], dtype), state).voxels is None
+    assert relabelled(np.array([[[lowest, -1]]], dtype), state).voxels is None
 
 
 def test_it_is_of_another_state_if_the_edits_were_elsewhere() -> None:
     edits = ChannelEdits("/x", MemoryLog())
     before, first = edits.state, merged(edits, 1, 2)
-    tile = Relabelled(np.array([[[1, 2, 3]]], "u2"), first)
+    tile = relabelled(np.array([[[1, 2, 3]]], "u2"), first)
     assert tile.is_of(first)
     elsewhere = merged(edits, 7, 8)
     assert tile.is_of(elsewhere)
@@ -83,7 +88,7 @@ def test_a_name_has_to_fit() -> None:
     edits = ChannelEdits("/x", MemoryLog())
     state = merged(edits, 300, 2)
     with pytest.raises(SourceError, match="The segment 300 is larger than uint8 can hold"):
-        Relabelled(np.full((1, 1, 2), 2, "u1"), state)
+        relabelled(np.full((1, 1, 2), 2, "u1"), state)
 
 
 def test_tiles_are_relabelled_once(make_core: Callable[..., Core], tmp_path: Path) -> None:

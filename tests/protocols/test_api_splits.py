@@ -109,7 +109,7 @@ def test_a_split_that_cannot_be_made_is_refused_in_words(client: httpx.Client) -
     post(client, "merge", ids=LEFT)
     left, far = at(5, 10, 5), at(5, 10, 340)
     for asked, words in (
-        ({"sources": [left], "sinks": [at(5, 10, 8)]}, "on the same supervoxel (1)"),
+        ({"sources": [left], "sinks": [left]}, "nearest to the same voxel (x 55, y 10, z 8)"),
         ({"sources": [left], "sinks": [far]}, "The segment has no voxel within"),
         ({"sources": [at(0, 0, 0)], "sinks": [left]}, "At the first source"),
         ({"sources": [at(-9, 0, 0)], "sinks": [left]}, "At the first source"),
