@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bonds_of"]
 
-LISTS = ("import", "cut")
-"""Operations whose edges only say that supervoxels belong together, not where they do."""
+PAIR = 2
+"""Supervoxels of a merge that says where it joins."""
 
 
 def bonds_of(history: History, state: EditState, supervoxel: int) -> Bonds:
@@ -37,5 +37,10 @@ def bonds_of(history: History, state: EditState, supervoxel: int) -> Bonds:
     """
     edges = history.segment(state, supervoxel)
     numbers, which = np.unique(edges.made_by, return_inverse=True)
-    is_list = [each.kind in LISTS for each in history.operations(numbers.tolist())]
-    return Bonds(*edges, np.array(is_list, bool)[which])
+    operations = history.operations(numbers.tolist())
+    is_table = np.array([each.kind == "import" for each in operations], bool)[which]
+    is_cut = np.array([each.kind == "cut" for each in operations], bool)[which]
+    several = np.array([each.sizes.max(initial=0) > PAIR for each in operations], bool)[which]
+    # What holds the pieces of a list together after a split is as good as the list.
+    is_list = is_table | (is_cut & np.isin(edges.ends, edges.ends[is_table]).any(axis=1))
+    return Bonds(*edges, is_list, (is_cut | several) & ~is_list)

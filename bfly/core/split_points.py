@@ -177,7 +177,7 @@ class PointSplit:
             *groups,
             may_be_points=self._inside is not None,
         )
-        sides = self._everywhere(members, found.supervoxels, found.sides, bonds)
+        sides = self._everywhere(members, found.supervoxels, found.sides, bonds, points)
         return Sides(members, sides, found.area, places)
 
     def _found_inside(
@@ -291,12 +291,17 @@ class PointSplit:
         return labels if self._inside is None else self._inside.shown(labels, box)
 
     def _everywhere(
-        self, members: Ids, inside: Ids, found: NDArray[np.int64], bonds: Bonds
+        self,
+        members: Ids,
+        inside: Ids,
+        found: NDArray[np.int64],
+        bonds: Bonds,
+        points: Sequence[Ids],
     ) -> NDArray[np.int64]:
         """Return the side of each member: those outside the box go to the nearest one."""
         sides = np.zeros(len(members), np.int64)
         sides[np.searchsorted(members, inside)] = np.where(found <= SINK, found, 0)
-        sides, pairs = bonds.spread(sides)
+        sides, pairs = bonds.spread(sides, *points)
         if sides.all():
             return sides
         sizes = np.ones(len(members), np.int64)

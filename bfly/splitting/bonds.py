@@ -36,12 +36,16 @@ class Bonds(NamedTuple):
     is_list : numpy.ndarray
         bool: the edge only says that both are in one list, in any order, as those of an imported
         table; others are merges.
+    is_loose : numpy.ndarray
+        bool: a merge of more than two, or what a split left together. These are lists, too, but
+        they may have such lists in them: if points of both groups are on one, they say nothing.
     """
 
     members: Ids
     ends: Places
     made_by: Places
     is_list: NDArray[np.bool_]
+    is_loose: NDArray[np.bool_]
 
     def divided(self, old: Ids, new: Ids) -> Bonds:
         """Return the bonds after supervoxels were divided: the contacts of the parts decide.
@@ -60,10 +64,15 @@ class Bonds(NamedTuple):
             np.concatenate([ends, pieces]),
             np.append(self.made_by, np.full(len(pieces), self.made_by.max(initial=0) + 1)),
             np.append(is_list, np.ones(len(pieces), bool)),
+            np.append(self.is_loose, np.zeros(len(pieces), bool)),
         )
 
-    def lists(self) -> Places:
-        """Return the list of each member: the place of one of its members."""
+    def lists(self, sources: Ids, sinks: Ids) -> Places:
+        """Return the list of each member, for points: the place of one of its members."""
+        bound = self.is_list | self.is_loose
+        lists = components(len(self.members), *self.ends[bound].T)
+        if not np.isin(lists[self._places(sources)], lists[self._places(sinks)]).any():
+            return lists
         return components(len(self.members), *self.ends[self.is_list].T)
 
     def merge_cut(
@@ -91,11 +100,11 @@ class Bonds(NamedTuple):
             bool for each member; None if no such merge exists, since points of both groups are in
             one list, or lists of one group are connected by one of the other.
         """
-        _, node = np.unique(self.lists(), return_inverse=True)
+        _, node = np.unique(self.lists(sources, sinks), return_inverse=True)
         is_merge = ~self.is_list
         tree = MergeTree(int(node.max()) + 1, node[self.ends[is_merge]], self.made_by[is_merge])
         way = tree.way(*(np.unique(node[self._places(ids)]) for ids in (sources, sinks)))
-        if way is None:
+        if way is None or np.isin(tree.merges(way), self.made_by[self.is_loose]).any():
             return None
         position = tree.positions(way)[node]
         is_far = ~np.isin(way, node[self._places(inside)])
@@ -110,7 +119,8 @@ class Bonds(NamedTuple):
 
         A merge has more weight than any contact, and a contact within a list more than any merge.
         Members of a list that do not touch are connected, too. If points of both groups are on a
-        list, its contacts alone decide; its other edges have less weight than all others.
+        list, its contacts alone decide; its other edges, and those of merges of more than two, have
+        less weight than all others.
 
         Parameters
         ----------
@@ -121,7 +131,7 @@ class Bonds(NamedTuple):
         sources, sinks : numpy.ndarray
             uint64, the supervoxels of the points.
         """
-        lists = self.lists()
+        lists = self.lists(sources, sinks)
         a, b = lists[self._places(contacts.pairs)].T
         weights = np.where(a == b, MERGED**2, 1) * contacts.weights
         torn = np.intersect1d(lists[self._places(sources)], lists[self._places(sinks)])
@@ -130,8 +140,8 @@ class Bonds(NamedTuple):
         is_next = (np.diff(here[order]) == 0) & ~np.isin(here[order][1:], torn)
         chained = np.stack([inside[order[:-1][is_next]], inside[order[1:][is_next]]], axis=1)
         least = contacts.weights.min(initial=1, where=contacts.weights > 0)
-        nothing = np.isin(lists[self.ends[:, 0]], torn) & self.is_list
-        merged = ~self.is_list
+        merged = ~(self.is_list | self.is_loose)
+        nothing = (np.isin(lists[self.ends[:, 0]], torn) & self.is_list) | self.is_loose
         return (
             Edges(contacts.pairs, weights, contacts.areas)
             .plus(_weighing(self.members[self.ends[merged]], MERGED))
@@ -139,13 +149,15 @@ class Bonds(NamedTuple):
             .plus(merge_edges(self.members[self.ends[nothing]]))
         )
 
-    def spread(self, sides: Places) -> tuple[Places, Ids]:
+    def spread(self, sides: Places, sources: Ids, sinks: Ids) -> tuple[Places, Ids]:
         """Extend the sides of a cut to whole lists.
 
         Parameters
         ----------
         sides : numpy.ndarray
             int64, the side of each member; 0 for those that have none yet.
+        sources, sinks : numpy.ndarray
+            uint64, the supervoxels of the points.
 
         Returns
         -------
@@ -153,7 +165,7 @@ class Bonds(NamedTuple):
             int64, with the side of a list for all its members, if it is on one side. uint64 of
             shape (n, 2): pairs of members on the way to which others follow.
         """
-        _, lists = np.unique(self.lists(), return_inverse=True)
+        _, lists = np.unique(self.lists(sources, sinks), return_inverse=True)
         low, high = np.full(lists.max() + 1, np.iinfo(np.int64).max), np.zeros(lists.max() + 1)
         has_side = sides > 0
         np.minimum.at(low, lists[has_side], sides[has_side])

@@ -25,13 +25,16 @@ def contacts(*rows: tuple[int, int, float]) -> Edges:
     return Edges(pairs, weights, weights)
 
 
-def bonds(lists: list[list[int]], merges: list[tuple[int, int]]) -> Bonds:
-    """Return lists, imported by the operation 1, and merges 2, 3, …"""
-    members = ids(*sorted({one for each in [*lists, *merges] for one in each}))
-    pairs = [pair for each in lists for pair in pairwise(each)]
-    ends = np.searchsorted(members, np.array([*pairs, *merges], np.uint64).reshape(-1, 2))
-    made_by = np.array([1] * len(pairs) + [2 + at for at in range(len(merges))])
-    return Bonds(members, ends, made_by, np.arange(len(ends)) < len(pairs))
+def bonds(
+    lists: list[list[int]], merges: list[tuple[int, int]], loose: tuple[int, ...] = ()
+) -> Bonds:
+    """Return lists, imported by the operation 1, merges 2, 3, …, and one of more than two."""
+    members = ids(*sorted({one for each in [*lists, *merges, loose] for one in each}))
+    pairs, last = [pair for each in lists for pair in pairwise(each)], [*pairwise(loose)]
+    ends = np.searchsorted(members, np.array([*pairs, *merges, *last], np.uint64).reshape(-1, 2))
+    numbers = [1] * len(pairs) + [2 + at for at in range(len(merges))] + [99] * len(last)
+    made_by = np.array(numbers)
+    return Bonds(members, ends, made_by, made_by == 1, made_by == 99)
 
 
 def parted(
@@ -102,9 +105,17 @@ def test_a_list_with_points_of_one_group_is_not_parted() -> None:
     assert cut_sources(whole, near, 1, 4) == [1, 2, 7, 8, 9]
 
 
+def test_the_order_of_a_merge_of_more_than_two_says_nothing() -> None:
+    # The lists are 1, 2 and 3, 4 and 5, 6; the merge names 5 between 1 and 3.
+    whole = bonds([[1, 2], [3, 4], [5, 6]], [], loose=(1, 5, 3))
+    near = contacts((1, 2, 1.0), (2, 3, 9.0), (3, 4, 1.0), (4, 5, 2.0), (5, 6, 1.0))
+    assert parted(whole, near, [1], [5]) is None
+    assert cut_sources(whole, near, 1, 5) == [1, 2, 3, 4]
+
+
 def test_sides_spread_to_lists_that_are_on_one_side() -> None:
     whole = bonds([[1, 2, 3], [4, 5, 6]], [(3, 4)])
-    sides, pairs = whole.spread(np.array([SOURCE, 0, SOURCE, SINK, SOURCE, 0]))
+    sides, pairs = whole.spread(np.array([SOURCE, 0, SOURCE, SINK, SOURCE, 0]), ids(1), ids(4))
     assert sides.tolist() == [SOURCE, SOURCE, SOURCE, SINK, SOURCE, 0]
     assert pairs.tolist() == [[1, 2], [2, 3], [3, 4]]
 
