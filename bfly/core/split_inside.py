@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inside", "inside_of"]
 
-LARGEST = 1 << 24
-"""Voxels of a supervoxel that are separated one by one, at most."""
+LARGEST = 1 << 21
+"""Voxels of a supervoxel that are separated one by one, at most: some seconds."""
 
 
 class Inside(NamedTuple):
@@ -98,17 +98,11 @@ def inside_of(
     TooLarge
         A supervoxel has too many voxels in the box.
     """
-    labels = np.ascontiguousarray(read(box))
-    parts = np.zeros(box.shape, np.uint8)
     old = np.array(sorted(supervoxels), np.uint64)
+    box, labels = _bounded(box, old, groups, read)
+    parts = np.zeros(box.shape, np.uint8)
     for supervoxel in old:
         mask = labels == supervoxel.astype(labels.dtype)
-        count = int(np.count_nonzero(mask))
-        if count > LARGEST:
-            raise TooLarge(
-                f"The supervoxel {supervoxel} has {count} voxels near the points; allowed are "
-                f"{LARGEST} for a split inside it. Place the points of both groups closer together."
-            )
         hull = _hull(mask)
         own = [_on(mask, points - np.array(box.start)) - hull.start for points in groups]
         _check_apart(own[0], own[1], hull.shift(box.start))
@@ -128,6 +122,33 @@ def inside_of(
         old,
         np.uint64(2**64 - 1) - np.arange(len(old), dtype=np.uint64)[::-1],
     )
+
+
+def _bounded(
+    box: BoundingBox,
+    supervoxels: Ids,
+    groups: Sequence[Places],
+    read: Callable[[BoundingBox], Voxels],
+) -> tuple[BoundingBox, Voxels]:
+    """Return a box around the points, as large as possible within a box, and its labels."""
+    points = np.concatenate(list(groups))
+    hull = BoundingBox(zyx(points.min(axis=0)), zyx(points.max(axis=0) + 1))
+    labels = np.ascontiguousarray(read(box))
+    while True:
+        counts = [np.count_nonzero(labels == each.astype(labels.dtype)) for each in supervoxels]
+        if max(counts) <= LARGEST:
+            return box, labels
+        if box == hull:
+            raise TooLarge(
+                f"The supervoxel {supervoxels[np.argmax(counts)]} has {max(counts)} voxels between "
+                f"the points; allowed are {LARGEST} for a split inside it. Place the points of "
+                "both groups closer together."
+            )
+        corners = np.array([[box.start, hull.start], [box.stop, hull.stop]])
+        inner = corners[:, 1] + np.trunc((corners[:, 0] - corners[:, 1]) * 0.75).astype(int)
+        smaller = BoundingBox(zyx(inner[0]), zyx(inner[1]))
+        labels = np.ascontiguousarray(labels[smaller.relative_to(box.start).slices])
+        box = smaller
 
 
 def _on(mask: NDArray[np.bool_], points: Places) -> Places:

@@ -10,7 +10,6 @@ import numpy as np
 from bfly.downsample import downsample
 from bfly.edits.patches import applied
 from bfly.geometry import BoundingBox, zyx
-from bfly.volumes.level import LARGEST_STEP
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.patches import Patch
+    from bfly.geometry import Zyx
 
+    Mask = NDArray[np.bool_]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["finest", "patched"]
@@ -27,6 +28,9 @@ __all__ = ["finest", "patched"]
 COUNTED = 512
 """Voxels of mip 0 of a coarse voxel, at most, that are counted for it. Of coarser voxels the
 middle counts: otherwise an overview would read all patches of the channel."""
+
+AT_ONCE = 1 << 18
+"""Voxels of mip 0 that are read at once: those of a tile or a few."""
 
 
 def finest(region: Region, box: BoundingBox) -> BoundingBox:
@@ -67,30 +71,26 @@ def patched(
     Returns
     -------
     numpy.ndarray
-        The same array if no patch changes it.
+        The same array if no patch touches it.
     """
     factor = region.level.factor
     if factor == (1, 1, 1):
         return applied(patches, np.ascontiguousarray(voxels), box)
     if math.prod(factor) > COUNTED:
         return _by_middles(region, voxels, box, patches)
-    result = voxels
+    touched = np.zeros(box.shape, bool)
     for patch in patches:
-        touched = _touched(region, box, patch)
-        if not touched.any():
-            continue
+        _touch(touched, region, box, patch)
+    result = voxels
+    for part in _portions(touched, BoundingBox.of_shape(box.shape), factor):
         result = voxels.copy() if result is voxels else result
-        for part in _portions(_hull(touched), factor):
-            changed = touched[part.slices]
-            if changed.any():
-                coarse = _counted(region, part.shift(box.start), gather)
-                np.copyto(result[part.slices], coarse, where=changed)
+        coarse = _counted(region, part.shift(box.start), gather)
+        np.copyto(result[part.slices], coarse, where=touched[part.slices])
     return result
 
 
-def _touched(region: Region, box: BoundingBox, patch: Patch) -> NDArray[np.bool_]:
-    """Return a mask of the coarse voxels of a box that cover a voxel of a patch."""
-    touched = np.zeros(box.shape, bool)
+def _touch(touched: Mask, region: Region, box: BoundingBox, patch: Patch) -> None:
+    """Mark the coarse voxels of a box that cover a voxel of a patch."""
     wanted = finest(region, box) & patch.box
     runs = patch.runs().inside(patch.box, wanted)
     first, (fz, fy, fx) = region.volume.level(0).origin, region.level.factor
@@ -102,26 +102,24 @@ def _touched(region: Region, box: BoundingBox, patch: Patch) -> NDArray[np.bool_
     steps = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     z, y, low = (np.repeat(each, count) for each in ((z + z0) // fz - k, (y + y0) // fy - j, low))
     touched[z, y, low - i + steps] = True
-    return touched
 
 
-def _hull(touched: NDArray[np.bool_]) -> BoundingBox:
-    corners = np.argwhere(touched)
-    return BoundingBox(zyx(corners.min(axis=0)), zyx(corners.max(axis=0) + 1))
-
-
-def _portions(box: BoundingBox, factor: tuple[int, int, int]) -> Iterator[BoundingBox]:
-    """Divide a box of coarse voxels into parts that cover few voxels of mip 0 each."""
-    # This assumes 8 bytes per voxel.
-    if box.size * math.prod(factor) * 8 <= LARGEST_STEP or box.size == 1:
+def _portions(touched: Mask, box: BoundingBox, factor: Zyx) -> Iterator[BoundingBox]:
+    """Yield boxes around the marked voxels of a box, each of few voxels of mip 0."""
+    marked = touched[box.slices]
+    lines = [np.flatnonzero(marked.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not len(lines[0]):
+        return
+    hull = BoundingBox(zyx(each[0] for each in lines), zyx(each[-1] + 1 for each in lines))
+    box = hull.shift(box.start)
+    if box.size == 1 or box.size * math.prod(factor) <= AT_ONCE:
         yield box
         return
-    axis = int(np.argmax(box.shape))
-    middle = box.start[axis] + box.shape[axis] // 2
+    axis = int(np.argmax(np.multiply(box.shape, factor) * (np.array(box.shape) > 1)))
     stop, start = list(box.stop), list(box.start)
-    stop[axis] = start[axis] = middle
-    yield from _portions(BoundingBox(box.start, zyx(stop)), factor)
-    yield from _portions(BoundingBox(zyx(start), box.stop), factor)
+    stop[axis] = start[axis] = box.start[axis] + box.shape[axis] // 2
+    yield from _portions(touched, BoundingBox(box.start, zyx(stop)), factor)
+    yield from _portions(touched, BoundingBox(zyx(start), box.stop), factor)
 
 
 def _counted(region: Region, box: BoundingBox, gather: Callable[[Region], Voxels]) -> Voxels:

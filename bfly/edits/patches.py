@@ -63,19 +63,13 @@ class Patch:
         """Return its runs within its box; `pair` is a place in `old` and `new`."""
         return unpacked_runs(self.packed)
 
-    def apply(self, voxels: Voxels, box: BoundingBox) -> Voxels:
-        """Return supervoxels with the patch; see `Patches.apply`."""
-        wanted = box & self.box
-        if not wanted.size:
-            return voxels
+    def write(self, voxels: Voxels, box: BoundingBox) -> None:
+        """Write the patch into supervoxels of a box; see `Patches.apply`."""
+        flat = voxels.reshape(-1)
         places, pair = self.runs().inside(self.box, box).voxels()
         # A file that was replaced since may have other labels here.
-        kept = voxels.reshape(-1)[places].astype(np.uint64) == self.old[pair]
-        if not kept.any():
-            return voxels
-        patched = voxels.copy()
-        patched.reshape(-1)[places[kept]] = self.new[pair[kept]].astype(voxels.dtype)
-        return patched
+        kept = flat[places].astype(np.uint64) == self.old[pair]
+        flat[places[kept]] = self.new[pair[kept]].astype(voxels.dtype)
 
     def meets(self, other: Patch) -> bool:
         """Return whether both change a voxel."""
@@ -173,7 +167,7 @@ class Patches:
         Returns
         -------
         numpy.ndarray
-            The same array if no patch changes it.
+            The same array if no patch touches its box.
         """
         box = BoundingBox.of_shape(zyx(voxels.shape), origin)
         return applied(self.touching(box), voxels, box)
@@ -217,9 +211,12 @@ class Patches:
 
 def applied(patches: Iterable[Patch], voxels: Voxels, box: BoundingBox) -> Voxels:
     """Return the voxels of a box with patches; see `Patches.apply`."""
+    patched = voxels
     for patch in patches:
-        voxels = patch.apply(voxels, box)
-    return voxels
+        if (box & patch.box).size:
+            patched = voxels.copy() if patched is voxels else patched
+            patch.write(patched, box)
+    return patched
 
 
 def _corners(patches: Sequence[Patch]) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ class Relabelled:
     box : BoundingBox
         The voxels of mip 0 that they cover, counted from the channel's first one.
     patch : callable
-        Takes patches, and returns the supervoxels with these; the stored ones if none changes any.
+        Takes patches, and returns the supervoxels with these; perhaps the stored ones themselves.
 
     Attributes
     ----------

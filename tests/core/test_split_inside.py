@@ -95,6 +95,19 @@ def test_what_cannot_be_split_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(SplitRefused, match=r"the same voxel \(x 24, y 8, z 7\)") as refused:
         found(WHOLE, LEFT, [*LEFT, *RIGHT])
     assert refused.value.reason == Reason.SAME_VOXEL
-    monkeypatch.setattr(split_inside, "LARGEST", 1000)
-    with pytest.raises(TooLarge, match=r"The supervoxel 7 has 4520 voxels .* allowed are 1000"):
+    monkeypatch.setattr(split_inside, "LARGEST", 20)
+    with pytest.raises(TooLarge, match=r"The supervoxel 7 has \d+ voxels .* allowed are 20"):
         found(WHOLE, LEFT, RIGHT)
+
+
+def test_of_a_large_supervoxel_only_what_is_near_the_points_is_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Points stay in the box, and the rest keeps the id."""
+    monkeypatch.setattr(split_inside, "LARGEST", 2000)
+    left, right = [[5, 5, 36]], [[5, 5, 54]]
+    inside = found(WHOLE, left, right)
+    shown = inside.shown(channel(), WHOLE)
+    assert (shown[5, 5, 36] == 7) != (shown[5, 5, 54] == 7)
+    assert 0 < np.count_nonzero(inside.mask) < 2000
+    assert shown[5, 5, 12] == shown[5, 5, 88] == 7

@@ -132,6 +132,12 @@ def test_a_supervoxel_is_split_at_its_neck(client: httpx.Client, is_indexed: boo
     assert (segments[(labels == LEFT) | (labels == BODY) & (np.arange(200) < 60)] == left).all()
     assert (segments[(labels == RIGHT) | (labels == BODY) & (np.arange(200) >= 90)] == right).all()
     assert len(np.unique(segments[labels == BODY])) == 2
+    # A piece may be split again.
+    corners = {"sources": [at(3, 5, 22)], "sinks": [at(8, 14, 50)]}
+    again = post(client, "split", **corners)
+    assert shown(client)[3, 5, 22] != shown(client)[8, 14, 50]
+    assert [each["new"] for each in again["patch"]] == ["10"]
+    post(client, "undo", operations=[again["operation"]])
     merged = post(client, "merge", points=[at(5, 8, 40), at(5, 34, 10)])
     assert shown(client)[5, 20, 30] == shown(client)[5, 34, 10]
     post(client, "undo", operations=[merged["operation"]])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bfly.edits.patch import Fresh, painted
+from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
 from bfly.queries.info import InfoQuery
 from bfly.sources.encoded_chunks import StoredAs
@@ -108,6 +110,24 @@ def test_labels_that_were_edited_are_made(folder: Path, make_core, case) -> None
     core.get_edits(info, {"merge": [["1", "2"]], "split": []})
     assert not passes(core, path, **words)
     assert passes(core, path, labels="supervoxels", **words)
+
+
+@pytest.mark.parametrize("case", ["zarr2 zlib", "raw"], indirect=True)
+def test_patched_labels_are_made_where_a_patch_is(folder: Path, make_core, case) -> None:
+    core, path, words = make_core(), folder / case.name, {"kind": "segmentation"}
+    edits = core.edits.channel(str(path))
+    for x, passes_then in ((0, True), (70, False)):
+        box = BoundingBox.of_shape((1, 1, 2), (0, 0, x))
+        voxels = np.zeros(box.shape, case.voxels.dtype)
+
+        def plan(state: Any, box: Any = box, voxels: Any = voxels) -> Any:
+            fresh = Fresh(200, 255)
+            return [painted(state, box, voxels, np.ones(box.shape, bool), None, fresh, "")]
+
+        edits.append(plan)
+        assert passes(core, path, labels="patched", **words) == passes_then
+        assert not passes(core, path, **words)
+        assert passes(core, path, labels="supervoxels", **words)
 
 
 @pytest.mark.parametrize("case", ["jpeg", "png"], indirect=True)
