@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bfly.core.split_bonds import bonds_of
+from bfly.core.split_everywhere import everywhere
 from bfly.core.split_inside import inside_of
 from bfly.errors import BadRequest, ButterflyError, TooLarge
 from bfly.geometry import BoundingBox, indexes, zyx
@@ -17,7 +18,6 @@ from bfly.splitting.contacts import contacts, face_means, inner_means
 from bfly.splitting.edges import contact_edges
 from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
-from bfly.splitting.outside import Links, assigned
 from bfly.splitting.refusal import Reason, SplitRefused
 from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bfly.edits.state import EditState
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
-    from bfly.splitting.bonds import Bonds
     from bfly.splitting.contacts import Contacts
     from bfly.splitting.runs import SegmentRuns
     from bfly.volumes.volume import Volume
@@ -47,9 +46,6 @@ AROUND = 2000.0
 
 LARGEST = 1 << 27
 """Voxels of the box around the points, at most: one of 512³."""
-
-NEAR = 8
-"""Neighbours that a part of a supervoxel outside the box may hang on."""
 
 
 class Sides(NamedTuple):
@@ -177,7 +173,8 @@ class PointSplit:
             *groups,
             may_be_points=self._inside is not None,
         )
-        sides = self._everywhere(members, found.supervoxels, found.sides, bonds, points)
+        size = self._volume.voxel_size
+        sides = everywhere(members, found, bonds, points, self._segments, size)
         return Sides(members, sides, found.area, places)
 
     def _found_inside(
@@ -289,44 +286,6 @@ class PointSplit:
         assert self._state
         labels = self._cutouts.gather(Region.of(self._volume, 0, box, self._state.patched))
         return labels if self._inside is None else self._inside.shown(labels, box)
-
-    def _everywhere(
-        self,
-        members: Ids,
-        inside: Ids,
-        found: NDArray[np.int64],
-        bonds: Bonds,
-        points: Sequence[Ids],
-    ) -> NDArray[np.int64]:
-        """Return the side of each member: those outside the box go to the nearest one."""
-        sides = np.zeros(len(members), np.int64)
-        sides[np.searchsorted(members, inside)] = np.where(found <= SINK, found, 0)
-        sides, pairs = bonds.spread(sides, *points)
-        if sides.all():
-            return sides
-        sizes = np.ones(len(members), np.int64)
-        links = Links(np.empty((0, 2), np.uint64), np.empty(0))
-        if self._segments is not None:
-            postings = self._segments.index.postings(members)
-            sizes = np.bincount(
-                np.searchsorted(members, postings["label"]), postings["voxels"], len(members)
-            ).astype(np.int64)
-            links = _links(postings, np.array(self._volume.voxel_size))
-        merges = Links(pairs, np.ones(len(pairs)))
-        return assigned(members, sizes, sides, merges, links).sides
-
-
-def _links(postings: NDArray[np.void], size: NDArray[np.float64]) -> Links:
-    """Return each part of a supervoxel in a cell with its nearest ones."""
-    from scipy.spatial import cKDTree
-
-    middles = (postings["low"].astype(np.float64) + postings["high"]) / 2 * size
-    count = min(NEAR + 1, len(postings))
-    lengths, near = cKDTree(middles).query(middles, count)
-    lengths, near = lengths.reshape(-1, count), near.reshape(-1, count)
-    here = np.repeat(np.arange(len(postings)), count)
-    labels = postings["label"]
-    return Links(np.stack([labels[here], labels[near.ravel()]], axis=1), lengths.ravel())
 
 
 def images_of(
