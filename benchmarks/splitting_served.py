@@ -172,23 +172,23 @@ def wrong_lists(
     tables: Tables, data: Tissue, pairs: Sequence[Joined], counts: Sequence[int]
 ) -> dict[int, list[Served]]:
     """Import tables that have pairs as one segment, and split each."""
-    rows: dict[int, list[Served]] = {count: [] for count in counts}
-    left = list(pairs)
+    found: dict[int, dict[int, Served]] = {count: {} for count in counts}
+    left = list(enumerate(pairs))
     while left:
         # A body is in one pair of a table.
         used: set[int] = set()
         table = data.body.copy()
         chosen, later = [], []
-        for pair in left:
+        for at, pair in left:
             if used.isdisjoint(pair.bodies):
                 used.update(pair.bodies)
-                chosen.append(pair)
+                chosen.append((at, pair))
                 table[data.body == pair.bodies[1]] = pair.bodies[0]
             else:
-                later.append(pair)
+                later.append((at, pair))
         left = later
         with tables.server(table) as server:
-            for pair in chosen:
+            for at, pair in chosen:
                 for count in counts:
-                    rows[count].append(server.split(pair, count))
-    return rows
+                    found[count][at] = server.split(pair, count)
+    return {count: [rows[at] for at in range(len(pairs))] for count, rows in found.items()}

@@ -22,17 +22,11 @@ LEAST = 1e-9
 """What is added to weights, relative to the largest one: equations with zeros have no solution."""
 
 
-LOW, HIGH = 0.3, 0.7
-"""Chances of meeting the sources first between which the groups are told apart."""
-
-
 def walked(graph: Graph, sources: Places, sinks: Places) -> NDArray[np.int64]:
-    """Return the group that a random walk from each node is likely to meet first.
+    """Return the group that a random walk from each node is more likely to meet first.
 
     A walk takes strong edges. Unlike the cheapest cut, it is not misled by one gap in a membrane,
-    nor by a neck: many ways count. Of the chances near one half that may divide the nodes, that is
-    taken across which the edges have the least weight, so that even what is far from both groups
-    is divided along membranes. (L. Grady, Random walks for image segmentation, IEEE
+    nor by a neck: many ways count. (L. Grady, Random walks for image segmentation, IEEE
     Transactions on Pattern Analysis and Machine Intelligence 28, 2006.)
 
     The nodes of a group that are connected without passing the other group remain connected.
@@ -88,17 +82,7 @@ def _sides(graph: Graph, whole: Places, groups: tuple[Places, Places]) -> Places
             )
             .solve(known)
         )
-    return np.where(is_met, np.where(likely >= _limit(graph, likely), 1, 2), 0)
-
-
-def _limit(graph: Graph, likely: NDArray[np.float64]) -> float:
-    """Return the chance from which on nodes go with the sources."""
-    low, high = np.sort(np.stack([likely[graph.a], likely[graph.b]]), axis=0)
-    limits = np.unique(np.append(high[(high >= LOW) & (high <= HIGH)], HIGH))
-    changes = np.zeros(len(limits) + 1)
-    np.add.at(changes, np.searchsorted(limits, low, "right"), graph.weights)
-    np.add.at(changes, np.searchsorted(limits, high, "right"), -graph.weights)
-    return float(limits[changes.cumsum()[:-1].argmin()])
+    return np.where(is_met, np.where(likely >= 0.5, 1, 2), 0)
 
 
 def _components(graph: Graph, sides: Places) -> Places:
