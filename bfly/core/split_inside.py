@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bfly.core.split_beyond import spread
 from bfly.errors import TooLarge
 from bfly.geometry import BoundingBox, zyx
 from bfly.splitting.inside import split_inside
@@ -25,6 +26,10 @@ __all__ = ["Inside", "inside_of"]
 
 LARGEST = 1 << 21
 """Voxels of a supervoxel that are separated one by one, at most: some seconds."""
+
+
+LARGEST_EXTENT = 1 << 25
+"""Voxels of the box around a supervoxel, at most, where it is known what is connected."""
 
 
 class Inside(NamedTuple):
@@ -71,11 +76,13 @@ def inside_of(
     voxel_size: tuple[float, float, float],
     read: Callable[[BoundingBox], Voxels],
     image: Callable[[BoundingBox], Voxels | None],
+    extent: BoundingBox | None = None,
 ) -> Inside:
     """Return supervoxels in two parts, found from the points of both groups in a box.
 
-    What a supervoxel has outside the box stays with the part that keeps the id: the one that
-    leaves the box with more voxels.
+    What a supervoxel has outside the box goes with the part that it is connected to, if the extent
+    of the supervoxel is known and not too large. Otherwise it stays with the part that keeps the
+    id, the one that leaves the box with more voxels.
 
     Parameters
     ----------
@@ -90,6 +97,8 @@ def inside_of(
         Nanometres (z, y, x).
     read, image : callable
         Return the supervoxels, and the image if there is one, of a box.
+    extent : BoundingBox, optional
+        A box that has all voxels of these supervoxels.
 
     Raises
     ------
@@ -110,6 +119,14 @@ def inside_of(
         found = split_inside(mask[hull.slices], voxel_size, own[0], own[1], seen)
         parts[hull.slices] += found
     leaving = [_leaving(parts == side + 1, box, whole) for side in range(2)]
+    place = box if extent is None else box.joined(extent)
+    if extent is not None and place.size <= LARGEST_EXTENT:
+        far = np.ascontiguousarray(read(place))
+        everywhere = np.zeros(place.shape, np.uint8)
+        for supervoxel in old.astype(labels.dtype):
+            near = np.where(labels == supervoxel, parts, np.uint8(0))
+            everywhere += spread(near, box, far == supervoxel, place)
+        box, labels, parts, leaving = place, far, everywhere, [0, 0]
     sizes = [int(np.count_nonzero(parts == side + 1)) for side in range(2)]
     moved = min(range(2), key=lambda side: (leaving[side], sizes[side]))
     mask = parts == moved + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -188,7 +189,23 @@ class PointSplit:
         groups = [self._points(members, group).places for group in (sources, sinks)]
         box, whole = self._box(np.concatenate(groups)), self._volume.level(0).place
         size = self._volume.voxel_size
-        return inside_of(supervoxels, groups, box, whole, size, self._read, self._tissue)
+        extent = self._extent(np.array(supervoxels, np.uint64))
+        return inside_of(supervoxels, groups, box, whole, size, self._read, self._tissue, extent)
+
+    def _extent(self, supervoxels: Ids) -> BoundingBox | None:
+        """Return a box that has all voxels of supervoxels; None without a label index."""
+        if self._segments is None or self._state is None:
+            return None
+        patches = self._state.patches
+        postings = self._segments.index.postings(patches.origins(supervoxels))
+        boxes = [patch.box for patch in patches.naming(supervoxels)]
+        if len(postings):
+            low, high = postings["low"].min(axis=0), postings["high"].max(axis=0)
+            boxes.append(BoundingBox(zyx(low), zyx(high)))
+        if not boxes:
+            return None
+        joined = reduce(BoundingBox.joined, boxes)
+        return joined.shift(self.origin) & self._volume.level(0).place
 
     def _former(self, label: int) -> int:
         """Return the supervoxel that a piece is of, or a label as it is."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.patch_runs import Runs, unpacked_runs
+from bfly.errors import SourceError
 from bfly.geometry import BoundingBox, zyx
 
 if TYPE_CHECKING:
@@ -64,12 +65,24 @@ class Patch:
         return unpacked_runs(self.packed)
 
     def write(self, voxels: Voxels, box: BoundingBox) -> None:
-        """Write the patch into supervoxels of a box; see `Patches.apply`."""
+        """Write the patch into supervoxels of a box; see `Patches.apply`.
+
+        Raises
+        ------
+        SourceError
+            A file was replaced by one whose voxels cannot hold a new supervoxel.
+        """
         flat = voxels.reshape(-1)
         places, pair = self.runs().inside(self.box, box).voxels()
         # A file that was replaced since may have other labels here.
         kept = flat[places].astype(np.uint64) == self.old[pair]
-        flat[places[kept]] = self.new[pair[kept]].astype(voxels.dtype)
+        new = self.new[pair[kept]]
+        if new.max(initial=0) > np.iinfo(voxels.dtype).max:
+            raise SourceError(
+                f"The supervoxel {new.max()} of the patch {self.number} is larger than "
+                f"{voxels.dtype.name} can hold."
+            )
+        flat[places[kept]] = new.astype(voxels.dtype)
 
     def meets(self, other: Patch) -> bool:
         """Return whether both change a voxel."""
@@ -168,6 +181,11 @@ class Patches:
         -------
         numpy.ndarray
             The same array if no patch touches its box.
+
+        Raises
+        ------
+        SourceError
+            As `Patch.write`.
         """
         box = BoundingBox.of_shape(zyx(voxels.shape), origin)
         return applied(self.touching(box), voxels, box)

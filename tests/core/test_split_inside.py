@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bfly.core import split_inside
+from bfly.core.split_beyond import spread
 from bfly.core.split_inside import inside_of
 from bfly.errors import TooLarge
 from bfly.geometry import BoundingBox
@@ -28,7 +29,13 @@ def channel() -> Any:
     return labels
 
 
-def found(box: BoundingBox, *groups: list[list[int]], supervoxels: Any = (7,), image: Any = None):
+def found(
+    box: BoundingBox,
+    *groups: list[list[int]],
+    supervoxels: Any = (7,),
+    image: Any = None,
+    extent: Any = None,
+):
     labels = channel()
 
     def read(part: BoundingBox) -> Any:
@@ -38,7 +45,7 @@ def found(box: BoundingBox, *groups: list[list[int]], supervoxels: Any = (7,), i
         return None if image is None else image[part.relative_to(WHOLE.start).slices]
 
     points = [np.array(group) + WHOLE.start for group in groups]
-    return inside_of(supervoxels, points, box, WHOLE, SIZE, read, tissue)
+    return inside_of(supervoxels, points, box, WHOLE, SIZE, read, tissue, extent)
 
 
 LEFT, RIGHT = [[5, 5, 20]], [[5, 5, 70]]
@@ -67,6 +74,26 @@ def test_the_part_that_leaves_the_box_keeps_the_id() -> None:
     assert found(box, LEFT, [[5, 5, 53]]).side == SOURCE
     box = BoundingBox((2, 3, 4 + 35), WHOLE.stop)
     assert found(box, [[5, 5, 37]], RIGHT).side == SINK
+
+
+def test_what_is_outside_the_box_goes_with_what_it_is_connected_to() -> None:
+    """If it is known how far the supervoxel reaches; the larger part keeps the id then."""
+    box = BoundingBox((2, 3, 4 + 35), (12, 23, 4 + 55))
+    left, right = [[5, 5, 37]], [[5, 5, 53]]
+    inside = found(box, left, right, extent=BoundingBox((3, 5, 14), (11, 13, 94)))
+    shown = inside.shown(channel(), WHOLE)
+    assert inside.side == SOURCE
+    assert (shown[1:9, 2:10, 10:40] == inside.new[0]).all()
+    assert (shown[1:9, 2:10, 50:90] == 7).all()
+
+
+def test_what_touches_no_part_keeps_the_id() -> None:
+    parts = np.zeros((1, 1, 4), np.uint8)
+    parts[0, 0] = [0, 1, 2, 2]
+    mask = np.array([[[1, 1, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 0, 0]]], bool)
+    place = BoundingBox((0, 0, 0), (1, 2, 8))
+    spread_out = spread(parts, BoundingBox((0, 0, 3), (1, 1, 7)), mask, place)
+    assert spread_out.tolist() == [[[0, 0, 0, 0, 1, 2, 2, 2], [0] * 8]]
 
 
 def test_several_supervoxels_are_split_to_the_same_side() -> None:

@@ -20,7 +20,7 @@ from bfly.edits.merge import merged
 from bfly.edits.patch import Fresh, cut_inside, painted
 from bfly.edits.patch_runs import packed_changes, unpacked_runs
 from bfly.edits.undo import redone, undone
-from bfly.errors import Absent, BadRequest, Conflict
+from bfly.errors import Absent, BadRequest, Conflict, SourceError
 from bfly.geometry import BoundingBox
 from bfly.keywords import RUNTIME
 
@@ -278,6 +278,20 @@ def test_no_id_is_left() -> None:
                     else painted(s, box, stored(), w, None, f, "Di")
                 )
             )
+
+
+def test_a_new_id_has_to_fit_a_replaced_file() -> None:
+    """Other labels than those that were patched stay as they are."""
+    channel = Channel("/seg", MemoryLog())
+    mask = np.ones(SHAPE, bool)
+    box = BoundingBox.of_shape(SHAPE)
+    fresh = Fresh(300, 400)
+    channel.do(lambda s: painted(s, box, stored(), mask, None, fresh, "Cy"))
+    patches = channel.state.patches
+    with pytest.raises(SourceError, match="The supervoxel 300 of the patch 1 is larger than uint8"):
+        patches.apply(stored().astype("u1"), (0, 0, 0))
+    other = np.full(SHAPE, 77, "u1")
+    assert np.array_equal(patches.apply(other, (0, 0, 0)), other)
 
 
 def test_ids_that_segments_have_as_names_are_left_out() -> None:
