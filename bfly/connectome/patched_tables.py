@@ -104,11 +104,10 @@ class Patched(Features):
     def synapses_of(self, path: str, neuron: int, box: BoundingBox | None = None) -> Columns:
         return self.synapses_of_any(path, np.array([neuron], np.uint64), box)
 
+    @override
     def synapses_of_any(self, path: str, neurons: Ids, box: BoundingBox | None = None) -> Columns:
-        """Return the synapses of any of some neurons (ids sorted), as `synapses_of`, each once."""
-        sources = self._sources(neurons).tolist()
-        parts = [self._engine.synapses_of(path, one, box) for one in sources]
-        return _of(self._moved(latest(SYNAPSE, concatenated(SYNAPSE, parts))), neurons)
+        found = self._engine.synapses_of_any(path, self._sources(neurons), box)
+        return _of(self._moved(found), neurons)
 
     @override
     def scan(
@@ -121,18 +120,15 @@ class Patched(Features):
         if table != SYNAPSE:
             return chain(self._engine.scan(path, box, table=table), [self._added(path)])
         if neuron is not None:
-            return self._scan_of(path, box, neuron)
+            return self.scan_of_any(path, np.array([neuron], np.uint64), box)
         return map(self._moved, self._engine.scan(path, box))
 
-    def _scan_of(self, path: str, box: BoundingBox | None, neuron: int) -> Iterator[Columns]:
-        own = np.array([neuron], np.uint64)
-        sources = self._sources(own)
-        for number, source in enumerate(sources.tolist()):
-            for batch in self._engine.scan(path, box, source):
-                # A synapse between two sources was yielded with the first of them.
-                before = sources[:number]
-                new = ~(among(batch["n1"], before) | among(batch["n2"], before))
-                yield _of(self._moved({name: each[new] for name, each in batch.items()}), own)
+    @override
+    def scan_of_any(
+        self, path: str, neurons: Ids, box: BoundingBox | None = None
+    ) -> Iterator[Columns]:
+        for batch in self._engine.scan_of_any(path, self._sources(neurons), box):
+            yield _of(self._moved(batch), neurons)
 
     @override
     def thinned(self, path: str, first: int, last: int, box: BoundingBox) -> Columns:
@@ -157,11 +153,10 @@ class Patched(Features):
 
     def _synapses_of_made(self, path: str) -> Iterator[Columns]:
         """Yield the synapses that name a supervoxel that a patch made."""
-        for source in self._old.tolist():
-            for batch in self._engine.scan(path, neuron=source):
-                moved = self._moved(batch)
-                made = self._patches.made(moved["n1"]) | self._patches.made(moved["n2"])
-                yield {name: column[made] for name, column in moved.items()}
+        for batch in self._engine.scan_of_any(path, self._old):
+            moved = self._moved(batch)
+            made = self._patches.made(moved["n1"]) | self._patches.made(moved["n2"])
+            yield {name: column[made] for name, column in moved.items()}
 
     def _sources(self, neurons: Ids) -> Ids:
         """Return the supervoxels of the table whose synapses some supervoxels may have now."""

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bfly.core.split_bonds import bonds_of
+from bfly.core.split_everywhere import everywhere
 from bfly.core.split_inside import inside_of
 from bfly.errors import BadRequest, ButterflyError, TooLarge
 from bfly.geometry import BoundingBox, indexes, zyx
 from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.posting import CELL
-from bfly.splitting.contacts import contacts, face_means
-from bfly.splitting.edges import contact_edges, imported_edges, merge_edges
-from bfly.splitting.min_cut import SINK, Points, cut
+from bfly.splitting.contacts import contacts, face_means, inner_means
+from bfly.splitting.edges import contact_edges, imported_edges
+from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
-from bfly.splitting.outside import Links, assigned
 from bfly.splitting.refusal import Reason, SplitRefused
 from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
     from bfly.splitting.contacts import Contacts
+    from bfly.splitting.runs import SegmentRuns
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
@@ -46,9 +48,6 @@ AROUND = 2000.0
 
 LARGEST = 1 << 27
 """Voxels of the box around the points, at most: one of 512³."""
-
-NEAR = 8
-"""Neighbours that a part of a supervoxel outside the box may hang on."""
 
 
 class Sides(NamedTuple):
@@ -124,7 +123,7 @@ class PointSplit:
         state : EditState
             The state whose segment it is.
         history : History
-            What the log says: merges are edges.
+            What the log says: see `Bonds`.
         sources, sinks : numpy.ndarray
             float64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset.
 
@@ -156,28 +155,36 @@ class PointSplit:
         self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
     ) -> Sides:
         start = self._label(sources[0])
-        whole = state.segment_of(self._former(start))
-        members = whole if self._inside is None else np.union1d(whole, self._inside.new)
+        members = state.segment_of(self._former(start))
+        if self._inside is not None:
+            members = np.union1d(members, self._inside.new)
         groups = [self._points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
         box = self._box(places)
-        touching, inside = self._contacts(members, box)
-        merges = history.segment(state, self._former(start))
-        pairs = whole[merges.ends]
+        runs = self._runs(members, box)
+        touching, inside = contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
+        near = contact_edges(touching, *self._brightness(touching, runs, box))
+        bonds = bonds_of(history, state, self._former(start))
         if self._inside is not None:
-            pieces = np.stack([self._inside.old, self._inside.new], axis=1)
-            pairs = np.concatenate([pairs, pieces])
-        edges = contact_edges(touching, self._brightness(touching, box)).plus(merge_edges(pairs))
+            bonds = bonds.divided(self._inside.old, self._inside.new)
+        points = [group.supervoxels for group in groups]
+        is_source = bonds.merge_cut(inside, near, *points)
+        if is_source is not None:
+            ends = is_source[np.searchsorted(members, near.pairs)]
+            area = float(near.areas[ends[:, 0] != ends[:, 1]].sum())
+            return Sides(members, np.where(is_source, SOURCE, SINK), area, places)
+        edges = bonds.edges(inside, near, *points)
         if self._stored is not None:
             imported = self._stored(inside)
             edges = edges.plus(imported_edges(imported.pairs, imported.weights, edges.weights))
         found = cut(
-            np.union1d(inside, np.concatenate([g.supervoxels for g in groups])),
+            np.union1d(inside, np.concatenate(points)),
             edges,
             *groups,
             may_be_points=self._inside is not None,
         )
-        sides = self._everywhere(members, found.supervoxels, found.sides, pairs)
+        size = self._volume.voxel_size
+        sides = everywhere(members, found, bonds, points, self._segments, size)
         return Sides(members, sides, found.area, places)
 
     def _found_inside(
@@ -262,14 +269,12 @@ class PointSplit:
                 )
             around = around * 3 // 4
 
-    def _contacts(self, members: Ids, box: BoundingBox) -> tuple[Contacts, Ids]:
-        """Return where supervoxels touch in a box, and those that have voxels there."""
-        parts = [
+    def _runs(self, members: Ids, box: BoundingBox) -> SegmentRuns:
+        """Return the voxels of the segment in a box."""
+        return joined(
             runs_in(np.ascontiguousarray(self._read(part)), members, part.start)
             for part in self._parts(members, box)
-        ]
-        runs = joined(parts)
-        return contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
+        )
 
     def _parts(self, members: Ids, box: BoundingBox) -> Iterator[BoundingBox]:
         """Yield the parts of a box where the segment may be."""
@@ -287,11 +292,17 @@ class PointSplit:
             if part.size:
                 yield part
 
-    def _brightness(self, touching: Contacts, box: BoundingBox) -> NDArray[np.float64] | None:
+    def _brightness(
+        self, touching: Contacts, runs: SegmentRuns, box: BoundingBox
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Return the brightness at contacts and inside supervoxels; nothing without an image."""
         if self._image is None or not len(touching.pairs):
-            return None
-        image = self._cutouts.gather(Region.of(self._image, 0, box))
-        return face_means(touching, np.ascontiguousarray(image), box.start)
+            return ()
+        image = np.ascontiguousarray(self._cutouts.gather(Region.of(self._image, 0, box)))
+        return (
+            face_means(touching, image, box.start),
+            inner_means(touching, runs, image, box.start),
+        )
 
     def _tissue(self, box: BoundingBox) -> Any:
         return self._image and self._cutouts.gather(Region.of(self._image, 0, box))
@@ -301,38 +312,6 @@ class PointSplit:
         assert self._state
         labels = self._cutouts.gather(Region.of(self._volume, 0, box, self._state.patched))
         return labels if self._inside is None else self._inside.shown(labels, box)
-
-    def _everywhere(
-        self, members: Ids, inside: Ids, found: NDArray[np.int64], pairs: Ids
-    ) -> NDArray[np.int64]:
-        """Return the side of each member: those outside the box go to the nearest one."""
-        sides = np.zeros(len(members), np.int64)
-        sides[np.searchsorted(members, inside)] = np.where(found <= SINK, found, 0)
-        if sides.all():
-            return sides
-        sizes = np.ones(len(members), np.int64)
-        links = Links(np.empty((0, 2), np.uint64), np.empty(0))
-        if self._segments is not None:
-            postings = self._segments.index.postings(members)
-            sizes = np.bincount(
-                np.searchsorted(members, postings["label"]), postings["voxels"], len(members)
-            ).astype(np.int64)
-            links = _links(postings, np.array(self._volume.voxel_size))
-        merges = Links(pairs, np.ones(len(pairs)))
-        return assigned(members, sizes, sides, merges, links).sides
-
-
-def _links(postings: NDArray[np.void], size: NDArray[np.float64]) -> Links:
-    """Return each part of a supervoxel in a cell with its nearest ones."""
-    from scipy.spatial import cKDTree
-
-    middles = (postings["low"].astype(np.float64) + postings["high"]) / 2 * size
-    count = min(NEAR + 1, len(postings))
-    lengths, near = cKDTree(middles).query(middles, count)
-    lengths, near = lengths.reshape(-1, count), near.reshape(-1, count)
-    here = np.repeat(np.arange(len(postings)), count)
-    labels = postings["label"]
-    return Links(np.stack([labels[here], labels[near.ravel()]], axis=1), lengths.ravel())
 
 
 def images_of(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.int64]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Contacts", "contacts", "face_means"]
+__all__ = ["Contacts", "contacts", "face_means", "inner_means"]
 
 
 class Faces(NamedTuple):
@@ -52,6 +52,8 @@ class Contacts(NamedTuple):
         uint64 of shape (n, 2): two supervoxels, the lower id first.
     areas : numpy.ndarray
         float64, nm² of the faces of each pair.
+    volumes : numpy.ndarray
+        float64 of shape (n, 2): nm³ of each of the two in the box.
     places : numpy.ndarray
         int64 of shape (n, 3): a voxel (z, y, x) at each contact, in the middle row of its faces.
     faces : Faces
@@ -60,6 +62,7 @@ class Contacts(NamedTuple):
 
     pairs: NDArray[np.uint64]
     areas: NDArray[np.float64]
+    volumes: NDArray[np.float64]
     places: Places
     faces: Faces
 
@@ -90,9 +93,10 @@ def contacts(runs: SegmentRuns, voxel_size: tuple[float, float, float]) -> Conta
     face = np.array([dy * dx, dz * dx, dz * dy], np.float64)[axis]
     areas = np.bincount(contact, face * lengths, len(first)).astype(np.float64, copy=False)
     middle = (first + np.append(first[1:], len(low))) // 2
-    pairs = np.stack([ids[low[first]], ids[high[first]]], axis=1)
+    ends = np.stack([low[first], high[first]], axis=1)
+    volumes = np.bincount(labels, runs.stops - runs.x, len(ids)) * (dz * dy * dx)
     places = np.stack([z, y, x + lengths // 2], axis=1)[middle]
-    return Contacts(pairs, areas, places, Faces(contact, axis, z, y, x, lengths))
+    return Contacts(ids[ends], areas, volumes[ends], places, Faces(contact, axis, z, y, x, lengths))
 
 
 def _rows(
@@ -158,3 +162,31 @@ def face_means(touching: Contacts, values: Voxels, origin: Zyx) -> NDArray[np.fl
     first = begins[np.flatnonzero(np.diff(contact, prepend=-1))]
     sums: NDArray[np.float64] = np.add.reduceat(sampled, first)
     return sums / np.diff(first, append=total)
+
+
+def inner_means(
+    touching: Contacts, runs: SegmentRuns, values: Voxels, origin: Zyx
+) -> NDArray[np.float64]:
+    """Return the mean of an image inside the two supervoxels of each contact, of shape (n, 2).
+
+    One voxel of each run counts, the middle one: long runs have no more weight than short ones, and
+    membranes at their ends have none.
+
+    Parameters
+    ----------
+    touching : Contacts
+        Pairs of supervoxels.
+    runs : SegmentRuns
+        The voxels of the segment.
+    values : numpy.ndarray
+        Of shape (z, y, x): the image.
+    origin : tuple of int
+        First voxel (z, y, x) of `values`, which covers all runs.
+    """
+    ids = np.unique(runs.labels)
+    labels = np.searchsorted(ids, runs.labels)
+    middle = (runs.x + runs.stops) // 2
+    sampled = values[runs.z - origin[0], runs.y - origin[1], middle - origin[2]]
+    means = np.bincount(labels, sampled, len(ids)) / np.bincount(labels, minlength=len(ids))
+    result: NDArray[np.float64] = means[np.searchsorted(ids, touching.pairs)]
+    return result

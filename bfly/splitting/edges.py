@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["Edges", "contact_edges", "imported_edges", "merge_edges"]
 
 SHARPNESS = 8
-"""Power of the brightness at a contact. A membrane of FIB-25 has 0.78 of the brightness inside
-neurons, and with that 0.14 of the weight of an equal area there."""
+"""Power of the brightness at a contact, relative to that inside the brighter supervoxel. A membrane
+of FIB-25 has 0.78 of the brightness inside neurons, and with that 0.14 of the weight of an equal
+area there."""
+
+LARGE = 1e6
+"""Cubic nanometres. The larger supervoxel of two counts by the root of its volume, up to this:
+specks on membranes go with others of their size."""
 
 ABOVE = 4
 """How many times the weakest imported edge outweighs the strongest other one: two levels."""
@@ -50,7 +55,11 @@ class Edges(NamedTuple):
         )
 
 
-def contact_edges(touching: Contacts, brightness: NDArray[np.float64] | None = None) -> Edges:
+def contact_edges(
+    touching: Contacts,
+    brightness: NDArray[np.float64] | None = None,
+    inside: NDArray[np.float64] | None = None,
+) -> Edges:
     """Return the edges of supervoxels that touch.
 
     Parameters
@@ -60,11 +69,16 @@ def contact_edges(touching: Contacts, brightness: NDArray[np.float64] | None = N
     brightness : numpy.ndarray, optional
         float64, mean of an electron micrograph, or of affinities, across each contact
         (`bfly.splitting.contacts.face_means`); membranes are dark, or have low affinities. Without
-        it the weight is the area.
+        it, the weight is that of the area and of the volumes alone.
+    inside : numpy.ndarray, optional
+        float64 of shape (n, 2), mean of the micrograph inside the two supervoxels of each contact
+        (`bfly.splitting.contacts.inner_means`). Without it, the brightness is relative to that of
+        the brightest contact.
     """
-    weights = touching.areas
+    weights = touching.areas / np.sqrt(np.minimum(touching.volumes.max(axis=1, initial=0), LARGE))
     if brightness is not None and len(brightness):
-        weights = weights * (brightness / max(float(brightness.max()), 1e-9)) ** SHARPNESS
+        bright = np.full((1, 1), brightness.max()) if inside is None else inside
+        weights = weights * (brightness / np.maximum(bright.max(axis=1), 1e-9)) ** SHARPNESS
     return Edges(touching.pairs, weights, touching.areas)
 
 

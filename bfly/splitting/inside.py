@@ -33,10 +33,10 @@ def split_inside(
 ) -> NDArray[np.uint8]:
     """Separate two groups of points within a mask.
 
-    With an image, the cut follows membranes (`bfly.splitting.pieces`). Without one, or where that
-    separates nothing but the points, two fronts spread from the groups. They are slow near the
-    border of the mask, so they pass thick parts quickly and meet at necks. Points of a group are
-    joined before by a path that prefers the middle. Each part is connected, if the mask is.
+    With an image, the cut follows membranes (`bfly.splitting.pieces`). Without one, two fronts
+    spread from the groups. They are slow near the border of the mask, so they pass thick parts
+    quickly and meet at necks. Points of a group are joined before by a path that prefers the
+    middle. Each part is connected, if the mask is.
     Components of the mask that have no points go to the part that they touch most, or else to the
     larger one.
 
@@ -95,11 +95,7 @@ def _parts(
 ) -> NDArray[np.uint8]:
     """Return the part of each voxel of the mask, 0 in components without points."""
     if image is not None:
-        try:
-            return split_along_membranes(mask, grid, voxel_size, image, *groups)
-        except SplitRefused as refused:
-            if refused.reason not in (Reason.APART, Reason.ONLY_POINTS):
-                raise
+        return split_along_membranes(mask, grid, voxel_size, image, *groups)
     slowness = np.asarray((DEEPEST / grid.depth(DEEPEST)) ** 2, np.int32)
     fronts = Fronts(grid, slowness)
     for number, voxels in enumerate(_joined(grid, slowness, mask, groups), 1):

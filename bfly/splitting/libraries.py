@@ -6,7 +6,7 @@ from typing import Any
 
 from bfly.errors import MissingLibrary
 
-__all__ = ["csgraph", "ndimage", "sparse"]
+__all__ = ["csgraph", "linalg", "ndimage", "sparse"]
 
 MESSAGE = "Splits need SciPy: pip install 'bfly[splits]'."
 
@@ -24,6 +24,21 @@ def csgraph() -> Any:
     except ImportError as error:
         raise MissingLibrary(MESSAGE) from error
     return csgraph
+
+
+def linalg() -> Any:
+    """Return `scipy.sparse.linalg`: sparse equations.
+
+    Raises
+    ------
+    MissingLibrary
+        SciPy is not installed.
+    """
+    try:
+        from scipy.sparse import linalg
+    except ImportError as error:
+        raise MissingLibrary(MESSAGE) from error
+    return linalg
 
 
 def ndimage() -> Any:

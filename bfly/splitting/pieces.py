@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.splitting.contacts import contacts, face_means
-from bfly.splitting.edges import contact_edges
 from bfly.splitting.fronts import Fronts, Grid
-from bfly.splitting.min_cut import Points, cut
+from bfly.splitting.max_flow import Graph
 from bfly.splitting.runs import runs_in
+from bfly.splitting.walks import walked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,10 @@ INSIDE, LONGEST = 2, 64
 SHARPNESS = 8
 """Power of the darkness that slows fronts down, so that pieces end at membranes."""
 
+CONTRAST = 40
+"""Power of the brightness at a contact of two pieces, relative to that in the brighter one: across
+a membrane, this leaves next to nothing of the weight of its area."""
+
 
 def split_along_membranes(
     mask: NDArray[np.bool_],
@@ -40,10 +44,10 @@ def split_along_membranes(
     sources: Places,
     sinks: Places,
 ) -> NDArray[np.uint8]:
-    """Separate two groups of voxels within a mask by a cut between small pieces of it.
+    """Separate two groups of voxels within a mask by random walks between small pieces of it.
 
-    A front spreads from the brightest voxel of each block and is slow in dark voxels. The pieces
-    that the fronts make are separated as supervoxels of a segment are.
+    A front spreads from the brightest voxel of each block and is slow in dark voxels. Walks between
+    the pieces that the fronts make seldom cross membranes (`bfly.splitting.walks`).
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def split_along_membranes(
     Raises
     ------
     SplitRefused
-        As `bfly.splitting.min_cut.cut` does.
+        All ways between voxels of one group cross the other (`INSEPARABLE`).
     """
     brightness = image[mask].astype(np.float64)
     places = np.argwhere(mask)
@@ -83,13 +87,14 @@ def split_along_membranes(
     pieces[mask] = fronts.owner
     numbers = np.arange(1, len(seeds) + 1, dtype=np.uint64)
     touching = contacts(runs_in(pieces, numbers), voxel_size)
-    edges = contact_edges(touching, face_means(touching, image, (0, 0, 0)))
-    groups = (
-        Points(fronts.owner[voxels].astype(np.uint64), places[voxels])
-        for voxels in (sources, sinks)
-    )
-    sides = np.append(0, cut(numbers, edges, *groups).sides)
-    part: NDArray[np.uint8] = np.where(sides < 3, sides, 0).astype(np.uint8)[fronts.owner]
+    voxels = np.bincount(fronts.owner, minlength=len(seeds) + 1)
+    means = np.bincount(fronts.owner, brightness, len(seeds) + 1) / np.maximum(voxels, 1)
+    pairs = touching.pairs.astype(np.int64)
+    across = face_means(touching, image, (0, 0, 0)) / np.maximum(means[pairs].max(axis=1), 1e-9)
+    a, b = (pairs - 1).T
+    graph = Graph(len(seeds), a, b, touching.areas * across**CONTRAST)
+    groups = (np.unique(fronts.owner[group].astype(np.int64) - 1) for group in (sources, sinks))
+    part: NDArray[np.uint8] = walked(graph, *groups).astype(np.uint8)[fronts.owner - 1]
     return part
 
 

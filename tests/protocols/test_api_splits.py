@@ -121,6 +121,29 @@ def test_stored_edges_decide_where_a_segment_is_cut(client: httpx.Client, tmp_pa
     assert len(split["segments"]) == 2
 
 
+def test_a_wrong_merge_of_parts_comes_back_as_they_were(client: httpx.Client) -> None:
+    """What was in one part stays together, though contacts say otherwise."""
+    post(client, "merge", ids=[*LEFT, *RIGHT])
+    post(client, "split", parts=[[1, 5, 2, 6]])
+    post(client, "merge", points=[at(5, 10, 40), at(5, 10, 60)])
+    points = {"sources": [at(5, 10, 5)], "sinks": [at(5, 24, 90)]}
+    seen = post(client, "preview", **points)
+    assert sorted(map(int, seen["sources"])) == [1, 2, 5, 6]
+    assert sorted(map(int, seen["sinks"])) == [3, 4, 7, 8]
+    # Points of both groups in one part: contacts decide.
+    points["sinks"].append(at(5, 24, 10))
+    points["sources"].append(at(5, 10, 90))
+    seen = post(client, "preview", **points)
+    assert sorted(map(int, seen["sources"])) == LEFT
+    assert sorted(map(int, seen["sinks"])) == RIGHT
+
+
+def test_a_merge_of_several_ids_says_nothing_of_their_order(client: httpx.Client) -> None:
+    post(client, "merge", ids=[1, 5, 2, 6, 3, 7, 4, 8])
+    seen = post(client, "preview", sources=[at(5, 10, 5)], sinks=[at(5, 24, 90)])
+    assert sorted(map(int, seen["sources"])) == LEFT
+
+
 def test_a_point_beside_the_segment_means_the_nearest_voxel(client: httpx.Client) -> None:
     post(client, "merge", ids=[1, 2, 3, 4, 5, 6, 7, 8])
     split = post(client, "split", sources=[at(5, 10, 5)], sinks=[at(5, 31.5, 60)])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of
 
-from bfly.splitting.contacts import contacts, face_means
+from bfly.splitting.contacts import contacts, face_means, inner_means
+from bfly.splitting.edges import LARGE, SHARPNESS, contact_edges
 from bfly.splitting.runs import joined, runs_in
 
 VOXEL_SIZE = (40.0, 8.0, 4.0)
@@ -98,6 +99,38 @@ def test_means_are_those_of_all_faces(labels: np.ndarray, random: Any) -> None:
     for array, expected in ((values, of_image), (affinities, of_affinities)):
         means = face_means(touching, array, (3, 4, 5))
         assert means == pytest.approx([np.mean(expected[p]) for p in sorted(expected)], rel=1e-5)
+
+
+@given(boxes, st.randoms(use_true_random=False))
+def test_volumes_and_means_inside_are_those_of_both_supervoxels(
+    labels: np.ndarray, random: Any
+) -> None:
+    values = np.random.default_rng(random.getrandbits(32)).integers(0, 255, labels.shape, np.uint8)
+    runs = runs_in(labels, OWN, (3, 4, 5))
+    touching = contacts(runs, VOXEL_SIZE)
+    middles: dict[int, list[int]] = {}
+    for label, z, y, start, stop in zip(*(column.tolist() for column in runs), strict=True):
+        middles.setdefault(label, []).append(int(values[z - 3, y - 4, (start + stop) // 2 - 5]))
+    means = inner_means(touching, runs, values, (3, 4, 5))
+    assert means.shape == touching.volumes.shape == touching.pairs.shape
+    for pair, inside, volume in zip(touching.pairs, means, touching.volumes, strict=True):
+        for one, mean, size in zip(pair.tolist(), inside, volume, strict=True):
+            assert mean == pytest.approx(np.mean(middles[one]))
+            assert size == np.count_nonzero(labels == one) * np.prod(VOXEL_SIZE)
+
+
+def test_a_contact_weighs_less_if_it_is_dark_or_of_a_large_supervoxel() -> None:
+    labels = np.array([1, 1, 2, 5, 5, 5, 5, 5], np.uint32).reshape(1, 1, 8)
+    touching = contacts(runs_in(labels, OWN), (1.0, 1.0, 1.0))
+    assert touching.pairs.tolist() == [[1, 2], [2, 5]]
+    assert contact_edges(touching).weights == pytest.approx([2**-0.5, 5**-0.5])
+    large = touching._replace(volumes=touching.volumes * LARGE)
+    assert contact_edges(large).weights == pytest.approx([LARGE**-0.5] * 2)
+    inside = np.array([[100.0, 50.0], [50.0, 80.0]])
+    weights = contact_edges(touching, np.array([50.0, 80.0]), inside).weights
+    assert weights == pytest.approx([2**-0.5 * 0.5**SHARPNESS, 5**-0.5])
+    relative = contact_edges(touching, np.array([40.0, 80.0])).weights
+    assert relative == pytest.approx([2**-0.5 * 0.5**SHARPNESS, 5**-0.5])
 
 
 def test_a_large_box_is_read_in_steps() -> None:

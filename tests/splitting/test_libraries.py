@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bfly.errors import MissingLibrary
-from bfly.splitting.libraries import csgraph, ndimage, sparse
+from bfly.splitting.libraries import csgraph, linalg, ndimage, sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.parametrize("library", [csgraph, ndimage, sparse])
+@pytest.mark.parametrize("library", [csgraph, linalg, ndimage, sparse])
 def test_a_split_says_what_to_install(
     library: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("scipy", "scipy.sparse"):
+    for module in ("scipy", "scipy.sparse", "scipy.sparse.linalg"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingLibrary, match=r"pip install 'bfly\[splits\]'"):
         library()
