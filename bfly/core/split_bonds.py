@@ -43,4 +43,5 @@ def bonds_of(history: History, state: EditState, supervoxel: int) -> Bonds:
     several = np.array([each.sizes.max(initial=0) > PAIR for each in operations], bool)[which]
     # What holds the pieces of a list together after a split is as good as the list.
     is_list = is_table | (is_cut & np.isin(edges.ends, edges.ends[is_table]).any(axis=1))
-    return Bonds(*edges, is_list, (is_cut | several) & ~is_list)
+    held = edges.members, edges.ends, edges.made_by
+    return Bonds(*held, is_list, (is_cut | several) & ~is_list)
