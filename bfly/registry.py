@@ -75,6 +75,7 @@ PROTOCOLS = {
     "dvid": "bfly.protocols.dvid:Dvid",
     "edits": "bfly.protocols.edits:EditsAPI",
     "first-viewer": "bfly.protocols.pages:FirstViewer",
+    "graphene": "bfly.protocols.graphene:Graphene",
     "health": "bfly.protocols.pages:Health",
     "icon": "bfly.protocols.pages:Icon",
     "index": "bfly.protocols.pages:Index",

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from bfly.concurrency.workers import Workers
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
+    from bfly.edits.state import EditState
     from bfly.geometry import BoundingBox, Zyx
     from bfly.keywords import RUNTIME
     from bfly.queries.mesh import MeshQuery, Named
     from bfly.queries.mesh_file import MeshFileQuery
     from bfly.queries.query import Query
     from bfly.segments.fragments import Fragment
+    from bfly.segments.surface import Surface
     from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -122,16 +124,16 @@ class MeshAnswers:
         number = query.manifest_of
         if number is None:
             return self._fragment(query, query.fragment)
-        fragments = self._fragments(query, number)
+        fragments = self.fragments(query.volume, query.state, number)
         if not fragments:
             raise Absent(f"There is no segment {number} in {query.volume.spec.path}.")
         return json.dumps({"fragments": [name_of(number, each) for each in fragments]}).encode()
 
-    def _fragments(self, query: MeshQuery, number: int) -> list[Fragment]:
+    def fragments(self, volume: Volume, state: EditState | None, number: int) -> list[Fragment]:
+        """Return the fragments of a segment after edits; raises as `answer`."""
         if number > MOST:
             return []
-        volume = query.volume
-        segments = self._segments.segments(volume, query.state)
+        segments = self._segments.segments(volume, state)
         # An edit elsewhere leaves the members as they are.
         digest = xxhash.xxh3_128_hexdigest(segments.members(number).tobytes())
         key = f"{volume.spec.key} {volume.state} {digest}"
@@ -145,18 +147,45 @@ class MeshAnswers:
         volume = query.volume
         if kept := self._kept_data(_key(volume, named[1:])):
             return kept
-        fragments = self._fragments(query, named.segment)
+        fragments = self.fragments(volume, query.state, named.segment)
         found = [each for each in fragments if _parts(each) == named[1:]]
         if not found:
             raise Absent(f"The segment {named.segment} has no such fragment, or no longer.")
-        return self._makers.call(partial(self._data, volume, found[0]))
+        return self.fragment(volume, found[0])
 
-    def _data(self, volume: Volume, fragment: Fragment) -> bytes:
-        """Return a fragment in the legacy format, kept or made."""
-        key = _key(volume, _parts(fragment))
+    def fragment(
+        self,
+        volume: Volume,
+        fragment: Fragment,
+        encode: Callable[[Surface], bytes] = encoded,
+        form: str = "",
+    ) -> bytes:
+        """Return a fragment, kept or made; raises as `answer`.
+
+        Parameters
+        ----------
+        volume : Volume
+            The channel.
+        fragment : Fragment
+            One of `fragments`.
+        encode : callable
+            Turns it into bytes; the legacy format by default.
+        form : str
+            Name of the format, if it is another one.
+        """
+        return self._makers.call(partial(self._data, volume, fragment, encode, form))
+
+    def _data(
+        self,
+        volume: Volume,
+        fragment: Fragment,
+        encode: Callable[[Surface], bytes] = encoded,
+        form: str = "",
+    ) -> bytes:
+        key = form + _key(volume, _parts(fragment))
 
         def make() -> bytes:
-            data = encoded(made(volume, fragment, self._reader(volume)))
+            data = encode(made(volume, fragment, self._reader(volume)))
             if self._kept:
                 self._kept.set(key, data)
             return data

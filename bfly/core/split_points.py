@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
     from bfly.splitting.contacts import Contacts
+    from bfly.splitting.nearest import Nearest
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
@@ -92,7 +93,12 @@ class PointSplit:
         self._image = next(fits, None)
 
     def sides(
-        self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
+        self,
+        state: EditState,
+        history: History,
+        sources: NDArray[Any],
+        sinks: NDArray[Any],
+        start: int = 0,
     ) -> Sides:
         """Return the side of each supervoxel of the segment of the first source.
 
@@ -104,6 +110,8 @@ class PointSplit:
             What the log says: merges are edges.
         sources, sinks : numpy.ndarray
             float64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset.
+        start : int
+            A supervoxel of the segment; 0 for the one at the first source.
 
         Raises
         ------
@@ -118,7 +126,7 @@ class PointSplit:
         SourceError
             The voxels cannot be read.
         """
-        start = self._label(sources[0])
+        start = start or self._label(sources[0])
         members = state.segment_of(start)
         groups = [self._points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
@@ -143,26 +151,29 @@ class PointSplit:
             raise BadRequest(f"At the first source, x {x:g}, y {y:g}, z {z:g}, is no segment.")
         return label
 
-    def _points(self, members: Ids, points: NDArray[Any]) -> Points:
-        """Return the supervoxels nearest to points, and where they are."""
+    def nearest(self, members: Ids, point: NDArray[Any]) -> Nearest:
+        """Return the voxel among supervoxels that is nearest to a point (z, y, x in voxels).
+
+        Raises
+        ------
+        SplitRefused
+            None is near.
+        SourceError
+            The voxels cannot be read.
+        """
         size = np.array(self._volume.voxel_size)
         reach = np.ceil(RADII[-1] * size.mean() / size).astype(int)
-        found = []
-        for point in points:
-            around = BoundingBox(
-                zyx(np.floor(point).astype(int) - reach),
-                zyx(np.ceil(point).astype(int) + reach + 1),
-            )
-            box = around & self._volume.level(0).place
-            found.append(
-                nearest_supervoxel(
-                    np.ascontiguousarray(self._read(box)),
-                    members,
-                    tuple(point.tolist()),
-                    self._volume.voxel_size,
-                    box.start,
-                )
-            )
+        around = BoundingBox(
+            zyx(np.floor(point).astype(int) - reach), zyx(np.ceil(point).astype(int) + reach + 1)
+        )
+        box = around & self._volume.level(0).place
+        voxels = np.ascontiguousarray(self._read(box))
+        place = tuple(point.tolist())
+        return nearest_supervoxel(voxels, members, place, self._volume.voxel_size, box.start)
+
+    def _points(self, members: Ids, points: NDArray[Any]) -> Points:
+        """Return the supervoxels nearest to points, and where they are."""
+        found = [self.nearest(members, point) for point in points]
         labels = np.array([each.supervoxel for each in found], np.uint64)
         return Points(labels, np.array([each.place for each in found], np.int64).reshape(-1, 3))
 

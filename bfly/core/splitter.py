@@ -39,6 +39,8 @@ class Splitter:
         Finds the parts.
     asked : mapping
         ``sources`` and ``sinks``, each a list of points [x, y, z] in voxels of mip 0.
+    start : int
+        A supervoxel of the segment; 0 for the one at the first source.
 
     Raises
     ------
@@ -46,16 +48,17 @@ class Splitter:
         A group is not such a list.
     """
 
-    def __init__(self, finder: PointSplit, asked: Mapping[str, Any]) -> None:
-        self._finder = finder
+    def __init__(self, finder: PointSplit, asked: Mapping[str, Any], start: int = 0) -> None:
+        self._finder, self._start = finder, start
         self._groups = [points_of(name, asked.get(name)) for name in ("sources", "sinks")]
 
-    def _found(self, state: EditState, channel: ChannelEdits) -> Sides:
-        return self._finder.sides(state, channel.history, *self._groups)
+    def found(self, state: EditState, channel: ChannelEdits) -> Sides:
+        """Return the side of each supervoxel of the segment; raises as `PointSplit.sides`."""
+        return self._finder.sides(state, channel.history, *self._groups, start=self._start)
 
     def preview(self, channel: ChannelEdits) -> dict[str, Any]:
         """Return the parts as supervoxels, as text; raises as `PointSplit.sides`."""
-        found = self._found(channel.state, channel)
+        found = self.found(channel.state, channel)
         sides = (found.members[found.sides == side].tolist() for side in (SOURCE, SINK))
         sources, sinks = (list(map(str, side)) for side in sides)
         area = found.area / SQUARE_MICROMETRE
@@ -80,12 +83,12 @@ class Splitter:
             An id that nothing has; see `cut`.
         """
         early = channel.state
-        found = self._found(early, channel)
+        found = self.found(early, channel)
         one = found.members[:1]
 
         def planned(state: EditState, **words: Any) -> Operation:
             is_same = np.array_equal(state.numbers(one), early.numbers(one))
-            now = found if is_same else self._found(state, channel)
+            now = found if is_same else self.found(state, channel)
             part = now.members[now.sides == SOURCE]
             return cut(state, channel.history, [part], fresh, points=now.points, **words)
 

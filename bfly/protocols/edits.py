@@ -30,7 +30,9 @@ class EditsAPI(Protocol):
         return self._query(path, parameters, READ, "POST" if _action(path) in WRITE else "")
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> EditsQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> EditsQuery:
         try:
             asked: Any = json.loads(body)
         except (ValueError, RecursionError) as error:
