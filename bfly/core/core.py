@@ -168,7 +168,7 @@ class Core(Stateless):
             self.edits, self._cutouts, self.update_query, self.segments, self._edited
         )
         self.graphene = GrapheneAnswers(
-            self.edits, self._cutouts, self.update_query, self.segments, self.meshes
+            self.edits, self._cutouts, self.update_query, self.segments, self.meshes, self.skeletons
         )
 
     def close(self) -> None:

@@ -54,7 +54,8 @@ class Splitter:
 
     def found(self, state: EditState, channel: ChannelEdits) -> Sides:
         """Return the side of each supervoxel of the segment; raises as `PointSplit.sides`."""
-        return self._finder.sides(state, channel.history, *self._groups, start=self._start)
+        sources, sinks = self._groups
+        return self._finder.sides(state, channel.history, sources, sinks, self._start)
 
     def preview(self, channel: ChannelEdits) -> dict[str, Any]:
         """Return the parts as supervoxels, as text; raises as `PointSplit.sides`."""

@@ -13,10 +13,12 @@ from bfly.core.graphene.graph import Graph
 from bfly.core.graphene.ids import GrapheneIds
 from bfly.core.graphene.logs import Logs, numbers_of, oldest
 from bfly.core.graphene.meshes import draco_on_grid, step_of
+from bfly.core.graphene.places import box_of_bounds, contact_sites, subgraph, way
 from bfly.core.split_points import PointSplit, images_of
 from bfly.errors import Absent, BadRequest
 from bfly.queries.mesh import name_of
 from bfly.validation import real_number, whole_number
+from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
     from bfly.core.mesh_answers import MeshAnswers
     from bfly.core.segment_answers import SegmentAnswers
+    from bfly.core.skeleton_answers import SkeletonAnswers
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.edits import Edits
+    from bfly.geometry import BoundingBox
     from bfly.queries.graphene import GrapheneQuery
     from bfly.queries.query import Query
     from bfly.volumes.volume import Volume
@@ -57,6 +61,8 @@ class GrapheneAnswers:
         Has the label indexes.
     meshes : MeshAnswers
         Has the fragments of meshes.
+    skeletons : SkeletonAnswers
+        Has the skeletons.
     """
 
     def __init__(
@@ -66,9 +72,10 @@ class GrapheneAnswers:
         keywords: Callable[[Query], dict[str, Any]],
         segments: SegmentAnswers,
         meshes: MeshAnswers,
+        skeletons: SkeletonAnswers,
     ) -> None:
         self._edits, self._cutouts, self._keywords = edits, cutouts, keywords
-        self._segments, self._meshes = segments, meshes
+        self._segments, self._meshes, self._skeletons = segments, meshes, skeletons
 
     def ids(self, volume: Volume) -> GrapheneIds:
         """Return the ids of a channel; raises as `SegmentAnswers.segments` without its index."""
@@ -117,12 +124,58 @@ class GrapheneAnswers:
         fresh = (indexed.index.last if indexed else most // 2) + 1
         return Changes(graph, finder, volume.voxel_size, most, fresh)
 
+    def subgraph(self, query: GrapheneQuery, graph: Graph) -> dict[str, Any]:
+        """Return the pairs of supervoxels of a root that touch in a box, and their contacts."""
+        box, volume = self._box(query), query.volume
+        members = graph.supervoxels(query.node)
+        found = subgraph(self._read(volume, box), members, volume.voxel_size)
+        return {
+            "nodes": graph.ids.tagged(found.pairs).tolist(),
+            "affinities": [1.0] * len(found.pairs),
+            "areas": found.areas.tolist(),
+        }
+
+    def contact_sites(self, query: GrapheneQuery, graph: Graph) -> dict[str, Any]:
+        """Return the areas of contact of a root with others in a box."""
+        box, volume = self._box(query), query.volume
+        voxels, state = self._read(volume, box), graph.state_of(query.node)
+        labels = np.unique(voxels[voxels > 0]).astype(np.uint64)
+        roots = graph.ids.roots(state, labels).tolist()
+        found = dict(zip(labels.tolist(), roots, strict=True))
+        return dict(contact_sites(voxels, found, query.node, volume.voxel_size))
+
+    def find_path(self, query: GrapheneQuery, graph: Graph) -> dict[str, Any]:
+        """Return the way between two points ``[root, x, y, z]`` along the skeleton of a root."""
+        points = query.body
+        if not isinstance(points, list) or [len(each) for each in points] != [4, 4]:
+            raise BadRequest("A path takes two points [root, x, y, z], in nanometres.")
+        root = whole_number("root", points[0][0], 1, 2**64 - 1)
+        query.state = graph.state_of(root)
+        made = self._skeletons.of(query, self._name(graph, root))
+        ends = [np.array([real_number("point", each) for each in point[1:]]) for point in points]
+        return {
+            "centroids_list": way(made, *ends).tolist(),
+            "failed_l2_ids": [],
+            "l2_path": [],
+        }
+
+    @staticmethod
+    def _name(graph: Graph, root: int) -> int:
+        """Return the name of a root's segment in the state of the root."""
+        return int(graph.state_of(root).segments(graph.members(root)[:1])[0])
+
+    @staticmethod
+    def _box(query: GrapheneQuery) -> BoundingBox:
+        return box_of_bounds(query.asked.get("bounds"), query.volume.level(0).place)
+
+    def _read(self, volume: Volume, box: BoundingBox) -> NDArray[Any]:
+        return self._cutouts.gather(Region.of(volume, 0, box))
+
     def manifest(self, query: GrapheneQuery, graph: Graph) -> dict[str, Any]:
         """Return the names of the fragments of a root."""
         root = query.node
-        state = graph.state_of(root)
-        name = int(state.segments(graph.members(root)[:1])[0])
-        fragments = self._meshes.fragments(query.volume, state, name)
+        name = self._name(graph, root)
+        fragments = self._meshes.fragments(query.volume, graph.state_of(root), name)
         keyed = query.asked.get("prepend_seg_ids") in ("1", "true", "True")
         names = [name_of(root, each) for each in fragments]
         if keyed:
@@ -132,9 +185,8 @@ class GrapheneAnswers:
     def fragment(self, query: GrapheneQuery, graph: Graph) -> bytes:
         """Return the fragment of a root with a name, compressed by Draco."""
         root, volume = query.node, query.volume
-        state = graph.state_of(root)
-        name = int(state.segments(graph.members(root)[:1])[0])
-        for each in self._meshes.fragments(volume, state, name):
+        name = self._name(graph, root)
+        for each in self._meshes.fragments(volume, graph.state_of(root), name):
             if name_of(root, each) == query.body:
                 encode = partial(draco_on_grid, step=step_of(volume.voxel_size))
                 return self._meshes.fragment(volume, each, encode, "draco ")
@@ -242,6 +294,15 @@ class _Call:
         """Return ids as they are: only the root is above a supervoxel."""
         return np.array(self._ids("node_ids"), "<u8").tobytes()
 
+    def subgraph(self) -> dict[str, Any]:
+        return self._answers.subgraph(self._query, self._graph)
+
+    def contact_sites(self) -> dict[str, Any]:
+        return self._answers.contact_sites(self._query, self._graph)
+
+    def find_path(self) -> dict[str, Any]:
+        return self._answers.find_path(self._query, self._graph)
+
     def level2_graph(self) -> dict[str, Any]:
         """Return no edges: there is no layer between supervoxels and roots."""
         return {"edge_graph": []}
@@ -283,7 +344,12 @@ class _Call:
 
     def _time(self, name: str) -> float | None:
         given = self._query.asked.get(name)
-        return None if given in (None, "", "None") else real_number(name, given)
+        if given in (None, "", "None"):
+            return None
+        try:
+            return real_number(name, float(given))
+        except ValueError:
+            raise BadRequest(f"The {name} {given} is not seconds since 1970.") from None
 
     def _past(self) -> float | None:
         return self._time("timestamp_past")

@@ -36,8 +36,8 @@ class GrapheneIds:
     """The ids of a channel as graphene clients see them.
 
     A supervoxel is ``2^bits + label``. The root of a segment that no operation changed is
-    ``2·2^bits + label``, and that of others ``2·2^bits + 2^(bits - 1) + number``, with the number of
-    `EditState.numbers`.
+    ``2·2^bits + label``, and that of others ``2·2^bits + 2^(bits - 1) + number``, with the number
+    of `EditState.numbers`.
 
     Parameters
     ----------
