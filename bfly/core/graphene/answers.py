@@ -111,6 +111,7 @@ class GrapheneAnswers:
     def graph(self, query: GrapheneQuery) -> Graph:
         """Return the segments of the channel of a request."""
         volume = query.volume
+        self._segments.prepare(volume)
         indexed = self._segments.indexed(volume, None)
         return Graph(self._edits.channel(query.path), self.ids(volume), indexed)
 
