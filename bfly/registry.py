@@ -106,6 +106,7 @@ EXTRAS = {
     "Postgres": "postgres",
     "bfly mesh": "dask,mesh",
     "bfly pyramid": "dask",
+    "graphene meshes": "mesh",
     "mrc": "volumes",
     "nifti": "volumes",
     "nrrd": "volumes",
