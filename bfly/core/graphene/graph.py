@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Graph"]
 
+DIGITS = 6
+"""Digits of a second: CAVEclient sends back the time of an operation in whole microseconds."""
+
 
 class Graph:
     """What is a segment, and when.
@@ -46,11 +49,13 @@ class Graph:
         last = self.channel.state.position
         if time is None:
             return last
-        return bisect_right(range(1, last + 1), time, key=self.time_of)
+        return bisect_right(range(1, last + 1), round(time, DIGITS), key=self.time_of)
 
     def time_of(self, operation: int) -> float:
         """Return when an operation was done, in seconds since 1970; 0 for the start."""
-        return self.history.operations([operation])[0].time if operation else 0.0
+        if not operation:
+            return 0.0
+        return round(self.history.operations([operation])[0].time, DIGITS)
 
     def state_at(self, time: float | None) -> EditState:
         """Return the state at a time."""
