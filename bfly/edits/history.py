@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bfly.edits.components import components
+from bfly.edits.patch_store import PatchStore
 from bfly.errors import Absent
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bfly.edits.lineage import Lineage
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
-    from bfly.edits.patches import Patch
+    from bfly.edits.patches import Patch, Patches
     from bfly.edits.replay import Replay
     from bfly.edits.state import EditState
     from bfly.edits.taken_back import TakenBack
@@ -190,6 +191,11 @@ class History:
     def patches(self) -> list[Patch]:
         """Return all patches in their order, also those that are taken back."""
         return self._replay.patches.made()
+
+    def patches_at(self, operation: int) -> Patches:
+        """Return the patches that counted after an operation."""
+        taken_back = self._replay.taken_back.until(operation)
+        return PatchStore.of(self.patches(), operation, taken_back).view()
 
     def toggled(self, taken: set[int]) -> tuple[list[Patch], list[Patch]]:
         """Return the patches that do not count once operations are taken back, and that do again.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["redone", "undone"]
 
+NONE = np.empty(0, np.uint64)
+
 
 def undone(
     state: EditState, history: History, numbers: Sequence[int], fresh: int, **words: Any
@@ -60,7 +62,7 @@ def undone(
     """
     operations = history.operations(numbers)
     for operation in operations:
-        if not operation.numbers:
+        if not operation.numbers and not operation.undoes:
             raise BadRequest(f"The operation {described([operation])} changed no segments.")
         if by := history.undone.get(operation.id):
             taken = described(history.operations([by]))
@@ -123,7 +125,7 @@ class _Undo:
         self._later = lineage.later(numbers)
         numbers |= lineage.descendants(numbers)
         segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
-        current = self._current = np.unique(np.concatenate(segments))
+        current = self._current = np.unique(np.concatenate([NONE, *segments]))
         self._numbers, self._names = state.numbers(current), state.segments(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())
         self._led = history.operations(led)
@@ -152,11 +154,6 @@ class _Undo:
                 change.part(self._state, edges, parts, names)
         self._join(change, wishes)
         touch(change, self._state, self._untouched(change))
-        if not change.called and not change.joined:
-            raise Conflict(
-                f"Nothing is left of {described(self._operations)}, after "
-                f"{described(self._history.operations(self._later))}."
-            )
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
 
     def _wishes(self) -> dict[int, int]:
@@ -177,6 +174,8 @@ class _Undo:
 
     def _join(self, change: Change, wishes: dict[int, int]) -> None:
         """Join the segments, or their parts, that become one."""
+        if not len(self._numbers):
+            return
         order = np.lexsort((self._numbers, self._part))
         part, number = self._part[order], self._numbers[order]
         begins = np.append(True, (part[1:] != part[:-1]) | (number[1:] != number[:-1]))
