@@ -178,7 +178,7 @@ class Proofreading:
         path : str
             Its path.
         beside : sequence of dict
-            Words of the other channels of the dataset, which may have an image of the tissue.
+            Words of the other channels of the dataset, which may be affinities, or an image.
         """
         tissue = Tissue(volume, self._cutouts, beside, self._keywords)
         segments = self._segments.indexed(volume, None)

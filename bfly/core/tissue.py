@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.core.affinities import are_affinities, find_affinities
 from bfly.errors import ButterflyError
 from bfly.queries.info import InfoQuery
 from bfly.splitting.contacts import face_means, inner_means
-from bfly.splitting.edges import contact_edges
+from bfly.splitting.edges import brightness_factors, contact_edges
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bfly.core.affinities import Affinities
     from bfly.cutouts.cutouts import Cutouts
     from bfly.geometry import BoundingBox
     from bfly.queries.query import Query
@@ -39,8 +41,8 @@ class Tissue:
     cutouts : Cutouts
         Reads voxels.
     beside : sequence of dict
-        Words of the other channels of the dataset. The first image among them that has the voxels
-        of the segmentation counts.
+        Words of the other channels of the dataset, with their names. The first affinities, and the
+        first image, that have the voxels of the segmentation count.
     keywords : callable
         Returns the metadata of a query's source, as `Core.update_query` does.
     """
@@ -59,6 +61,8 @@ class Tissue:
     def _image(self) -> Volume | None:
         whole = self._volume.level(0).place
         for each in self._beside:
+            if are_affinities(each):
+                continue
             try:
                 volume: Volume = self._keywords(InfoQuery(**each))["volume"]
             except ButterflyError:
@@ -66,6 +70,10 @@ class Tissue:
             if volume.kind == "image" and volume.level(0).place == whole:
                 return volume
         return None
+
+    @cached_property
+    def _affinities(self) -> Affinities | None:
+        return find_affinities(self._beside, self._volume, self._keywords)
 
     def image(self, box: BoundingBox) -> Voxels | None:
         """Return the image of a box; None if the dataset has none.
@@ -82,6 +90,8 @@ class Tissue:
     def edges(self, touching: Contacts, runs: SegmentRuns, box: BoundingBox) -> Edges:
         """Return the edges of supervoxels that touch, with their weights.
 
+        Affinities weigh if there are any, and the image if there are none.
+
         Parameters
         ----------
         touching : Contacts
@@ -94,13 +104,15 @@ class Tissue:
         Raises
         ------
         SourceError
-            The image cannot be read.
+            The affinities, or the image, cannot be read.
         """
-        if not len(touching.pairs) or (image := self.image(box)) is None:
+        if not len(touching.pairs):
+            return contact_edges(touching)
+        if self._affinities is not None:
+            return contact_edges(touching, self._affinities.means(touching, self._cutouts))
+        if (image := self.image(box)) is None:
             return contact_edges(touching)
         image = np.ascontiguousarray(image)
-        return contact_edges(
-            touching,
-            face_means(touching, image, box.start),
-            inner_means(touching, runs, image, box.start),
-        )
+        brightness = face_means(touching, image, box.start)
+        inside = inner_means(touching, runs, image, box.start)
+        return contact_edges(touching, brightness_factors(brightness, inside))
