@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bfly.cutouts.plan import Slices
+    from bfly.edits.shown import Shown
     from bfly.edits.state import EditState
     from bfly.storage.lru_cache import LruCache
     from bfly.volumes.region import Region
@@ -26,6 +27,9 @@ __all__ = ["TileLoader"]
 
 SEGMENTS = "/segments"
 """Suffix of a tile's key for its voxels as segments."""
+
+FEW = 64
+"""Tiles whose labels are compared with each edit, at most: microseconds for each."""
 
 
 class TileLoader:
@@ -116,9 +120,24 @@ class TileLoader:
             return stored
         edited: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
         return [
-            (tile if new.voxels is None else new.voxels) if new and new.is_of(state) else []
+            (tile if new.voxels is None else new.voxels)
+            if new and new.shown.is_still_of(state)
+            else []
             for new, tile in zip(edited, stored, strict=True)
         ]
+
+    def shown(self, region: Region) -> tuple[Shown, ...]:
+        """Return what the tiles of a region show, from which a later state may be told apart.
+
+        Empty if the region has no edits, has many tiles, or if one is not cached with these edits.
+        """
+        tiles, state = tiles_of(region), region.edits
+        if state is None or tiles.size > FEW:
+            return ()
+        keys = region.volume.tile_keys(region.level.mip, indexes(tiles))
+        found: list[Relabelled] = self._cache.get_many([key + SEGMENTS for key in keys])
+        shown = tuple(each.shown for each in found if each and each.shown.is_still_of(state))
+        return shown if len(shown) == len(found) else ()
 
     def read(self, region: Region, box: BoundingBox) -> Voxels:
         """Read voxels with the region's edits, past the cache.
@@ -156,8 +175,9 @@ class TileLoader:
         """Return a tile as the segments of a state; they are cached beside the stored tile."""
         key = region.volume.tile_key(region.level.mip, index) + SEGMENTS
         edited: Relabelled = self._cache.get(key)
-        if not edited or not edited.is_of(state):
-            edited = Relabelled(self._stored(region, index, held), state)
+        if not edited or not edited.shown.is_still_of(state):
+            stored = self._stored(region, index, held)
+            edited = edited.of(state, stored) if edited else Relabelled(stored, state)
             self._cache.set(key, edited)
         return self._stored(region, index, held) if edited.voxels is None else edited.voxels
 

@@ -59,7 +59,7 @@ class ChannelEdits:
         self._listeners: set[Callable[[], object]] = set()
         self._replay = Replay(path, edit_log)
         self.history = History(path, edit_log, self._replay)
-        self._state = self._replay.state()
+        self._state = self._newest()
         self._snapshot = self._replay.snapshot
         self._keeper: threading.Thread | None = None
 
@@ -149,10 +149,15 @@ class ChannelEdits:
         """Replace the published state if the replay has moved on."""
         if self._replay.position == self._state.position:
             return
-        old, self._state = self._state, self._replay.state()
+        old, self._state = self._state, self._newest()
         old.current = False
         for listener in list(self._listeners):
             listener()
+
+    def _newest(self) -> EditState:
+        state = self._replay.state()
+        state.newest = lambda: self._state
+        return state
 
     def _keep(self, state: EditState) -> None:
         """Write a snapshot if enough has changed, in a thread of its own."""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import fastremap
 import numpy as np
 
+from bfly.edits.shown import Shown
 from bfly.errors import SourceError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bfly.edits.state import EditState
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -31,6 +34,8 @@ class Relabelled:
     ----------
     voxels : numpy.ndarray or None
         Segments, read-only; None where they equal the supervoxels.
+    shown : Shown
+        The labels and their segments.
 
     Raises
     ------
@@ -45,33 +50,70 @@ class Relabelled:
         np.not_equal(flat[1:], flat[:-1], out=begins[1:])
         starts = np.flatnonzero(begins)
         labels, inverse = fastremap.unique(flat[starts], return_inverse=True)
-        self._position = state.position
-        self._supervoxels = labels.astype(np.uint64)
-        self._segments = state.segments(self._supervoxels)
+        self.shown = Shown(labels.astype(np.uint64), state)
         self.voxels: Voxels | None = None
-        # A negative label counts as its 64 bits, which only an edit can replace.
-        renamed = self._segments[self._segments != self._supervoxels]
-        if not renamed.size:
-            return
-        if renamed.max() > np.iinfo(voxels.dtype).max:
-            raise SourceError(
-                f"The segment {renamed.max()} is larger than {voxels.dtype.name} can hold."
-            )
-        lengths = np.diff(starts, append=flat.size)
-        segments = self._segments.astype(voxels.dtype)[inverse]
-        self.voxels = np.repeat(segments, lengths).reshape(voxels.shape)
-        self.voxels.flags.writeable = False
+        # A tile is relabelled again run by run, so the runs are kept, as small as they can be.
+        self._starts = starts.astype(np.uint32)
+        self._labels = inverse.astype(np.min_scalar_type(len(labels)))
+        if (renamed := self._renamed(np.arange(len(labels)), voxels.dtype)).size:
+            segments = labels.copy()
+            segments[renamed] = self.shown.segments[renamed].astype(voxels.dtype)
+            lengths = np.diff(starts, append=flat.size)
+            self._set(np.repeat(segments[inverse], lengths).reshape(voxels.shape))
 
-    def is_of(self, state: EditState) -> bool:
-        """Check whether another state of the channel gives the same voxels, as most edits do."""
-        if self._position != state.position:
-            if not np.array_equal(state.segments(self._supervoxels), self._segments):
-                return False
-            self._position = state.position
-        return True
+    def _renamed(self, labels: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[np.int64]:
+        """Return those of some labels, by number, whose segment has another name."""
+        segments = self.shown.segments[labels]
+        # A negative label counts as its 64 bits, which only an edit can replace.
+        is_renamed = segments != self.shown.supervoxels[labels]
+        largest = segments[is_renamed].max(initial=0)
+        if largest > np.iinfo(dtype).max:
+            raise SourceError(f"The segment {largest} is larger than {dtype.name} can hold.")
+        return labels[is_renamed]
+
+    def _set(self, voxels: Voxels) -> None:
+        voxels.flags.writeable = False
+        self.voxels = voxels
+
+    def of(self, state: EditState, stored: Voxels) -> Relabelled:
+        """Return the tile for another state: this one, or one with some runs written anew.
+
+        Parameters
+        ----------
+        state : EditState
+            The state.
+        stored : numpy.ndarray
+            The supervoxels.
+
+        Raises
+        ------
+        SourceError
+            As the constructor.
+        """
+        shown, changed = self.shown.of(state)
+        if shown is self.shown:
+            return self
+        other = Relabelled.__new__(Relabelled)
+        other.shown, other.voxels = shown, None
+        other._starts, other._labels = self._starts, self._labels
+        if not other._renamed(np.arange(len(shown.segments)), stored.dtype).size:
+            return other
+        voxels = (stored if self.voxels is None else self.voxels).copy()
+        is_changed = np.zeros(len(shown.segments), bool)
+        is_changed[changed] = True
+        runs = np.flatnonzero(is_changed[self._labels])
+        starts = self._starts[runs].astype(np.int64)
+        lengths = np.append(self._starts, np.uint32(voxels.size))[runs + 1] - starts
+        places = np.arange(lengths.sum()) + np.repeat(
+            starts - np.cumsum(lengths) + lengths, lengths
+        )
+        segments = shown.segments.astype(stored.dtype)[self._labels[runs]]
+        voxels.reshape(-1)[places] = np.repeat(segments, lengths)
+        other._set(voxels)
+        return other
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the voxels and the mapping."""
-        kept = (self._supervoxels, self._segments, self.voxels)
-        return sum(array.nbytes for array in kept if array is not None)
+        """Bytes of the voxels, the runs and the mapping."""
+        kept = (self._starts, self._labels, self.voxels)
+        return self.shown.nbytes + sum(array.nbytes for array in kept if array is not None)

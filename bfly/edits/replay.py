@@ -9,6 +9,7 @@ import numpy as np
 
 from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
+from bfly.edits.recent import Recent
 from bfly.edits.snapshots import read_snapshot
 from bfly.edits.splits import Split
 from bfly.edits.state import EditState
@@ -70,6 +71,7 @@ class Replay:
         self.lineage = Lineage()
         self.taken_back = TakenBack()
         self.keys: dict[tuple[str, str], int] = {}
+        self._recent = Recent()
         self.snapshot = 0
         self._begin()
         self.read_on()
@@ -84,6 +86,7 @@ class Replay:
         self.lineage, self.taken_back, parts = snapshot.lineage, snapshot.taken_back, snapshot.parts
         numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
         self._join(parts, numbers)
+        self._recent.skip(operation)
         self.forest.numbers = snapshot.numbers
         # A request may come again after a start.
         for each in self._log.read(self._path, max(0, operation - AGAIN)):
@@ -139,6 +142,7 @@ class Replay:
         self.forest.part(first.parts, first.part_sizes, first.part_names, last)
         self._join(run)
         self.lineage.add(run)
+        self._recent.add(run)
         for operation in run:
             self._remember(operation)
             if operation.undoes:
@@ -157,7 +161,8 @@ class Replay:
 
     def state(self) -> EditState:
         """Return the current state."""
-        return EditState(self.forest, self.position, tuple(self._splits.values()))
+        splits = tuple(self._splits.values())
+        return EditState(self.forest, self.position, splits, self._recent)
 
     def _remember(self, operation: Operation) -> None:
         """Remember the key of an operation, and forget those of old ones."""

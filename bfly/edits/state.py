@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from bfly.edits.forest import Forest
+    from bfly.edits.recent import Recent
 
     Ids = NDArray[np.uint64]
 
@@ -29,28 +30,47 @@ class EditState:
         Number of the operation; 0 before the first.
     splits : sequence of str
         As in documented messages.
+    recent : Recent, optional
+        What the latest operations of the forest touched.
 
     Attributes
     ----------
     current : bool
         False once there is a later state of the channel.
+    newest : callable or None
+        Returns the latest state of the channel; see `latest`.
     count : int
         Number of edited supervoxels, plus names that are not among them.
     last_number : int
         The last number of a root id, if this is the latest state.
     """
 
-    def __init__(self, forest: Forest, position: int, splits: Sequence[str]) -> None:
+    def __init__(
+        self, forest: Forest, position: int, splits: Sequence[str], recent: Recent | None = None
+    ) -> None:
         self.position = position
         self.splits = tuple(splits)
         self.current = True
+        self.newest: Callable[[], EditState] | None = None
         self._forest = forest
+        self._recent = recent
         self.count = forest.count
         self.last_number = forest.numbers
 
     def segments(self, supervoxels: Ids) -> Ids:
         """Return the name of the segment of each supervoxel."""
         return self._forest.segments(supervoxels, self.position, self.count)
+
+    def latest(self) -> EditState:
+        """Return the latest state of the channel."""
+        return self.newest() if self.newest else self
+
+    def touched_since(self, position: int) -> Ids | None:
+        """Return the names of the segments touched after an operation, as of before they were.
+
+        None if they are too many, or unknown, or if the operation is later than this state.
+        """
+        return self._recent.between(position, self.position) if self._recent else None
 
     def knows(self, supervoxels: Ids) -> NDArray[np.bool_]:
         """Return a mask of the supervoxels that an operation names."""
