@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -43,6 +44,7 @@ CHUNK = "/pre/e::s::d/{}/0/0-64_0-64_0-64"
 LOG = "chunk.db"
 
 EDITED, WITHOUT = "edited", "without"
+ONCE = "without, a merge of another channel before each"
 ELSEWHERE, HERE = "after a merge elsewhere", "after a merge in it"
 
 REQUESTS, MERGES, TAKEN_BACK = 100, 10, 200
@@ -152,7 +154,7 @@ def _tiles(
     without = lookup[stored]
     random = np.random.default_rng(1)
     here = random.permutation(np.unique(without[without > 0])).tolist()
-    elsewhere = np.setdiff1d(lookup[1:], here)[: len(here)].tolist()
+    elsewhere = np.setdiff1d(lookup[1:], here)[: 2 * len(here)].tolist()
 
     def ask(name: str, truth: bytes) -> float:
         query = DataQuery(path=paths[name], format="raw", depth=SIDE, height=SIDE, width=SIDE)
@@ -165,21 +167,23 @@ def _tiles(
 
     def warm(name: str) -> float:
         truth = (lookup[stored] if name == EDITED else without).tobytes()
-        return REQUESTS / sum(ask(name, truth) for _ in range(REQUESTS))
+        return 1 / median(ask(name, truth) for _ in range(REQUESTS))
 
-    def merged(names: list[int]) -> float:
-        took = 0.0
+    def merged(names: list[int], asked: str = EDITED) -> float:
+        took = []
         for _ in range(MERGES):
             pair = names.pop(), names.pop()
             wanted = Save.parse({"merge": [list(map(str, pair))]})
             edits.append(lambda state, wanted=wanted: wanted.operations(state, "bench", None))
             lookup[np.isin(lookup, pair)] = pair[0]
-            took += ask(EDITED, lookup[stored].tobytes())
-        return MERGES / took
+            truth = lookup[stored] if asked == EDITED else without
+            took.append(ask(asked, truth.tobytes()))
+        return 1 / median(took)
 
     ways = {
         WITHOUT: partial(warm, WITHOUT),
         EDITED: partial(warm, EDITED),
+        ONCE: partial(merged, elsewhere, WITHOUT),
         ELSEWHERE: partial(merged, elsewhere),
         HERE: partial(merged, here),
     }

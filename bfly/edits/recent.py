@@ -34,7 +34,7 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._kept = _Kept(0, np.empty(0, np.int64), np.empty(0, np.uint64))
+        self.skip(0)
 
     def add(self, operations: Iterable[Operation]) -> None:
         """Add the operations that follow the last one."""
@@ -56,7 +56,7 @@ class Recent:
 
     def skip(self, position: int) -> None:
         """Forget all: what was touched up to an operation is not known."""
-        self._kept = _Kept(position, *(each[:0] for each in self._kept[1:]))
+        self._kept = _Kept(position, np.empty(0, np.int64), np.empty(0, np.uint64))
 
     def between(self, first: int, last: int) -> Ids | None:
         """Return the names touched after one operation, up to another; None if unknown."""

@@ -69,7 +69,8 @@ class Relabelled:
         largest = segments[is_renamed].max(initial=0)
         if largest > np.iinfo(dtype).max:
             raise SourceError(f"The segment {largest} is larger than {dtype.name} can hold.")
-        return labels[is_renamed]
+        renamed: NDArray[np.int64] = labels[is_renamed]
+        return renamed
 
     def _set(self, voxels: Voxels) -> None:
         voxels.flags.writeable = False

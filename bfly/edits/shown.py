@@ -37,7 +37,7 @@ class Shown:
 
     def _set(self, supervoxels: Ids, segments: Ids, state: EditState) -> None:
         self.supervoxels, self.segments = supervoxels, segments
-        self._names = np.unique(segments)
+        self._names = np.sort(segments)
         self._position = state.position
 
     def is_still_of(self, state: EditState) -> bool:
@@ -48,22 +48,18 @@ class Shown:
         if self._position == state.position:
             return True
         touched = state.touched_since(self._position)
-        if touched is None or self._has(touched).any():
+        if touched is None or _among(touched, self._names).any():
             return False
         self._position = state.position
         return True
-
-    def _has(self, names: Ids) -> NDArray[np.bool_]:
-        places = np.searchsorted(self._names, names)
-        found: NDArray[np.bool_] = self._names.take(places, mode="clip") == names
-        return found
 
     def _doubtful(self, state: EditState) -> NDArray[np.int64]:
         """Return the places of labels whose segment may be another one in a state."""
         touched = state.touched_since(self._position)
         if touched is None:
             return np.arange(len(self.segments))
-        return np.flatnonzero(np.isin(self.segments, touched[self._has(touched)]))
+        touched = np.sort(touched[_among(touched, self._names)])
+        return np.flatnonzero(_among(self.segments, touched))
 
     def of(self, state: EditState) -> tuple[Shown, NDArray[np.int64]]:
         """Return the labels as of another state, and the places of those that differ.
@@ -86,3 +82,11 @@ class Shown:
     def nbytes(self) -> int:
         """Bytes of the labels and their segments."""
         return self.supervoxels.nbytes + self.segments.nbytes + self._names.nbytes
+
+
+def _among(ids: Ids, others: Ids) -> NDArray[np.bool_]:
+    """Return a mask of the ids that are in a sorted array."""
+    if not len(others):
+        return np.zeros(len(ids), bool)
+    found: NDArray[np.bool_] = others.take(np.searchsorted(others, ids), mode="clip") == ids
+    return found
