@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -19,6 +19,9 @@ __all__ = ["Recent"]
 
 MOST = 4096
 """Names that are kept. A check takes microseconds; one of an older state looks at all labels."""
+
+
+NOTHING: tuple[Any, Any] = (np.empty(0, np.int64), np.empty(0, np.uint64))
 
 
 class _Kept(NamedTuple):
@@ -36,27 +39,29 @@ class Recent:
     def __init__(self) -> None:
         self.skip(0)
 
-    def add(self, operations: Iterable[Operation]) -> None:
+    def add(self, operations: Sequence[Operation]) -> None:
         """Add the operations that follow the last one."""
-        begin, positions, names = self._kept
-        for operation in operations:
+        begin, *latest = self._kept
+        told, count = [], 0
+        for operation in reversed(operations):
             touched = len(operation.supervoxels) + len(operation.part_sizes)
-            is_told = len(operation.was) == touched
-            if not is_told or len(operation.was) > MOST:
-                begin, positions, names = operation.id, positions[:0], names[:0]
-                continue
-            own = np.full(len(operation.was), operation.id)
-            positions, names = np.append(positions, own), np.append(names, operation.was)
-            if len(names) > MOST:
-                begin = int(positions[-MOST - 1])
-                first = np.searchsorted(positions, begin, side="right")
-                positions, names = positions[first:], names[first:]
+            count += touched
+            if len(operation.was) != touched or count > MOST:
+                begin, latest = operation.id, [*NOTHING]
+                break
+            told.append((np.full(touched, operation.id), operation.was))
+        columns = zip(latest, *reversed(told), strict=True)
+        positions, names = (np.concatenate(column) for column in columns)
+        if len(names) > MOST:
+            begin = int(positions[-MOST - 1])
+            first = np.searchsorted(positions, begin, side="right")
+            positions, names = positions[first:], names[first:]
         # As a whole, since others read.
         self._kept = _Kept(begin, positions, names)
 
     def skip(self, position: int) -> None:
         """Forget all: what was touched up to an operation is not known."""
-        self._kept = _Kept(position, np.empty(0, np.int64), np.empty(0, np.uint64))
+        self._kept = _Kept(position, *NOTHING)
 
     def between(self, first: int, last: int) -> Ids | None:
         """Return the names touched after one operation, up to another; None if unknown."""

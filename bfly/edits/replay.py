@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,11 +83,17 @@ class Replay:
         if snapshot is None:
             return
         self.snapshot = self.position = operation
-        self.lineage, self.taken_back, parts = snapshot.lineage, snapshot.taken_back, snapshot.parts
-        numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
-        self._join(parts, numbers)
-        self._recent.skip(operation)
+        self.lineage, self.taken_back = snapshot.lineage, snapshot.taken_back
+        self._splits = {Split.parse(text).key: text for text in snapshot.splits}
+        self.forest.load(
+            snapshot.ids,
+            snapshot.sizes.astype(np.int64),
+            snapshot.names,
+            snapshot.segment_numbers.astype(np.uint64),
+            operation,
+        )
         self.forest.numbers = snapshot.numbers
+        self._recent.skip(operation)
         # A request may come again after a start.
         for each in self._log.read(self._path, max(0, operation - AGAIN)):
             if each.id > operation:
@@ -149,13 +155,12 @@ class Replay:
                 self.taken_back.add(operation.id, operation.undoes)
         self.position = last
 
-    def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
+    def _join(self, operations: Sequence[Operation]) -> None:
         supervoxels, sizes, names = (
             np.concatenate([getattr(operation, name) for operation in operations])
             for name in ("supervoxels", "sizes", "names")
         )
-        last = operations[-1].id
-        self.forest.join(supervoxels, sizes, names, last, numbers)
+        self.forest.join(supervoxels, sizes, names, operations[-1].id)
         for operation in operations:
             self._splits |= {Split.parse(text).key: text for text in operation.splits}
 

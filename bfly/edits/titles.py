@@ -42,8 +42,11 @@ class Titles:
 
     def _of(self, roots: Places, at: int) -> Places:
         """Return the title of each root after an operation; 0 where it has none."""
-        titles = self._latest["title"][roots]
+        titles = self._latest["title"].take(roots)
+        # A writer counts titles before it sets any as the latest of its root.
         since, before = self._titles["since"], self._titles["before"]
+        if since[self._count - 1] <= at:
+            return titles.astype(np.int64)
         left = np.flatnonzero(since[titles] > at)
         while len(left):
             titles[left] = before[titles[left]]
@@ -57,7 +60,7 @@ class Titles:
 
     def numbers(self, roots: Places, at: int) -> NDArray[np.uint64]:
         """Return the number of the root id of each root; 0 where no operation changed it."""
-        numbers: NDArray[np.uint64] = self._titles["number"][self._of(roots, at)]
+        numbers: NDArray[np.uint64] = self._titles["number"].take(self._of(roots, at))
         return numbers
 
     def find(self, number: int) -> tuple[int, int]:
