@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 OFTEN = 20_000
 """Operations between two snapshots, at least."""
 
-WORTH = 32
+WORTH = 128
 """A snapshot lists at most this many ids for each operation since the last one: then both take
 about as long to read."""
 
@@ -62,6 +62,7 @@ class ChannelEdits:
         self._state = self._newest()
         self._snapshot = self._replay.snapshot
         self._keeper: threading.Thread | None = None
+        self._keep(self._state)
 
     @property
     def state(self) -> EditState:

@@ -13,7 +13,7 @@ from bfly.edits.components import components
 from bfly.errors import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,6 +52,29 @@ class Edges(NamedTuple):
     def kept(self, mask: NDArray[np.bool_]) -> Edges:
         """Return some of the edges."""
         return Edges(self.members, self.ends[mask], self.made_by[mask])
+
+    def plus(self, operations: Sequence[Operation]) -> Edges:
+        """Return the edges with those that operations made, all at once."""
+        if not operations:
+            return self
+        supervoxels = np.concatenate([each.supervoxels for each in operations])
+        sizes = np.concatenate([each.sizes for each in operations]).astype(np.int64)
+        numbers = np.array([each.id for each in operations])
+        places, there = _places(self.members, supervoxels)
+        chained = there[:-1] & there[1:]
+        chained[np.cumsum(sizes)[:-1] - 1] = False
+        first = np.flatnonzero(chained)
+        made_by = np.repeat(numbers, [len(each.supervoxels) for each in operations])[first]
+        pairs = np.concatenate([each.edges for each in operations])
+        links, both = _places(self.members, pairs.ravel())
+        kept = both.reshape(-1, 2).all(axis=1)
+        linked_by = np.repeat(numbers, [len(each.edges) for each in operations])[kept]
+        chains = np.stack([places[first], places[first + 1]], axis=1)
+        return Edges(
+            self.members,
+            np.concatenate([self.ends, chains, links.reshape(-1, 2)[kept]]),
+            np.concatenate([self.made_by, made_by, linked_by]),
+        )
 
     def within(self, part: Places) -> Edges:
         """Return the edges whose ends are in the same part, given the part of each member."""
@@ -92,23 +115,17 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
         Those that count, in their order: neither any that is taken back, nor what took it back.
     """
     edges = Edges(members, np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    run: list[Operation] = []
     for operation in operations:
         if len(operation.parts):
+            edges = edges.plus(run)
             part = np.full(len(members), -1)
             owners = np.repeat(np.arange(len(operation.part_sizes)), operation.part_sizes)
             places, there = _places(members, operation.parts)
             part[places[there]] = owners[there]
-            edges = edges.within(part)
-        places, there = _places(members, operation.supervoxels)
-        chained = there[:-1] & there[1:]
-        chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
-        links, both = _places(members, operation.edges.ravel())
-        links = links.reshape(-1, 2)[both.reshape(-1, 2).all(axis=1)]
-        first = np.flatnonzero(chained)
-        ends = np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
-        made_by = np.append(edges.made_by, np.full(len(ends), operation.id))
-        edges = Edges(members, np.concatenate([edges.ends, ends]), made_by)
-    return edges
+            edges, run = edges.within(part), []
+        run.append(operation)
+    return edges.plus(run)
 
 
 def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:

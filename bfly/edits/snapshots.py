@@ -34,8 +34,8 @@ PART = {
 """Arrays of the other parts: see `Snapshot`. Of ids and names there are the lower halves, and the
 higher ones unless all of a part are 0."""
 
-ROWS = 1 << 19
-"""Supervoxels or segments of a part: some megabytes."""
+ROWS = 1 << 17
+"""Supervoxels or segments of a part: other writers wait while a part is written."""
 
 
 class Snapshot(NamedTuple):
