@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Arrays", "header_of", "packed", "unpacked"]
 
 LARGE = 1 << 16
-"""Bytes of a body that a faster library packs."""
+"""Bytes of a body from which on a library is faster that takes long to begin."""
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -48,7 +48,6 @@ def packed(
     header = json.dumps({"lengths": [array.size for array in ordered], **words}).encode()
     parts = [len(header).to_bytes(4, "little"), header, *(each.tobytes() for each in ordered)]
     data = b"".join(parts)
-    # The faster library takes long to begin.
     return (
         isal_zlib.compress(data, 1) if level and len(data) > LARGE else zlib.compress(data, level)
     )
@@ -93,11 +92,11 @@ def header_of(body: bytes, what: str) -> dict[str, Any]:
 def _parts(body: bytes, what: str) -> tuple[bytes, int, dict[str, Any]]:
     """Return the inflated body, where its arrays begin, and its header."""
     try:
-        data = zlib.decompress(body)
+        data = (isal_zlib if len(body) > LARGE else zlib).decompress(body)
         start = 4 + int.from_bytes(data[:4], "little")
         header: dict[str, Any] = orjson.loads(data[4:start])
         if not isinstance(header["lengths"], list):
             raise ValueError("the lengths are no list")
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
+    except (zlib.error, isal_zlib.error, ValueError, KeyError, TypeError) as error:
         raise DatabaseError(f"{what} is damaged: {error}") from error
     return data, start, header

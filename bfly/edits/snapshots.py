@@ -10,6 +10,7 @@ import numpy as np
 from bfly.edits.lineage import Lineage
 from bfly.edits.packing import Arrays, header_of, packed, unpacked
 from bfly.edits.taken_back import TakenBack
+from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,14 +122,17 @@ def read_snapshot(operation: int, parts: Iterable[bytes]) -> Snapshot | None:
         name: np.concatenate([np.empty(0, kind), *(part[name] for part in found)])
         for name, kind in (("sizes", np.uint32), ("numbers", np.uint32))
     }
+    ids, names = _wide(found, "ids"), _wide(found, "names")
+    if len({len(names), *map(len, whole.values())}) > 1 or whole["sizes"].sum() != len(ids):
+        raise DatabaseError(f"{what} is damaged: its columns differ in length.")
     return Snapshot(
         Lineage.of(arrays),
         taken_back,
         words["numbers"],
         tuple(words["splits"]),
-        ids=_wide(found, "ids"),
+        ids=ids,
         sizes=whole["sizes"],
-        names=_wide(found, "names"),
+        names=names,
         segment_numbers=whole["numbers"],
     )
 
@@ -139,7 +143,7 @@ def _wide(parts: list[Arrays], name: str) -> Ids:
     start = 0
     for part in parts:
         stop = start + len(part[name])
-        if len(part[f"high_{name}"]):
+        if len(part[f"high_{name}"]) == stop - start:
             wide[start:stop] |= part[f"high_{name}"].astype(np.uint64) << np.uint64(32)
         start = stop
     return wide
