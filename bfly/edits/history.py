@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
 
-__all__ = ["Edges", "History", "edges_of", "lists_of"]
+__all__ = ["Edges", "History", "edges_of", "lists_of", "narrowed"]
 
-KEPT = 64 << 20
-"""Bytes of the operations of a channel that are kept in memory."""
+KEPT, KEPT_EACH = 64 << 20, 20
+"""Bytes of the operations of a channel that are kept in memory, and for each edited supervoxel if
+that is more: then those of an import are among them."""
 
 
 class Edges(NamedTuple):
@@ -128,6 +130,35 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
     return edges.plus(run)
 
 
+def narrowed(members: Ids, operations: Iterable[Operation]) -> list[Operation]:
+    """Return operations without the lists that have none of some supervoxels.
+
+    They make the same edges between these. An import has many lists.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        uint64, sorted: the supervoxels.
+    operations : iterable of Operation
+        The operations.
+    """
+    return [_narrowed(members, each) for each in operations]
+
+
+def _narrowed(members: Ids, operation: Operation) -> Operation:
+    if operation.kind != "import" or not len(members):
+        return operation
+    order = operation.order
+    places = np.searchsorted(operation.supervoxels, members, sorter=order)
+    rows = order.take(places, mode="clip")
+    rows = rows[operation.supervoxels[rows] == members]
+    sizes = operation.sizes.astype(np.int64)
+    lists = np.unique(np.searchsorted(np.cumsum(sizes), rows, side="right"))
+    starts, sizes = (np.cumsum(sizes) - sizes)[lists], sizes[lists]
+    kept = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    return replace(operation, supervoxels=operation.supervoxels[kept], sizes=sizes)
+
+
 def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:
     """Return the places of ids in a sorted array, and whether each is there."""
     places = np.searchsorted(members, ids)
@@ -211,7 +242,8 @@ class History:
                 self._kept[operation.id] = operation
                 self._bytes += operation.nbytes
             found = [self._kept[number] for number in wanted]
-            while self._bytes > KEPT and len(self._kept) > 1:
+            most = max(KEPT, KEPT_EACH * self._replay.forest.count)
+            while self._bytes > most and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.change import Change
-from bfly.edits.history import edges_of, lists_of
+from bfly.edits.history import edges_of, lists_of, narrowed
 from bfly.edits.part_names import Names, is_name
 from bfly.errors import BadRequest, Conflict
 
@@ -126,7 +126,7 @@ class _Undo:
         current = self._current = np.unique(np.concatenate(segments))
         self._numbers, self._names = state.numbers(current), state.segments(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())
-        self._led = history.operations(led)
+        self._led = narrowed(current, history.operations(led))
         self._kept: dict[tuple[int, ...], Edges] = {}
         self._edges = self._without(0)
         self._part = self._edges.parts()
@@ -148,11 +148,12 @@ class _Undo:
         given = {name for each in self._operations for name in each.names.tolist()}
         names = Names(self._fresh, wishes, given)
         members = self._edges.members
+        left = self._history.that_count(self._led, self._taken)
         for number in np.unique(self._numbers).tolist():
             own = self._numbers == number
             parts = self._part[own]
             if (parts != parts[0]).any():
-                edges = self._history.edges(members[own], [number], self._taken)
+                edges = edges_of(members[own], left)
                 change.part(self._state, edges, parts, names)
         self._join(change, wishes)
         if not change.called and not change.joined:
