@@ -179,6 +179,10 @@ class ChannelEdits:
             return
         self._snapshot, self._keeper = state.position, keeper
 
+    def keep_now(self) -> None:
+        """Write a snapshot of the latest state, whatever has changed since the last one."""
+        self._keep_now(self._state)
+
     def _keep_now(self, state: EditState) -> None:
         try:
             parts = parts_of(state, self._replay.lineage, self._replay.taken_back)

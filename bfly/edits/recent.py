@@ -37,7 +37,7 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self.skip(0)
+        self._kept = _Kept(0, *NOTHING)
 
     def add(self, operations: Sequence[Operation]) -> None:
         """Add the operations that follow the last one."""

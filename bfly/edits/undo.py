@@ -207,7 +207,8 @@ class _Undo:
             As `_check`.
         """
         first = self._taken[0]
-        is_parted = any(len(each.parts) and each.id >= first for each in self._led)
+        counting = self._history.that_count(self._led)
+        is_parted = any(len(each.parts) and each.id >= first for each in counting)
         if is_parted or any(each.undoes or len(each.parts) for each in self._operations):
             for operation in self._operations:
                 self._check(operation)
