@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from bfly.errors import DatabaseError
 
@@ -98,6 +97,6 @@ def _parts(body: bytes, what: str) -> tuple[bytes, int, dict[str, Any]]:
         header: dict[str, Any] = orjson.loads(data[4:start])
         if not isinstance(header["lengths"], list):
             raise ValueError("the lengths are no list")
-    except (zlib.error, IsalError, ValueError, KeyError, TypeError) as error:
+    except (zlib.error, isal_zlib.error, ValueError, KeyError, TypeError) as error:  # type: ignore[misc]
         raise DatabaseError(f"{what} is damaged: {error}") from error
     return data, start, header
