@@ -195,7 +195,7 @@ def test_the_readme_lists_every_format_and_protocol() -> None:
     formats, protocols = re.findall(r"^- \*\*\w+:\*\* (.*(?:\n  .*)*)", text, re.M)
     assert sorted(words(formats)) == sorted(registry.SOURCES)
     serving = {
-        *("api", "bossdb", "dvid", "knossos", "n5", "ndstore", "precomputed", "tiles"),
+        *("api", "bossdb", "dvid", "graphene", "knossos", "n5", "ndstore", "precomputed", "tiles"),
         *("zarr", "zarr3"),
     }
     prefixes = {

@@ -23,6 +23,7 @@ from bfly import registry
 from bfly.config import rh_config
 from bfly.config.addresses import Addresses, lines_in
 from bfly.config.error_messages import mistake, shortened
+from bfly.config.graphene_tables import GrapheneTables
 from bfly.config.hosts import Hosts, Origins
 from bfly.config.lenient import checked
 from bfly.config.stores import DiskCacheSettings, KeptPyramid
@@ -233,6 +234,11 @@ class Config(Model):
             for dataset in sample.datasets
             for channel in dataset.channels
         }
+
+    @cached_property
+    def graphene_tables(self) -> GrapheneTables:
+        """Names of the channels for graphene clients."""
+        return GrapheneTables(self.channels)
 
     @cached_property
     def addresses(self) -> Addresses:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bfly.core import segment_kinds
 from bfly.core.kinds import DATABASE, DATASETS, Answer, Kind
 from bfly.cutouts.streamed import Stream
+from bfly.protocols.graphene_volume import GrapheneChunkQuery, GrapheneVolumeQuery
 from bfly.protocols.precomputed import GroupChunkQuery
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
@@ -15,6 +16,7 @@ from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
 from bfly.queries.edits import EditsQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
+from bfly.queries.graphene import GrapheneQuery
 from bfly.queries.info import InfoQuery
 from bfly.queries.label import LabelQuery
 from bfly.queries.overview import CountsQuery
@@ -145,6 +147,24 @@ def _edits(core: Core, query: EditsQuery, _codings: Sequence[str]) -> Answer:
     return Answer(core.proofreading.answer(query))
 
 
+def _graphene(core: Core, query: GrapheneQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.graphene.answer(query))
+
+
+def _graphene_chunk(
+    core: Core, query: GrapheneChunkQuery, codings: Sequence[str]
+) -> Answer | Stream:
+    query.update_source(core.update_query(query))
+    query.tag = core.graphene.ids(query.volume).supervoxel
+    return _voxels(core, query, codings)
+
+
+def _graphene_volume(core: Core, query: GrapheneVolumeQuery, codings: Sequence[str]) -> Answer:
+    query.update_source(core.update_query(query))
+    query.bits = core.graphene.ids(query.volume).bits
+    return _info(core, query, codings)
+
+
 def _info(core: Core, query: InfoQuery, _codings: Sequence[str]) -> Answer:
     text = core.get_info(query) if query.path else core.get_groups(query)
     return Answer(text.encode())
@@ -165,6 +185,9 @@ KINDS: dict[type[Query], Kind] = {
     RowsQuery: Kind(_rows, ""),
     NodesQuery: Kind(_rows),
     EditsQuery: Kind(_edits),
+    GrapheneQuery: Kind(_graphene),
+    GrapheneChunkQuery: Kind(_graphene_chunk),
+    GrapheneVolumeQuery: Kind(_graphene_volume),
     StateQuery: Kind(_state, ""),
     KeepStateQuery: Kind(_keep_state, ""),
 }

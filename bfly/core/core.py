@@ -20,6 +20,7 @@ from bfly.connectome.connectome import Connectome
 from bfly.core.channels import Channels, on_current_files
 from bfly.core.dialects import in_dialect
 from bfly.core.edit_answers import EditAnswers
+from bfly.core.graphene.answers import GrapheneAnswers
 from bfly.core.label_answers import LabelAnswers
 from bfly.core.mesh_answers import MeshAnswers
 from bfly.core.multires_answers import MultiresAnswers
@@ -111,6 +112,8 @@ class Core(Stateless):
         Answers requests for skeletons that are computed.
     multires : MultiresAnswers
         Answers requests for meshes of several resolutions.
+    graphene : GrapheneAnswers
+        Answers requests of graphene clients.
     streams : CutoutStreams
         Streams large cutouts.
     prefetcher : Prefetcher
@@ -164,6 +167,10 @@ class Core(Stateless):
         self._edited = EditAnswers(self.edits, self._cutouts, limit, self.segments.indexed)
         self.proofreading = Proofreading(
             self.edits, self._cutouts, self.update_query, self.segments, self._edited
+        )
+        self.graphene = GrapheneAnswers(
+            *(self.edits, self._cutouts, self.update_query, self.segments),
+            *(self.meshes, self.skeletons, self.proofreading),
         )
 
     def close(self) -> None:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from bfly.concurrency.workers import Workers
     from bfly.core.segment_answers import SegmentAnswers
     from bfly.cutouts.cutouts import Cutouts
+    from bfly.edits.state import EditState
     from bfly.geometry import Zyx
     from bfly.keywords import RUNTIME
     from bfly.queries.mesh import MeshQuery, Named
     from bfly.queries.mesh_file import MeshFileQuery
     from bfly.queries.query import Query
     from bfly.segments.fragments import Fragment
+    from bfly.segments.surface import Surface
     from bfly.volumes.volume import Volume
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
@@ -114,7 +116,7 @@ class MeshAnswers:
 
         def whole(query: MeshFileQuery) -> Iterator[bytes]:
             segments = self._segments.segments(query.volume, query.state)
-            return mesh_file(query, segments, partial(self._data, query))
+            return mesh_file(query, segments, partial(self._data, query.volume, query.state))
 
         return on_current_files(query, self._keywords, whole)
 
@@ -122,16 +124,16 @@ class MeshAnswers:
         number = query.manifest_of
         if number is None:
             return self._fragment(query, query.fragment)
-        fragments = self._fragments(query, number)
+        fragments = self.fragments(query.volume, query.state, number)
         if not fragments:
             raise Absent(f"There is no segment {number} in {query.volume.spec.path}.")
         return json.dumps({"fragments": [name_of(number, each) for each in fragments]}).encode()
 
-    def _fragments(self, query: MeshQuery, number: int) -> list[Fragment]:
+    def fragments(self, volume: Volume, state: EditState | None, number: int) -> list[Fragment]:
+        """Return the fragments of a segment after edits; raises as `answer`."""
         if number > MOST:
             return []
-        volume = query.volume
-        segments = self._segments.segments(volume, query.state)
+        segments = self._segments.segments(volume, state)
         # An edit elsewhere leaves the members and their voxels as they are.
         members = segments.members(number)
         digest = xxhash.xxh3_128_hexdigest(members.tobytes())
@@ -146,20 +148,48 @@ class MeshAnswers:
         volume = query.volume
         if kept := self._kept_data(_key(volume, named[1:])):
             return kept
-        fragments = self._fragments(query, named.segment)
+        fragments = self.fragments(volume, query.state, named.segment)
         found = [each for each in fragments if _parts(each) == named[1:]]
         if not found:
             raise Absent(f"The segment {named.segment} has no such fragment, or no longer.")
-        return self._makers.call(partial(self._data, query, found[0]))
+        return self.fragment(volume, query.state, found[0])
 
-    def _data(self, query: Query, fragment: Fragment) -> bytes:
-        """Return a fragment in the legacy format, kept or made."""
-        volume = query.volume
-        key = _key(volume, _parts(fragment))
+    def fragment(
+        self,
+        volume: Volume,
+        state: EditState | None,
+        fragment: Fragment,
+        encode: Callable[[Surface], bytes] = encoded,
+        form: str = "",
+    ) -> bytes:
+        """Return a fragment, kept or made; raises as `answer`.
+
+        Parameters
+        ----------
+        volume, state : Volume, EditState or None
+            The channel, and the state of its edits.
+        fragment : Fragment
+            One of `fragments`.
+        encode : callable
+            Turns it into bytes; the legacy format by default.
+        form : str
+            Name of the format, if it is another one.
+        """
+        return self._makers.call(partial(self._data, volume, state, fragment, encode, form))
+
+    def _data(
+        self,
+        volume: Volume,
+        state: EditState | None,
+        fragment: Fragment,
+        encode: Callable[[Surface], bytes] = encoded,
+        form: str = "",
+    ) -> bytes:
+        key = form + _key(volume, _parts(fragment))
 
         def make() -> bytes:
-            read = reader_of(self._cutouts, volume, query.state)
-            data = encoded(made(volume, fragment, read))
+            read = reader_of(self._cutouts, volume, state)
+            data = encode(made(volume, fragment, read))
             if self._kept:
                 self._kept.set(key, data)
             return data

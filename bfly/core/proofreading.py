@@ -26,7 +26,7 @@ from bfly.queries.edit_actions import ACTIONS
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -98,7 +98,7 @@ class Proofreading:
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
         if query.action in LineAnswers.ACTIONS:
-            lines = LineAnswers(self._edits, self._segments, roots, self._fresh(volume))
+            lines = LineAnswers(self._edits, self._segments, roots, self.fresh(volume))
             return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
@@ -131,16 +131,16 @@ class Proofreading:
 
     def _plan(self, query: EditsQuery, channel: ChannelEdits, history: EditHistory) -> Plan:
         """Return a function from a state, and the fields of an operation, to the operation."""
-        asked, fresh, log = query.asked, self._fresh(query.volume), channel.history
+        asked, fresh, log = query.asked, self.fresh(query.volume), channel.history
         if query.action == "paint":
             painter = Painter(query.volume, self._cutouts, asked)
             state = query.state = channel.state
             self._answers.check(painter.ids, query)
-            return painter.plan(state, self._new_ids(query.volume, channel))
+            return painter.plan(state, self.new_ids(query.volume, channel))
         if query.action == "merge":
             return self._merge(query, channel)
         if query.action == "split" and "parts" not in asked:
-            fresh_ids = partial(self._new_ids, query.volume, channel)
+            fresh_ids = partial(self.new_ids, query.volume, channel)
             return self._splitter(query).plan(channel, fresh, fresh_ids)
         if query.action == "split":
             parts = [np.unique(np.array(part, np.uint64)) for part in asked["parts"]]
@@ -165,13 +165,25 @@ class Proofreading:
 
     def _splitter(self, query: EditsQuery) -> Splitter:
         """Return what splits a segment by the points of a request."""
-        volume = query.volume
-        images = images_of(query.beside, self._keywords)
+        return Splitter(self.finder(query.volume, query.path, query.beside), query.asked)
+
+    def finder(self, volume: Volume, path: str, beside: Sequence[Mapping[str, Any]]) -> PointSplit:
+        """Return what finds supervoxels at points, and parts of segments.
+
+        Parameters
+        ----------
+        volume : Volume
+            The segmentation.
+        path : str
+            Its path.
+        beside : sequence of dict
+            Words of the other channels of the dataset, which may have an image of the tissue.
+        """
+        images = images_of(beside, self._keywords)
         segments = self._segments.indexed(volume, None)
         store = self._edits.edge_store
-        stored = None if store is None else partial(stored_between, store, query.path)
-        finder = PointSplit(volume, self._cutouts, segments, list(images), stored)
-        return Splitter(finder, query.asked)
+        stored = None if store is None else partial(stored_between, store, path)
+        return PointSplit(volume, self._cutouts, segments, list(images), stored)
 
     def _last(self, volume: Volume) -> int | None:
         """Return the largest label; None without a label index, if the volume is too large."""
@@ -180,12 +192,12 @@ class Proofreading:
         labels = self._answers.labels(volume)
         return None if labels is None else int(labels.max(initial=0))
 
-    def _fresh(self, volume: Volume) -> int:
+    def fresh(self, volume: Volume) -> int:
         """Return an id from which on no supervoxel has one."""
         last = self._last(volume)
         return (int(np.iinfo(volume.dtype).max) // 2 if last is None else last) + 1
 
-    def _new_ids(self, volume: Volume, channel: ChannelEdits) -> Fresh:
+    def new_ids(self, volume: Volume, channel: ChannelEdits) -> Fresh:
         """Return ids for supervoxels of patches: above all labels, and below all root ids.
 
         Raises

@@ -41,11 +41,8 @@ class RootIds:
     ranges : sequence of tuple of int
         `ChannelEdits.ranges`. The root ids that a branch made are `STEP` times its serial number
         higher, so that no other line has them.
-
-    Attributes
-    ----------
-    first : int
-        The number that root ids are above.
+    firsts : sequence of int
+        Numbers to count from: the first one above all labels counts.
 
     Raises
     ------
@@ -58,8 +55,13 @@ class RootIds:
         A number below all root ids but those of supervoxels, and above all labels.
     """
 
-    def __init__(self, largest: int, ranges: Sequence[tuple[int, int]] = ((0, 0),)) -> None:
-        above = [first for first in FIRSTS if first > largest]
+    def __init__(
+        self,
+        largest: int,
+        ranges: Sequence[tuple[int, int]] = ((0, 0),),
+        firsts: Sequence[int] = FIRSTS,
+    ) -> None:
+        above = [first for first in firsts if first > largest]
         if not above:
             raise SourceError(f"The label {largest} leaves no root ids; allowed is 2^61 - 1.")
         self._largest, self.first = largest, above[0]
@@ -70,13 +72,18 @@ class RootIds:
 
     def of_line(self, ranges: Sequence[tuple[int, int]]) -> RootIds:
         """Return the root ids of another line of the channel."""
-        return RootIds(self._largest, ranges)
+        return RootIds(self._largest, ranges, [self.first])
 
     def of(self, state: EditState, supervoxels: Ids) -> Ids:
         """Return the root id of the segment of each supervoxel."""
         numbers = state.numbers(supervoxels)
         line = np.searchsorted(self._before, numbers.astype(np.int64)) - 1
         return np.where(numbers > 0, numbers + self._added[line].astype(np.uint64), supervoxels)
+
+    @property
+    def last(self) -> int:
+        """A number above all root ids."""
+        return int(self._added.max()) + STEP
 
     def of_number(self, number: int) -> int:
         """Return the root id of a number."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bfly.queries.query import Query
     from bfly.segments.segments import Segments
     from bfly.splitting.contacts import Contacts
+    from bfly.splitting.nearest import Nearest
     from bfly.splitting.runs import SegmentRuns
     from bfly.volumes.volume import Volume
 
@@ -112,7 +113,12 @@ class PointSplit:
         self._image = next(fits, None)
 
     def sides(
-        self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
+        self,
+        state: EditState,
+        history: History,
+        sources: NDArray[Any],
+        sinks: NDArray[Any],
+        start: int = 0,
     ) -> Sides:
         """Return the side of each supervoxel of the segment of the first source.
 
@@ -126,6 +132,8 @@ class PointSplit:
             What the log says: see `Bonds`.
         sources, sinks : numpy.ndarray
             float64 of shape (n, 3): z, y, x in voxels of mip 0 of the dataset.
+        start : int
+            A supervoxel of the segment; 0 for the one at the first source.
 
         Raises
         ------
@@ -142,19 +150,24 @@ class PointSplit:
         """
         self._state, self._inside = state, None
         try:
-            return self._sides(state, history, sources, sinks)
+            return self._sides(state, history, sources, sinks, start)
         except SplitRefused as refused:
             if refused.reason != Reason.SAME_SUPERVOXEL:
                 raise
             self._inside = self._found_inside(state, refused.supervoxels, sources, sinks)
-        found, inside = self._sides(state, history, sources, sinks), self._inside
+        found, inside = self._sides(state, history, sources, sinks, start), self._inside
         kept = ~np.isin(found.members, inside.new)
         return found._replace(members=found.members[kept], sides=found.sides[kept], inside=inside)
 
     def _sides(
-        self, state: EditState, history: History, sources: NDArray[Any], sinks: NDArray[Any]
+        self,
+        state: EditState,
+        history: History,
+        sources: NDArray[Any],
+        sinks: NDArray[Any],
+        start: int,
     ) -> Sides:
-        start = self._label(sources[0])
+        start = start or self._label(sources[0])
         members = state.segment_of(self._former(start))
         if self._inside is not None:
             members = np.union1d(members, self._inside.new)
@@ -232,26 +245,42 @@ class PointSplit:
             raise BadRequest(f"At the first source, x {x:g}, y {y:g}, z {z:g}, is no segment.")
         return label
 
-    def _points(self, members: Ids, points: NDArray[Any]) -> Points:
-        """Return the supervoxels nearest to points, and where they are."""
+    def nearest(self, state: EditState, members: Ids, point: NDArray[Any]) -> Nearest:
+        """Return the voxel among supervoxels of a state that is nearest to a point.
+
+        Parameters
+        ----------
+        state : EditState
+            The state, for its patches.
+        members : numpy.ndarray
+            uint64, sorted: the supervoxels.
+        point : numpy.ndarray
+            float64: z, y, x in voxels of mip 0 of the dataset.
+
+        Raises
+        ------
+        SplitRefused
+            None is near.
+        SourceError
+            The voxels cannot be read.
+        """
+        self._state, self._inside = state, None
+        return self._nearest(members, point)
+
+    def _nearest(self, members: Ids, point: NDArray[Any]) -> Nearest:
         size = np.array(self._volume.voxel_size)
         reach = np.ceil(RADII[-1] * size.mean() / size).astype(int)
-        found = []
-        for point in points:
-            around = BoundingBox(
-                zyx(np.floor(point).astype(int) - reach),
-                zyx(np.ceil(point).astype(int) + reach + 1),
-            )
-            box = around & self._volume.level(0).place
-            found.append(
-                nearest_supervoxel(
-                    np.ascontiguousarray(self._read(box)),
-                    members,
-                    tuple(point.tolist()),
-                    self._volume.voxel_size,
-                    box.start,
-                )
-            )
+        around = BoundingBox(
+            zyx(np.floor(point).astype(int) - reach), zyx(np.ceil(point).astype(int) + reach + 1)
+        )
+        box = around & self._volume.level(0).place
+        voxels = np.ascontiguousarray(self._read(box))
+        place = tuple(point.tolist())
+        return nearest_supervoxel(voxels, members, place, self._volume.voxel_size, box.start)
+
+    def _points(self, members: Ids, points: NDArray[Any]) -> Points:
+        """Return the supervoxels nearest to points, and where they are."""
+        found = [self._nearest(members, point) for point in points]
         labels = np.array([each.supervoxel for each in found], np.uint64)
         return Points(labels, np.array([each.place for each in found], np.int64).reshape(-1, 3))
 

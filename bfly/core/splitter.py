@@ -36,18 +36,22 @@ class Splitter:
         Finds the parts.
     asked : mapping
         ``sources`` and ``sinks``, each a list of points [x, y, z] in voxels of mip 0.
+    start : int
+        A supervoxel of the segment; 0 for the one at the first source.
     """
 
-    def __init__(self, finder: PointSplit, asked: Mapping[str, Any]) -> None:
-        self._finder = finder
+    def __init__(self, finder: PointSplit, asked: Mapping[str, Any], start: int = 0) -> None:
+        self._finder, self._start = finder, start
         self._groups = [points_of(asked[name]) for name in ("sources", "sinks")]
 
-    def _found(self, state: EditState, channel: ChannelEdits) -> Sides:
-        return self._finder.sides(state, channel.history, *self._groups)
+    def found(self, state: EditState, channel: ChannelEdits) -> Sides:
+        """Return the side of each supervoxel of the segment; raises as `PointSplit.sides`."""
+        sources, sinks = self._groups
+        return self._finder.sides(state, channel.history, sources, sinks, self._start)
 
     def preview(self, channel: ChannelEdits) -> dict[str, Any]:
         """Return the parts as supervoxels, as text; raises as `PointSplit.sides`."""
-        found = self._found(channel.state, channel)
+        found = self.found(channel.state, channel)
         inside = found.inside
         pieces = [
             {
@@ -87,12 +91,12 @@ class Splitter:
             Returns the ids for pieces of supervoxels.
         """
         early = channel.state
-        found = self._found(early, channel)
+        found = self.found(early, channel)
         one, new = found.members[:1], ids() if found.inside else None
 
         def planned(state: EditState, **words: Any) -> Operation:
             is_same = np.array_equal(state.numbers(one), early.numbers(one))
-            now = found if is_same else self._found(state, channel)
+            now = found if is_same else self.found(state, channel)
             words["points"] = now.points
             if (inside := now.inside) is not None:
                 part = now.members[now.sides == inside.side]

@@ -70,7 +70,9 @@ class Browse(Protocol):
         raise Absent(f"There is no {rest} below a channel, only thumbnail and contrast.")
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> InfoQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> InfoQuery:
         """Write the voxel size of a channel, ``[x, y, z]`` in nanometres, to the configuration."""
         channel, rest = by_token(self.config, path)
         if rest != "voxel_size":

@@ -64,7 +64,9 @@ class Dvid(Protocol):
         return _LABELS.fullmatch(path) is not None
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> InfoQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> InfoQuery:
         """Refuse to write.
 
         Raises

@@ -39,7 +39,9 @@ class EditsAPI(Protocol):
         return edits_query(self.config, path.removeprefix("edits"), parameters)
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> EditsQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> EditsQuery:
         try:
             asked: Any = json.loads(body)
         except (ValueError, RecursionError) as error:

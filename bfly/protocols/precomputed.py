@@ -8,7 +8,7 @@ channel and zyx. A JPEG or PNG chunk is an image of width x and height y times z
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
 from typing_extensions import override
 
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["ChunkQuery", "GroupChunkQuery", "Precomputed", "VolumeQuery"]
+__all__ = ["ChunkQuery", "GroupChunkQuery", "Precomputed", "VolumeQuery", "chunk_query"]
+
+Q = TypeVar("Q", bound="ChunkQuery")
 
 WHOLE = 100
 """Percentage of an index that is there."""
@@ -248,12 +250,19 @@ class Precomputed(Protocol):
         if rest == "info":
             query = VolumeQuery(name=channel.name, **words)
         else:
-            query = _chunk_query(rest, {**words, "format": encoding})
+            query = chunk_query(ChunkQuery, rest, {**words, "format": encoding})
         query.encoding = encoding
         return query
 
 
-def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
+def chunk_query(kind: type[Q], rest: str, words: dict[str, Any]) -> Q:
+    """Return the query of a chunk by its path below the volume, ``MIP/X-X_Y-Y_Z-Z``.
+
+    Raises
+    ------
+    Absent
+        It is no such path, or the chunk is empty.
+    """
     chunk = _CHUNK_PATH.fullmatch(rest)
     if chunk is None or int(chunk[1]) > MOST_HALVINGS:
         raise Absent(f"There is no /{rest} in a volume, only /info and /MIP/X-X_Y-Y_Z-Z.")
@@ -261,7 +270,7 @@ def _chunk_query(rest: str, words: dict[str, Any]) -> ChunkQuery:
     if x >= x_stop or y >= y_stop or z >= z_stop:
         raise Absent(f"The chunk {rest} is empty.")
     shape = {"depth": z_stop - z, "height": y_stop - y, "width": x_stop - x}
-    return ChunkQuery(z=z, y=y, x=x, resolution=mip, **shape, **words)
+    return kind(z=z, y=y, x=x, resolution=mip, **shape, **words)
 
 
 def _group_query(group: Sequence[Channel], file: str) -> ChunkQuery | VolumeQuery:
@@ -270,7 +279,8 @@ def _group_query(group: Sequence[Channel], file: str) -> ChunkQuery | VolumeQuer
         query = VolumeQuery(name=group[0].name, **words[0])
         query.count = len(group)
         return query
-    members = [_chunk_query(file.removeprefix("raw/"), {**each, "format": "raw"}) for each in words]
+    file = file.removeprefix("raw/")
+    members = [chunk_query(ChunkQuery, file, {**each, "format": "raw"}) for each in words]
     first = members[0]
     box = {word: getattr(first, word) for word in ("z", "y", "x", "depth", "height", "width")}
     return GroupChunkQuery(

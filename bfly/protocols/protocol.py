@@ -59,6 +59,9 @@ class Protocol(ABC):
     largest_body: ClassVar[int] = 0
     """Largest body of a request in bytes; 0 if POST is not supported."""
 
+    errors_are_json: ClassVar[bool] = False
+    """Whether an error is ``{"message": …}`` rather than plain text."""
+
     config_file: str | None = None
     """The YAML file of the configuration, if this server may change it; set by the server."""
 
@@ -93,7 +96,9 @@ class Protocol(ABC):
         """Return whether a GET of a path has a body, against the custom of HTTP."""
         return False
 
-    def post(self, path: str, body: bytes, address: str) -> InfoQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> InfoQuery:
         """Handle a POST request and return a query for its answer.
 
         If it replaces `config`, all protocols of the server use the new one from then on.
@@ -106,6 +111,8 @@ class Protocol(ABC):
             At most `largest_body` bytes.
         address : str
             Address of the server as the client sees it: scheme, host and port.
+        parameters : mapping
+            Parameters of the query string.
 
         Raises
         ------

@@ -31,5 +31,7 @@ class ViewerState(Protocol):
         return StateQuery(path)
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> KeepStateQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> KeepStateQuery:
         return KeepStateQuery(body, f"{address}/state/")

@@ -72,7 +72,9 @@ class Try(Protocol):
         return methods_of(path)
 
     @override
-    def post(self, path: str, body: bytes, address: str) -> EditsQuery:
+    def post(
+        self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
+    ) -> EditsQuery:
         return query_of(self.config, path, body)
 
     @override

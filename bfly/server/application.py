@@ -79,8 +79,10 @@ class Application:
         if method == "OPTIONS":
             await preflight(request, send)
             return
+        as_json = False
         try:
             protocol, path = self._protocol(request.path)
+            as_json = protocol.errors_are_json
             answer: Response | StartedStream
             allowed = sorted([*protocol.methods(path), "OPTIONS"])
             if method not in allowed:
@@ -103,12 +105,18 @@ class Application:
                 question = quote(request.query_string, punctuation, "latin-1")
                 kept = "" if "?" in error.address else f"?{question}"
                 extra.append((b"location", f"{error.address}{kept}".rstrip("?").encode()))
-            await send_text(send, status, str(error), method, extra)
+            await send_text(send, status, str(error), method, extra, as_json)
         except Abandoned:
             log.debug("The client of %s is gone.", request.path)
         except Exception:
             log.exception("500 %s", request.path)
-            await send_text(send, 500, "This is a mistake in Butterfly; its log says more.", method)
+            await send_text(
+                send,
+                500,
+                "This is a mistake in Butterfly; its log says more.",
+                method,
+                as_json=as_json,
+            )
         else:
             if isinstance(answer, StartedStream):
                 await answer.send(send)
@@ -173,8 +181,8 @@ class Application:
             ticket = Ticket(POSTED, suspendable=False)
             posts = request.method == "POST"
             work = self._handler.post if posts else self._handler.ask
-            words = request.address if posts else request.query_string
-            asked = protocol, path, body, words, request.codings
+            words = request.address, request.query_string
+            asked = protocol, path, body, *words, request.codings
             response = await self._core.in_pool.run(ticket, work, *asked)
             if protocol.config is not self._config:
                 self._adopt(protocol.config)

@@ -7,6 +7,7 @@ The rules are those of RFC 9110 (13 conditional requests, 14 ranges) and of the 
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -139,11 +140,19 @@ async def _send(
 
 
 async def send_text(
-    send: Send, status: int, text: str, method: str = "GET", extra: Headers | None = None
+    send: Send,
+    status: int,
+    text: str,
+    method: str = "GET",
+    extra: Headers | None = None,
+    as_json: bool = False,
 ) -> None:
-    """Send a response of plain text, such as an error."""
-    kind = (b"content-type", b"text/plain; charset=utf-8")
-    await _send(send, status, [kind, *EVERY, _VARY, *(extra or [])], f"{text}\n".encode(), method)
+    """Send a response of plain text, such as an error, or ``{"message": text}``."""
+    # Clients of graphene take JSON for JSON only if there is no charset.
+    kind = b"application/json" if as_json else b"text/plain; charset=utf-8"
+    body = json.dumps({"message": text}) if as_json else f"{text}\n"
+    headers = [(b"content-type", kind), *EVERY, _VARY, *(extra or [])]
+    await _send(send, status, headers, body.encode(), method)
 
 
 async def refuse_handshake(

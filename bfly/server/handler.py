@@ -100,17 +100,30 @@ class Handler:
         return response
 
     def post(
-        self, protocol: Protocol, path: str, body: bytes, address: str, codings: Sequence[str]
+        self,
+        protocol: Protocol,
+        path: str,
+        body: bytes,
+        address: str,
+        query_string: str,
+        codings: Sequence[str],
     ) -> Response:
         """Answer a POST; for the arguments see `get` and `Protocol.post`."""
-        return self._uncached(protocol.post(path, body, address), codings)
+        parameters = dict(parse_qsl(query_string, keep_blank_values=True))
+        return self._uncached(protocol.post(path, body, address, parameters), codings)
 
     def ask(
-        self, protocol: Protocol, path: str, body: bytes, query_string: str, codings: Sequence[str]
+        self,
+        protocol: Protocol,
+        path: str,
+        body: bytes,
+        address: str,
+        query_string: str,
+        codings: Sequence[str],
     ) -> Response:
         """Answer a GET with a body; for the arguments see `get`."""
         parameters = dict(parse_qsl(query_string, keep_blank_values=True))
-        parameters["body"] = body.decode(errors="replace")
+        parameters |= {"body": body.decode(errors="replace"), "address": address}
         return self._uncached(protocol.query(path, parameters), codings)
 
     def _uncached(self, query: Query, codings: Sequence[str]) -> Response:

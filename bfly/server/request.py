@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 from bfly.errors import BadRequest, TooLarge
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Request"]
 
 _LENGTH = re.compile(rb"\d{1,19}")
+
+GZIP = 16 + zlib.MAX_WBITS
+"""Window of zlib for the format of gzip."""
 
 
 class Request:
@@ -64,14 +68,16 @@ class Request:
         return f"{self._scope['scheme']}://{host or '{}:{}'.format(*self._scope['server'])}"
 
     async def body(self, largest: int) -> bytes:
-        """Read the body.
+        """Read the body, which may be compressed by gzip.
 
         Raises
         ------
         TooLarge
-            The body, or its stated length, exceeds `largest` bytes; the rest is not read.
+            The body, its stated length, or what it unpacks to exceeds `largest` bytes; the rest is
+            not read.
         BadRequest
-            The client disconnected before its end, or its stated length is not a number.
+            The client disconnected before its end, its stated length is not a number, or its
+            content coding is not gzip.
         """
         stated = _LENGTH.fullmatch(self.headers.get(b"content-length", b"0"))
         if stated is None:
@@ -85,9 +91,25 @@ class Request:
                 raise BadRequest("The body is not whole.")
             body += message.get("body", b"")
             more = message.get("more_body", False) or len(body) > largest
-        return bytes(body)
+        coding = self.headers.get(b"content-encoding", b"identity").strip().lower()
+        return bytes(body) if coding == b"identity" else _unpacked(body, coding, largest)
 
     async def gone(self) -> None:
         """Wait until the client has disconnected, or the response is complete."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _unpacked(body: bytes | bytearray, coding: bytes, largest: int) -> bytes:
+    if coding != b"gzip":
+        raise BadRequest(f"The content coding {coding.decode('latin-1')} is not in ['gzip'].")
+    unpacking = zlib.decompressobj(GZIP)
+    try:
+        unpacked = unpacking.decompress(body, largest + 1)
+    except zlib.error as error:
+        raise BadRequest(f"The body is not gzip: {error}.") from None
+    if len(unpacked) > largest:
+        raise TooLarge(f"The body unpacks to more than the {largest} bytes that are allowed.")
+    if not unpacking.eof:
+        raise BadRequest("The body ends within its gzip stream.")
+    return unpacked

@@ -1,0 +1,1 @@
+"""Answers to clients of graphene: Neuroglancer, CloudVolume and CAVEclient."""
