@@ -80,6 +80,17 @@ class Edges(NamedTuple):
         made = [each for each in operations if not each.undoes]
         return self._replace(ever=_made(self.members, made)[0])
 
+    def among(self, mask: NDArray[np.bool_]) -> Edges:
+        """Return some of the supervoxels and the edges between them."""
+        place = np.cumsum(mask) - 1
+        inside = mask[self.ends].all(axis=1)
+        return Edges(
+            self.members[mask],
+            place[self.ends[inside]],
+            self.made_by[inside],
+            place[self.ever[mask[self.ever].all(axis=1)]],
+        )
+
     def within(self, part: Places) -> Edges:
         """Return the edges whose ends are in the same part, given the part of each member."""
         return self.kept(part[self.ends[:, 0]] == part[self.ends[:, 1]])

@@ -149,14 +149,12 @@ class _Undo:
         wishes = self._wishes()
         given = {name for each in self._operations for name in each.names.tolist()}
         names = Names(self._fresh, wishes, given)
-        members = self._edges.members
-        left = self._history.that_count(self._led, self._taken)
+        edges = self._edges.and_ever(self._led)
         for number in np.unique(self._numbers).tolist():
             own = self._numbers == number
             parts = self._part[own]
             if (parts != parts[0]).any():
-                edges = edges_of(members[own], left).and_ever(self._led)
-                change.part(self._state, edges, parts, names)
+                change.part(self._state, edges.among(own), parts, names)
         self._join(change, wishes)
         touch(change, self._state, self._untouched(change))
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
