@@ -94,9 +94,11 @@ def test_random_edits_of_fib25(
         if not step.undoes and number not in line.model.undone
     ]
     line.check(*edits.undone("undo", stands), edits.random)
-    assert np.array_equal(line.names[: len(lab.supervoxels)], lab.supervoxels)
+    # Each stored label is a segment again; `line.check` has compared them with the model.
+    assert len(np.unique(line.names[: len(lab.supervoxels)])) == len(lab.supervoxels)
     assert np.array_equal(lab.patched(line.channel.state), lab.near_of(lab.voxels))
     line.check(*edits.undone("redo", stands, {len(line.model.steps)}), edits.random)
-    there = line.names > 0
-    names = line.states[COUNT][0].segments(line.supervoxels)
-    assert np.array_equal(line.names[there], names[there])
+    then, _ = line.states[COUNT]
+    pairs = np.unique(np.stack([line.names, then.segments(line.supervoxels)]), axis=1)
+    pairs = pairs[:, pairs[0] > 0]
+    assert len(pairs.T) == len(np.unique(pairs[0])) == len(np.unique(pairs[1]))
