@@ -120,11 +120,17 @@ class BranchMerge:
         self.operations: list[Operation] = []
         self.contradictions: list[Contradiction] = []
         self.left_out: list[int] = []
+        # What the branch does again is put before what followed it, so that follows once more.
+        self._is_repeated = is_late = False
         for operation in theirs:
             place = place_of(source.edits, operation.id)
-            is_there = place in there or operation.again in own
-            if counts(operation.id) and not is_there:
+            if not counts(operation.id) or operation.again in own:
+                continue
+            self._is_repeated = place in there
+            if not self._is_repeated or (is_late and not operation.undoes):
+                made = len(self.operations)
                 self._do(operation, place)
+                is_late |= len(self.operations) > made
 
     def _do(self, operation: Operation, place: tuple[int, int]) -> None:
         made: Operation | None = None
@@ -170,6 +176,9 @@ class BranchMerge:
 
     def _may(self, found: Contradiction) -> bool:
         """Return whether an operation is done in spite of a contradiction."""
+        if self._is_repeated:
+            # Others have decided otherwise since.
+            return False
         choice = self._choices.get(found.operation.id)
         if choice == OURS:
             self.left_out.append(found.operation.id)

@@ -99,6 +99,26 @@ class Edges(NamedTuple):
         """Return the part of each member that hangs together: the place of one of them."""
         return components(len(self.members), *self.ends.T)
 
+    def apart(self, label: Ids) -> Iterator[tuple[Places, Edges]]:
+        """Yield the places of the members with each label, and these members with their edges."""
+        order = np.argsort(label, kind="stable")
+        starts = np.flatnonzero(np.diff(label[order], prepend=label[order[:1]] + 1))
+        group, local = np.empty((2, len(order)), np.int64)
+        group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+        local[order] = np.arange(len(order)) - starts[group[order]]
+
+        def split(ends: Places) -> list[Places]:
+            """Return the rows of the edges within each group."""
+            one, other = group[ends.T]
+            rows = np.flatnonzero(one == other)
+            rows = rows[np.argsort(one[rows], kind="stable")]
+            return np.split(rows, np.searchsorted(one[rows], np.arange(1, len(starts))))
+
+        ends, ever = split(self.ends), split(self.ever)
+        for places, rows, old in zip(np.split(order, starts[1:]), ends, ever, strict=True):
+            members, made_by = self.members[places], self.made_by[rows]
+            yield places, Edges(members, local[self.ends[rows]], made_by, local[self.ever[old]])
+
     def bridge(self, a: int, b: int) -> int:
         """Return the operation that joined two members; 0 if they are apart."""
         places = np.searchsorted(self.members, np.array([a, b], np.uint64))

@@ -10,9 +10,8 @@ import numpy as np
 from bfly.edits.change import Change
 from bfly.edits.described import described
 from bfly.edits.history import edges_of, lists_of, narrowed
-from bfly.edits.part_names import Names, is_name
-from bfly.edits.patch import touch
 from bfly.edits.toggled import Toggled
+from bfly.edits.undo_names import Pieces, UndoNames
 from bfly.errors import BadRequest, Conflict
 
 if TYPE_CHECKING:
@@ -126,12 +125,13 @@ class _Undo:
         numbers |= lineage.descendants(numbers)
         segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
         current = self._current = np.unique(np.concatenate([NONE, *segments]))
-        self._numbers, self._names = state.numbers(current), state.segments(current)
+        self._numbers = state.numbers(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())
         self._led = narrowed(current, history.operations(led))
         self._kept: dict[tuple[int, ...], Edges] = {}
-        self._edges = self._without(0)
-        self._part = self._edges.parts()
+        self._edges = self._without(0).and_ever(self._led)
+        part = self._edges.parts()
+        self._pieces = Pieces(current, state.segments(current), self._numbers, part)
 
     def _without(self, first: int) -> Edges:
         """Return the edges if those of the operations that are not before one are taken back."""
@@ -145,73 +145,66 @@ class _Undo:
     def operation(self, **words: Any) -> Operation:
         """Return the operation."""
         self._check_all()
-        change = Change()
-        wishes = self._wishes()
-        given = {name for each in self._operations for name in each.names.tolist()}
-        names = Names(self._fresh, wishes, given)
-        edges = self._edges.and_ever(self._led)
-        for number in np.unique(self._numbers).tolist():
-            own = self._numbers == number
-            parts = self._part[own]
-            if (parts != parts[0]).any():
-                change.part(self._state, edges.among(own), parts, names)
-        self._join(change, wishes)
-        touch(change, self._state, self._untouched(change))
+        change, pieces = Change(), self._pieces
+        if not len(pieces.members):
+            return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
+        names = self._named()
+        for places, edges in self._edges.apart(self._numbers):
+            part = pieces.part[places]
+            if (part != part[0]).any():
+                change.part(self._state, edges, part, names)
+        patched = np.isin(pieces.members, self._patches.ids)
+        touched = np.isin(pieces.part, pieces.part[patched])[pieces.heads]
+        renamed = names.renamed | touched
+        later = np.split(np.arange(len(pieces.heads)), pieces.starts[1:])
+        for rows, name in zip(later, names.names, strict=True):
+            if len(rows) > 1 or (renamed[rows[0]] and not pieces.parted[rows[0]]):
+                change.join(pieces.members[pieces.heads[rows]].tolist(), name)
+        for name in self._displaced(names).tolist():
+            change.join([name], name)
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
 
-    def _wishes(self) -> dict[int, int]:
-        """Return a supervoxel → the name that its segment had before.
-
-        The oldest name counts: it is that of the state before all operations. What a patch made
-        was in none.
-        """
-        wishes: dict[int, int] = {}
+    def _named(self) -> UndoNames:
+        """Return the names of the segments."""
+        former: dict[int, int] = {}
         for each in self._operations:
             parts = lists_of(each.parts, each.part_sizes)
             named = [*each.supervoxels.tolist(), *(int(part[0]) for part in parts)]
-            wishes = dict(zip(named, each.was.tolist(), strict=True)) | wishes
+            # The oldest name counts: it is that of the state before all operations.
+            for one, name in zip(named, each.was.tolist(), strict=True):
+                former.setdefault(one, name)
         for each in self._operations:
+            # What a patch made was in no segment.
             for new in each.pairs[:, 1].tolist():
-                wishes.pop(new, None)
-        return wishes
+                former.pop(new, None)
+        lists = (lst for each in self._operations for lst in (each.names, each.part_names))
+        given = {name for names in lists for name in names.tolist()}
+        tables = None if self._is_redo() else self._tables(self._led)
+        return UndoNames(self._state, self._pieces, former, given, tables, self._fresh)
 
-    def _join(self, change: Change, wishes: dict[int, int]) -> None:
-        """Join the segments, or their parts, that become one."""
-        if not len(self._numbers):
-            return
-        order = np.lexsort((self._numbers, self._part))
-        part, number = self._part[order], self._numbers[order]
-        begins = np.append(True, (part[1:] != part[:-1]) | (number[1:] != number[:-1]))
-        heads, part = order[begins], part[begins]
-        members = self._edges.members
-        called = dict(zip(members[heads].tolist(), self._names[heads].tolist(), strict=True))
-        called |= change.called
-        for group in np.split(heads, np.flatnonzero(np.diff(part)) + 1):
-            if len(group) > 1:
-                own = {head: called.pop(head) for head in members[group].tolist()}
-                whole = members[self._part == self._part[group[0]]].tolist()
-                known = [wishes[each] for each in whole if each in wishes]
-                wanted = (*known, *own.values(), *whole)
-                change.join(own, next(name for name in wanted if self._is_free(name, called)))
-                called[whole[0]] = change.called[whole[0]] = change.names[-1]
+    def _is_redo(self) -> bool:
+        return all(each.undoes for each in self._operations)
 
-    def _untouched(self, change: Change) -> list[int]:
-        """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""
-        if not len(self._patches.ids):
-            return []
-        members = self._edges.members
-        parts, first = np.unique(self._part, return_index=True)
-        ids = np.intersect1d(self._patches.ids, members)
-        part = self._part[np.searchsorted(members, ids)]
-        lowest = members[first[np.searchsorted(parts, part)]]
-        changed = np.isin(lowest, np.array(list(change.called), np.uint64))
-        untouched: list[int] = ids[~changed].tolist()
-        return untouched
+    def _tables(self, led: Sequence[Operation]) -> set[int]:
+        """Return the names that tables gave which are left."""
+        left = self._history.that_count(led, self._taken)
+        return {name for each in left if each.kind == "import" for name in each.names.tolist()}
 
-    def _is_free(self, name: int, called: dict[int, int]) -> bool:
-        """Return whether no other segment has a name after the change."""
-        is_own = name in self._names or not is_name(self._state, name)
-        return is_own and name not in called.values()
+    def _displaced(self, names: UndoNames) -> Ids:
+        """Return supervoxels whose ids become free, and that others kept from their segments."""
+        freed = names.freed()
+        numbers = self._state.numbers(freed)
+        is_other = (numbers > 0) & np.isin(numbers, self._numbers, invert=True)
+        freed, numbers = freed[is_other], numbers[is_other]
+        if not len(freed) or self._is_redo():
+            return freed[:0]
+        called = self._state.segments(freed)
+        led = self._history.operations(self._history.lineage.operations_of(numbers.tolist()))
+        is_foreign = self._state.numbers(called) != numbers
+        is_foreign &= np.isin(called, list(self._tables(led)), invert=True)
+        freed, numbers = freed[is_foreign], numbers[is_foreign]
+        first: Ids = freed[np.unique(numbers, return_index=True)[1]]
+        return first
 
     def _check_all(self) -> None:
         """Check each operation; those that only joined, with one look at the edges of all.
@@ -234,13 +227,13 @@ class _Undo:
             return
         # One after the other comes back: what it joined has to be apart until then.
         tops = _Tops()
-        members = self._edges.members
+        members, part = self._edges.members, self._pieces.part
         for operation in self._operations:
             for a, b in _pairs(operation):
                 ends = np.searchsorted(members, np.array([a, b], np.uint64))
-                if tops.of(int(self._part[ends[0]])) == tops.of(int(self._part[ends[1]])):
+                if tops.of(int(part[ends[0]])) == tops.of(int(part[ends[1]])):
                     self._refuse(operation, self._without(operation.id), a, b)
-            for a, b in self._part[edges_of(members, [operation]).ends].tolist():
+            for a, b in part[edges_of(members, [operation]).ends].tolist():
                 tops.join(a, b)
 
     def _check(self, operation: Operation) -> None:

@@ -216,6 +216,36 @@ def test_an_undo_that_is_no_longer_possible_is_a_conflict(edits: Edits) -> None:
     assert do(edits, "try", _2=OURS) == []
 
 
+def test_what_a_branch_does_again_comes_before_what_followed_it(edits: Edits) -> None:
+    """The split of 7 is merged while that of 5 is taken back, which is done again later."""
+    merge(edits.channel(PATH), 7, 5, 1)
+    branch = branched(edits)
+    merge(branch, 7, 8)
+    part(branch, 5)
+    part(branch, 1, 8)
+    undo(branch, 3)
+    merge(branch, 4, 5)
+    do(edits, "try")
+    undo(branch, 5)
+    assert frozenset({1, 8}) in sets(edits.found(PATH, "try"))
+    do(edits, "try")
+    assert sets(edits.found(PATH)) == sets(edits.found(PATH, "try"))
+    assert do(edits, "try") == []
+
+
+def test_what_others_parted_since_is_not_joined_again_with_what_is_done_again(edits: Edits) -> None:
+    merge(edits.channel(PATH), 1, 2)
+    branch = branched(edits)
+    part(branch, 1)
+    undo(branch, 2)
+    merge(branch, 3, 4)
+    do(edits, "try")
+    part(edits.channel(PATH), 3)
+    redo(branch, 2)
+    do(edits, "try")
+    assert {frozenset({n}) for n in (1, 2, 3, 4)} <= sets(edits.found(PATH))
+
+
 def test_the_channel_is_merged_into_a_branch(edits: Edits) -> None:
     channel = edits.channel(PATH)
     merge(channel, 1, 2)
