@@ -265,19 +265,39 @@ class PointSplit:
         return self._nearest(members, point)
 
     def _nearest(self, members: Ids, point: NDArray[Any]) -> Nearest:
+        box = self._around(point)
+        return self._nearest_in(np.ascontiguousarray(self._read(box)), box, members, point)
+
+    def _around(self, point: NDArray[Any]) -> BoundingBox:
+        """Return the box in which a point is looked for."""
         size = np.array(self._volume.voxel_size)
         reach = np.ceil(RADII[-1] * size.mean() / size).astype(int)
         around = BoundingBox(
             zyx(np.floor(point).astype(int) - reach), zyx(np.ceil(point).astype(int) + reach + 1)
         )
-        box = around & self._volume.level(0).place
-        voxels = np.ascontiguousarray(self._read(box))
+        return around & self._volume.level(0).place
+
+    def _nearest_in(
+        self, voxels: NDArray[Any], box: BoundingBox, members: Ids, point: NDArray[Any]
+    ) -> Nearest:
         place = tuple(point.tolist())
         return nearest_supervoxel(voxels, members, place, self._volume.voxel_size, box.start)
 
+    def _all_nearest(self, members: Ids, points: NDArray[Any]) -> list[Nearest]:
+        """Return the nearest voxel to each point; voxels that several need are read once."""
+        some, which = np.unique(points, axis=0, return_inverse=True)
+        boxes = [self._around(point) for point in some]
+        whole = reduce(BoundingBox.joined, boxes)
+        if whole.size > sum(box.size for box in boxes):
+            found = [self._nearest(members, point) for point in some]
+        else:
+            voxels = np.ascontiguousarray(self._read(whole))
+            found = [self._nearest_in(voxels, whole, members, point) for point in some]
+        return [found[each] for each in which.ravel().tolist()]
+
     def _points(self, members: Ids, points: NDArray[Any]) -> Points:
         """Return the supervoxels nearest to points, and where they are."""
-        found = [self._nearest(members, point) for point in points]
+        found = self._all_nearest(members, points)
         labels = np.array([each.supervoxel for each in found], np.uint64)
         return Points(labels, np.array([each.place for each in found], np.int64).reshape(-1, 3))
 

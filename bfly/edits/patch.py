@@ -169,7 +169,7 @@ def cut_inside(
         raise BadRequest("There is only one part, the whole segment.")
     edges = history.edges(members, state.numbers(old[:1]).tolist())
     adopted = np.searchsorted(members, np.stack([old, new], axis=1))
-    edges = edges.plus(adopted, state.position + 1)
+    edges = edges.linked(adopted, state.position + 1)
     change.part(state, edges, sides, Names(max(fresh.first, int(new[-1]) + 1)))
     return change.operation(state, "patch", who, **_patch(box, labels, after), **words)
 
