@@ -89,7 +89,7 @@ def _check_range(values: Any, path: str) -> None:
 
 def are_affinities(words: Words) -> bool:
     """Return whether the name of a channel says that it has affinities."""
-    return NAMED.search(words["name"]) is not None and words["kind"] != "segmentation"
+    return NAMED.search(words["name"]) is not None
 
 
 def find_affinities(
@@ -113,6 +113,9 @@ def find_affinities(
         group, axis = _component(words)
         groups.setdefault(group, {}).setdefault(axis, words)
     for parts in groups.values():
+        # Affinities of few values may look like labels, but one volume of labels is none of them.
+        if len(parts) == 1 and all(words["kind"] == "segmentation" for words in parts.values()):
+            continue
         try:
             return Affinities(tuple(_opened(parts, axis, volume, keywords) for axis in range(3)))
         except ButterflyError as error:

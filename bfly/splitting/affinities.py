@@ -46,10 +46,13 @@ def affinity_means(
         low = rows.z.min(), rows.y.min(), rows.x.min()
         high = rows.z.max() + 1, rows.y.max() + 1, (rows.x + rows.lengths).max()
         values = read(int(rows.axis[0]), BoundingBox(zyx(low), zyx(high)))
+        _, height, width = values.shape
+        first = ((rows.z - low[0]) * height + rows.y - low[1]) * width + rows.x - low[2]
         begins = np.cumsum(rows.lengths) - rows.lengths
-        x = np.repeat(rows.x - low[2] - begins, rows.lengths) + np.arange(rows.lengths.sum())
-        z, y = (np.repeat(each, rows.lengths) for each in (rows.z - low[0], rows.y - low[1]))
-        sampled = values[z, y, x].astype(np.float64) / (255 if values.dtype == np.uint8 else 1)
+        places = np.repeat(first - begins, rows.lengths) + np.arange(rows.lengths.sum())
+        sampled = np.ascontiguousarray(values).reshape(-1)[places].astype(np.float64)
+        if values.dtype == np.uint8:
+            sampled /= 255
         np.add.at(sums, rows.contact, np.add.reduceat(sampled, begins))
     counts = np.bincount(touching.faces.contact, touching.faces.lengths, len(sums))
     means: NDArray[np.float64] = sums / counts

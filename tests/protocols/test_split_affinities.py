@@ -108,6 +108,18 @@ def test_affinities_decide_against_areas_and_image(
     assert sources(axis, *components(affs), channel(em, kind="image")) == BY_AFFINITY
 
 
+def test_labels_of_such_a_name_are_not_affinities_but_uint8_may_look_like_labels(
+    sources: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scan states a kind for each channel."""
+    labels = channel(written(tmp_path / "seg_affs.h5", row(0)), kind="segmentation")
+    affs = written(tmp_path / "affs.h5", np.where(wall(0) > 0.5, 255, 0).astype("u1"))
+    with caplog.at_level(logging.WARNING):
+        assert sources(0, labels) == BY_AREA
+        assert sources(0, labels, *components(affs, kind="segmentation")) == BY_AFFINITY
+    assert "do not use" not in caplog.text
+
+
 def test_other_axes_and_other_voxels_say_nothing_of_a_face(
     sources: Callable[..., Any], tmp_path: Path
 ) -> None:
