@@ -18,6 +18,8 @@ from bfly.errors import BadRequest, Conflict
 from bfly.queries.edit_actions import MOST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from bfly.core.root_ids import RootIds
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bfly.edits.edits import Edits
     from bfly.edits.lines import Line
     from bfly.edits.operation import Operation
+    from bfly.edits.patch import Fresh
     from bfly.queries.edits import EditsQuery
 
     Ids = NDArray[np.uint64]
@@ -47,13 +50,23 @@ class LineAnswers:
         The root ids of the line that is asked.
     fresh : int
         An id that no supervoxel has, and that voxels can hold.
+    ids : callable
+        Returns ids for new supervoxels of the line that is asked.
     """
 
     ACTIONS = ("branches", "branch", "snapshot", "diff", "conflicts", "merge-branch")
     """What is about several lines of edits, or names a state."""
 
-    def __init__(self, edits: Edits, segments: SegmentAnswers, roots: RootIds, fresh: int) -> None:
-        self._edits, self._segments, self._roots, self._fresh = edits, segments, roots, fresh
+    def __init__(
+        self,
+        edits: Edits,
+        segments: SegmentAnswers,
+        roots: RootIds,
+        fresh: int,
+        ids: Callable[[], Fresh],
+    ) -> None:
+        self._edits, self._segments, self._roots = edits, segments, roots
+        self._fresh, self._ids = fresh, ids
 
     def answer(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         """Return the answer; all ids in it are text.
@@ -139,7 +152,7 @@ class LineAnswers:
 
     def _conflicts(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         source = self._other(query, "from")
-        merge = BranchMerge(source, found, self._fresh, {})
+        merge = BranchMerge(source, found, self._fresh, {}, self._ids)
         return {
             "operations": len(merge.operations),
             "conflicts": [
@@ -179,7 +192,7 @@ class LineAnswers:
                 result.extend(earlier)
                 return []
             now = found._replace(state=state)
-            merge = BranchMerge(source, now, self._fresh, choices)
+            merge = BranchMerge(source, now, self._fresh, choices, self._ids)
             _refuse(merge, query.asked["from"])
             left_out.extend(merge.left_out)
             result.extend(replace(each, key=key) for each in merge.operations)
