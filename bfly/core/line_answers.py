@@ -139,9 +139,9 @@ class LineAnswers:
         segments = self._segments.indexed(query.volume, None)
         if segments is None or not page:
             return [{"low": None, "high": None} for _ in page]
-        sizes = [len(each.supervoxels) for each in page]
-        groups = np.repeat(np.arange(len(page), dtype=np.uint64), sizes)
-        members = np.concatenate([each.supervoxels for each in page])
+        lists = [np.union1d(each.supervoxels, each.others) for each in page]
+        groups = np.repeat(np.arange(len(page), dtype=np.uint64), list(map(len, lists)))
+        members = np.concatenate(lists)
         rows = segments.index.of_groups(members, groups)
         origin = np.array(query.volume.level(0).origin)
         boxes: list[dict[str, Any]] = [{"low": None, "high": None} for _ in page]
@@ -237,16 +237,16 @@ def _told(line: Line) -> dict[str, Any]:
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
-    sides = {"from": difference.before, "to": difference.after}
     return {
-        **{name: _segments(difference.supervoxels, side) for name, side in sides.items()},
+        "from": _segments(difference.supervoxels, difference.before),
+        "to": _segments(difference.others, difference.after),
         "count": len(difference.supervoxels),
     }
 
 
 def _segments(supervoxels: Ids, names: Ids) -> list[dict[str, Any]]:
     found = []
-    for name in np.unique(names)[:MOST].tolist():
+    for name in np.unique(names[names > 0])[:MOST].tolist():
         own = supervoxels[names == name]
         listed = list(map(str, own[:MOST].tolist()))
         found.append({"id": str(name), "supervoxels": listed, "count": len(own)})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.branch import draft_of, place_of
-from bfly.edits.branch_patches import BranchPatches, again, expected, twins
+from bfly.edits.branch_patches import BranchPatches, again, expected
 from bfly.edits.change import Change
 from bfly.edits.contradictions import (
     NO_COLOUR,
@@ -117,8 +117,7 @@ class BranchMerge:
         ]
         self._new = np.array([each.id for each in new], np.int64)
         self._parting = [each for each in new if len(each.parts)]
-        same = twins(source.edits, theirs, target.edits, ours)
-        self._patches = BranchPatches(source.edits, target.edits, same, self._new, ids)
+        self._patches = BranchPatches(source, target, self._since, self._new, ids)
         own = {place_of(target.edits, each.id) for each in ours}
         # What was taken back because the branch took it back is left to the undo of that.
         again, undone_by = {each.id: each.again for each in ours}, target.edits.history.undone

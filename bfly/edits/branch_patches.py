@@ -14,18 +14,18 @@ from bfly.edits.patch_store import PatchStore
 from bfly.edits.patches import Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from bfly.edits.channel import ChannelEdits
+    from bfly.edits.channel_lines import Found
     from bfly.edits.operation import Operation
     from bfly.edits.patch import Fresh
     from bfly.edits.state import EditState
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["BranchPatches", "again", "expected", "twins"]
+__all__ = ["LOST", "BranchPatches", "again", "expected", "known_ids", "renamed", "twins"]
 
 LOST = int(np.iinfo(np.uint64).max)
 """Stands for a supervoxel that the other line does not have. No id is that large."""
@@ -37,37 +37,54 @@ LISTS = ("supervoxels", "names", "parts", "rests", "facing", "edges", "adopts", 
 """The fields of an operation that have supervoxels, or names that may be ids of such."""
 
 
-def twins(
-    source: ChannelEdits,
-    theirs: Sequence[Operation],
-    target: ChannelEdits,
-    ours: Sequence[Operation],
-) -> dict[int, int]:
-    """Return the supervoxels of patches of a line → those of the same patches on another line.
+def twins(one: Found, other: Found, since: int) -> list[tuple[Operation, Operation]]:
+    """Return the patches of two states that do the same: what was done again, in either direction.
 
     Parameters
     ----------
-    source, target : ChannelEdits
-        The lines.
-    theirs, ours : sequence of Operation
-        Their operations since both parted. What was done again counts, in either direction.
+    one, other : Found
+        The states.
+    since : int
+        The last operation that both have.
+
+    Returns
+    -------
+    list of tuple of Operation
+        Those that count in the second state are last.
+    """
+    (first, at), (second, there) = (_patching(each, since) for each in (one, other))
+    same = [(at[each.again], each) for each in second if each.again in at]
+    same += [(each, there[each.again]) for each in first if each.again in there]
+    counts = other.edits.history.taken_back.until(other.state.position).counts
+    return sorted(same, key=lambda pair: counts(pair[1].id))
+
+
+def _patching(found: Found, since: int) -> tuple[list[Operation], dict[tuple[int, ...], Operation]]:
+    history, last = found.edits.history, found.state.position
+    numbers = [each.number for each in history.patches() if since < each.number <= last]
+    operations = history.operations(numbers)
+    return operations, {place_of(found.edits, each.id): each for each in operations}
+
+
+def known_ids(one: Found, other: Found, since: int) -> dict[int, int]:
+    """Return the supervoxels of patches of a state → those of the same patches in another one.
+
+    Parameters
+    ----------
+    one, other, since
+        As those of `twins`.
 
     Returns
     -------
     dict
-        With `LOST` for what the other line does not have. Of several patches that did the same
-        one again, the latest that counts is meant.
+        With `LOST` for what the other one does not have. Of several patches that did the same one
+        again, the latest that counts is meant.
     """
     known: dict[int, int] = {}
-    at = {place_of(source, each.id): each for each in theirs if len(each.runs)}
-    there = {place_of(target, each.id): each for each in ours if len(each.runs)}
-    for each in at.values():
+    for each in _patching(one, since)[0]:
         known |= dict.fromkeys(_made(each), LOST)
-    same = [(at[each.again], each) for each in there.values() if each.again in at]
-    same += [(each, there[each.again]) for each in at.values() if each.again in there]
-    counts = target.history.taken_back.counts
-    for one, other in sorted(same, key=lambda pair: counts(pair[1].id)):
-        known |= zip(_made(one), _made(other), strict=True)
+    for here, there in twins(one, other, since):
+        known |= zip(_made(here), _made(there), strict=True)
     return known
 
 
@@ -92,10 +109,10 @@ class BranchPatches:
 
     Parameters
     ----------
-    source, target : ChannelEdits
+    source, target : Found
         The branch, and the other line.
-    known : dict
-        As `twins` returns it.
+    since : int
+        The last operation that both have.
     new : numpy.ndarray
         int64: operations of the other line that the branch does not have.
     ids : callable
@@ -104,14 +121,14 @@ class BranchPatches:
 
     def __init__(
         self,
-        source: ChannelEdits,
-        target: ChannelEdits,
-        known: dict[int, int],
+        source: Found,
+        target: Found,
+        since: int,
         new: NDArray[np.int64],
         ids: Callable[[], Fresh],
     ) -> None:
-        self._source, self._target, self._known, self._new = source, target, known, new
-        self._ids = ids
+        self._source, self._target = source.edits.history, target.edits.history
+        self._known, self._new, self._ids = known_ids(source, target, since), new, ids
 
     @cached_property
     def _fresh(self) -> Fresh:
@@ -164,7 +181,7 @@ class BranchPatches:
 
     def takers(self, gone: Ids) -> tuple[int, ...]:
         """Return the operations of the other line that took away supervoxels."""
-        history = self._target.history
+        history = self._target
         makers = [each.number for each in history.patches() if np.isin(each.new, gone).any()]
         return tuple(sorted({history.undone[each] for each in makers if each in history.undone}))
 
@@ -184,7 +201,7 @@ class BranchPatches:
             uint64, in the order of `Runs.voxels`.
         """
         patch, last = Patch.of(operation), operation.id - 1
-        history = self._source.history
+        history = self._source
         before = PatchStore.of(history.patches(), last, history.taken_back.until(last)).view()
         # Backwards, each voxel comes to what the files have.
         back = [
@@ -205,7 +222,7 @@ class BranchPatches:
 
     def others(self, operation: Operation) -> tuple[int, ...]:
         """Return the other line's new operations on the voxels of a patch of the branch."""
-        patch, history, found = Patch.of(operation), self._target.history, set()
+        patch, history, found = Patch.of(operation), self._target, set()
         for each in history.patches():
             if each.meets(patch):
                 found.add(history.undone.get(each.number, each.number))

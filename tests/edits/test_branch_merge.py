@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -38,7 +39,11 @@ def sets(found: Found) -> set[frozenset[int]]:
 def planned(edits: Edits, source: str, target: str = "", **choices: str) -> BranchMerge:
     numbers = {int(number.strip("_")): choice for number, choice in choices.items()}
     return BranchMerge(
-        edits.found(PATH, source), edits.found(PATH, target), FRESH, numbers, lambda: IDS
+        edits.found(PATH, source),
+        edits.found(PATH, target),
+        FRESH,
+        numbers,
+        partial(Fresh, FRESH, 2**31),
     )
 
 
