@@ -154,7 +154,7 @@ class BranchMerge:
         elif len(operation.runs):
             made = self._patch(operation, original)
         elif len(operation.parts):
-            made = self._part(operation)
+            made = self._part(operation, original)
         else:
             made = self._join(operation)
         if made is not None:
@@ -198,7 +198,7 @@ class BranchMerge:
                 return None
         if is_paint:
             return again(state, operation, labels, **words)
-        return self._part(operation)
+        return self._part(operation, original)
 
     def _may(self, found: Contradiction) -> bool:
         """Return whether an operation is done in spite of a contradiction."""
@@ -260,10 +260,10 @@ class BranchMerge:
         words: dict[str, Any] = {"points": operation.points}
         return change.operation(state, operation.kind, operation.who, **words)
 
-    def _part(self, operation: Operation) -> Operation | None:
+    def _part(self, operation: Operation, original: Operation) -> Operation | None:
         state, adopts = self._draft.state, operation.adopts
         change = Change(adopts=list(map(tuple, adopts.tolist())))
-        supervoxels, colours = coloured(operation, self._source.at(operation.id))
+        supervoxels, colours = coloured(original, self._source.at(original.id))
         supervoxels = self._patches.supervoxels(supervoxels)
         order = np.argsort(supervoxels)
         order = order[self._patches.there(supervoxels[order], state)]

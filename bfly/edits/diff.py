@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
 
 __all__ = ["Difference", "differences", "meeting"]
+
+NONE: Any = np.empty(0, np.uint64)
 
 MOST = 100_000
 """Segments that operations changed since two states parted, at most."""
@@ -80,7 +82,8 @@ def differences(one: Found, other: Found) -> list[Difference]:
         Too many segments have changed.
     """
     since = meeting(one, other)
-    supervoxels, others = _matched(one, other, since)
+    known, back = known_ids(one, other, since), known_ids(other, one, since)
+    supervoxels, others = _matched(one, other, since, known, back)
     before, after = _named(one, supervoxels), _named(other, others)
     (names, first), (second_names, second) = (
         np.unique(each, return_inverse=True) for each in (before, after)
@@ -91,14 +94,11 @@ def differences(one: Found, other: Found) -> list[Difference]:
     label = components(len(names) + len(second_names), *ends)[ends[0]]
     order = np.argsort(label, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
-    patched = _patched(one, other, since)
+    first_patched, second_patched = _patched(one, other, since)
     # A segment may be called as a supervoxel of its own.
-    is_other = renamed(before, known_ids(one, other, since)) != after
-    differs = (
-        is_other & (before != after)
-        | np.isin(supervoxels, patched[0])
-        | np.isin(others, patched[1])
-    )
+    differs = (renamed(before, known) != after) & (before != after)
+    differs |= np.isin(supervoxels, np.append(first_patched, renamed(second_patched, back)))
+    differs |= np.isin(others, np.append(second_patched, renamed(first_patched, known)))
     # What was taken back differs no more.
     found = [
         Difference(supervoxels[group], others[group], before[group], after[group])
@@ -112,14 +112,17 @@ def _named(found: Found, supervoxels: Ids) -> Ids:
     return np.where(supervoxels > 0, found.state.segments(supervoxels), np.uint64(0))
 
 
-def _matched(one: Found, other: Found, since: int) -> tuple[Ids, Ids]:
+def _matched(
+    one: Found, other: Found, since: int, known: dict[int, int], back: dict[int, int]
+) -> tuple[Ids, Ids]:
     """Return the changed supervoxels that are there, by the ids of both states; 0 for none."""
     first = _there(one, _changed(one, since))
     second = _there(other, _changed(other, since))
-    ids = np.append(first, _there(one, renamed(second, known_ids(other, one, since))))
-    others = np.append(_there(other, renamed(first, known_ids(one, other, since))), second)
-    rows = np.unique(np.stack([ids, others], axis=1), axis=0)
-    rows = rows[rows.any(axis=1)]
+    ids = np.append(first, _there(one, renamed(second, back)))
+    others = np.append(_there(other, renamed(first, known)), second)
+    # What is not there says nothing of the other state.
+    own = np.append(first, second) > 0
+    rows = np.unique(np.stack([ids[own], others[own]], axis=1), axis=0)
     return rows[:, 0], rows[:, 1]
 
 
@@ -140,16 +143,9 @@ def _patched(one: Found, other: Found, since: int) -> tuple[Ids, Ids]:
         [each for each in patches if each.number not in same]
         for patches, same in zip(states, both, strict=True)
     )
-    known, back = known_ids(one, other, since), known_ids(other, one, since)
-    ids, others = (
-        np.concatenate([np.empty(0, np.uint64), *(np.append(p.old, p.new) for p in patches)])
-        for patches in (first, second)
-    )
-    ids, others = (
-        np.append(ids, renamed(others, back)),
-        np.append(others, renamed(ids, known)),
-    )
-    return ids[ids > 0], others[others > 0]
+    ids = [np.append(each.old, each.new) for each in first]
+    others = [np.append(each.old, each.new) for each in second]
+    return np.concatenate([NONE, *ids]), np.concatenate([NONE, *others])
 
 
 def _changed(found: Found, since: int) -> Ids:
@@ -157,7 +153,7 @@ def _changed(found: Found, since: int) -> Ids:
     lineage, state = found.edits.history.lineage, found.state
     last = state.position
     if last <= since:
-        return np.empty(0, np.uint64)
+        return NONE
     made = range(lineage.last(since) + 1, lineage.last(last) + 1)
     current = []
     for number in made:
@@ -169,4 +165,4 @@ def _changed(found: Found, since: int) -> Ids:
                     f"More than {MOST} segments have changed since the operation {since}, where "
                     "the two parted: compare states that are nearer to each other."
                 )
-    return np.concatenate([np.empty(0, np.uint64), *map(state.numbered, current)])
+    return np.concatenate([NONE, *map(state.numbered, current)])

@@ -11,16 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bfly.databases.sqlite import Sqlite
 from bfly.edits.branch_merge import OURS, THEIRS, BranchMerge
 from bfly.edits.diff import differences
 from bfly.edits.edits import Edits
 from bfly.edits.log import MemoryLog
 from bfly.edits.patch import Fresh
 from bfly.errors import Absent, BadRequest, Conflict
+from bfly.keywords import RUNTIME
 from tests.fixtures.patching import Patching
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bfly.edits.channel_lines import Found
+    from bfly.edits.log import EditLog
 
 PATH, FIRST, SHAPE = "/seg", 100, (3, 4, 6)
 ROW = (slice(None), 0)
@@ -29,8 +34,8 @@ ROW = (slice(None), 0)
 class Lines:
     """A channel of supervoxels 0 to 8 in blocks, and its branches."""
 
-    def __init__(self) -> None:
-        self.edits = Edits(MemoryLog())
+    def __init__(self, log: EditLog | None = None) -> None:
+        self.edits = Edits(log or MemoryLog())
         self.stored = np.repeat(np.arange(9, dtype=np.uint32), 8).reshape(SHAPE)
         self.main = self.line("")
 
@@ -178,3 +183,140 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
         for number in [each for each in waiting if each not in plan.left_out]:
             main.do(waiting.pop(number))
         assert partition(lines.main.shown()) == partition(main.shown())
+
+
+def test_ids_of_patches_are_unique_among_all_lines(tmp_path: Path) -> None:
+    """Also those that were taken back, and those of another process."""
+    database = str(tmp_path / "bfly.db")
+    lines, others = (Lines(Sqlite(database, RUNTIME()).edit_log()) for _ in range(2))
+    lines.main.paint(ROW, None)
+    branch = lines.branch()
+    branch.paint(ROW, None)
+    branch.undo(branch.state.position)
+    lines.main.paint(ROW, None)
+    others.line("try").paint(ROW, None)
+    lines.branch("next").paint(ROW, None)
+    lines.main.paint(ROW, None)
+    lines.edits.catch_up()
+    ids = [each for line in (lines.main, branch, lines.line("next")) for each in made(line, 1)]
+    assert sorted(ids) == [101, 102, 103, 104, 105]
+    for each in (lines, others):
+        each.edits.close()
+
+
+def test_operations_that_name_a_patch_are_done_with_its_new_id(lines: Lines) -> None:
+    branch = lines.branch()
+    branch.paint(ROW, None)
+    branch.merge(100, 8)
+    lines.main.paint((0, 3), None)
+    assert lines.merge("try") == [2, 3]
+    two, three = lines.main.channel.history.operations([2, 3])
+    assert (two.again, two.who, two.pairs[:, 1].tolist()) == ((1, 1), "Cy", [102] * len(two.pairs))
+    assert three.supervoxels.tolist() == [102, 8]
+    # Later ones, too; and what the branch takes back is taken back.
+    branch.cut(100)
+    assert lines.merge("try") == [4]
+    assert lines.main.channel.history.operations([4])[0].again == (1, 3)
+    branch.undo(1, 2, 3)
+    assert lines.merge("try") == [5]
+    expected = lines.stored.copy()
+    expected[0, 3] = 101
+    assert np.array_equal(lines.main.shown(), expected)
+
+
+def test_painting_over_what_others_painted_since_takes_a_choice(lines: Lines) -> None:
+    branch = lines.branch()
+    lines.main.paint(ROW, 8)
+    branch.paint((slice(None), slice(0, 2)), 5)
+    branch.paint((slice(None), 3), 0)
+    (found,) = lines.plan("try", "", {}).contradictions
+    assert (found.operation.id, found.others, found.can_win) == (1, (1,), True)
+    assert "other supervoxels here" in found.reason
+    assert lines.merge("try", "main", {1: OURS}) == [2]
+    expected = lines.stored.copy()
+    expected[:, 0][expected[:, 0] != 8], expected[:, 3] = 8, 0
+    assert np.array_equal(lines.main.shown(), expected)
+    assert lines.merge("try", "main", {1: THEIRS}) == [3]
+    expected[:, :2] = 5
+    assert np.array_equal(lines.main.shown(), expected)
+    lines.main.undo(3)
+    expected[:, 0], expected[:, 1] = 8, lines.stored[:, 1]
+    assert np.array_equal(lines.main.shown(), expected)
+
+
+def test_a_split_of_voxels_that_others_changed_is_left_out(lines: Lines) -> None:
+    branch = lines.branch()
+    half = (lines.stored == 4) & (np.arange(6) < 3)
+    branch.inside(half)
+    branch.merge(100, 7)
+    lines.main.paint(half & (np.arange(6) < 1), 3)
+    found = lines.plan("try", "", {1: THEIRS}).contradictions
+    assert [(each.operation.id, each.others, each.can_win) for each in found] == [
+        (1, (1,), False),
+        (2, (), False),
+    ]
+    assert lines.merge("try", "main", {1: OURS, 2: OURS}) == []
+    lines.main.undo(1)
+    assert lines.merge("try") == [3, 4]
+    assert partition(lines.main.shown()) == partition(branch.shown())
+
+
+def test_what_names_a_patch_that_was_taken_back_here_is_a_conflict(lines: Lines) -> None:
+    lines.main.paint(ROW, None)
+    branch = lines.branch()
+    branch.merge(100, 8)
+    lines.main.undo(1)
+    (found,) = lines.plan("try", "", {}).contradictions
+    assert (found.operation.id, found.others, found.can_win) == (2, (2,), False)
+    assert "not here" in found.reason
+    lines.main.redo(1)
+    lines.merge("try")
+    assert np.array_equal(lines.main.shown(), branch.shown())
+
+
+def test_a_patch_that_was_taken_back_here_is_done_anew(lines: Lines) -> None:
+    branch = lines.branch()
+    branch.paint(ROW, None)
+    lines.merge("try")
+    lines.main.undo(1)
+    branch.merge(100, 8)
+    assert lines.merge("try") == [3, 4]
+    assert partition(lines.main.shown()) == partition(branch.shown())
+    assert made(lines.main, 0) == [101, 102]
+
+
+def test_patches_go_both_ways(lines: Lines) -> None:
+    branch = lines.branch()
+    branch.paint((0, 0), None)
+    lines.main.paint((0, 1), None)
+    lines.merge("try")
+    assert lines.merge("main", "try") == [2]
+    # What was merged is named on either line, by the id that it has there.
+    (first, _), (_, second) = made(branch, 0), made(lines.main, 0)[::-1]
+    lines.main.merge(made(lines.main, 0)[1], 8)
+    branch.merge(made(branch, 0)[1], 7)
+    lines.merge("main", "try")
+    lines.merge("try")
+    assert partition(lines.main.shown()) == partition(branch.shown())
+    assert first != second
+    assert not differences(lines.found("try"), lines.found(""))
+
+
+def test_differences_tell_what_was_patched(lines: Lines) -> None:
+    branch = lines.branch()
+    branch.paint((0, 0), 8)
+    branch.paint((2, 3), 0)
+    told = differences(lines.found(""), lines.found("try"))
+    rows = [(d.supervoxels.tolist(), d.others.tolist(), d.after.tolist()) for d in told]
+    assert rows == [
+        ([1], [1], [1]),
+        ([0, 8], [100, 8], [8, 8]),
+    ]
+    back = differences(lines.found("try"), lines.found("main"))
+    assert [each.others.tolist() for each in back] == [each.supervoxels.tolist() for each in told]
+    assert [each.after.tolist() for each in back] == [each.before.tolist() for each in told]
+    # Of a line, too.
+    past = differences(lines.found("try@1"), lines.found("try"))
+    assert [each.supervoxels.tolist() for each in past] == [[8, 100]]
+    lines.merge("try")
+    assert not differences(lines.found(""), lines.found("try"))
