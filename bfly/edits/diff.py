@@ -128,7 +128,8 @@ def _matched(
 
 def _there(found: Found, ids: Ids) -> Ids:
     """Return ids with 0 for those that are not there."""
-    return np.where((ids == LOST) | found.state.is_gone(ids), np.uint64(0), ids)
+    there: Ids = np.where((ids == LOST) | found.state.is_gone(ids), np.uint64(0), ids)
+    return there
 
 
 def _patched(one: Found, other: Found, since: int) -> tuple[Ids, Ids]:
@@ -153,7 +154,7 @@ def _changed(found: Found, since: int) -> Ids:
     lineage, state = found.edits.history.lineage, found.state
     last = state.position
     if last <= since:
-        return NONE
+        return np.empty(0, np.uint64)
     made = range(lineage.last(since) + 1, lineage.last(last) + 1)
     current = []
     for number in made:
@@ -165,4 +166,5 @@ def _changed(found: Found, since: int) -> Ids:
                     f"More than {MOST} segments have changed since the operation {since}, where "
                     "the two parted: compare states that are nearer to each other."
                 )
-    return np.concatenate([NONE, *map(state.numbered, current)])
+    changed: Ids = np.concatenate([NONE, *map(state.numbered, current)])
+    return changed

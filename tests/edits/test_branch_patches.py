@@ -198,7 +198,7 @@ def test_ids_of_patches_are_unique_among_all_lines(tmp_path: Path) -> None:
     lines.branch("next").paint(ROW, None)
     lines.main.paint(ROW, None)
     lines.edits.catch_up()
-    ids = [each for line in (lines.main, branch, lines.line("next")) for each in made(line, 1)]
+    ids = [*made(lines.main, 1), *made(branch, 1), *made(lines.line("next"), 2)]
     assert sorted(ids) == [101, 102, 103, 104, 105]
     for each in (lines, others):
         each.edits.close()
@@ -285,6 +285,28 @@ def test_a_patch_that_was_taken_back_here_is_done_anew(lines: Lines) -> None:
     assert made(lines.main, 0) == [101, 102]
 
 
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_lines_that_are_merged_both_ways_become_the_same(seed: int) -> None:
+    """Each paints in a plane of its own, and joins what it painted on."""
+    random, lines = np.random.default_rng(seed), Lines()
+    branch = lines.branch()
+    for _ in range(3):
+        for line, plane in ((lines.main, 0), (branch, 2)):
+            for _ in range(2):
+                mask, low = np.zeros(SHAPE, bool), random.integers(0, SHAPE[1:])
+                mask[plane][tuple(map(slice, low, low + random.integers(1, 5, 2)))] = True
+                here = line.patched()[plane]
+                a, b = random.choice(here[here > 0], 2).tolist() if here.any() else (None, None)
+                line.paint(mask, [None, 0, a][random.integers(0, 3)])
+                if a and random.integers(0, 2):
+                    line.merge(a, b)
+        lines.merge("try")
+        lines.merge("main", "try")
+        assert partition(lines.main.shown()) == partition(branch.shown())
+        assert lines.merge("try") == lines.merge("main", "try") == []
+
+
 def test_patches_go_both_ways(lines: Lines) -> None:
     branch = lines.branch()
     branch.paint((0, 0), None)
@@ -305,16 +327,16 @@ def test_patches_go_both_ways(lines: Lines) -> None:
 def test_differences_tell_what_was_patched(lines: Lines) -> None:
     branch = lines.branch()
     branch.paint((0, 0), 8)
-    branch.paint((2, 3), 0)
+    branch.paint((2, 0), 0)
     told = differences(lines.found(""), lines.found("try"))
     rows = [(d.supervoxels.tolist(), d.others.tolist(), d.after.tolist()) for d in told]
     assert rows == [
-        ([1], [1], [1]),
+        ([6], [6], [6]),
         ([0, 8], [100, 8], [8, 8]),
     ]
     back = differences(lines.found("try"), lines.found("main"))
-    assert [each.others.tolist() for each in back] == [each.supervoxels.tolist() for each in told]
-    assert [each.after.tolist() for each in back] == [each.before.tolist() for each in told]
+    rows = [(d.supervoxels.tolist(), d.others.tolist(), d.after.tolist()) for d in back]
+    assert rows == [([6], [6], [6]), ([8, 100], [8, 0], [8, 0])]
     # Of a line, too.
     past = differences(lines.found("try@1"), lines.found("try"))
     assert [each.supervoxels.tolist() for each in past] == [[8, 100]]
