@@ -44,6 +44,8 @@ OURS, THEIRS = "ours", "theirs"
 
 GONE = "It names supervoxels that a patch made, and that are not here."
 
+TAKEN = "It was taken back here."
+
 CHANGED = "It changes voxels that have other supervoxels here."
 
 MOST = 10_000
@@ -152,7 +154,7 @@ class BranchMerge:
         elif operation.splits:
             made = self._splits(operation)
         elif len(operation.runs):
-            made = self._patch(operation, original)
+            made = self._patch(operation, original, place)
         elif len(operation.parts):
             made = self._part(operation, original)
         else:
@@ -185,19 +187,24 @@ class BranchMerge:
         if change.joined:
             self._add(change.operation(state, "merge", operation.who), place)
 
-    def _patch(self, operation: Operation, original: Operation) -> Operation | None:
+    def _patch(
+        self, operation: Operation, original: Operation, place: tuple[int, int]
+    ) -> Operation | None:
         """Change the same voxels. What paints may win over others; a split finds them as it did."""
-        state, words = self._draft.state, {"points": operation.points}
+        state = self._draft.state
         labels = self._patches.labels(original, state)
-        is_paint = not len(operation.parts)
-        if (labels != expected(operation)).any():
-            others = self._patches.others(original)
-            found = Contradiction(operation, others, (), CHANGED, can_win=is_paint)
+        is_paint, is_same = not len(operation.parts), np.array_equal(labels, expected(operation))
+        undone_by = self._target.history.undone
+        taken = {undone_by[n] for n in self._merged.get(place, ()) if n in undone_by}
+        if taken or not is_same:
+            others = tuple(sorted(taken)) if is_same else self._patches.others(original)
+            reason = TAKEN if is_same else CHANGED
+            found = Contradiction(operation, others, (), reason, can_win=is_paint or is_same)
             # Until there is a choice, later operations are planned as if the branch counted.
-            if not self._may(found) and (operation.id in self.left_out or not is_paint):
+            if not self._may(found) and (operation.id in self.left_out or not found.can_win):
                 return None
         if is_paint:
-            return again(state, operation, labels, **words)
+            return again(state, operation, labels)
         return self._part(operation, original)
 
     def _may(self, found: Contradiction) -> bool:

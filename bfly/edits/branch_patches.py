@@ -235,7 +235,7 @@ def expected(operation: Operation) -> Ids:
     return patch.old[patch.runs().voxels()[1]]
 
 
-def again(state: EditState, operation: Operation, labels: Ids, **words: Any) -> Operation | None:
+def again(state: EditState, operation: Operation, labels: Ids) -> Operation | None:
     """Return the operation that paints the voxels of an operation; None if they are so already.
 
     Parameters
@@ -246,9 +246,8 @@ def again(state: EditState, operation: Operation, labels: Ids, **words: Any) -> 
         With the ids of the line of the state. It paints.
     labels : numpy.ndarray
         uint64: what its voxels have.
-    **words
-        Further fields.
     """
+    words: dict[str, Any] = {"points": operation.points}
     patch = Patch.of(operation)
     voxels, pair = patch.runs().voxels()
     if np.array_equal(labels, expected(operation)):

@@ -274,13 +274,15 @@ def test_what_names_a_patch_that_was_taken_back_here_is_a_conflict(lines: Lines)
     assert np.array_equal(lines.main.shown(), branch.shown())
 
 
-def test_a_patch_that_was_taken_back_here_is_done_anew(lines: Lines) -> None:
+def test_a_patch_that_was_taken_back_here_is_done_anew_by_choice(lines: Lines) -> None:
     branch = lines.branch()
     branch.paint(ROW, None)
     lines.merge("try")
     lines.main.undo(1)
     branch.merge(100, 8)
-    assert lines.merge("try") == [3, 4]
+    (found,) = lines.plan("try", "", {}).contradictions
+    assert (found.operation.id, found.others, found.can_win) == (1, (2,), True)
+    assert lines.merge("try", "main", {1: THEIRS}) == [3, 4]
     assert partition(lines.main.shown()) == partition(branch.shown())
     assert made(lines.main, 0) == [101, 102]
 
@@ -339,6 +341,6 @@ def test_differences_tell_what_was_patched(lines: Lines) -> None:
     assert rows == [([6], [6], [6]), ([8, 100], [8, 0], [8, 0])]
     # Of a line, too.
     past = differences(lines.found("try@1"), lines.found("try"))
-    assert [each.supervoxels.tolist() for each in past] == [[8, 100]]
+    assert [each.supervoxels.tolist() for each in past] == [[6]]
     lines.merge("try")
     assert not differences(lines.found(""), lines.found("try"))
