@@ -101,6 +101,7 @@ class BranchReplay(Replay):
         origin, history = self._base.position, self._parent.history
         self.forest = Overlay(self._base)
         self.position = origin
+        self._recent.skip(origin)
         self._told = self._base.splits
         self._splits = keyed(self._told)
         self.lineage = BranchLineage(history.lineage, origin)
@@ -109,7 +110,7 @@ class BranchReplay(Replay):
 
     @override
     def _of(self, mark: Mark) -> EditState:
-        return BranchState(self.forest, mark)
+        return BranchState(self.forest, mark, self._recent)
 
 
 def channel_of(edits: ChannelEdits) -> ChannelEdits:

@@ -41,6 +41,12 @@ class Names:
     former: dict[int, int] = field(default_factory=dict)
     given: Collection[int] = ()
 
+    def _formerly_in(self, group: Ids) -> list[int]:
+        """Return the supervoxels of a sorted group that have a former name, in their order."""
+        ids = np.fromiter(self.former, np.uint64, len(self.former))
+        found: list[int] = ids[group.take(np.searchsorted(group, ids), mode="clip") == ids].tolist()
+        return found
+
     def choose(self, state: EditState, groups: Sequence[Ids], taken: Collection[int]) -> list[int]:
         """Return a name for each part of a segment.
 
@@ -60,7 +66,7 @@ class Names:
         whole = int(state.segments(groups[-1][:1])[0])
         names: list[int] = []
         for number, group in enumerate(groups):
-            former = dict.fromkeys(self.former[each] for each in self.former if _has(group, each))
+            former = dict.fromkeys(self.former[each] for each in self._formerly_in(group))
             is_named = _has(group, whole)
             wanted = [
                 *[whole] * (is_named and whole not in self.given),

@@ -214,7 +214,7 @@ def adopting(state: EditState, history: History, one: int, adopts: Ids) -> Edges
     """
     members = np.union1d(state.segment_of(one), adopts[:, 1])
     edges = history.edges(members, state.numbers(np.array([one], np.uint64)).tolist())
-    return edges.plus(np.searchsorted(members, adopts), state.position + 1)
+    return edges.linked(np.searchsorted(members, adopts), state.position + 1)
 
 
 def touch(change: Change, state: EditState, supervoxels: list[int]) -> None:

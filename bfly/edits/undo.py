@@ -9,7 +9,7 @@ import numpy as np
 
 from bfly.edits.change import Change
 from bfly.edits.described import described
-from bfly.edits.history import edges_of, lists_of
+from bfly.edits.history import edges_of, lists_of, narrowed
 from bfly.edits.part_names import Names, is_name
 from bfly.edits.patch import touch
 from bfly.edits.toggled import Toggled
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
 
 __all__ = ["redone", "undone"]
+
+NONE = np.empty(0, np.uint64)
 
 
 def undone(
@@ -60,7 +62,7 @@ def undone(
     """
     operations = history.operations(numbers)
     for operation in operations:
-        if not operation.numbers:
+        if not operation.numbers and not operation.undoes:
             raise BadRequest(f"The operation {described([operation])} changed no segments.")
         if by := history.undone.get(operation.id):
             taken = described(history.operations([by]))
@@ -123,40 +125,40 @@ class _Undo:
         self._later = lineage.later(numbers)
         numbers |= lineage.descendants(numbers)
         segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
-        current = self._current = np.unique(np.concatenate(segments))
+        current = self._current = np.unique(np.concatenate([NONE, *segments]))
         self._numbers, self._names = state.numbers(current), state.segments(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())
-        self._led = history.operations(led)
+        self._led = narrowed(current, history.operations(led))
+        self._kept: dict[tuple[int, ...], Edges] = {}
         self._edges = self._without(0)
         self._part = self._edges.parts()
 
     def _without(self, first: int) -> Edges:
         """Return the edges if those of the operations that are not before one are taken back."""
-        taken = [number for number in self._taken if number >= first]
-        return edges_of(self._current, self._history.that_count(self._led, taken))
+        taken = tuple(number for number in self._taken if number >= first)
+        if taken not in self._kept:
+            # What is left after one operation is what the next one finds.
+            edges = edges_of(self._current, self._history.that_count(self._led, taken))
+            self._kept = {taken: edges}
+        return self._kept[taken]
 
     def operation(self, **words: Any) -> Operation:
         """Return the operation."""
-        for operation in self._operations:
-            self._check(operation)
+        self._check_all()
         change = Change()
         wishes = self._wishes()
         given = {name for each in self._operations for name in each.names.tolist()}
         names = Names(self._fresh, wishes, given)
         members = self._edges.members
+        left = self._history.that_count(self._led, self._taken)
         for number in np.unique(self._numbers).tolist():
             own = self._numbers == number
             parts = self._part[own]
             if (parts != parts[0]).any():
-                edges = self._history.edges(members[own], [number], self._taken)
+                edges = edges_of(members[own], left).and_ever(self._led)
                 change.part(self._state, edges, parts, names)
         self._join(change, wishes)
         touch(change, self._state, self._untouched(change))
-        if not change.called and not change.joined:
-            raise Conflict(
-                f"Nothing is left of {described(self._operations)}, after "
-                f"{described(self._history.operations(self._later))}."
-            )
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
 
     def _wishes(self) -> dict[int, int]:
@@ -177,6 +179,8 @@ class _Undo:
 
     def _join(self, change: Change, wishes: dict[int, int]) -> None:
         """Join the segments, or their parts, that become one."""
+        if not len(self._numbers):
+            return
         order = np.lexsort((self._numbers, self._part))
         part, number = self._part[order], self._numbers[order]
         begins = np.append(True, (part[1:] != part[:-1]) | (number[1:] != number[:-1]))
@@ -211,6 +215,36 @@ class _Undo:
         is_own = name in self._names or not is_name(self._state, name)
         return is_own and name not in called.values()
 
+    def _check_all(self) -> None:
+        """Check each operation; those that only joined, with one look at the edges of all.
+
+        Those that changed voxels are looked at one by one: what they made is gone without them.
+
+        Raises
+        ------
+        Conflict
+            As `_check`.
+        """
+        first = self._taken[0]
+        counting = self._history.that_count(self._led)
+        is_parted = any(len(each.parts) and each.id >= first for each in counting)
+        if is_parted or any(
+            each.undoes or len(each.parts) or len(each.pairs) for each in self._operations
+        ):
+            for operation in self._operations:
+                self._check(operation)
+            return
+        # One after the other comes back: what it joined has to be apart until then.
+        tops = _Tops()
+        members = self._edges.members
+        for operation in self._operations:
+            for a, b in _pairs(operation):
+                ends = np.searchsorted(members, np.array([a, b], np.uint64))
+                if tops.of(int(self._part[ends[0]])) == tops.of(int(self._part[ends[1]])):
+                    self._refuse(operation, self._without(operation.id), a, b)
+            for a, b in self._part[edges_of(members, [operation]).ends].tolist():
+                tops.join(a, b)
+
     def _check(self, operation: Operation) -> None:
         """Check that an operation still stands, and can be taken back, after all later ones.
 
@@ -222,7 +256,7 @@ class _Undo:
         parts = lists_of(operation.parts, operation.part_sizes)
         parted = [(int(part[0]), rest) for part, rest in zip(parts, operation.rests, strict=True)]
         joined = _pairs(operation)
-        after, before = self._without(operation.id + 1), self._without(operation.id)
+        before, after = self._without(operation.id), self._without(operation.id + 1)
         for pairs, edges, is_wanted in (
             (joined, after, True),
             (joined, before, False),
@@ -249,6 +283,25 @@ class _Undo:
             f"itself, since others came after it: {described(self._history.operations(since))}. "
             "Take those back first, or together with it."
         )
+
+
+class _Tops:
+    """Labels that become one, by union and find."""
+
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
+
+    def of(self, label: int) -> int:
+        """Return the label that all labels joined with this one have in common."""
+        above = self._above
+        while (upper := above.get(label, label)) != label:
+            above[label] = label = above.get(upper, upper)
+        return label
+
+    def join(self, a: int, b: int) -> None:
+        """Let two labels become one."""
+        if (top := self.of(a)) != (other := self.of(b)):
+            self._above[top] = other
 
 
 def _pairs(operation: Operation) -> list[tuple[int, int]]:

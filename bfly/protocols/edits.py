@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from bfly.errors import Absent, BadRequest
-from bfly.protocols.protocol import Protocol, by_token, channel_words
+from bfly.protocols.protocol import Protocol, by_token, channel_words, dataset_named, words_beside
 from bfly.queries.edit_actions import ACTIONS
 from bfly.queries.edits import EditsQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bfly.config.config import Config
-    from bfly.config.tree import Channel
 
 __all__ = ["EditsAPI", "edits_query"]
 
@@ -76,11 +75,6 @@ def edits_query(config: Config, path: str, asked: Mapping[str, Any]) -> EditsQue
         allowed = ", ".join(ACTIONS)
         raise Absent(f"There is no {action or 'address'} of edits; allowed are {allowed}.")
     words = {**channel_words(channel), "name": channel.name, "labelled": (channel.path,)}
-    beside = [channel_words(each) for each in _dataset(config, path) if each is not channel]
-    return EditsQuery(action=action, asked=asked, beside=beside, **words)
-
-
-def _dataset(config: Config, path: str) -> Sequence[Channel]:
-    """Return the channels of the dataset of an address."""
     token = config.addresses.former(path).partition("/")[0]
-    return config.dataset(*token.split("::")).channels
+    beside = words_beside(channel, dataset_named(config, token))
+    return EditsQuery(action=action, asked=asked, beside=beside, **words)

@@ -132,6 +132,22 @@ def test_a_split_leaves_edges_to_what_was_elsewhere() -> None:
     assert {frozenset({1, 2, 4}), frozenset({3, 5})} <= channel.segments()
 
 
+def test_many_merges_are_taken_back_as_one() -> None:
+    random = np.random.default_rng(6)
+    for _ in range(30):
+        channel = Channel("/seg", MemoryLog())
+        while channel.state.position < 12:
+            pair = random.choice(MOST - 1, 2, replace=False) + 1
+            if len(set(channel.state.segments(ids(pair)).tolist())) == 2:
+                channel.merge(*pair.tolist())
+        numbers = sorted(random.choice(12, random.integers(1, 12), replace=False) + 1)
+        before = channel.segments()
+        channel.undo(*map(int, numbers))
+        assert channel.segments() == replayed([*channel.operations()])
+        channel.redo(*map(int, numbers))
+        assert channel.segments() == before
+
+
 def test_a_split_of_what_is_no_segment_is_refused() -> None:
     channel = Channel("/seg", MemoryLog())
     channel.merge(1, 2)
