@@ -10,7 +10,6 @@ import numpy as np
 
 from bfly.edits.branch import place_of
 from bfly.edits.patch import given, patch_words
-from bfly.edits.patch_store import PatchStore
 from bfly.edits.patches import Patch
 
 if TYPE_CHECKING:
@@ -200,9 +199,8 @@ class BranchPatches:
         numpy.ndarray
             uint64, in the order of `Runs.voxels`.
         """
-        patch, last = Patch.of(operation), operation.id - 1
-        history = self._source
-        before = PatchStore.of(history.patches(), last, history.taken_back.until(last)).view()
+        patch = Patch.of(operation)
+        before = self._source.patches_at(operation.id - 1)
         # Backwards, each voxel comes to what the files have.
         back = [
             replace(each, old=each.new, new=each.old)

@@ -180,8 +180,9 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
                 assert choices.get(each.operation.id) in (None, "" if each.can_win else THEIRS)
                 choices[each.operation.id] = [OURS, THEIRS][random.integers(0, 1 + each.can_win)]
         lines.merge("try", choices=choices)
-        for number in [each for each in waiting if each not in plan.left_out]:
-            main.do(waiting.pop(number))
+        # What changes nothing, since the voxels are erased already, waits too.
+        for operation in plan.operations:
+            main.do(waiting.pop(operation.again[1]))
         assert partition(lines.main.shown()) == partition(main.shown())
 
 
