@@ -15,6 +15,7 @@ from bfly.core.root_ids import RootIds
 from bfly.core.split_points import PointSplit
 from bfly.core.splitter import Splitter, points_of
 from bfly.core.tissue import Tissue
+from bfly.edits.branch import channel_of
 from bfly.edits.cut import cut
 from bfly.edits.merge import merged, merged_at
 from bfly.edits.patch import Fresh
@@ -99,7 +100,8 @@ class Proofreading:
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
         if query.action in LineAnswers.ACTIONS:
-            lines = LineAnswers(self._edits, self._segments, roots, self.fresh(volume))
+            ids = partial(self.new_ids, volume, channel)
+            lines = LineAnswers(self._edits, self._segments, roots, self.fresh(volume), ids)
             return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
@@ -211,7 +213,8 @@ class Proofreading:
             last = self._segments.segments(volume, None).index.last
         most = int(np.iinfo(volume.dtype).max)
         roots = RootIds(self._largest(volume), channel.ranges)
-        return Fresh(last + 1, min(most, roots.first - 1))
+        used = self._edits.lines(channel_of(channel).path).patch_ids
+        return Fresh(last + 1, min(most, roots.first - 1), used.last)
 
     def _merge(self, query: EditsQuery, channel: ChannelEdits) -> Plan:
         """Return what joins the segments of ids, or those at points; see `_plan`."""

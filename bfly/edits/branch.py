@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.edits.marks import Mark
     from bfly.edits.state import EditState
 
-__all__ = ["BranchEdits", "draft_of", "place_of"]
+__all__ = ["BranchEdits", "channel_of", "draft_of", "place_of"]
 
 
 class BranchEdits(ChannelEdits):
@@ -111,6 +111,13 @@ class BranchReplay(Replay):
     @override
     def _of(self, mark: Mark) -> EditState:
         return BranchState(self.forest, mark, self._recent)
+
+
+def channel_of(edits: ChannelEdits) -> ChannelEdits:
+    """Return the channel itself that a line is of."""
+    while isinstance(edits, BranchEdits):
+        edits = edits.parent
+    return edits
 
 
 def place_of(edits: ChannelEdits, operation: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -17,9 +18,8 @@ from bfly.edits.channel_lines import Found
 from bfly.edits.diff import differences
 from bfly.edits.edits import Edits
 from bfly.edits.log import MemoryLog
-from bfly.edits.patch import Fresh, painted
+from bfly.edits.patch import Fresh
 from bfly.errors import Conflict
-from bfly.geometry import BoundingBox
 from tests.edits.test_branches import EVERYTHING, FRESH, MOST, PATH, ids, merge, part, redo, undo
 
 
@@ -38,7 +38,13 @@ def sets(found: Found) -> set[frozenset[int]]:
 
 def planned(edits: Edits, source: str, target: str = "", **choices: str) -> BranchMerge:
     numbers = {int(number.strip("_")): choice for number, choice in choices.items()}
-    return BranchMerge(edits.found(PATH, source), edits.found(PATH, target), FRESH, numbers)
+    return BranchMerge(
+        edits.found(PATH, source),
+        edits.found(PATH, target),
+        FRESH,
+        numbers,
+        partial(Fresh, FRESH, 2**31),
+    )
 
 
 def do(edits: Edits, source: str, target: str = "", **choices: str) -> list[int]:
@@ -291,18 +297,3 @@ def test_differences_are_those_of_the_segments(data: st.DataObject) -> None:
                 places = each.supervoxels.astype(int) - 1
                 assert np.array_equal(each.before, before[places])
                 assert np.array_equal(each.after, after[places])
-
-
-def test_what_a_branch_painted_is_told_and_not_merged(edits: Edits) -> None:
-    """Neither is what names the supervoxel that it painted; the rest is merged."""
-    branch = branched(edits)
-    box, mask = BoundingBox.of_shape((1, 1, 4)), np.array([[[True, True, False, False]]])
-    voxels, fresh = np.array([[[1, 1, 1, 2]]], np.uint32), Fresh(100, 2**31)
-    branch.append(lambda state: [painted(state, box, voxels, mask, None, fresh, "Ada")])
-    merge(branch, 100, 3)
-    merge(branch, 4, 5)
-    found = planned(edits, "try").contradictions
-    assert [(each.operation.id, each.can_win) for each in found] == [(1, False), (2, False)]
-    assert "is not merged" in found[0].reason
-    assert do(edits, "try", _1=OURS, _2=OURS) == [1]
-    assert sets(edits.found(PATH)) >= {frozenset({4, 5}), frozenset({3}), frozenset({1})}
