@@ -27,9 +27,9 @@ function row(context: Context, one: Operation): HTMLLIElement {
     el("time", { className: "faint", dateTime: one.time, title: one.time }, ago(one.time)),
     button("Go to", `Go to the place of ${what}`, () => visit(context, one)),
     one.undone_by === null
-      ? button(isUndo ? "Redo" : "Undo", `${isUndo ? "Do again what" : "Take back"} ${what}${isUndo ? " took back" : ""}`, () =>
-          isUndo ? toggle(context, "redo", one.undoes, name()) : toggle(context, "undo", [one.operation], name()),
-        )
+      ? isUndo
+        ? button("Redo", `Redo what ${what} took back`, () => toggle(context, "redo", one.undoes, name()))
+        : button("Undo", `Undo ${what}`, () => toggle(context, "undo", [one.operation], name()))
       : el("span", { className: "faint" }, `taken back by #${one.undone_by}`),
   );
 }

@@ -60,7 +60,7 @@ export class States {
   }
 
   private async compare(context: Context): Promise<void> {
-    const from = String(this.seconds);
+    const from = new Date(this.seconds * 1000).toISOString();
     const { total, differences } = await context.editable.graph.diff(from, LISTED);
     const more = total > differences.length ? `, the first ${differences.length} of them here` : "";
     context.say(`${many(total, "difference")} since then${more}.`);
