@@ -74,7 +74,7 @@ export async function last(context: Context, action: "undo" | "redo"): Promise<v
 }
 
 export function section(title: string, ...children: Node[]): HTMLElement {
-  return el("section", { "aria-label": title }, el("h3", {}, title), ...children);
+  return el("section", { "aria-label": title }, el("h2", {}, title), ...children);
 }
 
 function fill(element: HTMLElement, ...children: Node[]): void {

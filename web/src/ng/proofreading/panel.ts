@@ -47,7 +47,6 @@ export class Panel {
     this.element = el(
       "aside",
       { id: "proofreading", "aria-label": "Proofreading" },
-      el("h2", {}, "Proofreading"),
       el("label", {}, "Segmentation", this.choice),
       el("label", {}, "Your name", user),
       el("p", { className: "buttons" }, button("undo", "Undo my last"), button("redo", "Redo my last")),

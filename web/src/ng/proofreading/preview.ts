@@ -56,7 +56,7 @@ export class SplitPreview {
     ];
     addLayer(viewer, LAYER, {
       type: "segmentation",
-      source: `precomputed://${url("pre", channel)}/?labels=patched`,
+      source: `${url("pre", channel)}/?labels=patched|neuroglancer-precomputed:`,
       segments: colours.map(([id]) => id),
       segmentColors: Object.fromEntries(colours),
       selectedAlpha: 0.6,
@@ -71,7 +71,7 @@ export class SplitPreview {
     const inside = found.inside.length ? ` ${many(found.inside.length, "supervoxel")} would be split inside.` : "";
     context.say(
       `Red has ${many(found.sources.length, "supervoxel")}, blue ${count(found.sinks.length)}; ` +
-        `the cut is ${found.area_um2.toPrecision(2)} µm².${inside}`,
+        `the cut is ${Number(found.area_um2.toPrecision(2))} µm².${inside}`,
     );
   }
 }
