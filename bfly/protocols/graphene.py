@@ -133,6 +133,7 @@ class Graphene(Protocol):
     def _info(self, table: str, parameters: Mapping[str, str]) -> GrapheneVolumeQuery:
         query = GrapheneVolumeQuery(name=table, **self._words(table))
         query.table, query.address = table, parameters.get("address", "")
+        query.edits = "/".join(self.config.graphene_tables.names(table))
         return query
 
     def _data(self, table: str, file: str) -> DataQuery | InfoQuery:
