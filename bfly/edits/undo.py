@@ -267,8 +267,13 @@ class _Undo:
                 self._refuse(operation, edges, *pairs[wrong[0]])
 
     def _refuse(self, operation: Operation, edges: Edges, a: int, b: int) -> None:
+        """Refuse to take back an operation, because of the others that stand against it."""
         bridge = edges.bridge(a, b)
-        since = [bridge] if bridge else [n for n in self._later if n not in self._taken]
+        since = [bridge] if bridge else list(self._later)
+        since = [number for number in since if number not in self._taken]
+        if not since:
+            # What stands against it is taken back with it.
+            return
         raise Conflict(
             f"The operation {described([operation])} cannot be taken back for {a} and {b} by "
             f"itself, since others came after it: {described(self._history.operations(since))}. "

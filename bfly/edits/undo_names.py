@@ -53,7 +53,7 @@ class Pieces:
         self._order = np.lexsort((numbers, part))
         by_part, number = part[self._order], numbers[self._order]
         is_other = by_part[1:] != by_part[:-1]
-        begins = np.append(True, is_other | (number[1:] != number[:-1]))
+        begins = np.append(True, is_other | (number[1:] != number[:-1]))[: len(members)]
         first = np.flatnonzero(begins)
         self._ends: list[int] = [*first.tolist(), len(members)]
         self.heads: Places = self._order[first]
@@ -64,7 +64,7 @@ class Pieces:
         sizes = np.diff(self._ends)
         order = np.lexsort((-members[self.heads].astype(np.int64), sizes, own))
         self.largest: Mask = np.zeros(len(own), bool)
-        self.largest[order] = np.append(own[order][1:] != own[order][:-1], True)
+        self.largest[order] = np.append(own[order][1:] != own[order][:-1], True)[: len(own)]
 
     def places(self, first: int, stop: int) -> Places:
         """Return the places of the members of consecutive pieces, in ascending order."""
