@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.annotations.annotation import Annotation
 
@@ -84,6 +84,11 @@ class Filter:
     after : int
         Only those with higher ids.
     """
+
+    WORDS: ClassVar[frozenset[str]] = frozenset(
+        ("type", "box", "tag", "text", "user", "since", "done", "after")
+    )
+    """Names of the parameters."""
 
     type: str = ""
     box: tuple[Corner, Corner] | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bfly.annotations.annotation import Annotation, ordered, time_text
@@ -18,7 +18,7 @@ from bfly.errors import Absent, BadRequest, Conflict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["MOST_KEPT", "PAGE", "AnnotationStore", "Request"]
+__all__ = ["MOST_KEPT", "AnnotationStore", "Request"]
 
 MOST_KEPT = 100_000
 """Annotations of a dataset, without deleted ones: a viewer reads all of them at once."""
@@ -160,6 +160,12 @@ class AnnotationStore(SqlStatements):
             f"order by id limit {most:d}"
         )
         return list(map(annotation_of, self._ask(query, *values)))
+
+    def every(self, dataset: str, wanted: Filter) -> Iterator[Annotation]:
+        """Yield annotations by their ids, without deleted ones, with few in memory at once."""
+        while found := self.find(dataset, wanted, PAGE):
+            yield from found
+            wanted = replace(wanted, after=found[-1].id)
 
     def count(self, dataset: str, wanted: Filter) -> int:
         """Return the number of annotations, without deleted ones."""
