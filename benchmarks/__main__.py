@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks import (
     annotating,
+    box_cuts,
     connectome,
     cutouts,
     edits,
@@ -25,8 +26,10 @@ from benchmarks import (
     hot_tables,
     indexing,
     large,
+    long_logs,
     many,
     meshes,
+    proofread_tables,
     protocols,
     querying,
     reading,
@@ -58,8 +61,11 @@ CHANNELS = 5_000
 ASKED = 800
 """Channels in a folder, and how many of them are asked for a tile."""
 
-EDGES = 10_000_000
-"""Supervoxels of the largest merge table."""
+EDITED, OPERATIONS = 10_000_000, 1_000_000
+"""Supervoxels and operations of the longest log."""
+
+CHUNK_EDGES = 1_000_000
+"""Supervoxels that are merged where chunks are asked for."""
 
 Figures = tuple[str, Any]
 
@@ -137,13 +143,22 @@ def _images(quick: bool, console: Console) -> Iterator[Figures]:
     hot_tables.show_users(used, console)
     for row in used:
         yield "users", row
+    yield from _proofreading(found[-1], quick, console)
+
+
+def _proofreading(volume: Volume, quick: bool, console: Console) -> Iterator[Figures]:
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
-        edges = EDGES // 10 if quick else EDGES
-        edited = edits.measure(
-            found[-1], Path(folder), edges, EDGES // 10, rounds=3 if quick else 11
-        )
+        edited = edits.measure(volume, Path(folder), CHUNK_EDGES, rounds=3 if quick else 11)
     tables.show_edits(edited, console)
     yield "edits", edited
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        few = 10 if quick else 1
+        log = long_logs.measure(Path(folder), EDITED // few, OPERATIONS // few)
+    proofread_tables.show_long_log(log, console)
+    yield "long_logs", log
+    cuts = box_cuts.measure(10 if quick else 50, rounds=1 if quick else 5)
+    proofread_tables.show_box_cuts(cuts, console)
+    yield "box_cuts", cuts
 
 
 def _larger(volume: Volume, quick: bool, console: Console) -> Iterator[Figures]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Volume
 
-__all__ = ["ALL", "BFLY", "CC3D", "ONE", "PAGE", "Indexed", "measure"]
+__all__ = ["ALL", "BFLY", "CC3D", "ONE", "PAGE", "Indexed", "built", "measure"]
 
 BFLY, CC3D = "bfly", "cc3d"
 
@@ -76,7 +76,7 @@ def measure(volume: Volume, folder: Path, rounds: int) -> Indexed:
         A size or a box is not that of cc3d, or a point is not in its label.
     """
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        index = _built(volume.labels, Path(work) / "first")
+        index = built(volume.labels, Path(work) / "first")
         ways = {BFLY: lambda: _build(volume.labels, Path(work))}
         python = python_with(folder, *REQUIREMENTS)
         if python is None:
@@ -93,11 +93,11 @@ def measure(volume: Volume, folder: Path, rounds: int) -> Indexed:
 def _build(path: str, folder: Path) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as kept:
         start = time.perf_counter()
-        _built(path, Path(kept))
+        built(path, Path(kept))
         return time.perf_counter() - start
 
 
-def _built(path: str, folder: Path) -> Index:
+def built(path: str, folder: Path) -> Index:
     """Build an index as a server does."""
     channel = Channel.open(ChannelSpec(path, kind="segmentation"))
     build = Indexes(str(folder), 1 << 40).build(channel)

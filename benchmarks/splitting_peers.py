@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Side = np.ndarray[Any, np.dtype[np.bool_]]
 
-__all__ = ["peers"]
+__all__ = ["libraries", "peers"]
 
 SIDE, ROUNDS = 20, 3
 
@@ -57,6 +57,18 @@ def peers() -> Table:
         costs[name] = float(graph.weights[side[graph.a] != side[graph.b]].sum())
         return seconds
 
+    runs = libraries()
+    samples = interleaved(ROUNDS, {name: partial(timed, name, run) for name, run in runs.items()})
+    table = Table(title=f"A cut of {graph.nodes:,} supervoxels with {len(graph.a):,} contacts")
+    for title in ("library", "ms", "weight of the cut"):
+        table.add_column(title)
+    for name, seconds in samples.items():
+        table.add_row(name, f"{1e3 * median(seconds):.0f}", f"{costs[name]:.3f}")
+    return table
+
+
+def libraries() -> dict[str, Callable[[Graph, int, int], Side]]:
+    """Return the functions that cut a graph between two nodes, by library and version."""
     runs = {
         "bfly, level by level": separated,
         "bfly, all levels as one": source_side,
@@ -68,13 +80,7 @@ def peers() -> Table:
         runs[f"ortools {ortools.__version__}"] = _ortools
     except ImportError:
         pass  # a library of its own that nothing else needs
-    samples = interleaved(ROUNDS, {name: partial(timed, name, run) for name, run in runs.items()})
-    table = Table(title=f"A cut of {graph.nodes:,} supervoxels with {len(graph.a):,} contacts")
-    for title in ("library", "ms", "weight of the cut"):
-        table.add_column(title)
-    for name, seconds in samples.items():
-        table.add_row(name, f"{1e3 * median(seconds):.0f}", f"{costs[name]:.3f}")
-    return table
+    return runs
 
 
 def _networkx(graph: Graph, source: int, sink: int) -> Side:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from benchmarks.edits import ONCE
 from benchmarks.indexing import BFLY as INDEX
 from benchmarks.indexing import CC3D as STATISTICS
+from benchmarks.long_logs import LongLog
+from benchmarks.proofread_tables import rows_of
+from benchmarks.tables import RELABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,6 +100,35 @@ def targets_of(raw: Mapping[str, Any]) -> Iterator[Target]:
             yield Target(work, against, f"{taken:.0f} MiB", "—", taken, False, 512)
     for row in raw.get("skeletons", []):
         yield _skeletons(row)
+    for row in raw.get("edits", []):
+        yield from _edits(row)
+    for row in raw.get("long_logs", []):
+        yield from _long_log(row)
+    for row in raw.get("box_cuts", []):
+        yield from _box_cuts(row)
+
+
+def _edits(row: Raw) -> Iterator[Target]:
+    rates = {way: median(rounds) for way, rounds in row["tiles"].items()}
+    for way, target in RELABELLED.items():
+        if way != "edited":
+            said = [f"{rates[each]:,.0f}/s" for each in (way, ONCE)]
+            work = f"warm 64³ chunk, {way}"
+            yield Target(work, ONCE, *said, rates[way] / rates[ONCE], True, target)
+
+
+def _long_log(row: Raw) -> Iterator[Target]:
+    for work, value, target in rows_of(LongLog(**row)):
+        if target is not None:
+            yield Target(work, "—", f"{value:,.3g}", "—", value, False, target)
+
+
+def _box_cuts(row: Raw) -> Iterator[Target]:
+    for part, target in ((50, 150), (99, 500)):
+        if row["splits"]:
+            value = 1e3 * float(np.percentile(row["splits"], part))
+            work = f"split by points in a box of 512³, p{part}, ms; {row['data']}"
+            yield Target(work, "—", f"{value:,.3g} ms", "—", value, False, target)
 
 
 def _rate(

@@ -16,7 +16,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bfly.config.addresses import ends
+from bfly.config.addresses import ends, lines_in
 from bfly.errors import Absent, BadRequest
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ class GrapheneTables:
     def of(self, names: Names) -> str:
         """Return the table of a channel."""
         return next(table for table in _tables(names) if self._known[table] == [names])
+
+    def table(self, names: Names) -> str | None:
+        """Return the table of a channel, or of a branch or snapshot of one; None of others."""
+        if names in self._channels:
+            return self.of(names)
+        for channel, line in lines_in(names[3]):
+            above = (*names[:3], channel)
+            if above in self._channels and _OTHER.search(line) is None:
+                return f"{self.of(above)}.{f'op{line}' if line.isdecimal() else line}"
+        return None
 
     def names(self, table: str) -> Names:
         """Return the names of the channel of a table; with ``@`` and a line if it is of one.

@@ -79,7 +79,7 @@ def _voxels(core: Core, query: DataQuery, codings: Sequence[str]) -> Answer | St
     core.admit(query)
     body = core.get_buffer(query)
     core.prefetcher.note(query.region)
-    return Answer(body)
+    return Answer(body, shown=core.shown(query))
 
 
 def _chunk_of_group(core: Core, query: GroupChunkQuery, _codings: Sequence[str]) -> Answer:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from bfly.cutouts.passthrough import Passed
     from bfly.databases.database import Database
+    from bfly.edits.shown import Shown
     from bfly.edits.state import EditState
     from bfly.queries.data import DataQuery
     from bfly.queries.info import InfoQuery
@@ -395,6 +396,10 @@ class Core(Stateless):
     def _gather(self, d_query: DataQuery) -> Voxels:
         self._check_size(d_query)
         return self._cutouts.gather(d_query.region)
+
+    def shown(self, d_query: DataQuery) -> tuple[Shown, ...]:
+        """Return what the voxels of a query show of the state of edits; see `Answer.shown`."""
+        return self._cutouts.loader(d_query.region).shown(d_query.region)
 
     def _check_size(self, d_query: DataQuery) -> None:
         check_size(d_query.shape, d_query.resolution, d_query.nbytes, self._limit)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from bfly.core.core import Core
     from bfly.cutouts.streamed import Stream
+    from bfly.edits.shown import Shown
     from bfly.protocols.ready import Headers
 
 __all__ = ["DATABASE", "DATASETS", "MESHES", "Answer", "Kind"]
@@ -28,11 +29,15 @@ class Answer(NamedTuple):
         Content coding that the body already has, or "".
     headers : sequence of (bytes, bytes)
         Headers of this answer; they replace those of every answer by name.
+    shown : tuple of Shown
+        What the answer shows of a state of edits: it is that of another state, too, if all of
+        these are. Empty if that is not known.
     """
 
     body: bytes | memoryview
     coding: str = ""
     headers: Headers = ()
+    shown: tuple[Shown, ...] = ()
 
 
 class Kind(NamedTuple):

@@ -18,6 +18,8 @@ from bfly.errors import BadRequest, Conflict
 from bfly.queries.edit_actions import MOST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from bfly.core.root_ids import RootIds
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bfly.edits.edits import Edits
     from bfly.edits.lines import Line
     from bfly.edits.operation import Operation
+    from bfly.edits.patch import Fresh
     from bfly.queries.edits import EditsQuery
 
     Ids = NDArray[np.uint64]
@@ -47,13 +50,23 @@ class LineAnswers:
         The root ids of the line that is asked.
     fresh : int
         An id that no supervoxel has, and that voxels can hold.
+    ids : callable
+        Returns ids for new supervoxels of the line that is asked.
     """
 
     ACTIONS = ("branches", "branch", "snapshot", "diff", "conflicts", "merge-branch")
     """What is about several lines of edits, or names a state."""
 
-    def __init__(self, edits: Edits, segments: SegmentAnswers, roots: RootIds, fresh: int) -> None:
-        self._edits, self._segments, self._roots, self._fresh = edits, segments, roots, fresh
+    def __init__(
+        self,
+        edits: Edits,
+        segments: SegmentAnswers,
+        roots: RootIds,
+        fresh: int,
+        ids: Callable[[], Fresh],
+    ) -> None:
+        self._edits, self._segments, self._roots = edits, segments, roots
+        self._fresh, self._ids = fresh, ids
 
     def answer(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         """Return the answer; all ids in it are text.
@@ -126,9 +139,9 @@ class LineAnswers:
         segments = self._segments.indexed(query.volume, None)
         if segments is None or not page:
             return [{"low": None, "high": None} for _ in page]
-        sizes = [len(each.supervoxels) for each in page]
-        groups = np.repeat(np.arange(len(page), dtype=np.uint64), sizes)
-        members = np.concatenate([each.supervoxels for each in page])
+        lists = [np.union1d(each.supervoxels, each.others) for each in page]
+        groups = np.repeat(np.arange(len(page), dtype=np.uint64), list(map(len, lists)))
+        members = np.concatenate(lists)
         rows = segments.index.of_groups(members, groups)
         origin = np.array(query.volume.level(0).origin)
         boxes: list[dict[str, Any]] = [{"low": None, "high": None} for _ in page]
@@ -139,7 +152,7 @@ class LineAnswers:
 
     def _conflicts(self, query: EditsQuery, found: Found) -> dict[str, Any]:
         source = self._other(query, "from")
-        merge = BranchMerge(source, found, self._fresh, {})
+        merge = BranchMerge(source, found, self._fresh, {}, self._ids)
         return {
             "operations": len(merge.operations),
             "conflicts": [
@@ -179,7 +192,7 @@ class LineAnswers:
                 result.extend(earlier)
                 return []
             now = found._replace(state=state)
-            merge = BranchMerge(source, now, self._fresh, choices)
+            merge = BranchMerge(source, now, self._fresh, choices, self._ids)
             _refuse(merge, query.asked["from"])
             left_out.extend(merge.left_out)
             result.extend(replace(each, key=key) for each in merge.operations)
@@ -224,16 +237,16 @@ def _told(line: Line) -> dict[str, Any]:
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
-    sides = {"from": difference.before, "to": difference.after}
     return {
-        **{name: _segments(difference.supervoxels, side) for name, side in sides.items()},
+        "from": _segments(difference.supervoxels, difference.before),
+        "to": _segments(difference.others, difference.after),
         "count": len(difference.supervoxels),
     }
 
 
 def _segments(supervoxels: Ids, names: Ids) -> list[dict[str, Any]]:
     found = []
-    for name in np.unique(names)[:MOST].tolist():
+    for name in np.unique(names[names > 0])[:MOST].tolist():
         own = supervoxels[names == name]
         listed = list(map(str, own[:MOST].tolist()))
         found.append({"id": str(name), "supervoxels": listed, "count": len(own)})

@@ -12,8 +12,10 @@ from bfly.core.edit_history import EditHistory
 from bfly.core.line_answers import LineAnswers
 from bfly.core.painter import Painter
 from bfly.core.root_ids import RootIds
-from bfly.core.split_points import PointSplit, images_of
+from bfly.core.split_points import PointSplit
 from bfly.core.splitter import Splitter, points_of
+from bfly.core.tissue import Tissue
+from bfly.edits.branch import channel_of
 from bfly.edits.cut import cut
 from bfly.edits.merge import merged, merged_at
 from bfly.edits.patch import Fresh
@@ -98,7 +100,8 @@ class Proofreading:
         roots = RootIds(self._largest(volume), channel.ranges)
         history = EditHistory(channel, roots, found.state)
         if query.action in LineAnswers.ACTIONS:
-            lines = LineAnswers(self._edits, self._segments, roots, self.fresh(volume))
+            ids = partial(self.new_ids, volume, channel)
+            lines = LineAnswers(self._edits, self._segments, roots, self.fresh(volume), ids)
             return json.dumps(lines.answer(query, found)).encode()
         if ACTIONS[query.action].method == "GET":
             return json.dumps(getattr(history, query.action)(query.asked)).encode()
@@ -177,13 +180,13 @@ class Proofreading:
         path : str
             Its path.
         beside : sequence of dict
-            Words of the other channels of the dataset, which may have an image of the tissue.
+            Words of the other channels of the dataset, which may be affinities, or an image.
         """
-        images = images_of(beside, self._keywords)
+        tissue = Tissue(volume, self._cutouts, beside, self._keywords)
         segments = self._segments.indexed(volume, None)
         store = self._edits.edge_store
         stored = None if store is None else partial(stored_between, store, path)
-        return PointSplit(volume, self._cutouts, segments, list(images), stored)
+        return PointSplit(volume, self._cutouts, segments, tissue, stored)
 
     def _last(self, volume: Volume) -> int | None:
         """Return the largest label; None without a label index, if the volume is too large."""
@@ -210,7 +213,8 @@ class Proofreading:
             last = self._segments.segments(volume, None).index.last
         most = int(np.iinfo(volume.dtype).max)
         roots = RootIds(self._largest(volume), channel.ranges)
-        return Fresh(last + 1, min(most, roots.first - 1))
+        used = self._edits.lines(channel_of(channel).path).patch_ids
+        return Fresh(last + 1, min(most, roots.first - 1), used.last)
 
     def _merge(self, query: EditsQuery, channel: ChannelEdits) -> Plan:
         """Return what joins the segments of ids, or those at points; see `_plan`."""

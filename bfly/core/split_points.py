@@ -10,13 +10,12 @@ import numpy as np
 from bfly.core.split_bonds import bonds_of
 from bfly.core.split_everywhere import everywhere
 from bfly.core.split_inside import inside_of
-from bfly.errors import BadRequest, ButterflyError, TooLarge
+from bfly.errors import BadRequest, TooLarge
 from bfly.geometry import BoundingBox, indexes, zyx
-from bfly.queries.info import InfoQuery
 from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.posting import CELL
-from bfly.splitting.contacts import contacts, face_means, inner_means
-from bfly.splitting.edges import contact_edges, imported_edges
+from bfly.splitting.contacts import contacts
+from bfly.splitting.edges import imported_edges
 from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
 from bfly.splitting.nearest import RADII, nearest_supervoxel
 from bfly.splitting.refusal import Reason, SplitRefused
@@ -24,25 +23,24 @@ from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from bfly.core.split_inside import Inside
+    from bfly.core.tissue import Tissue
     from bfly.cutouts.cutouts import Cutouts
     from bfly.edits.history import History
     from bfly.edits.state import EditState
     from bfly.edits.stored_edges import StoredEdges
-    from bfly.queries.query import Query
     from bfly.segments.segments import Segments
-    from bfly.splitting.contacts import Contacts
     from bfly.splitting.nearest import Nearest
     from bfly.splitting.runs import SegmentRuns
     from bfly.volumes.volume import Volume
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["PointSplit", "Sides", "images_of"]
+__all__ = ["PointSplit", "Sides"]
 
 AROUND = 2000.0
 """Nanometres around the points in which supervoxels are cut; voxels if their size is unknown."""
@@ -84,8 +82,8 @@ class PointSplit:
         Reads voxels.
     segments : Segments, optional
         Where the supervoxels are, if the label index is there.
-    images : sequence of Volume
-        Images of the dataset; the first one with the voxels of the segmentation counts.
+    tissue : Tissue
+        What other channels of the dataset show.
     stored : callable, optional
         Returns the edges of an imported graph between supervoxels.
 
@@ -100,17 +98,14 @@ class PointSplit:
         volume: Volume,
         cutouts: Cutouts,
         segments: Segments | None,
-        images: Sequence[Volume] = (),
+        tissue: Tissue,
         stored: Callable[[Ids], StoredEdges] | None = None,
     ) -> None:
-        self._stored = stored
+        self._tissue, self._stored = tissue, stored
         self._volume, self._cutouts, self._segments = volume, cutouts, segments
         self.origin = volume.level(0).origin
         self._state: EditState | None = None
         self._inside: Inside | None = None
-        whole = volume.level(0).place
-        fits = (each for each in images if each.level(0).place == whole)
-        self._image = next(fits, None)
 
     def sides(
         self,
@@ -176,7 +171,7 @@ class PointSplit:
         box = self._box(places)
         runs = self._runs(members, box)
         touching, inside = contacts(runs, self._volume.voxel_size), np.unique(runs.labels)
-        near = contact_edges(touching, *self._brightness(touching, runs, box))
+        near = self._tissue.edges(touching, runs, box)
         bonds = bonds_of(history, state, self._former(start))
         if self._inside is not None:
             bonds = bonds.divided(self._inside.old, self._inside.new)
@@ -212,7 +207,9 @@ class PointSplit:
         box, whole = self._box(np.concatenate(groups)), self._volume.level(0).place
         size = self._volume.voxel_size
         extent = self._extent(np.array(supervoxels, np.uint64))
-        return inside_of(supervoxels, groups, box, whole, size, self._read, self._tissue, extent)
+        return inside_of(
+            supervoxels, groups, box, whole, size, self._read, self._tissue.image, extent
+        )
 
     def _extent(self, supervoxels: Ids) -> BoundingBox | None:
         """Return a box that has all voxels of supervoxels; None without a label index."""
@@ -268,19 +265,39 @@ class PointSplit:
         return self._nearest(members, point)
 
     def _nearest(self, members: Ids, point: NDArray[Any]) -> Nearest:
+        box = self._around(point)
+        return self._nearest_in(np.ascontiguousarray(self._read(box)), box, members, point)
+
+    def _around(self, point: NDArray[Any]) -> BoundingBox:
+        """Return the box in which a point is looked for."""
         size = np.array(self._volume.voxel_size)
         reach = np.ceil(RADII[-1] * size.mean() / size).astype(int)
         around = BoundingBox(
             zyx(np.floor(point).astype(int) - reach), zyx(np.ceil(point).astype(int) + reach + 1)
         )
-        box = around & self._volume.level(0).place
-        voxels = np.ascontiguousarray(self._read(box))
+        return around & self._volume.level(0).place
+
+    def _nearest_in(
+        self, voxels: NDArray[Any], box: BoundingBox, members: Ids, point: NDArray[Any]
+    ) -> Nearest:
         place = tuple(point.tolist())
         return nearest_supervoxel(voxels, members, place, self._volume.voxel_size, box.start)
 
+    def _all_nearest(self, members: Ids, points: NDArray[Any]) -> list[Nearest]:
+        """Return the nearest voxel to each point; voxels that several need are read once."""
+        some, which = np.unique(points, axis=0, return_inverse=True)
+        boxes = [self._around(point) for point in some]
+        whole = reduce(BoundingBox.joined, boxes)
+        if whole.size > sum(box.size for box in boxes):
+            found = [self._nearest(members, point) for point in some]
+        else:
+            voxels = np.ascontiguousarray(self._read(whole))
+            found = [self._nearest_in(voxels, whole, members, point) for point in some]
+        return [found[each] for each in which.ravel().tolist()]
+
     def _points(self, members: Ids, points: NDArray[Any]) -> Points:
         """Return the supervoxels nearest to points, and where they are."""
-        found = [self._nearest(members, point) for point in points]
+        found = self._all_nearest(members, points)
         labels = np.array([each.supervoxel for each in found], np.uint64)
         return Points(labels, np.array([each.place for each in found], np.int64).reshape(-1, 3))
 
@@ -321,36 +338,8 @@ class PointSplit:
             if part.size:
                 yield part
 
-    def _brightness(
-        self, touching: Contacts, runs: SegmentRuns, box: BoundingBox
-    ) -> tuple[NDArray[np.float64], ...]:
-        """Return the brightness at contacts and inside supervoxels; nothing without an image."""
-        if self._image is None or not len(touching.pairs):
-            return ()
-        image = np.ascontiguousarray(self._cutouts.gather(Region.of(self._image, 0, box)))
-        return (
-            face_means(touching, image, box.start),
-            inner_means(touching, runs, image, box.start),
-        )
-
-    def _tissue(self, box: BoundingBox) -> Any:
-        return self._image and self._cutouts.gather(Region.of(self._image, 0, box))
-
     def _read(self, box: BoundingBox) -> Any:
         """Return the supervoxels of a box, with patches, and with the pieces that were found."""
         assert self._state
         labels = self._cutouts.gather(Region.of(self._volume, 0, box, self._state.patched))
         return labels if self._inside is None else self._inside.shown(labels, box)
-
-
-def images_of(
-    words: Sequence[Mapping[str, Any]], keywords: Callable[[Query], dict[str, Any]]
-) -> Iterator[Volume]:
-    """Yield the images among channels that can be opened."""
-    for each in words:
-        try:
-            volume: Volume = keywords(InfoQuery(**each))["volume"]
-        except ButterflyError:
-            continue
-        if volume.kind == "image":
-            yield volume

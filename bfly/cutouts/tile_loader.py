@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bfly.cutouts.plan import Slices
     from bfly.edits.patches import Patch
+    from bfly.edits.shown import Shown
     from bfly.edits.state import EditState
     from bfly.storage.lru_cache import LruCache
     from bfly.volumes.region import Region
@@ -31,6 +32,9 @@ SEGMENTS = "/segments"
 
 PATCHED = "/patched"
 """Suffix of a tile's key for its supervoxels with patches."""
+
+FEW = 64
+"""Tiles whose labels are compared with each edit, at most: microseconds for each."""
 
 
 class TileLoader:
@@ -131,9 +135,25 @@ class TileLoader:
         suffix = _suffix(state)
         edited: list[Relabelled] = self._cache.get_many([key + suffix for key in keys])
         return [
-            (tile if new.voxels is None else new.voxels) if new and new.is_of(state) else []
+            (tile if new.voxels is None else new.voxels)
+            if new and new.shown.is_still_of(state)
+            else []
             for new, tile in zip(edited, stored, strict=True)
         ]
+
+    def shown(self, region: Region) -> tuple[Shown, ...]:
+        """Return what the tiles of a region show, from which a later state may be told apart.
+
+        Empty if the region has no edits, has many tiles, or if one is not cached with these edits.
+        """
+        tiles, state = tiles_of(region), region.edits
+        if state is None or tiles.size > FEW:
+            return ()
+        keys = region.volume.tile_keys(region.level.mip, indexes(tiles))
+        suffix = _suffix(state)
+        found: list[Relabelled] = self._cache.get_many([key + suffix for key in keys])
+        shown = tuple(each.shown for each in found if each and each.shown.is_still_of(state))
+        return shown if len(shown) == len(found) else ()
 
     def read(self, region: Region, box: BoundingBox) -> Voxels:
         """Read voxels with the region's edits, past the cache.
@@ -152,13 +172,20 @@ class TileLoader:
         return voxels if edited is None else edited
 
     def _relabelled(
-        self, region: Region, state: EditState, voxels: Voxels, box: BoundingBox
+        self,
+        region: Region,
+        state: EditState,
+        voxels: Voxels,
+        box: BoundingBox,
+        before: Relabelled | None = None,
     ) -> Relabelled:
-        """Return the voxels of a box of the region's mip, with edits."""
+        """Return the voxels of a box of the region's mip, with edits; `before` is an older one."""
 
         def patch(patches: Sequence[Patch]) -> Voxels:
             return patched(region, voxels, box, patches, self._gather)
 
+        if before:
+            return before.of(state, voxels, patch)
         return Relabelled(voxels, state, finest(region, box), patch)
 
     def _stored(self, region: Region, index: Zyx, held: dict[Zyx, Voxels]) -> Voxels:
@@ -181,9 +208,11 @@ class TileLoader:
         """Return a tile as the segments of a state; they are cached beside the stored tile."""
         key = region.volume.tile_key(region.level.mip, index) + _suffix(state)
         edited: Relabelled = self._cache.get(key)
-        if not edited or not edited.is_of(state):
+        if not edited or not edited.shown.is_still_of(state):
             stored = self._stored(region, index, held)
-            edited = self._relabelled(region, state, stored, region.level.tile_box(index))
+            edited = self._relabelled(
+                region, state, stored, region.level.tile_box(index), edited or None
+            )
             self._cache.set(key, edited)
         return self._stored(region, index, held) if edited.voxels is None else edited.voxels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -28,6 +29,7 @@ class PostgresLog(PostgresStatements, SqlLog):
     def __init__(self, server: PostgresServer) -> None:
         super().__init__(server)
         self._listening: psycopg.Connection[Any] | None = None
+        self._waiting = threading.Lock()
         self._closed = False
 
     @override
@@ -36,21 +38,26 @@ class PostgresLog(PostgresStatements, SqlLog):
 
     @override
     def wait(self, seconds: float) -> None:
-        with self._server.errors():
-            try:
-                if self._listening is None:
-                    # Notifications before LISTEN may be lost, so the caller reads at once.
-                    self._listening = self._server.connect()
-                    self._listening.execute("listen bfly_edits")
-                    return
-                for _ in self._listening.notifies(timeout=seconds, stop_after=1):
-                    return
-            except psycopg.Error:
-                self._hang_up()
-                raise
-            finally:
-                if self._closed:
+        try:
+            with self._waiting, self._server.errors():
+                self._listen(seconds)
+        finally:
+            if self._closed:
+                with self._waiting:
                     self._hang_up()
+
+    def _listen(self, seconds: float) -> None:
+        try:
+            if self._listening is None:
+                # Notifications before LISTEN may be lost, so the caller reads at once.
+                self._listening = self._server.connect()
+                self._listening.execute("listen bfly_edits")
+                return
+            for _ in self._listening.notifies(timeout=seconds, stop_after=1):
+                return
+        except psycopg.Error:
+            self._hang_up()
+            raise
 
     def _hang_up(self) -> None:
         if self._listening is not None:
@@ -60,3 +67,9 @@ class PostgresLog(PostgresStatements, SqlLog):
     @override
     def close(self) -> None:
         self._closed = True
+        # A thread that waits hangs up by itself.
+        if self._waiting.acquire(blocking=False):
+            try:
+                self._hang_up()
+            finally:
+                self._waiting.release()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bfly.edits.marks import Mark
     from bfly.edits.state import EditState
 
-__all__ = ["BranchEdits", "draft_of", "place_of"]
+__all__ = ["BranchEdits", "channel_of", "draft_of", "place_of"]
 
 
 class BranchEdits(ChannelEdits):
@@ -101,6 +101,7 @@ class BranchReplay(Replay):
         origin, history = self._base.position, self._parent.history
         self.forest = Overlay(self._base)
         self.position = origin
+        self._recent.skip(origin)
         self._told = self._base.splits
         self._splits = keyed(self._told)
         self.lineage = BranchLineage(history.lineage, origin)
@@ -109,7 +110,14 @@ class BranchReplay(Replay):
 
     @override
     def _of(self, mark: Mark) -> EditState:
-        return BranchState(self.forest, mark)
+        return BranchState(self.forest, mark, self._recent)
+
+
+def channel_of(edits: ChannelEdits) -> ChannelEdits:
+    """Return the channel itself that a line is of."""
+    while isinstance(edits, BranchEdits):
+        edits = edits.parent
+    return edits
 
 
 def place_of(edits: ChannelEdits, operation: int) -> tuple[int, int]:

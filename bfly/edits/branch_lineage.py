@@ -75,6 +75,21 @@ class BranchLineage(Lineage):
         return self._own[operation - self._origin - 1]
 
     @override
+    def _before(self, number: int) -> list[int]:
+        if number < self._firsts[0]:
+            return self._base._before(number)
+        operation = self.made_by(number)
+        if not operation:
+            return []
+        numbers, into = self._pairs(operation)
+        before: list[int] = numbers[into == number - self.made(operation).start].tolist()
+        return before
+
+    @override
+    def _makers(self, numbers: set[int]) -> list[int]:
+        return sorted({self.made_by(number) for number in numbers} - {0})
+
+    @override
     def replaced_by(self, number: int) -> int:
         if number in self._replacing:
             return self._replacing[number]

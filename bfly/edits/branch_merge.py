@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bfly.edits.branch import draft_of, place_of
+from bfly.edits.branch_patches import BranchPatches, again, expected
 from bfly.edits.change import Change
 from bfly.edits.contradictions import (
     NO_COLOUR,
@@ -21,16 +22,18 @@ from bfly.edits.diff import meeting
 from bfly.edits.history import lists_of
 from bfly.edits.operation import Operation
 from bfly.edits.part_names import Names, is_name
+from bfly.edits.patch import adopting, touch
 from bfly.edits.undo import undone
 from bfly.errors import Conflict, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from bfly.edits.channel_lines import Found
     from bfly.edits.history import Edges
+    from bfly.edits.patch import Fresh
 
     Ids = NDArray[np.uint64]
 
@@ -39,9 +42,11 @@ __all__ = ["OURS", "THEIRS", "BranchMerge"]
 OURS, THEIRS = "ours", "theirs"
 """What counts in a contradiction: the line that is merged into, or the branch."""
 
-STRANGE = "It paints voxels, or names what was painted: do it again here, since that is not merged."
+GONE = "It names supervoxels that a patch made, and that are not here."
 
-NONE: Any = np.empty(0, np.uint64)
+TAKEN = "It was taken back here."
+
+CHANGED = "It changes voxels that have other supervoxels here."
 
 MOST = 10_000
 """Operations since a branch began, at most, and as many of the line that it is merged into."""
@@ -60,6 +65,8 @@ class BranchMerge:
         An id that nothing has, from which on further ones are free.
     choices : mapping
         Operation of the branch → `OURS` or `THEIRS`.
+    ids : callable
+        Returns ids for the supervoxels of patches; called only if the branch has some.
 
     Attributes
     ----------
@@ -74,12 +81,19 @@ class BranchMerge:
     ------
     TooLarge
         There are too many operations.
+    BadRequest
+        No id is left for a patch.
     Absent, DatabaseError
         As `History.operations`.
     """
 
     def __init__(
-        self, source: Found, target: Found, fresh: int, choices: Mapping[int, str]
+        self,
+        source: Found,
+        target: Found,
+        fresh: int,
+        choices: Mapping[int, str],
+        ids: Callable[[], Fresh],
     ) -> None:
         self._since = meeting(source, target)
         self._source, self._target = source.edits, target.edits
@@ -105,9 +119,7 @@ class BranchMerge:
         ]
         self._new = np.array([each.id for each in new], np.int64)
         self._parting = [each for each in new if len(each.parts)]
-        # What patches of the branch made is not there, and neither is what names it.
-        patches = (each for each in theirs if len(each.runs))
-        self._strange = np.concatenate([NONE, *(each.pairs[:, 1] for each in patches)])
+        self._patches = BranchPatches(source, target, self._since, self._new, ids)
         own = {place_of(target.edits, each.id) for each in ours}
         # What was taken back because the branch took it back is left to the undo of that.
         again, undone_by = {each.id: each.again for each in ours}, target.edits.history.undone
@@ -120,26 +132,43 @@ class BranchMerge:
         self.operations: list[Operation] = []
         self.contradictions: list[Contradiction] = []
         self.left_out: list[int] = []
+        # What the branch does again is put before what followed it, so that follows once more.
+        self._is_repeated = is_late = False
         for operation in theirs:
             place = place_of(source.edits, operation.id)
-            is_there = place in there or operation.again in own
-            if counts(operation.id) and not is_there:
+            if not counts(operation.id) or operation.again in own:
+                continue
+            self._is_repeated = place in there
+            if not self._is_repeated or (is_late and not operation.undoes):
+                made = len(self.operations)
                 self._do(operation, place)
+                is_late |= len(self.operations) > made
 
     def _do(self, operation: Operation, place: tuple[int, int]) -> None:
-        made: Operation | None = None
-        if self._is_strange(operation):
-            self._may(Contradiction(operation, (), (), STRANGE, can_win=False))
-        elif operation.undoes:
+        original, state = operation, self._draft.state
+        if not operation.undoes:
+            operation = self._patches.here(operation, state)
+            gone = self._patches.lacks(operation, state)
+            if gone is not None:
+                others = self._patches.takers(gone)
+                self._may(Contradiction(operation, others, (), GONE, can_win=False))
+                self._patches.forget(original)
+                return
+        made: Operation | None
+        if operation.undoes:
             made = self._undo(operation)
         elif operation.splits:
             made = self._splits(operation)
+        elif len(operation.runs):
+            made = self._patch(operation, original, place)
         elif len(operation.parts):
-            made = self._part(operation)
+            made = self._part(operation, original)
         else:
             made = self._join(operation)
         if made is not None:
             self._add(made, place)
+        else:
+            self._patches.forget(original)
         if len(operation.edges) and not operation.undoes:
             self._hold(operation, place)
 
@@ -150,12 +179,13 @@ class BranchMerge:
 
     def _hold(self, operation: Operation, place: tuple[int, int]) -> None:
         """Join what a split held together by edges of its own, after others were taken back."""
-        if self._is_strange(operation) or operation.id in self.left_out:
+        if operation.id in self.left_out:
             return
         if any(each.operation is operation for each in self.contradictions):
             return
         state, change = self._draft.state, Change()
-        for a, b in operation.edges.tolist():
+        there = self._patches.there(operation.edges, state).all(axis=1)
+        for a, b in operation.edges[there].tolist():
             pair = np.array([[a, b]], np.uint64)
             names = state.segments(pair[0])
             if names[0] != names[1] and not parted_since(pair, self._parting, self._target):
@@ -163,13 +193,31 @@ class BranchMerge:
         if change.joined:
             self._add(change.operation(state, "merge", operation.who), place)
 
-    def _is_strange(self, operation: Operation) -> bool:
-        named = (operation.supervoxels, operation.parts, operation.rests)
-        is_named = np.isin(np.concatenate(named), self._strange[self._strange > 0]).any()
-        return len(operation.runs) > 0 or bool(is_named)
+    def _patch(
+        self, operation: Operation, original: Operation, place: tuple[int, int]
+    ) -> Operation | None:
+        """Change the same voxels. What paints may win over others; a split finds them as it did."""
+        state = self._draft.state
+        labels = self._patches.labels(original, state)
+        is_paint, is_same = not len(operation.parts), np.array_equal(labels, expected(operation))
+        undone_by = self._target.history.undone
+        taken = {undone_by[n] for n in self._merged.get(place, ()) if n in undone_by}
+        if taken or not is_same:
+            others = tuple(sorted(taken)) if is_same else self._patches.others(original)
+            reason = TAKEN if is_same else CHANGED
+            found = Contradiction(operation, others, (), reason, can_win=is_paint or is_same)
+            # Until there is a choice, later operations are planned as if the branch counted.
+            if not self._may(found) and (operation.id in self.left_out or not found.can_win):
+                return None
+        if is_paint:
+            return again(state, operation, labels)
+        return self._part(operation, original)
 
     def _may(self, found: Contradiction) -> bool:
         """Return whether an operation is done in spite of a contradiction."""
+        if self._is_repeated:
+            # Others have decided otherwise since.
+            return False
         choice = self._choices.get(found.operation.id)
         if choice == OURS:
             self.left_out.append(found.operation.id)
@@ -228,26 +276,36 @@ class BranchMerge:
         words: dict[str, Any] = {"points": operation.points}
         return change.operation(state, operation.kind, operation.who, **words)
 
-    def _part(self, operation: Operation) -> Operation | None:
-        state, change = self._draft.state, Change()
-        supervoxels, colours = coloured(operation, self._source.at(operation.id))
-        segments = state.segments(supervoxels)
+    def _part(self, operation: Operation, original: Operation) -> Operation | None:
+        state, adopts = self._draft.state, operation.adopts
+        change = Change(adopts=list(map(tuple, adopts.tolist())))
+        supervoxels, colours = coloured(original, self._source.at(original.id))
+        supervoxels = self._patches.supervoxels(supervoxels)
+        order = np.argsort(supervoxels)
+        order = order[self._patches.there(supervoxels[order], state)]
+        supervoxels, colours = supervoxels[order], colours[order]
+        heads = supervoxels.copy()
+        heads[np.searchsorted(supervoxels, adopts[:, 1])] = adopts[:, 0]
+        segments, owners = state.segments(heads), state.segments(adopts[:, 0])
+        fresh = max(self._fresh, state.patches.last + 1, int(adopts.max(initial=0)) + 1)
         for segment in np.unique(segments).tolist():
             own = segments == segment
             if (colours[own] == colours[own][0]).all():
                 continue
-            one = int(supervoxels[own][0])
-            edges = self._draft.history.segment(state, one)
+            pairs = adopts[owners == segment]
+            edges = adopting(state, self._draft.history, int(heads[own][0]), pairs)
             part = self._parts(operation, edges, supervoxels, colours)
             if part is None:
                 return None
             # Without what the branch took back, the segment may hang together in other ways.
             if (part == part[0]).all():
                 continue
-            change.part(state, edges, part, Names(self._fresh))
-        if not change.parts:
+            change.part(state, edges, part, Names(fresh))
+        parted = np.isin(owners, state.segments(np.array(change.rests, np.uint64)))
+        touch(change, state, adopts[~parted, 0].tolist())
+        if not change.parts and not change.adopts:
             return None
-        words: dict[str, Any] = {"points": operation.points}
+        words = {name: getattr(operation, name) for name in ("points", "box", "pairs", "runs")}
         return change.operation(state, operation.kind, operation.who, **words)
 
     def _parts(

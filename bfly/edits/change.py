@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.history import Edges
-    from bfly.edits.part_names import Names
+    from bfly.edits.part_names import Naming
     from bfly.edits.state import EditState
 
     Ids = NDArray[np.uint64]
@@ -71,7 +71,7 @@ class Change:
         self.joined.append(list(dict.fromkeys(supervoxels)))
         self.names.append(name)
 
-    def part(self, state: EditState, edges: Edges, part: Places, names: Names) -> None:
+    def part(self, state: EditState, edges: Edges, part: Places, names: Naming) -> None:
         """Part a segment.
 
         The largest part stays what is left. Each part is held together by the edges of the
@@ -85,8 +85,8 @@ class Change:
             The segment and its edges.
         part : numpy.ndarray
             A number of the part of each member.
-        names : Names
-            Names to choose from.
+        names : Naming
+            What names the parts.
         """
         adopted = np.array([new for _, new in self.adopts], np.uint64)
         groups = _groups(edges.members, part, adopted)
@@ -160,10 +160,9 @@ def _facing(edges: Edges, rest: Ids) -> Ids:
 def _groups(members: Ids, part: Places, adopted: Ids) -> list[Ids]:
     """Return the members of each part; the largest part, without what was adopted, is last."""
     order = np.argsort(part, kind="stable")
-    starts = np.flatnonzero(np.diff(part[order])) + 1
-    groups = np.split(members[order], starts)
-
-    def size(group: Ids) -> int:
-        return int(np.isin(group, adopted, invert=True).sum())
-
-    return sorted(groups, key=lambda group: (size(group), -int(group[0])))
+    starts = np.flatnonzero(np.diff(part[order], prepend=part[order[0]] - 1))
+    groups = np.split(members[order], starts[1:])
+    own = np.isin(members[order], adopted, invert=True).astype(np.int64)
+    sizes = np.add.reduceat(own, starts).tolist()
+    places = sorted(range(len(groups)), key=lambda n: (sizes[n], -int(groups[n][0])))
+    return [groups[place] for place in places]

@@ -34,7 +34,7 @@ KEPT = 64
 REPLAYED = 2
 """Past states that the forest does not have, and that are kept: each takes as much memory."""
 
-WORTH = 32
+WORTH = 128
 """A snapshot lists at most this many ids for each operation since the last one: then both take
 about as long to read."""
 
@@ -87,6 +87,7 @@ class ChannelEdits:
         self._state = self._latest()
         self._snapshot = self._replay.snapshot
         self._keeper: threading.Thread | None = None
+        self._keep(self._state)
 
     @property
     def state(self) -> EditState:
@@ -141,7 +142,10 @@ class ChannelEdits:
         return Replay(self.path, self.log, most, self._stops)
 
     def _latest(self) -> EditState:
-        return self._replay.state().on_line(self.line)
+        state = self._replay.state().on_line(self.line)
+        state.newest = lambda: self._state
+        state.patched.newest = lambda: self._state.patched
+        return state
 
     def last_before(self, moment: float) -> int:
         """Return the last operation up to a time in seconds since 1970; 0 if there is none.
@@ -240,6 +244,10 @@ class ChannelEdits:
             log.warning("No snapshot of the edits of %s was kept: %s", self.path, error)
             return
         self._snapshot, self._keeper = state.position, keeper
+
+    def keep_now(self) -> None:
+        """Write a snapshot of the latest state, whatever has changed since the last one."""
+        self._keep_now(self._state)
 
     def _keep_now(self, state: EditState) -> None:
         try:

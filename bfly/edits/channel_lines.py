@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from bfly.edits.branch import BranchEdits
 from bfly.edits.line_names import StateName, checked_name
 from bfly.edits.lines import BRANCH, SNAPSHOT, Line, Lines, key_of
+from bfly.edits.patch_ids import PatchIds
 from bfly.errors import Absent, BadRequest, Conflict
 
 if TYPE_CHECKING:
@@ -89,6 +91,11 @@ class ChannelLines:
     def stops(self) -> list[int]:
         """The operations of the channel itself that branches and snapshots are from."""
         return [line.at for line in self._lines.all() if not line.origin]
+
+    @cached_property
+    def patch_ids(self) -> PatchIds:
+        """The ids that patches of the channel and of its branches made."""
+        return PatchIds(self.branch(""))
 
     def all(self) -> list[Line]:
         """Return the branches and snapshots; raises `DatabaseError`."""

@@ -155,13 +155,7 @@ class Forest:
         new, inverse = fastremap.unique(ids[places < 0], return_inverse=True)
         if len(new):
             first = self._append(new, size=1)
-            sizes = self._places["size"][:first]
-            self._tables.add(
-                new,
-                np.arange(first, self.count),
-                lambda: np.flatnonzero(sizes != ALIAS),
-                self._places["id"],
-            )
+            self._tables.add(new, np.arange(first, self.count), self._places["id"])
             places[places < 0] = first + inverse.astype(np.int64)
         return places
 
@@ -235,6 +229,31 @@ class Forest:
         both, label = np.concatenate([roots, places]), np.concatenate([roots, tops])
         order = np.argsort(label, kind="stable")
         self._rings.join(both[order], label[order])
+
+    def load(self, ids: Ids, sizes: NDArray[np.int64], names: Ids, numbers: Ids, at: int) -> None:
+        """Begin with the segments of a state, as `join` would, but without looking anything up.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray
+            The supervoxels of each segment, one segment after the other; each supervoxel once.
+        sizes, names, numbers : numpy.ndarray
+            Of each segment: how many supervoxels it has, at least 1, its name, and the number of
+            its root id. The numbers ascend.
+        at : int
+            Number of the operation.
+        """
+        if not len(ids):
+            return
+        self._append(ids, size=1)
+        self._tables.add(ids, np.arange(len(ids)), self._places["id"])
+        roots = np.cumsum(sizes) - sizes
+        self._places["size"][roots] = sizes
+        below = np.ones(len(ids), bool)
+        below[roots] = False
+        self._links.set(np.flatnonzero(below), np.repeat(roots, sizes)[below], at)
+        self._rings.join(np.arange(len(ids)), np.repeat(roots, sizes))
+        self._title(roots, names, numbers, at)
 
     def part(self, ids: Ids, sizes: ArrayLike, names: Ids, at: int) -> None:
         """Separate lists of supervoxels from their segments, each as a segment of its own.

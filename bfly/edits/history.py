@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bfly.edits.components import components
+from bfly.edits.patch_store import PatchStore
 from bfly.errors import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from bfly.edits.lineage import Lineage
     from bfly.edits.log import EditLog
     from bfly.edits.operation import Operation
-    from bfly.edits.patches import Patch
+    from bfly.edits.patches import Patch, Patches
     from bfly.edits.replay import Replay
     from bfly.edits.state import EditState
     from bfly.edits.taken_back import TakenBack
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
 
-__all__ = ["Edges", "History", "edges_of", "lists_of"]
+__all__ = ["Edges", "History", "edges_of", "lists_of", "narrowed"]
 
 NO_ENDS: Any = np.empty((0, 2), np.int64)
 
-KEPT = 64 << 20
-"""Bytes of the operations of a channel that are kept in memory."""
+KEPT, KEPT_EACH = 64 << 20, 20
+"""Bytes of the operations of a channel that are kept in memory, and for each edited supervoxel if
+that is more: then those of an import are among them."""
 
 
 class Edges(NamedTuple):
@@ -60,10 +63,33 @@ class Edges(NamedTuple):
         """Return some of the edges."""
         return self._replace(ends=self.ends[mask], made_by=self.made_by[mask])
 
-    def plus(self, ends: Places, made_by: int) -> Edges:
+    def linked(self, ends: Places, made_by: int) -> Edges:
         """Return the edges with more of them, all made by the same operation."""
         made = np.append(self.made_by, np.full(len(ends), made_by))
         return self._replace(ends=np.concatenate([self.ends, ends]), made_by=made)
+
+    def plus(self, operations: Sequence[Operation]) -> Edges:
+        """Return the edges with those that operations made, all at once."""
+        ends, made_by = _made(self.members, operations)
+        return self._replace(
+            ends=np.concatenate([self.ends, ends]), made_by=np.append(self.made_by, made_by)
+        )
+
+    def and_ever(self, operations: Sequence[Operation]) -> Edges:
+        """Return the edges with `ever` of operations, but for those that take back others."""
+        made = [each for each in operations if not each.undoes]
+        return self._replace(ever=_made(self.members, made)[0])
+
+    def among(self, mask: NDArray[np.bool_]) -> Edges:
+        """Return some of the supervoxels and the edges between them."""
+        place = np.cumsum(mask) - 1
+        inside = mask[self.ends].all(axis=1)
+        return Edges(
+            self.members[mask],
+            place[self.ends[inside]],
+            self.made_by[inside],
+            place[self.ever[mask[self.ever].all(axis=1)]],
+        )
 
     def within(self, part: Places) -> Edges:
         """Return the edges whose ends are in the same part, given the part of each member."""
@@ -72,6 +98,26 @@ class Edges(NamedTuple):
     def parts(self) -> Places:
         """Return the part of each member that hangs together: the place of one of them."""
         return components(len(self.members), *self.ends.T)
+
+    def apart(self, label: Ids) -> Iterator[tuple[Places, Edges]]:
+        """Yield the places of the members with each label, and these members with their edges."""
+        order = np.argsort(label, kind="stable")
+        starts = np.flatnonzero(np.diff(label[order], prepend=label[order[:1]] + 1))
+        group, local = np.empty((2, len(order)), np.int64)
+        group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+        local[order] = np.arange(len(order)) - starts[group[order]]
+
+        def split(ends: Places) -> list[Places]:
+            """Return the rows of the edges within each group."""
+            one, other = group[ends.T]
+            rows = np.flatnonzero(one == other)
+            rows = rows[np.argsort(one[rows], kind="stable")]
+            return np.split(rows, np.searchsorted(one[rows], np.arange(1, len(starts))))
+
+        ends, ever = split(self.ends), split(self.ever)
+        for places, rows, old in zip(np.split(order, starts[1:]), ends, ever, strict=True):
+            members, made_by = self.members[places], self.made_by[rows]
+            yield places, Edges(members, local[self.ends[rows]], made_by, local[self.ever[old]])
 
     def bridge(self, a: int, b: int) -> int:
         """Return the operation that joined two members; 0 if they are apart."""
@@ -106,12 +152,44 @@ def edges_of(members: Ids, operations: Iterable[Operation]) -> Edges:
         Those that count, in their order: neither any that is taken back, nor what took it back.
     """
     edges = Edges(members, NO_ENDS, np.empty(0, np.int64))
+    run: list[Operation] = []
     for operation in operations:
-        edges = edges.plus(_links(members, operation.adopts), operation.id)
         if len(operation.parts):
-            edges = edges.kept(~_between(edges, operation))
-        edges = edges.plus(_made(members, operation), operation.id)
-    return edges
+            edges = edges.plus(run).linked(_links(members, operation.adopts)[0], operation.id)
+            edges, run = edges.kept(~_between(edges, operation)), []
+            if len(operation.adopts):
+                operation = replace(operation, adopts=operation.adopts[:0])
+        run.append(operation)
+    return edges.plus(run)
+
+
+def narrowed(members: Ids, operations: Iterable[Operation]) -> list[Operation]:
+    """Return operations without the lists that have none of some supervoxels.
+
+    They make the same edges between these. An import has many lists.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        uint64, sorted: the supervoxels.
+    operations : iterable of Operation
+        The operations.
+    """
+    return [_narrowed(members, each) for each in operations]
+
+
+def _narrowed(members: Ids, operation: Operation) -> Operation:
+    if operation.kind != "import" or not len(members):
+        return operation
+    order = operation.order
+    places = np.searchsorted(operation.supervoxels, members, sorter=order)
+    rows = order.take(places, mode="clip")
+    rows = rows[operation.supervoxels[rows] == members]
+    sizes = operation.sizes.astype(np.int64)
+    lists = np.unique(np.searchsorted(np.cumsum(sizes), rows, side="right"))
+    starts, sizes = (np.cumsum(sizes) - sizes)[lists], sizes[lists]
+    kept = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    return replace(operation, supervoxels=operation.supervoxels[kept], sizes=sizes)
 
 
 def _between(edges: Edges, operation: Operation) -> NDArray[np.bool_]:
@@ -128,21 +206,32 @@ def _between(edges: Edges, operation: Operation) -> NDArray[np.bool_]:
     return between
 
 
-def _made(members: Ids, operation: Operation) -> Places:
-    """Return the ends of the edges that an operation made between supervoxels."""
-    places, there = _places(members, operation.supervoxels)
+def _made(members: Ids, operations: Sequence[Operation]) -> tuple[Places, NDArray[np.int64]]:
+    """Return the ends of the edges that operations made, and which one made each."""
+    if not operations:
+        return NO_ENDS, np.empty(0, np.int64)
+    supervoxels = np.concatenate([each.supervoxels for each in operations])
+    sizes = np.concatenate([each.sizes for each in operations]).astype(np.int64)
+    numbers = np.array([each.id for each in operations])
+    places, there = _places(members, supervoxels)
     chained = there[:-1] & there[1:]
-    chained[np.cumsum(operation.sizes, dtype=np.int64)[:-1] - 1] = False
+    chained[np.cumsum(sizes)[:-1] - 1] = False
     first = np.flatnonzero(chained)
-    links = _links(members, operation.edges)
-    return np.concatenate([np.stack([places[first], places[first + 1]], axis=1), links])
+    made_by = [np.repeat(numbers, [len(each.supervoxels) for each in operations])[first]]
+    ends = [np.stack([places[first], places[first + 1]], axis=1)]
+    for name in ("adopts", "edges"):
+        pairs = [getattr(each, name) for each in operations]
+        links, both = _links(members, np.concatenate(pairs))
+        ends.append(links)
+        made_by.append(np.repeat(numbers, [len(each) for each in pairs])[both])
+    return np.concatenate(ends), np.concatenate(made_by)
 
 
-def _links(members: Ids, pairs: Ids) -> Places:
-    """Return the places of pairs of which both are in a sorted array."""
+def _links(members: Ids, pairs: Ids) -> tuple[Places, NDArray[np.bool_]]:
+    """Return the places of pairs of which both are in a sorted array, and a mask of these pairs."""
     places, there = _places(members, pairs.ravel())
-    links: Places = places.reshape(-1, 2)[there.reshape(-1, 2).all(axis=1)]
-    return links
+    both = np.logical_and(*there.reshape(-1, 2).T)
+    return places.reshape(-1, 2)[both], both
 
 
 def _places(members: Ids, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:
@@ -190,6 +279,11 @@ class History:
     def patches(self) -> list[Patch]:
         """Return all patches in their order, also those that are taken back."""
         return self._replay.patches.made()
+
+    def patches_at(self, operation: int) -> Patches:
+        """Return the patches that counted after an operation."""
+        taken_back = self._replay.taken_back.until(operation)
+        return PatchStore.of(self.patches(), operation, taken_back).view()
 
     def toggled(self, taken: set[int]) -> tuple[list[Patch], list[Patch]]:
         """Return the patches that do not count once operations are taken back, and that do again.
@@ -264,7 +358,8 @@ class History:
                 self._kept[operation.id] = operation
                 self._bytes += operation.nbytes
             found = [self._kept[number] for number in wanted]
-            while self._bytes > KEPT and len(self._kept) > 1:
+            most = max(KEPT, KEPT_EACH * self._replay.forest.count)
+            while self._bytes > most and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return found
 
@@ -281,14 +376,8 @@ class History:
             Operations to take back besides; see `TakenBack.counts`.
         """
         led = self.operations(self.lineage.operations_of(numbers))
-        ever = [
-            ends
-            for each in led
-            if not each.undoes
-            for ends in (_links(members, each.adopts), _made(members, each))
-        ]
         edges = edges_of(members, self.that_count(led, taken))
-        return edges._replace(ever=np.concatenate([NO_ENDS, *ever]))
+        return edges.and_ever(led)
 
     def that_count(
         self, operations: Iterable[Operation], taken: Container[int] = ()

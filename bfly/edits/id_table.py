@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bfly.edits.direct_table import DirectTable, is_dense
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ids = NDArray[np.uint64]
@@ -53,6 +53,11 @@ class IdTable:
         """Bytes of the table."""
         return self._slots.nbytes
 
+    @property
+    def places(self) -> Places:
+        """The places of all ids, in no order."""
+        return self._slots[self._slots > 0].astype(np.int64) - 1
+
     def _first(self, ids: Ids) -> NDArray[Any]:
         return (ids * GOLDEN >> self._shift).astype(np.int64)
 
@@ -87,10 +92,15 @@ class IdTable:
 
 
 class IdTables:
-    """Hash tables that grow: together they have each id once."""
+    """Tables that grow: together they have each id once.
+
+    Ids that fill their range are in a `DirectTable`, others in hash tables.
+    """
 
     def __init__(self) -> None:
-        self._tables: list[IdTable] = []
+        # Replaced as a whole, since others read meanwhile.
+        self._tables: tuple[DirectTable | IdTable, ...] = ()
+        self._range = 2**64, 0
 
     @property
     def nbytes(self) -> int:
@@ -99,32 +109,57 @@ class IdTables:
 
     def find(self, ids: Ids, known: Ids) -> Places:
         """Return the places of ids; see `IdTable.find`."""
-        places = np.full(len(ids), -1, np.int64)
-        for table in reversed(self._tables):
+        tables = self._tables
+        if not tables:
+            return np.full(len(ids), -1, np.int64)
+        places = tables[0].find(ids, known)
+        for table in tables[1:]:
             left = np.flatnonzero(places < 0)
             if len(left):
                 places[left] = table.find(ids[left], known)
         return places
 
-    def add(self, ids: Ids, places: Places, old: Callable[[], Places], known: Ids) -> None:
+    def add(self, ids: Ids, places: Places, known: Ids) -> None:
         """Add new ids, each once, with their places.
 
         Parameters
         ----------
         ids, places : numpy.ndarray
             The new ids and their places.
-        old : callable
-            Returns the places of all ids that were added before.
         known : numpy.ndarray
             The id at each place.
         """
-        if not self._tables or self._tables[-1].count + len(ids) > self._tables[-1].capacity:
-            before = sum(table.count for table in self._tables)
-            count = before + len(ids)
-            if count <= REBUILT:
-                table, moved = IdTable(max(SMALLEST, 2 * count)), old()
-                table.add(known[moved], moved)
-                self._tables = [table]
-            else:
-                self._tables.append(IdTable(max(len(ids), before)))
-        self._tables[-1].add(ids, places)
+        first, last = self._range
+        self._range = min(first, int(ids.min())), max(last, int(ids.max()))
+        if self._tables and isinstance(direct := self._tables[0], DirectTable):
+            fits = direct.fits(ids)
+            direct.add(ids[fits], places[fits])
+            ids, places = ids[~fits], places[~fits]
+        if not len(ids):
+            return
+        hashed = [table for table in self._tables if isinstance(table, IdTable)]
+        if not hashed or hashed[-1].count + len(ids) > hashed[-1].capacity:
+            hashed = self._larger(hashed, ids, places, known)
+        if hashed:
+            hashed[-1].add(ids, places)
+
+    def _larger(self, hashed: list[IdTable], ids: Ids, places: Places, known: Ids) -> list[IdTable]:
+        """Make room for ids; return the hash tables, or none if a direct table has the ids now."""
+        before = sum(table.count for table in hashed)
+        total = sum(table.count for table in self._tables) + len(ids)
+        if total >= SMALLEST and is_dense(*self._range, total):
+            direct = DirectTable(*self._range)
+            moved = np.concatenate([places, *(table.places for table in self._tables)])
+            direct.add(known[moved], moved)
+            self._tables = (direct,)
+            return []
+        kept = tuple(table for table in self._tables if isinstance(table, DirectTable))
+        if before + len(ids) <= REBUILT:
+            table = IdTable(max(SMALLEST, 2 * (before + len(ids))))
+            for old in hashed:
+                table.add(known[old.places], old.places)
+            hashed = [table]
+        else:
+            hashed = [*hashed, IdTable(max(len(ids), before))]
+        self._tables = (*kept, *hashed)
+        return hashed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from bfly.edits.operation import Operation
 
 __all__ = ["Lineage", "replaced"]
+
+
+FEW = 16
+"""Pairs of an operation that are looked at one by one."""
 
 
 class Lineage:
@@ -92,10 +97,11 @@ class Lineage:
 
     def made_by(self, number: int) -> int:
         """Return the operation that made a number; 0 if none did."""
-        firsts = self._rows["first"][1 : self.count + 2]
-        if not 0 < number < firsts[-1]:
+        # Elements of a memoryview are read faster than those of an array.
+        firsts = self._rows["first"].data
+        if not 0 < number < firsts[self.count + 1]:
             return 0
-        return int(np.searchsorted(firsts, number, side="right"))
+        return bisect_right(firsts, number, 1, self.count + 2) - 1
 
     def made(self, operation: int) -> range:
         """Return the numbers that an operation made."""
@@ -120,9 +126,15 @@ class Lineage:
         operation = self.made_by(number)
         if not operation:
             return []
-        numbers, into = self._pairs(operation)
-        found: list[int] = numbers[into == number - self.made(operation).start].tolist()
-        return found
+        start, stop = self._rows["start"].data[operation : operation + 2]
+        place = number - self._rows["first"].data[operation]
+        if stop - start <= FEW:
+            numbers, into = (self._replaced[name].data for name in ("number", "into"))
+            return [numbers[row] for row in range(start, stop) if into[row] == place]
+        many: list[int] = self._replaced["number"][start:stop][
+            self._replaced["into"][start:stop] == place
+        ].tolist()
+        return many
 
     def _after(self, number: int) -> list[int]:
         """Return the numbers that a number went into."""
@@ -141,8 +153,15 @@ class Lineage:
         numbers : iterable of int
             The numbers; 0 is that of an unedited segment.
         """
-        found = _reached(numbers, self._before)
-        return sorted({self.made_by(number) for number in found} - {0})
+        return self._makers(_reached(numbers, self._before))
+
+    def _makers(self, numbers: set[int]) -> list[int]:
+        """Return the operations that made numbers, in ascending order."""
+        found = np.fromiter(numbers, np.int64, len(numbers))
+        firsts = self._rows["first"][1 : self.count + 2]
+        found = found[found < firsts[-1]]
+        makers: list[int] = np.unique(np.searchsorted(firsts, found, side="right")).tolist()
+        return makers
 
     def descendants(self, numbers: Iterable[int]) -> set[int]:
         """Return some numbers and all that followed from them."""
@@ -172,7 +191,8 @@ def _reached(numbers: Iterable[int], step: Callable[[int], list[int]]) -> set[in
     left = [number for number in numbers if number]
     found = set(left)
     while left:
-        new = set(step(left.pop())) - found
-        found |= new
-        left += new
+        for number in step(left.pop()):
+            if number not in found:
+                found.add(number)
+                left.append(number)
     return found

@@ -15,23 +15,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Links"]
 
-NEVER = np.uint32(2**32 - 1)
+NEVER = np.uint64(2**64 - 1)
 """Marks a place without a link: later than any operation."""
+
+LAST = 2**32 - 2
+"""The highest operation."""
+
+PARENT = np.uint64(2**32 - 1)
+"""Mask of the parent in a link."""
 
 
 class Links:
     """The parent of each place; that of a root is the root itself.
 
-    The first link of a place is beside it. Later ones, which take a split or an undo, are in a list
-    of their own, each with the one before it. Nothing that a reader of an earlier state looks at
-    ever changes.
+    The first link of a place is beside it: the operation that made it above the parent, in one
+    number, so that a look-up reads memory once. Later ones, which take a split or an undo, are in
+    a list of their own, each with the one before it. Nothing that a reader of an earlier state
+    looks at ever changes.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._places: Columns = {
-            "parent": np.zeros(0, np.uint32),
-            "since": np.zeros(0, np.uint32),
+            "link": np.zeros(0, np.uint64),
             "later": np.zeros(0, np.uint32),
         }
         self._relinked = 1  # place 0 means that there is no later link
@@ -48,11 +54,13 @@ class Links:
 
     def parents(self, places: Places, at: int) -> Places:
         """Return the parents of places after an operation."""
-        column = self._places
-        linked = column["since"][places] <= at
-        parents = np.where(linked, column["parent"][places], places)
+        links = self._places["link"].take(places)
+        unlinked = links >= np.uint64((at + 1) << 32)
+        links &= PARENT
+        parents: Places = links.view(np.int64)
+        np.copyto(parents, places, where=unlinked)
         if self._relinked > 1:
-            later, since = column["later"][places], self._later["since"]
+            later, since = self._places["later"].take(places), self._later["since"]
             again = np.flatnonzero(later)
             later = later[again]
             left = np.flatnonzero(since[later] > at)
@@ -65,33 +73,32 @@ class Links:
 
     def roots(self, places: Places, at: int) -> Places:
         """Return the root above each place after an operation."""
-        roots = places.copy()
-        left = np.arange(len(roots))
+        roots = self.parents(places, at)
+        left = np.flatnonzero(roots != places)
         while len(left):
-            parents = self.parents(roots[left], at)
-            moved = parents != roots[left]
+            above = roots[left]
+            parents = self.parents(above, at)
+            moved = parents != above
             left = left[moved]
             roots[left] = parents[moved]
         return roots
 
     def first_parents(self) -> Places:
         """Return the parents of all places, as long as none has a later link."""
-        column = {name: each[: self._count] for name, each in self._places.items()}
-        return np.where(column["since"] < NEVER, column["parent"], np.arange(self._count))
+        return self.parents(np.arange(self._count), LAST)
 
     def append(self, count: int) -> None:
         """Add places, each a root."""
         first, after = self._count, self._count + count
         self._places = grown(self._places, first, after)
-        self._places["since"][first:after] = NEVER
+        self._places["link"][first:after] = NEVER
         self._count = after
 
     def set(self, places: Places, parents: Places, at: int) -> None:
         """Set the parents of places, each once, as of an operation that is the latest one."""
         column = self._places
-        fresh = (column["since"][places] == NEVER) & (column["later"][places] == 0)
-        column["parent"][places[fresh]] = parents[fresh]
-        column["since"][places[fresh]] = at
+        fresh = (column["link"][places] == NEVER) & (column["later"][places] == 0)
+        column["link"][places[fresh]] = parents[fresh].astype(np.uint64) | np.uint64(at << 32)
         again = places[~fresh]
         first, after = self._relinked, self._relinked + len(again)
         self._later = grown(self._later, first, after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,10 +140,16 @@ class Operation:
         """How many numbers of root ids it takes: one for each segment that it made."""
         return len(self.part_names) + len(self.names)
 
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The places of the supervoxels, by the order of these."""
+        return np.argsort(self.supervoxels)
+
     @property
     def nbytes(self) -> int:
         """Bytes in memory, about."""
-        return 1000 + int(sum(getattr(self, name).nbytes for name in ARRAYS))
+        order = 8 * len(self.supervoxels) if self.kind == "import" else 0
+        return 1000 + order + int(sum(getattr(self, name).nbytes for name in ARRAYS))
 
     def pack(self) -> bytes:
         """Return the body: all but ``id``, ``time``, ``who``, ``kind``, ``base``."""

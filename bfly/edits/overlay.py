@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.marks import Mark
+    from bfly.edits.recent import Recent
 
     Ids = NDArray[np.uint64]
     Places = NDArray[np.int64]
@@ -62,13 +63,21 @@ class BranchState(EditState):
         The segments that the branch changed.
     mark : Mark
         The state.
+    recent : Recent
+        What the latest operations of the branch touched.
     """
 
     _forest: Overlay
 
-    def __init__(self, overlay: Overlay, mark: Mark) -> None:
+    def __init__(self, overlay: Overlay, mark: Mark, recent: Recent) -> None:
         super().__init__(
-            overlay, mark.position, mark.splits, mark.patches, mark.places, mark.numbers
+            overlay,
+            mark.position,
+            mark.splits,
+            mark.patches,
+            mark.places,
+            mark.numbers,
+            recent,
         )
         self._base = overlay.base
         self.count += self._base.count

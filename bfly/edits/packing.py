@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 from isal import isal_zlib
 
 from bfly.errors import DatabaseError
@@ -18,12 +20,17 @@ from bfly.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["header_of", "packed", "unpacked"]
+__all__ = ["Arrays", "header_of", "packed", "unpacked"]
+
+LARGE = 1 << 16
+"""Bytes of a body from which on a library is faster that takes long to begin."""
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
-def packed(kinds: Mapping[str, str], arrays: Mapping[str, Any], words: Mapping[str, Any]) -> bytes:
+def packed(
+    kinds: Mapping[str, str], arrays: Mapping[str, Any], words: Mapping[str, Any], level: int = 1
+) -> bytes:
     """Return a body.
 
     Parameters
@@ -34,11 +41,16 @@ def packed(kinds: Mapping[str, str], arrays: Mapping[str, Any], words: Mapping[s
         Name → array.
     words : mapping
         Further fields of the header.
+    level : int
+        0 stores the arrays as they are, with a checksum: large ones are then read fast.
     """
     ordered = [np.ascontiguousarray(arrays[name], kind) for name, kind in kinds.items()]
     header = json.dumps({"lengths": [array.size for array in ordered], **words}).encode()
     parts = [len(header).to_bytes(4, "little"), header, *(each.tobytes() for each in ordered)]
-    return isal_zlib.compress(b"".join(parts), 1)
+    data = b"".join(parts)
+    return (
+        isal_zlib.compress(data, 1) if level and len(data) > LARGE else zlib.compress(data, level)
+    )
 
 
 def unpacked(kinds: Mapping[str, str], body: bytes, what: str) -> tuple[Arrays, dict[str, Any]]:
@@ -55,12 +67,21 @@ def unpacked(kinds: Mapping[str, str], body: bytes, what: str) -> tuple[Arrays, 
         raise DatabaseError(f"{what} was written by a later Butterfly.")
     arrays: Arrays = {}
     for (name, kind), length in zip(kinds.items(), [*lengths, *[0] * len(kinds)], strict=False):
+        if not length:
+            # Most arrays of an operation are empty, and a log has many operations.
+            arrays[name] = _nothing(kind)
+            continue
         try:
-            arrays[name] = np.frombuffer(data, kind, length, start if length else 0)
+            arrays[name] = np.frombuffer(data, kind, length, start)
         except ValueError as error:
             raise DatabaseError(f"{what} is damaged: {error}") from error
         start += arrays[name].nbytes
     return arrays, header
+
+
+@cache
+def _nothing(kind: str) -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(b"", kind)
 
 
 def header_of(body: bytes, what: str) -> dict[str, Any]:
@@ -71,11 +92,11 @@ def header_of(body: bytes, what: str) -> dict[str, Any]:
 def _parts(body: bytes, what: str) -> tuple[bytes, int, dict[str, Any]]:
     """Return the inflated body, where its arrays begin, and its header."""
     try:
-        data = zlib.decompress(body)
+        data = (isal_zlib if len(body) > LARGE else zlib).decompress(body)
         start = 4 + int.from_bytes(data[:4], "little")
-        header: dict[str, Any] = json.loads(data[4:start])
+        header: dict[str, Any] = orjson.loads(data[4:start])
         if not isinstance(header["lengths"], list):
             raise ValueError("the lengths are no list")
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
+    except (zlib.error, isal_zlib.error, ValueError, KeyError, TypeError) as error:  # type: ignore[misc]
         raise DatabaseError(f"{what} is damaged: {error}") from error
     return data, start, header

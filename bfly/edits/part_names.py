@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -17,36 +17,17 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint64]
 
-__all__ = ["Names", "is_name"]
+__all__ = ["Names", "Naming", "is_name", "unused"]
 
 AT_ONCE = 256
 """Ids that are looked up at once."""
 
 
-@dataclass(frozen=True)
-class Names:
-    """Names to choose from.
-
-    Parameters
-    ----------
-    fresh : int
-        An id from which on no supervoxel has one.
-    former : dict
-        Supervoxel → name of the segment that it was in before what is taken back.
-    given : collection of int
-        Names that were given by what is taken back.
-    """
-
-    fresh: int
-    former: dict[int, int] = field(default_factory=dict)
-    given: Collection[int] = ()
+class Naming(Protocol):
+    """What names the parts of a segment."""
 
     def choose(self, state: EditState, groups: Sequence[Ids], taken: Collection[int]) -> list[int]:
         """Return a name for each part of a segment.
-
-        The part with the supervoxel of the segment's name keeps that, unless it is taken back. A
-        part gets its former name, or the lowest id of its supervoxels that is free. What is left
-        keeps the segment's name if no other part does.
 
         Parameters
         ----------
@@ -57,33 +38,43 @@ class Names:
         taken : collection of int
             Names that other segments get in the same change.
         """
+        ...
+
+
+class Names(Naming):
+    """Names from the ids of supervoxels.
+
+    The part with the supervoxel of the segment's name keeps that. Another part gets the lowest id
+    of its supervoxels that is free. What is left keeps the segment's name if no other part does.
+
+    Parameters
+    ----------
+    fresh : int
+        An id from which on no supervoxel has one.
+    """
+
+    def __init__(self, fresh: int) -> None:
+        self._fresh = fresh
+
+    @override
+    def choose(self, state: EditState, groups: Sequence[Ids], taken: Collection[int]) -> list[int]:
         whole = int(state.segments(groups[-1][:1])[0])
         names: list[int] = []
+        new = unused(state, self._fresh)
         for number, group in enumerate(groups):
-            former = dict.fromkeys(self.former[each] for each in self.former if _has(group, each))
-            is_named = _has(group, whole)
-            wanted = [
-                *[whole] * (is_named and whole not in self.given),
-                *former,
-                *[whole] * (is_named or number == len(groups) - 1),
-                *group.tolist(),
-            ]
-            free = (
-                name
-                for name in wanted
-                if name not in names
-                and name not in taken
-                and (name == whole or not is_name(state, name))
-            )
-            names.append(next(chain(free, self._unused(state, {*names, *taken}))))
+            is_whole = _has(group, whole) or number == len(groups) - 1
+            ids = (each for each in group.tolist() if each == whole or not is_name(state, each))
+            wanted = chain([whole] * is_whole, ids, new)
+            names.append(next(e for e in wanted if e not in names and e not in taken))
         return names
 
-    def _unused(self, state: EditState, taken: Collection[int]) -> Iterator[int]:
-        """Yield ids that neither a supervoxel nor a segment has."""
-        for start in count(self.fresh, AT_ONCE):
-            ids = np.arange(start, start + AT_ONCE, dtype=np.uint64)
-            used = {*state.named(ids)[1].tolist(), *taken}
-            yield from (number for number in ids.tolist() if number not in used)
+
+def unused(state: EditState, fresh: int) -> Iterator[int]:
+    """Yield ids from one on that neither a supervoxel nor a segment has."""
+    for start in count(fresh, AT_ONCE):
+        ids = np.arange(start, start + AT_ONCE, dtype=np.uint64)
+        used = set(state.named(ids)[1].tolist())
+        yield from (number for number in ids.tolist() if number not in used)
 
 
 def is_name(state: EditState, number: int) -> bool:

@@ -12,9 +12,11 @@ from bfly.edits.patch_runs import packed_changes
 from bfly.errors import BadRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from bfly.edits.history import History
+    from bfly.edits.history import Edges, History
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
     from bfly.geometry import BoundingBox
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Fresh", "cut_inside", "painted", "touch"]
+__all__ = ["Fresh", "adopting", "cut_inside", "given", "painted", "patch_words", "touch"]
 
 
 class Fresh:
@@ -35,20 +37,31 @@ class Fresh:
         An id above all labels of the channel.
     last : int
         The largest id that voxels can hold and that is below all root ids.
+    used : callable, optional
+        Returns the largest id that a patch of any line of the channel made.
     """
 
-    def __init__(self, first: int, last: int) -> None:
-        self.first, self.last = first, last
+    def __init__(self, first: int, last: int, used: Callable[[], int] = int) -> None:
+        self.first, self.last, self._used = first, last, used
+
+    def settled(self) -> Fresh:
+        """Return the same ids without asking for those of other lines again.
+
+        It is meant for many patches in one transaction; raises as `used`.
+        """
+        return Fresh(max(self.first, self._used() + 1), self.last)
 
     def take(self, state: EditState, count: int) -> Ids:
-        """Return ids that nothing ever had in a state or before it.
+        """Return ids that nothing ever had in a state or before it, and no patch of other lines.
 
         Raises
         ------
         BadRequest
             There are none left.
+        DatabaseError
+            The log cannot be read.
         """
-        start = max(self.first, state.patches.last + 1)
+        start = max(self.first, state.patches.last + 1, self._used() + 1)
         while start + count - 1 <= self.last:
             ids = np.arange(start, start + count, dtype=np.uint64)
             used = state.is_used(ids)
@@ -109,18 +122,32 @@ def painted(
             old = kept
     if not len(old):
         return None
-    change = Change()
     new = 0 if into == 0 else int(fresh.take(state, 1)[0])
-    touched = old[old > 0].tolist()
-    if into:
-        change.adopts.append((targets[0], new))
-        touched.append(targets[0])
-    elif new:
-        change.join([new], new)
-    touch(change, state, touched)
     after = labels.copy()
     after[mask] = new
-    return change.operation(state, "patch", who, **_patch(box, labels, after), **words)
+    words |= patch_words(box, labels, after)
+    return given(state, old, new, targets[:1]).operation(state, "patch", who, **words)
+
+
+def given(state: EditState, old: Ids, new: int, owners: list[int]) -> Change:
+    """Return the change that gives voxels to a new supervoxel, or to the background.
+
+    Parameters
+    ----------
+    state : EditState
+        State before.
+    old : numpy.ndarray
+        uint64: what the voxels have.
+    new : int
+        What they get; 0 for the background.
+    owners : list of int
+        A supervoxel of the segment that gets `new`; none for a segment of its own.
+    """
+    change = Change(adopts=[(one, new) for one in owners])
+    if new and not owners:
+        change.join([new], new)
+    touch(change, state, [*old[old > 0].tolist(), *owners])
+    return change
 
 
 def cut_inside(
@@ -161,17 +188,33 @@ def cut_inside(
     after[mask] = new.astype(labels.dtype)[np.searchsorted(old, labels[mask])]
     old = old.astype(np.uint64)
     change = Change(adopts=list(zip(old.tolist(), new.tolist(), strict=True)))
-    members = np.union1d(state.segment_of(int(old[0])), new)
+    edges = adopting(state, history, int(old[0]), np.stack([old, new], axis=1))
+    members = edges.members
     if not np.isin(np.union1d(old, part), members).all():
         raise BadRequest("The supervoxels are not all in one segment.")
     sides = np.isin(members, np.union1d(part, new)).astype(np.int64)
     if sides.all():
         raise BadRequest("There is only one part, the whole segment.")
-    edges = history.edges(members, state.numbers(old[:1]).tolist())
-    adopted = np.searchsorted(members, np.stack([old, new], axis=1))
-    edges = edges.plus(adopted, state.position + 1)
     change.part(state, edges, sides, Names(max(fresh.first, int(new[-1]) + 1)))
-    return change.operation(state, "patch", who, **_patch(box, labels, after), **words)
+    words |= patch_words(box, labels, after)
+    return change.operation(state, "patch", who, **words)
+
+
+def adopting(state: EditState, history: History, one: int, adopts: Ids) -> Edges:
+    """Return the segment of a supervoxel and its edges, once it has got new supervoxels.
+
+    Parameters
+    ----------
+    state, history
+        As those of `cut_inside`.
+    one : int
+        The supervoxel.
+    adopts : numpy.ndarray
+        uint64 of shape (n, 2): see `Operation.adopts`.
+    """
+    members = np.union1d(state.segment_of(one), adopts[:, 1])
+    edges = history.edges(members, state.numbers(np.array([one], np.uint64)).tolist())
+    return edges.linked(np.searchsorted(members, adopts), state.position + 1)
 
 
 def touch(change: Change, state: EditState, supervoxels: list[int]) -> None:
@@ -182,7 +225,7 @@ def touch(change: Change, state: EditState, supervoxels: list[int]) -> None:
         change.join([one], name)
 
 
-def _patch(box: BoundingBox, before: Voxels, after: Voxels) -> dict[str, Any]:
+def patch_words(box: BoundingBox, before: Voxels, after: Voxels) -> dict[str, Any]:
     """Return the fields of an operation that changes voxels."""
     pairs, runs = packed_changes(before, after)
     return {"box": np.array([*box.start, *box.stop]), "pairs": pairs, "runs": runs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bfly.edits.forest import Forest
 from bfly.edits.lineage import Lineage, replaced
 from bfly.edits.marks import Mark, Marks
 from bfly.edits.patch_store import PatchStore
+from bfly.edits.recent import Recent
 from bfly.edits.snapshots import read_snapshot
 from bfly.edits.splits import keyed
 from bfly.edits.state import EditState
@@ -82,6 +83,7 @@ class Replay:
         self.taken_back = TakenBack()
         self.patches = PatchStore()
         self.keys: dict[tuple[str, str], int] = {}
+        self._recent = Recent()
         self.snapshot = 0
         self._begin()
         self._mark()
@@ -94,10 +96,18 @@ class Replay:
         if snapshot is None:
             return
         self.snapshot = self.position = operation
-        self.lineage, self.taken_back, parts = snapshot.lineage, snapshot.taken_back, snapshot.parts
-        numbers = np.concatenate([part.before for part in parts]).astype(np.uint64)
-        self._join(parts, numbers)
+        self.lineage, self.taken_back = snapshot.lineage, snapshot.taken_back
+        self._splits = keyed(snapshot.splits)
+        self._told = tuple(self._splits.values())
+        self.forest.load(
+            snapshot.ids,
+            snapshot.sizes.astype(np.int64),
+            snapshot.names,
+            snapshot.segment_numbers.astype(np.uint64),
+            operation,
+        )
         self.forest.numbers = snapshot.numbers
+        self._recent.skip(operation)
         for each in self._log.get(self._path, snapshot.patches.tolist()):
             self.patches.follow(each, self.taken_back)
         # A request may come again after a start.
@@ -158,6 +168,7 @@ class Replay:
         self.forest.part(first.parts, first.part_sizes, first.part_names, last)
         self._join(run)
         self.lineage.add(run)
+        self._recent.add(run)
         for operation in run:
             self._remember(operation)
             if operation.undoes:
@@ -173,13 +184,12 @@ class Replay:
         forest = self.forest
         return Mark(self.position, forest.count, forest.numbers, self._told, self.patches.view())
 
-    def _join(self, operations: Sequence[Operation], numbers: Any = None) -> None:
+    def _join(self, operations: Sequence[Operation]) -> None:
         supervoxels, sizes, names = (
             np.concatenate([getattr(operation, name) for operation in operations])
             for name in ("supervoxels", "sizes", "names")
         )
-        last = operations[-1].id
-        self.forest.join(supervoxels, sizes, names, last, numbers)
+        self.forest.join(supervoxels, sizes, names, operations[-1].id)
         for operation in operations:
             if operation.splits:
                 self._splits |= keyed(operation.splits)
@@ -200,7 +210,13 @@ class Replay:
 
     def _of(self, mark: Mark) -> EditState:
         return EditState(
-            self.forest, mark.position, mark.splits, mark.patches, mark.places, mark.numbers
+            self.forest,
+            mark.position,
+            mark.splits,
+            mark.patches,
+            mark.places,
+            mark.numbers,
+            self._recent,
         )
 
     def _remember(self, operation: Operation) -> None:

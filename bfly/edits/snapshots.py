@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bfly.edits.lineage import Lineage
-from bfly.edits.merge_table import operations_of
-from bfly.edits.operation import Operation
-from bfly.edits.packing import header_of, packed, unpacked
+from bfly.edits.packing import Arrays, header_of, packed, unpacked
 from bfly.edits.taken_back import TakenBack
+from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,10 +19,24 @@ if TYPE_CHECKING:
 
     from bfly.edits.state import EditState
 
+    Ids = NDArray[np.uint64]
+
 __all__ = ["Snapshot", "parts_of", "read_snapshot"]
+
+VERSION = 3
 
 HEAD = {**Lineage.KINDS, "taken": "<u4", "patches": "<u4"}
 """Arrays of the first part."""
+
+PART = {
+    **{"ids": "<u4", "high_ids": "<u4", "names": "<u4", "high_names": "<u4"},
+    **{"sizes": "<u4", "numbers": "<u4"},
+}
+"""Arrays of the other parts: see `Snapshot`. Of ids and names there are the lower halves, and the
+higher ones unless all of a part are 0."""
+
+ROWS = 1 << 17
+"""Supervoxels or segments of a part: other writers wait while a part is written."""
 
 
 class Snapshot(NamedTuple):
@@ -37,17 +50,26 @@ class Snapshot(NamedTuple):
         The operations that others took back.
     numbers : int
         The last number of a root id.
-    parts : list of Operation
-        The segments; `before` has the number of each list.
     patches : numpy.ndarray
         uint32: the operations that made patches. The log has them.
+    splits : tuple of str
+        As in documented messages.
+    ids : numpy.ndarray
+        uint64: the supervoxels of each segment, one segment after the other.
+    sizes, names, segment_numbers : numpy.ndarray
+        uint32, uint64 and uint32: how many supervoxels each segment has, its name, and the number
+        of its root id, which ascends.
     """
 
     lineage: Lineage
     taken_back: TakenBack
     numbers: int
-    parts: list[Operation]
     patches: NDArray[np.uint32]
+    splits: tuple[str, ...]
+    ids: Ids
+    sizes: NDArray[np.uint32]
+    names: Ids
+    segment_numbers: NDArray[np.uint32]
 
 
 def parts_of(
@@ -57,17 +79,33 @@ def parts_of(
     taken = np.array([*taken_back.pairs(state.position)], np.uint32)
     made = np.array([number for number in patches if number <= state.position], np.uint32)
     arrays = {**lineage.arrays(state.position), "taken": taken, "patches": made}
-    yield packed(HEAD, arrays, {"snapshot": 2, "numbers": lineage.last(state.position)})
-    none = np.empty(0, np.uint64)
-    table = state.table()
-    for part in operations_of(*table, none, state.position, splits=state.splits):
-        heads = np.cumsum(part.sizes) - part.sizes
-        numbers = state.numbers(part.supervoxels[heads])
-        yield Operation(**{**vars(part), "before": numbers}).pack()
+    numbers = lineage.last(state.position)
+    words = {"snapshot": VERSION, "numbers": numbers, "splits": state.splits}
+    yield packed(HEAD, arrays, words)
+    ids, names = state.table()
+    of = state.numbers(ids)
+    order = np.argsort(of, kind="stable")
+    ids, names, of = ids[order], names[order], of[order]
+    other = (of[1:] != of[:-1]) | (names[1:] != names[:-1])
+    starts = np.flatnonzero(np.append(True, other)[: len(of)])
+    columns = {
+        "ids": ids,
+        "sizes": np.diff(starts, append=len(of)),
+        "names": names[starts],
+        "numbers": of[starts],
+    }
+    for start in range(0, len(ids), ROWS):
+        part = {name: each[start : start + ROWS] for name, each in columns.items()}
+        for name in ("ids", "names"):
+            part[f"high_{name}"] = part[name] >> np.uint64(32)
+            if not part[f"high_{name}"].any():
+                part[f"high_{name}"] = part[name][:0]
+            part[name] = part[name] & np.uint64(2**32 - 1)
+        yield packed(PART, part, {}, level=0)
 
 
 def read_snapshot(operation: int, parts: Iterable[bytes]) -> Snapshot | None:
-    """Return a snapshot; None if there is none, or only one of a version without root ids.
+    """Return a snapshot; None if there is none, or only one of an earlier version.
 
     Raises
     ------
@@ -79,12 +117,40 @@ def read_snapshot(operation: int, parts: Iterable[bytes]) -> Snapshot | None:
     if head is None:
         return None
     what = f"The snapshot of the edits up to {operation}"
-    if "snapshot" not in header_of(head, what):
+    if header_of(head, what).get("snapshot") != VERSION:
         return None
     arrays, words = unpacked(HEAD, head, what)
     taken_back = TakenBack()
     for by, pairs in groupby(arrays["taken"].reshape(-1, 2).tolist(), lambda pair: pair[0]):
         taken_back.add(by, [other for _, other in pairs])
-    found = [Operation.unpack(body, id=operation, kind="import") for body in bodies]
-    lineage, numbers = Lineage.of(arrays), words["numbers"]
-    return Snapshot(lineage, taken_back, numbers, found, arrays["patches"])
+    found = [unpacked(PART, body, what)[0] for body in bodies]
+    whole = {
+        name: np.concatenate([np.empty(0, kind), *(part[name] for part in found)])
+        for name, kind in (("sizes", np.uint32), ("numbers", np.uint32))
+    }
+    ids, names = _wide(found, "ids"), _wide(found, "names")
+    if len({len(names), *map(len, whole.values())}) > 1 or whole["sizes"].sum() != len(ids):
+        raise DatabaseError(f"{what} is damaged: its columns differ in length.")
+    return Snapshot(
+        Lineage.of(arrays),
+        taken_back,
+        words["numbers"],
+        arrays["patches"],
+        tuple(words["splits"]),
+        ids=ids,
+        sizes=whole["sizes"],
+        names=names,
+        segment_numbers=whole["numbers"],
+    )
+
+
+def _wide(parts: list[Arrays], name: str) -> Ids:
+    """Return a column of 64 bits."""
+    wide = np.concatenate([np.empty(0, np.uint64), *(part[name] for part in parts)])
+    start = 0
+    for part in parts:
+        stop = start + len(part[name])
+        if len(part[f"high_{name}"]) == stop - start:
+            wide[start:stop] |= part[f"high_{name}"].astype(np.uint64) << np.uint64(32)
+        start = stop
+    return wide

@@ -129,6 +129,13 @@ class SqlLog(EditLog, SqlEdges):
         for part, body in enumerate(bodies):
             # Readers look for the last part, so the snapshot is visible once it is complete.
             with self._transaction():
+                if part == 0:
+                    # One of an earlier version may be there.
+                    self._change(
+                        f"delete from {self.schema}edit_snapshots where channel = $1 and id = $2",
+                        os.fsencode(channel),
+                        operation,
+                    )
                 self._change(
                     f"insert into {self.schema}edit_snapshots values ($1, $2, $3, $4, $5) "
                     "on conflict (channel, id, part) do update set body = excluded.body",

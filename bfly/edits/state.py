@@ -9,11 +9,12 @@ import numpy as np
 from bfly.edits.forest import Forest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from bfly.edits.patches import Patches
+    from bfly.edits.recent import Recent
 
     Ids = NDArray[np.uint64]
 
@@ -38,6 +39,8 @@ class EditState:
         The voxels with other supervoxels than the files say.
     count, last_number : int, optional
         Those of a past state: the places that the forest had, and the last number of a root id.
+    recent : Recent, optional
+        What the latest operations of the forest touched.
 
     Attributes
     ----------
@@ -47,6 +50,8 @@ class EditState:
         The same state, but without segments: each supervoxel, with patches, is one of its own.
     current : bool
         False once there is a later state of the channel.
+    newest : callable or None
+        Returns the latest state of the channel; see `latest`.
     count : int
         Number of edited supervoxels, plus names that are not among them.
     last_number : int
@@ -64,13 +69,16 @@ class EditState:
         patches: Patches,
         count: int | None = None,
         last_number: int | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self.position = position
         self.splits = tuple(splits)
         self.patches = patches
         self.current = True
+        self.newest: Callable[[], EditState] | None = None
         self.line = ""
         self._forest = forest
+        self._recent = recent
         self._places = forest.count if count is None else count
         self.count = self._places
         self.last_number = forest.numbers if last_number is None else last_number
@@ -99,6 +107,20 @@ class EditState:
     def segments(self, supervoxels: Ids) -> Ids:
         """Return the name of the segment of each supervoxel."""
         return self._forest.segments(supervoxels, self.position, self._places)
+
+    def latest(self) -> EditState:
+        """Return the latest state of the channel."""
+        return self.newest() if self.newest else self
+
+    def touched_since(self, position: int) -> Ids | None:
+        """Return the names of the segments touched after an operation, as of before they were.
+
+        None if they are too many, or unknown, or if the operation is later than this state. What
+        patches changed is not among them.
+        """
+        if self.patched is self:
+            return np.empty(0, np.uint64)
+        return self._recent.between(position, self.position) if self._recent else None
 
     def knows(self, supervoxels: Ids) -> NDArray[np.bool_]:
         """Return a mask of the supervoxels that an operation names."""

@@ -25,6 +25,7 @@ class Titles:
 
     def __init__(self) -> None:
         self._count = 1  # title 0 means that there is none
+        self._operation = 0
         self._latest: Columns = {"title": np.zeros(0, np.uint32)}
         self._places = 0
         self._titles: Columns = {
@@ -47,8 +48,11 @@ class Titles:
 
     def _of(self, roots: Places, at: int) -> Places:
         """Return the title of each root after an operation; 0 where it has none."""
-        titles = self._latest["title"][roots]
+        titles = self._latest["title"].take(roots)
+        # A writer notes the operation before it sets any title as the latest of its root.
         since, before = self._titles["since"], self._titles["before"]
+        if self._operation <= at:
+            return titles.astype(np.int64)
         left = np.flatnonzero(since[titles] > at)
         while len(left):
             titles[left] = before[titles[left]]
@@ -62,7 +66,7 @@ class Titles:
 
     def numbers(self, roots: Places, at: int) -> NDArray[np.uint64]:
         """Return the number of the root id of each root; 0 where no operation changed it."""
-        numbers: NDArray[np.uint64] = self._titles["number"][self._of(roots, at)]
+        numbers: NDArray[np.uint64] = self._titles["number"].take(self._of(roots, at))
         return numbers
 
     def find(self, number: int) -> tuple[int, int]:
@@ -98,4 +102,6 @@ class Titles:
         column["since"][first:after], column["number"][first:after] = at, numbers[order]
         column["before"][first:after] = self._latest["title"][roots[order]]
         self._count = after
+        # A branch also copies titles of before it began.
+        self._operation = max(self._operation, at)
         self._latest["title"][roots[order]] = np.arange(first, after)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bfly.edits.history import History
     from bfly.edits.operation import Operation
+    from bfly.edits.patches import Patch
     from bfly.edits.state import EditState
 
     Ids = NDArray[np.uint64]
@@ -58,7 +59,7 @@ class Toggled:
         ------
         Conflict
             A later patch changed the same voxels, an operation names what a patch made, or a
-            patch needs another one that is taken back.
+            patch that returns would not find the voxels as they were.
         """
         moving = {patch.number: patch for patch in (*self._leaving, *self._returning)}
         for patch in moving.values():
@@ -66,18 +67,30 @@ class Toggled:
                 is_later = other.number > patch.number and other.number not in moving
                 if is_later and other.meets(patch):
                     self._refuse([other.number], "others changed the same voxels later")
+        for patch in self._returning:
+            self._check_before(patch)
         if len(self._gone):
             later = self._history.operations(self._history.lineage.later(self._made))
             counting = self._history.that_count(later, self._taken)
             named = [each.id for each in counting if np.isin(_named(each), self._gone).any()]
             if named:
                 self._refuse(named, "others name the supervoxels that it made")
-        needed = _ids(patch.old for patch in self._returning)
-        needed = np.setdiff1d(needed, _ids(patch.new for patch in self._returning))
-        needed = needed[self._state.is_gone(needed)]
-        if len(needed):
-            makers = [p.number for p in self._history.patches() if np.isin(p.new, needed).any()]
-            self._refuse(makers, "it needs what others made that are taken back", "Do those again")
+
+    def _check_before(self, patch: Patch) -> None:
+        """Check that a patch that returns finds its voxels as it found them first."""
+        leaving = {each.number for each in self._leaving}
+        earlier = [*self._state.patches.touching(patch.box), *self._returning]
+        now = {
+            other.number
+            for other in earlier
+            if other.number < patch.number and other.number not in leaving and other.meets(patch)
+        }
+        former = self._history.patches_at(patch.number - 1).touching(patch.box)
+        then = {other.number for other in former if other.meets(patch)}
+        if others := sorted(then - now):
+            self._refuse(others, f"{patch.number} changed voxels of theirs", "Do those again")
+        if others := sorted(now - then):
+            self._refuse(others, f"they changed voxels before {patch.number}")
 
     def _refuse(self, others: Sequence[int], why: str, advice: str = "Take those back") -> None:
         taken = described(self._history.operations(self._taken))

@@ -9,10 +9,9 @@ import numpy as np
 
 from bfly.edits.change import Change
 from bfly.edits.described import described
-from bfly.edits.history import edges_of, lists_of
-from bfly.edits.part_names import Names, is_name
-from bfly.edits.patch import touch
+from bfly.edits.history import edges_of, lists_of, narrowed
 from bfly.edits.toggled import Toggled
+from bfly.edits.undo_names import Pieces, UndoNames
 from bfly.errors import BadRequest, Conflict
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
 
 __all__ = ["redone", "undone"]
+
+NONE = np.empty(0, np.uint64)
 
 
 def undone(
@@ -60,7 +61,7 @@ def undone(
     """
     operations = history.operations(numbers)
     for operation in operations:
-        if not operation.numbers:
+        if not operation.numbers and not operation.undoes:
             raise BadRequest(f"The operation {described([operation])} changed no segments.")
         if by := history.undone.get(operation.id):
             taken = described(history.operations([by]))
@@ -123,93 +124,117 @@ class _Undo:
         self._later = lineage.later(numbers)
         numbers |= lineage.descendants(numbers)
         segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
-        current = self._current = np.unique(np.concatenate(segments))
-        self._numbers, self._names = state.numbers(current), state.segments(current)
+        current = self._current = np.unique(np.concatenate([NONE, *segments]))
+        self._numbers = state.numbers(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())
-        self._led = history.operations(led)
-        self._edges = self._without(0)
-        self._part = self._edges.parts()
+        self._led = narrowed(current, history.operations(led))
+        self._kept: dict[tuple[int, ...], Edges] = {}
+        self._edges = self._without(0).and_ever(self._led)
+        part = self._edges.parts()
+        self._pieces = Pieces(current, state.segments(current), self._numbers, part)
 
     def _without(self, first: int) -> Edges:
         """Return the edges if those of the operations that are not before one are taken back."""
-        taken = [number for number in self._taken if number >= first]
-        return edges_of(self._current, self._history.that_count(self._led, taken))
+        taken = tuple(number for number in self._taken if number >= first)
+        if taken not in self._kept:
+            # What is left after one operation is what the next one finds.
+            edges = edges_of(self._current, self._history.that_count(self._led, taken))
+            self._kept = {taken: edges}
+        return self._kept[taken]
 
     def operation(self, **words: Any) -> Operation:
         """Return the operation."""
-        for operation in self._operations:
-            self._check(operation)
-        change = Change()
-        wishes = self._wishes()
-        given = {name for each in self._operations for name in each.names.tolist()}
-        names = Names(self._fresh, wishes, given)
-        members = self._edges.members
-        for number in np.unique(self._numbers).tolist():
-            own = self._numbers == number
-            parts = self._part[own]
-            if (parts != parts[0]).any():
-                edges = self._history.edges(members[own], [number], self._taken)
-                change.part(self._state, edges, parts, names)
-        self._join(change, wishes)
-        touch(change, self._state, self._untouched(change))
-        if not change.called and not change.joined:
-            raise Conflict(
-                f"Nothing is left of {described(self._operations)}, after "
-                f"{described(self._history.operations(self._later))}."
-            )
+        self._check_all()
+        change, pieces = Change(), self._pieces
+        if not len(pieces.members):
+            return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
+        names = self._named()
+        for places, edges in self._edges.apart(self._numbers):
+            part = pieces.part[places]
+            if (part != part[0]).any():
+                change.part(self._state, edges, part, names)
+        patched = np.isin(pieces.members, self._patches.ids)
+        touched = np.isin(pieces.part, pieces.part[patched])[pieces.heads]
+        renamed = names.renamed | touched
+        later = np.split(np.arange(len(pieces.heads)), pieces.starts[1:])
+        for rows, name in zip(later, names.names, strict=True):
+            if len(rows) > 1 or (renamed[rows[0]] and not pieces.parted[rows[0]]):
+                change.join(pieces.members[pieces.heads[rows]].tolist(), name)
+        for name in self._displaced(names).tolist():
+            change.join([name], name)
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)
 
-    def _wishes(self) -> dict[int, int]:
-        """Return a supervoxel → the name that its segment had before.
-
-        The oldest name counts: it is that of the state before all operations. What a patch made
-        was in none.
-        """
-        wishes: dict[int, int] = {}
+    def _named(self) -> UndoNames:
+        """Return the names of the segments."""
+        former: dict[int, int] = {}
         for each in self._operations:
             parts = lists_of(each.parts, each.part_sizes)
             named = [*each.supervoxels.tolist(), *(int(part[0]) for part in parts)]
-            wishes = dict(zip(named, each.was.tolist(), strict=True)) | wishes
+            # The oldest name counts: it is that of the state before all operations.
+            for one, name in zip(named, each.was.tolist(), strict=True):
+                former.setdefault(one, name)
         for each in self._operations:
+            # What a patch made was in no segment.
             for new in each.pairs[:, 1].tolist():
-                wishes.pop(new, None)
-        return wishes
+                former.pop(new, None)
+        lists = (lst for each in self._operations for lst in (each.names, each.part_names))
+        given = {name for names in lists for name in names.tolist()}
+        tables = None if self._is_redo() else self._tables(self._led)
+        return UndoNames(self._state, self._pieces, former, given, tables, self._fresh)
 
-    def _join(self, change: Change, wishes: dict[int, int]) -> None:
-        """Join the segments, or their parts, that become one."""
-        order = np.lexsort((self._numbers, self._part))
-        part, number = self._part[order], self._numbers[order]
-        begins = np.append(True, (part[1:] != part[:-1]) | (number[1:] != number[:-1]))
-        heads, part = order[begins], part[begins]
-        members = self._edges.members
-        called = dict(zip(members[heads].tolist(), self._names[heads].tolist(), strict=True))
-        called |= change.called
-        for group in np.split(heads, np.flatnonzero(np.diff(part)) + 1):
-            if len(group) > 1:
-                own = {head: called.pop(head) for head in members[group].tolist()}
-                whole = members[self._part == self._part[group[0]]].tolist()
-                known = [wishes[each] for each in whole if each in wishes]
-                wanted = (*known, *own.values(), *whole)
-                change.join(own, next(name for name in wanted if self._is_free(name, called)))
-                called[whole[0]] = change.called[whole[0]] = change.names[-1]
+    def _is_redo(self) -> bool:
+        return all(each.undoes for each in self._operations)
 
-    def _untouched(self, change: Change) -> list[int]:
-        """Return supervoxels whose segments get or lose voxels, but are as they were otherwise."""
-        if not len(self._patches.ids):
-            return []
-        members = self._edges.members
-        parts, first = np.unique(self._part, return_index=True)
-        ids = np.intersect1d(self._patches.ids, members)
-        part = self._part[np.searchsorted(members, ids)]
-        lowest = members[first[np.searchsorted(parts, part)]]
-        changed = np.isin(lowest, np.array(list(change.called), np.uint64))
-        untouched: list[int] = ids[~changed].tolist()
-        return untouched
+    def _tables(self, led: Sequence[Operation]) -> set[int]:
+        """Return the names that tables gave which are left."""
+        left = self._history.that_count(led, self._taken)
+        return {name for each in left if each.kind == "import" for name in each.names.tolist()}
 
-    def _is_free(self, name: int, called: dict[int, int]) -> bool:
-        """Return whether no other segment has a name after the change."""
-        is_own = name in self._names or not is_name(self._state, name)
-        return is_own and name not in called.values()
+    def _displaced(self, names: UndoNames) -> Ids:
+        """Return supervoxels whose ids become free, and that others kept from their segments."""
+        freed = names.freed()
+        numbers = self._state.numbers(freed)
+        is_other = (numbers > 0) & np.isin(numbers, self._numbers, invert=True)
+        freed, numbers = freed[is_other], numbers[is_other]
+        if not len(freed) or self._is_redo():
+            return freed[:0]
+        called = self._state.segments(freed)
+        led = self._history.operations(self._history.lineage.operations_of(numbers.tolist()))
+        is_foreign = self._state.numbers(called) != numbers
+        is_foreign &= np.isin(called, list(self._tables(led)), invert=True)
+        freed, numbers = freed[is_foreign], numbers[is_foreign]
+        first: Ids = freed[np.unique(numbers, return_index=True)[1]]
+        return first
+
+    def _check_all(self) -> None:
+        """Check each operation; those that only joined, with one look at the edges of all.
+
+        Those that changed voxels are looked at one by one: what they made is gone without them.
+
+        Raises
+        ------
+        Conflict
+            As `_check`.
+        """
+        first = self._taken[0]
+        counting = self._history.that_count(self._led)
+        is_parted = any(len(each.parts) and each.id >= first for each in counting)
+        if is_parted or any(
+            each.undoes or len(each.parts) or len(each.pairs) for each in self._operations
+        ):
+            for operation in self._operations:
+                self._check(operation)
+            return
+        # One after the other comes back: what it joined has to be apart until then.
+        tops = _Tops()
+        members, part = self._edges.members, self._pieces.part
+        for operation in self._operations:
+            for a, b in _pairs(operation):
+                ends = np.searchsorted(members, np.array([a, b], np.uint64))
+                if tops.of(int(part[ends[0]])) == tops.of(int(part[ends[1]])):
+                    self._refuse(operation, self._without(operation.id), a, b)
+            for a, b in part[edges_of(members, [operation]).ends].tolist():
+                tops.join(a, b)
 
     def _check(self, operation: Operation) -> None:
         """Check that an operation still stands, and can be taken back, after all later ones.
@@ -222,7 +247,7 @@ class _Undo:
         parts = lists_of(operation.parts, operation.part_sizes)
         parted = [(int(part[0]), rest) for part, rest in zip(parts, operation.rests, strict=True)]
         joined = _pairs(operation)
-        after, before = self._without(operation.id + 1), self._without(operation.id)
+        before, after = self._without(operation.id), self._without(operation.id + 1)
         for pairs, edges, is_wanted in (
             (joined, after, True),
             (joined, before, False),
@@ -249,6 +274,25 @@ class _Undo:
             f"itself, since others came after it: {described(self._history.operations(since))}. "
             "Take those back first, or together with it."
         )
+
+
+class _Tops:
+    """Labels that become one, by union and find."""
+
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
+
+    def of(self, label: int) -> int:
+        """Return the label that all labels joined with this one have in common."""
+        above = self._above
+        while (upper := above.get(label, label)) != label:
+            above[label] = label = above.get(upper, upper)
+        return label
+
+    def join(self, a: int, b: int) -> None:
+        """Let two labels become one."""
+        if (top := self.of(a)) != (other := self.of(b)):
+            self._above[top] = other
 
 
 def _pairs(operation: Operation) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ class Browse(Protocol):
         words = channel_words(channel)
         match rest:
             case "":
-                return ChannelQuery(name=channel.name, **words)
+                return ChannelQuery(name=channel.name, table=self._table(path), **words)
             case "thumbnail":
                 return ThumbnailQuery(**words)
             case "contrast":
@@ -88,6 +88,12 @@ class Browse(Protocol):
             self.config = with_voxel_size(self.config, names, size)
         log.info("%s: %s has the voxel size %s nm (zyx)", self.config_file, path, size)
         return FinishedQuery(json.dumps({"voxel_size": size[::-1]}).encode(), "application/json")
+
+    def _table(self, path: str) -> str | None:
+        """Return the name for graphene clients of the channel, or the branch, at a path."""
+        token, _, name = self.config.addresses.former(path).partition("/")
+        experiment, sample, dataset = token.split("::")
+        return self.config.graphene_tables.table((experiment, sample, dataset, name))
 
     def _list(self) -> bytes:
         datasets = [

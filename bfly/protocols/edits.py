@@ -8,15 +8,14 @@ from typing_extensions import override
 
 from bfly.protocols.actions import ActionsAPI
 from bfly.protocols.api import GROUP
-from bfly.protocols.protocol import by_token, channel_words
+from bfly.protocols.protocol import by_token, channel_words, dataset_named, words_beside
 from bfly.queries.edit_actions import ACTIONS
 from bfly.queries.edits import EditsQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bfly.config.config import Config
-    from bfly.config.tree import Channel
     from bfly.queries.edit_actions import Action
 
 __all__ = ["EditsAPI"]
@@ -36,11 +35,6 @@ class EditsAPI(ActionsAPI):
         path = path.strip("/")
         channel, action = by_token(config, path)
         about = {**channel_words(channel), "name": channel.name, "labelled": (channel.path,)}
-        beside = [channel_words(each) for each in _dataset(config, path) if each is not channel]
+        token = config.addresses.former(path).partition("/")[0]
+        beside = words_beside(channel, dataset_named(config, token))
         return EditsQuery(action=EditsAPI.checked(action), asked=words, beside=beside, **about)
-
-
-def _dataset(config: Config, path: str) -> Sequence[Channel]:
-    """Return the channels of the dataset of an address."""
-    token = config.addresses.former(path).partition("/")[0]
-    return config.dataset(*token.split("::")).channels

@@ -19,7 +19,7 @@ from bfly.errors import Absent, BadRequest
 from bfly.protocols.graphene_calls import Call, found_call
 from bfly.protocols.graphene_volume import GrapheneChunkQuery, GrapheneVolumeQuery
 from bfly.protocols.precomputed import chunk_query
-from bfly.protocols.protocol import Protocol, channel_words
+from bfly.protocols.protocol import Protocol, channel_words, words_beside
 from bfly.protocols.ready import FinishedQuery
 from bfly.queries.graphene import GrapheneQuery
 
@@ -123,8 +123,7 @@ class Graphene(Protocol):
     def _query(self, table: str, call: str, **more: Any) -> GrapheneQuery:
         names = self.config.graphene_tables.names(table)
         channel = self.config.find(*names)
-        others = self.config.dataset(*names[:3]).channels
-        beside = [channel_words(each) for each in others if each.path != channel.path]
+        beside = words_beside(channel, self.config.dataset(*names[:3]))
         words = {**channel_words(channel), "name": channel.name, "labelled": (channel.path,)}
         return GrapheneQuery(**words, call=call, table=table, beside=beside, **more)
 
@@ -134,6 +133,7 @@ class Graphene(Protocol):
     def _info(self, table: str, parameters: Mapping[str, str]) -> GrapheneVolumeQuery:
         query = GrapheneVolumeQuery(name=table, **self._words(table))
         query.table, query.address = table, parameters.get("address", "")
+        query.edits = "/".join(self.config.graphene_tables.names(table))
         return query
 
     def _data(self, table: str, file: str) -> DataQuery | InfoQuery:

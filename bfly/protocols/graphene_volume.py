@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from typing_extensions import override
@@ -37,6 +38,8 @@ class GrapheneVolumeQuery(VolumeQuery):
     ----------
     address, table : str
         Address of the server as the client sees it, and the name of the channel.
+    edits : str
+        Address of the channel below ``/api/edits``.
     bits : int
         Bits below the layer of an id (see `GrapheneIds`); set by the core.
     """
@@ -45,6 +48,7 @@ class GrapheneVolumeQuery(VolumeQuery):
     encoding = "compressed_segmentation"
     address = ""
     table = ""
+    edits = ""
     bits = 0
 
     @override
@@ -85,6 +89,8 @@ class GrapheneVolumeQuery(VolumeQuery):
                 "spatial_bit_masks": {"1": 0, "2": 0},
             },
             "chunks_start_at_voxel_offset": True,
+            # For the page of Butterfly; clients leave out what they do not know.
+            "edits": f"{self.address}/api/edits/{quote(self.edits)}",
         }
 
 

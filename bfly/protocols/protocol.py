@@ -23,6 +23,7 @@ __all__ = [
     "dataset_words",
     "named",
     "tokens",
+    "words_beside",
 ]
 
 
@@ -131,6 +132,12 @@ def channel_words(channel: Channel) -> dict[str, Any]:
         "voxel_size": channel.voxel_size,
     }
     return {**words, "line": channel.line} if channel.line else words
+
+
+def words_beside(channel: Channel, dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the words, with the name, of each other channel of the dataset of a channel."""
+    others = (each for each in dataset.channels if each.path != channel.path)
+    return [{"name": each.name, **channel_words(each)} for each in others]
 
 
 def labelled_words(dataset: Dataset) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
@@ -32,7 +32,16 @@ SIDE = 512
 
 
 class ChannelQuery(InfoQuery):
-    """A request for the properties of a channel that need no voxels, in x, y, z."""
+    """A request for the properties of a channel that need no voxels, in x, y, z.
+
+    Parameters
+    ----------
+    **keywords
+        Those of `InfoQuery`; and ``table``, the name of the channel for graphene clients.
+    """
+
+    WORDS: ClassVar[dict[str, str]] = {**InfoQuery.WORDS, "table": "table"}
+    table: str | None = None
 
     @property
     @override
@@ -54,6 +63,7 @@ class ChannelQuery(InfoQuery):
             "mips": [level.whole.shape[::-1] for level in levels],
             "annotations": offered_annotations(volume),
             "segments": self.segments,
+            "table": self.table if volume.kind == "segmentation" else None,
         }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bfly.core.core import Core
+    from bfly.edits.shown import Shown
     from bfly.edits.state import EditState
     from bfly.protocols.protocol import Protocol
     from bfly.queries.query import Query
@@ -91,8 +92,9 @@ class Handler:
             extra=made.headers,
             coding=made.coding,
             edited=state is not None and state.position > 0,
-            basis=(volume, state),
-            is_fresh=partial(_is_fresh, volume, state),
+            basis=(volume, state, made.shown),
+            is_fresh=partial(_is_fresh, volume, state, made.shown),
+            beside=sum(each.nbytes for each in made.shown),
         )
         self._keep(key, response, query)
         return response
@@ -138,10 +140,20 @@ class Handler:
             response.grant = ticket.grant
 
 
-def _is_fresh(volume: Volume | None, state: EditState | None) -> bool:
+def _is_fresh(volume: Volume | None, state: EditState | None, shown: Sequence[Shown]) -> bool:
     """Return whether the volume and the state of an answer are current, without disk access."""
-    return (state is None or state.current) and (volume is None or volume.is_fresh())
+    is_same = state is None or state.current or _is_alike(shown, state.latest())
+    return is_same and (volume is None or volume.is_fresh())
 
 
-def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
-    return all(one is other for one, other in zip(some, others, strict=True))
+def _is_alike(shown: Sequence[Shown], state: EditState | None) -> bool:
+    """Return whether a state is known to show the same."""
+    return bool(shown) and state is not None and all(each.is_still_of(state) for each in shown)
+
+
+def _are_same(
+    basis: tuple[Volume | None, EditState | None, Sequence[Shown]],
+    now: tuple[Volume, EditState | None],
+) -> bool:
+    volume, state, shown = basis
+    return volume is now[0] and (state is now[1] or _is_alike(shown, now[1]))

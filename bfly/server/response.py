@@ -66,6 +66,8 @@ class Response:
         The objects it was made from; it is valid as long as these same objects are current.
     is_fresh : callable
         Returns whether the response may be sent again, without disk access.
+    beside : int
+        Bytes that it keeps besides the body, to tell that.
 
     Attributes
     ----------
@@ -78,8 +80,9 @@ class Response:
     body: bytes | memoryview
     headers: Headers
     etag: bytes
-    basis: tuple[object, ...] = ()
+    basis: tuple[Any, ...] = ()
     is_fresh: Callable[[], bool] = always
+    beside: int = 0
     grant: Grant | None = field(init=False, default=None)
     start: dict[str, Any] = field(init=False)
     whole: dict[str, Any] = field(init=False)
@@ -101,8 +104,9 @@ class Response:
         extra: Headers = (),
         coding: str = "",
         edited: bool = False,
-        basis: tuple[object, ...] = (),
+        basis: tuple[Any, ...] = (),
         is_fresh: Callable[[], bool] = always,
+        beside: int = 0,
     ) -> Response:
         """Make a response.
 
@@ -123,7 +127,7 @@ class Response:
         edited : bool
             Whether edits changed it. Then browsers revalidate each time, so that a merge shows
             at once.
-        basis, is_fresh
+        basis, is_fresh, beside
             As for the class.
         """
         headers = [(b"content-type", media_type.encode()), *EVERY]
@@ -150,12 +154,12 @@ class Response:
         ]
         if extra:
             headers = list((dict(headers) | dict(extra)).items())
-        return cls(body, headers, etag, basis, is_fresh)
+        return cls(body, headers, etag, basis, is_fresh, beside)
 
     @property
     def nbytes(self) -> int:
         """Memory that the response takes, in bytes."""
-        return len(self.body) + 1000
+        return len(self.body) + self.beside + 1000
 
 
 def is_packable(media_type: str) -> bool:

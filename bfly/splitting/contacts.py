@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.int64]
     Voxels = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Contacts", "contacts", "face_means", "inner_means"]
+__all__ = ["Contacts", "Faces", "contacts", "face_means", "inner_means"]
 
 
 class Faces(NamedTuple):
@@ -57,7 +57,7 @@ class Contacts(NamedTuple):
     places : numpy.ndarray
         int64 of shape (n, 3): a voxel (z, y, x) at each contact, in the middle row of its faces.
     faces : Faces
-        All faces, sorted by contact, for `face_means`.
+        All faces, sorted by contact.
     """
 
     pairs: NDArray[np.uint64]
@@ -131,34 +131,29 @@ def _rows(
 
 
 def face_means(touching: Contacts, values: Voxels, origin: Zyx) -> NDArray[np.float64]:
-    """Return the mean of an image, or of affinities, across the faces of each contact.
+    """Return the mean of an image across the faces of each contact: both voxels of a face count.
 
     Parameters
     ----------
     touching : Contacts
         Pairs of supervoxels.
     values : numpy.ndarray
-        Of shape (z, y, x): an image, of which both voxels of a face count. Of shape (3, z, y, x):
-        affinities of each voxel to the one before it along z, y and x.
+        Of shape (z, y, x): the image.
     origin : tuple of int
         First voxel (z, y, x) of `values`, which covers all faces.
     """
     contact, axis, z, y, x, lengths = touching.faces
     if not len(contact):
         return np.zeros(0)
-    _, height, width = values.shape[-3:]
+    _, height, width = values.shape
     strides = np.array([height * width, width, 1])[axis]
     start = ((z - origin[0]) * height + (y - origin[1])) * width + (x - origin[2])
     begins = np.cumsum(lengths) - lengths
     total = int(lengths.sum())
     behind = np.repeat(start + strides - begins, lengths) + np.arange(total)
-    if values.ndim == 4:
-        voxels = values[0].size
-        sampled = values.reshape(-1)[behind + np.repeat(axis * voxels, lengths)].astype(np.float64)
-    else:
-        flat = values.reshape(-1)
-        sampled = flat[behind] + flat[behind - np.repeat(strides, lengths)].astype(np.float64)
-        sampled /= 2
+    flat = values.reshape(-1)
+    sampled = flat[behind] + flat[behind - np.repeat(strides, lengths)].astype(np.float64)
+    sampled /= 2
     first = begins[np.flatnonzero(np.diff(contact, prepend=-1))]
     sums: NDArray[np.float64] = np.add.reduceat(sampled, first)
     return sums / np.diff(first, append=total)

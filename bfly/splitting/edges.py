@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bfly.splitting.contacts import Contacts
 
-__all__ = ["Edges", "contact_edges", "imported_edges", "merge_edges"]
+__all__ = ["Edges", "brightness_factors", "contact_edges", "imported_edges", "merge_edges"]
 
 SHARPNESS = 8
 """Power of the brightness at a contact, relative to that inside the brighter supervoxel. A membrane
@@ -55,31 +55,36 @@ class Edges(NamedTuple):
         )
 
 
-def contact_edges(
-    touching: Contacts,
-    brightness: NDArray[np.float64] | None = None,
-    inside: NDArray[np.float64] | None = None,
-) -> Edges:
+def contact_edges(touching: Contacts, factors: NDArray[np.float64] | float = 1.0) -> Edges:
     """Return the edges of supervoxels that touch.
 
     Parameters
     ----------
     touching : Contacts
         Pairs and areas.
-    brightness : numpy.ndarray, optional
-        float64, mean of an electron micrograph, or of affinities, across each contact
-        (`bfly.splitting.contacts.face_means`); membranes are dark, or have low affinities. Without
-        it, the weight is that of the area and of the volumes alone.
-    inside : numpy.ndarray, optional
-        float64 of shape (n, 2), mean of the micrograph inside the two supervoxels of each contact
-        (`bfly.splitting.contacts.inner_means`). Without it, the brightness is relative to that of
-        the brightest contact.
+    factors : numpy.ndarray or float
+        float64, what the weight of each contact is multiplied by: `brightness_factors`, or mean
+        affinities. Without it, the weight is that of the area and of the volumes alone.
     """
     weights = touching.areas / np.sqrt(np.minimum(touching.volumes.max(axis=1, initial=0), LARGE))
-    if brightness is not None and len(brightness):
-        bright = np.full((1, 1), brightness.max()) if inside is None else inside
-        weights = weights * (brightness / np.maximum(bright.max(axis=1), 1e-9)) ** SHARPNESS
-    return Edges(touching.pairs, weights, touching.areas)
+    return Edges(touching.pairs, weights * factors, touching.areas)
+
+
+def brightness_factors(
+    brightness: NDArray[np.float64], inside: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return factors of contacts in an electron micrograph: membranes are dark.
+
+    Parameters
+    ----------
+    brightness : numpy.ndarray
+        float64, mean across each contact (`bfly.splitting.contacts.face_means`).
+    inside : numpy.ndarray
+        float64 of shape (n, 2), mean inside the two supervoxels of each contact
+        (`bfly.splitting.contacts.inner_means`).
+    """
+    factors: NDArray[np.float64] = brightness / np.maximum(inside.max(axis=1), 1e-9)
+    return factors**SHARPNESS
 
 
 def merge_edges(pairs: NDArray[np.uint64]) -> Edges:

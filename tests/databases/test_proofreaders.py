@@ -21,11 +21,12 @@ from bfly.databases.postgres import Postgres
 from bfly.databases.sqlite import Sqlite
 from bfly.keywords import RUNTIME
 from tests.fixtures.edit_record import Record
+from tests.fixtures.little_channel import BRANCH, MAIN, labels, stored, write_labels
 from tests.fixtures.processes import configured, process
-from tests.fixtures.proofreaders import Proofreaders, labels, write_labels
+from tests.fixtures.proofreaders import Proofreaders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from subprocess import Popen
 
@@ -46,7 +47,7 @@ class Lab:
         self.servers = servers
         self.database = settings["db-path"]
         self.is_sqlite = settings["db-type"] == "Sqlite"
-        self.record = Record(self.path, self.open_log)
+        self.records = [Record(self.path, line, self.open_log) for line in (MAIN, BRANCH)]
 
     def open_log(self) -> EditLog:
         engine = Sqlite if self.is_sqlite else Postgres
@@ -56,6 +57,15 @@ class Lab:
         if self.is_sqlite:
             with sqlite3.connect(self.database) as connection:
                 assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+
+    def check(self, proofreaders: Proofreaders, ports: list[int]) -> None:
+        """Check the log, and what all servers have of it."""
+        for record in self.records:
+            record.read_on(proofreaders)
+            for port in ports:
+                with client(port) as server:
+                    wait_for(lambda s=server, r=record: _position(s, r.line) == r.last)
+                    record.check_served(server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -72,33 +82,34 @@ def client(port: int) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
 
 
-def wait_for(server: httpx.Client, expected: Callable[[Any], bool]) -> None:
-    """Wait until a server has the labels that are expected; half a minute is a failure."""
+def wait_for(is_there: Callable[[], bool]) -> None:
+    """Wait until a server has what is expected; half a minute is a failure."""
     until = time.monotonic() + 30
-    while not expected(np.frombuffer(labels(server).content, "<u4")):
+    while not is_there():
         assert time.monotonic() < until
         time.sleep(0.005)
+
+
+def _position(server: httpx.Client, line: str) -> int:
+    return server.get(f"/api/edits/e/s/d/{line}/log?count=1").json()["last"]
 
 
 def test_many_proofreaders_at_once(lab: Lab) -> None:
     """Edits that conflict: they are refused with names, and no reader sees a part of one."""
     proofreaders = Proofreaders()
     with ExitStack() as stack:
-        ports = [stack.enter_context(process(lab.config))[1] for _ in range(lab.servers)]
+        ports = [_begun(stack, lab)[1] for _ in range(lab.servers)]
+        proofreaders.begin(ports[0])
         for port in ports:
             proofreaders.start(port, WRITERS // lab.servers, READERS // lab.servers)
         time.sleep(SECONDS)
         proofreaders.stop()
         assert proofreaders.wrong == []
-        lab.record.read_on(proofreaders)
-        for port in ports:
-            with client(port) as server:
-                last = lab.record.last
-                wait_for(server, lambda _, s=server, n=last: _position(s) == n)
-                lab.record.check_served(server)
-    assert proofreaders.told
-    for seen in proofreaders.seen.values():
-        lab.record.check_seen(seen)
+        lab.check(proofreaders, ports)
+    for record in lab.records:
+        for (_, line), seen in proofreaders.seen.items():
+            if line == record.line:
+                record.check_seen(seen)
     print(
         f"{len(proofreaders.told)} edits, {sum(map(len, proofreaders.seen.values()))} responses to "
         f"readers; {dict(sorted(proofreaders.statuses.items()))}",
@@ -106,15 +117,12 @@ def test_many_proofreaders_at_once(lab: Lab) -> None:
     )
 
 
-def _position(server: httpx.Client) -> int:
-    return server.get("/api/edits/e/s/d/seg/log?count=1").json()["last"]
-
-
 def test_a_server_killed_while_it_writes(lab: Lab) -> None:
     """After each kill: the log, the states, the file, the labels and the index of all servers."""
     random, proofreaders = np.random.default_rng(3), Proofreaders()
     with ExitStack() as stack:
         servers = [_begun(stack, lab) for _ in range(lab.servers)]
+        proofreaders.begin(servers[0][1])
         for _ in range(KILLS):
             told = len(proofreaders.told)
             for _, port in servers:
@@ -130,39 +138,63 @@ def test_a_server_killed_while_it_writes(lab: Lab) -> None:
             proofreaders.stop()
             assert proofreaders.wrong == []
             lab.check_file()
-            lab.record.read_on(proofreaders)
             servers[killed] = _begun(stack, lab)
-            for _, port in servers:
-                with client(port) as server:
-                    last = lab.record.last
-                    wait_for(server, lambda _, s=server, n=last: _position(s) == n)
-                    lab.record.check_served(server)
-    asked, told = len(proofreaders.asked), len({key for key, _ in proofreaders.told})
-    print(f"{KILLS} kills: {told} edits of {asked} were acknowledged, ", file=sys.stderr, end="")
-    print(f"{lab.record.last} are in the log", file=sys.stderr)
-    assert told
+            lab.check(proofreaders, [port for _, port in servers])
+    asked, told = len(proofreaders.asked), len({each.key for each in proofreaders.told})
+    last, kinds = [record.last for record in lab.records], proofreaders.kinds
+    print(
+        f"{KILLS} kills: {told} edits of {asked} were acknowledged, {last} are the last operations "
+        f"of the channel and its branch; {kinds}",
+        file=sys.stderr,
+    )
 
 
 def _begun(stack: ExitStack, lab: Lab) -> tuple[Popen[str], int]:
     return stack.enter_context(process(lab.config))
 
 
+def block(number: int) -> tuple[list[int], list[int]]:
+    """Return the first voxel and the end (x, y, z) of the block with a label."""
+    low = np.argwhere(stored() == number)[0][::-1]
+    return low.tolist(), (low + 2).tolist()
+
+
+def edits(number: int) -> Iterator[tuple[str, str, str, dict[str, Any], int]]:
+    """Yield edits: name, line, action, words, and a label whose last voxel changes by it."""
+    merged, painted, split, branched = (each * 64 + number for each in (1, 3, 5, 7))
+    yield "merge", MAIN, "merge", {"ids": [merged, merged + 64]}, merged + 64
+    yield "paint", MAIN, "paint", {"box": block(painted), "id": "new"}, painted
+    low, high = block(split)
+    points = {"sources": [low], "sinks": [[each - 1 for each in high]]}
+    yield "split inside", MAIN, "split", points, split
+    yield "paint of the branch", BRANCH, "paint", {"box": block(branched), "id": "new"}, branched
+
+
 def test_an_edit_is_served_by_another_server(lab: Lab) -> None:
-    """Each merge through one is in the voxels of the other; both on one database."""
-    took = []
+    """Each edit through one is in the voxels of the other; both on one database."""
+    took: dict[str, list[float]] = {}
     with (
         process(lab.config) as (_, one),
         process(lab.config) as (_, two),
         client(one) as writer,
         client(two) as reader,
     ):
-        assert labels(reader).is_success
-        for number in range(EDITS):
-            ids = [2 * number + 1, 2 * number + 2]
-            answer = writer.post("/api/edits/e/s/d/seg/merge", json={"ids": ids})
-            acknowledged = time.perf_counter()
-            assert answer.status_code == 200
-            wait_for(reader, lambda names, ids=ids: names[ids[1] - 1] == ids[0])
-            took.append(1000 * (time.perf_counter() - acknowledged))
-    told = np.percentile(took, [50, 90, 99, 100]).round().tolist()
-    print(f"served after ms (p50, p90, p99, most): {told}", file=sys.stderr)
+        Proofreaders().begin(one)
+        for number in range(1, EDITS + 1):
+            for name, line, action, words, label in edits(number):
+                ends = [np.flatnonzero(stored() == label)[each] for each in (0, -1)]
+
+                def shown(line: str = line, ends: Any = ends) -> list[int]:
+                    return np.frombuffer(labels(reader, line).content, "<u4")[ends].tolist()
+
+                before = shown()
+                answer = writer.post(f"/api/edits/e/s/d/{line}/{action}", json=words)
+                acknowledged = time.perf_counter()
+                assert answer.status_code == 200, answer.text
+                wait_for(lambda before=before, shown=shown: shown() != before)
+                took.setdefault(name, []).append(1000 * (time.perf_counter() - acknowledged))
+                is_apart = len(set(shown())) == 2
+                assert is_apart == (action == "split")
+    for name, each in took.items():
+        told = np.percentile(each, [50, 90, 99, 100]).round().tolist()
+        print(f"{name}: served after ms (p50, p90, p99, most): {told}", file=sys.stderr)

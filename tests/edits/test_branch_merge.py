@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -17,9 +18,8 @@ from bfly.edits.channel_lines import Found
 from bfly.edits.diff import differences
 from bfly.edits.edits import Edits
 from bfly.edits.log import MemoryLog
-from bfly.edits.patch import Fresh, painted
+from bfly.edits.patch import Fresh
 from bfly.errors import Conflict
-from bfly.geometry import BoundingBox
 from tests.edits.test_branches import EVERYTHING, FRESH, MOST, PATH, ids, merge, part, redo, undo
 
 
@@ -38,7 +38,13 @@ def sets(found: Found) -> set[frozenset[int]]:
 
 def planned(edits: Edits, source: str, target: str = "", **choices: str) -> BranchMerge:
     numbers = {int(number.strip("_")): choice for number, choice in choices.items()}
-    return BranchMerge(edits.found(PATH, source), edits.found(PATH, target), FRESH, numbers)
+    return BranchMerge(
+        edits.found(PATH, source),
+        edits.found(PATH, target),
+        FRESH,
+        numbers,
+        partial(Fresh, FRESH, 2**31),
+    )
 
 
 def do(edits: Edits, source: str, target: str = "", **choices: str) -> list[int]:
@@ -216,6 +222,36 @@ def test_an_undo_that_is_no_longer_possible_is_a_conflict(edits: Edits) -> None:
     assert do(edits, "try", _2=OURS) == []
 
 
+def test_what_a_branch_does_again_comes_before_what_followed_it(edits: Edits) -> None:
+    """The split of 7 is merged while that of 5 is taken back, which is done again later."""
+    merge(edits.channel(PATH), 7, 5, 1)
+    branch = branched(edits)
+    merge(branch, 7, 8)
+    part(branch, 5)
+    part(branch, 1, 8)
+    undo(branch, 3)
+    merge(branch, 4, 5)
+    do(edits, "try")
+    undo(branch, 5)
+    assert frozenset({1, 8}) in sets(edits.found(PATH, "try"))
+    do(edits, "try")
+    assert sets(edits.found(PATH)) == sets(edits.found(PATH, "try"))
+    assert do(edits, "try") == []
+
+
+def test_what_others_parted_since_is_not_joined_again_with_what_is_done_again(edits: Edits) -> None:
+    merge(edits.channel(PATH), 1, 2)
+    branch = branched(edits)
+    part(branch, 1)
+    undo(branch, 2)
+    merge(branch, 3, 4)
+    do(edits, "try")
+    part(edits.channel(PATH), 3)
+    redo(branch, 2)
+    do(edits, "try")
+    assert {frozenset({n}) for n in (1, 2, 3, 4)} <= sets(edits.found(PATH))
+
+
 def test_the_channel_is_merged_into_a_branch(edits: Edits) -> None:
     channel = edits.channel(PATH)
     merge(channel, 1, 2)
@@ -261,18 +297,3 @@ def test_differences_are_those_of_the_segments(data: st.DataObject) -> None:
                 places = each.supervoxels.astype(int) - 1
                 assert np.array_equal(each.before, before[places])
                 assert np.array_equal(each.after, after[places])
-
-
-def test_what_a_branch_painted_is_told_and_not_merged(edits: Edits) -> None:
-    """Neither is what names the supervoxel that it painted; the rest is merged."""
-    branch = branched(edits)
-    box, mask = BoundingBox.of_shape((1, 1, 4)), np.array([[[True, True, False, False]]])
-    voxels, fresh = np.array([[[1, 1, 1, 2]]], np.uint32), Fresh(100, 2**31)
-    branch.append(lambda state: [painted(state, box, voxels, mask, None, fresh, "Ada")])
-    merge(branch, 100, 3)
-    merge(branch, 4, 5)
-    found = planned(edits, "try").contradictions
-    assert [(each.operation.id, each.can_win) for each in found] == [(1, False), (2, False)]
-    assert "is not merged" in found[0].reason
-    assert do(edits, "try", _1=OURS, _2=OURS) == [1]
-    assert sets(edits.found(PATH)) >= {frozenset({4, 5}), frozenset({3}), frozenset({1})}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfly.edits.components import components
+from bfly.edits.direct_table import DirectTable
 from bfly.edits.forest import Forest
-from bfly.edits.id_table import REBUILT, IdTable
+from bfly.edits.id_table import REBUILT, IdTable, IdTables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,3 +169,53 @@ def test_components(edges: list[tuple[int, int]]) -> None:
     assert (label[label] == label).all()
     expected = set(map(frozenset, nx.connected_components(graph)))
     assert partition(np.arange(20, dtype=np.uint64), label.astype(np.uint64)) == expected
+
+
+@pytest.mark.parametrize("spread", [1, 3, 50])
+@pytest.mark.parametrize("lowest", [0, 2**33, 2**63 - 2000])
+def test_ids_are_found_however_dense_they_are(spread: int, lowest: int) -> None:
+    random = np.random.default_rng(spread)
+    known = random.permutation(np.arange(6000, dtype=np.uint64) * spread + lowest)
+    known = np.append(known, ids(2**64 - 1, lowest + 10**7))
+    tables = IdTables()
+    stops = [1, 1500, 1501, 4000, 5990, 6000, 6002]
+    for start, stop in zip([0, *stops], stops, strict=False):
+        tables.add(known[start:stop], np.arange(start, stop), known)
+        found = np.where(np.arange(len(known)) < stop, np.arange(len(known)), -1)
+        assert np.array_equal(tables.find(known, known), found)
+        before = tables.find(known, known[: stop // 2])
+        assert np.array_equal(before, np.where(found < stop // 2, found, -1))
+        others = np.setdiff1d(ids(1, 2, 2**40, 2**63, 2**64 - 2, lowest + 3001), known)
+        assert (tables.find(others, known) == -1).all()
+    is_direct = any(isinstance(table, DirectTable) for table in tables._tables)
+    # Of ids that fill a third of their range it depends on when the tables grew.
+    assert spread == 3 or is_direct == (spread == 1)
+
+
+@given(st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), min_size=1, max_size=9))
+def test_a_loaded_state_is_like_the_one_it_comes_from(lists: list[list[int]]) -> None:
+    forest, loaded = Forest(), Forest()
+    for at, members in enumerate(lists, 1):
+        join(forest, [members], at)
+    last = len(lists)
+    members, names = forest.table(last, forest.count)
+    numbers = forest.numbers_of(forest.roots(forest.find(members, forest.count), last), last)
+    order = np.argsort(numbers, kind="stable")
+    members, names, numbers = members[order], names[order], numbers[order]
+    _, starts, sizes = np.unique(numbers, return_index=True, return_counts=True)
+    loaded.load(members, sizes, names[starts], numbers[starts], last)
+    loaded.numbers = forest.numbers
+    every = ids(*range(1, 31))
+    for at in (last, last + 1):
+        for each in (forest, loaded):
+            if at > last:
+                join(each, [[1, 2], [29, 30]], at)
+        assert np.array_equal(now(forest, every, at), now(loaded, every, at))
+        for one in every[forest.find(every, forest.count) >= 0]:
+            ends = [
+                (each, int(each.roots(each.find(ids(one), each.count), at)[0]))
+                for each in (forest, loaded)
+            ]
+            first, second = (set(each.members(root, at).tolist()) for each, root in ends)
+            assert first == second
+            assert len({int(each.numbers_of(np.array([root]), at)[0]) for each, root in ends}) == 1

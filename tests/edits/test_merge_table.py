@@ -156,6 +156,25 @@ def test_snapshots_shorten_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert dict(np.transpose(state.table()).tolist()) == {n: 7 + n % 3 for n in range(1, 34)}
 
 
+def test_a_start_that_reads_many_operations_keeps_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bfly.databases.sqlite import Sqlite
+    from bfly.keywords import RUNTIME
+
+    log = Sqlite(str(tmp_path / "bfly.db"), RUNTIME()).edit_log()
+    edits = ChannelEdits("/seg.h5", log)
+    for number in range(1, 6):
+        edits.append(added(*table((number, 7)), "me"))
+    assert log.snapshot("/seg.h5", 5)[0] == 0
+    monkeypatch.setattr("bfly.edits.channel.OFTEN", 5)
+    again = ChannelEdits("/seg.h5", log)
+    assert again._keeper
+    again._keeper.join(20)
+    assert log.snapshot("/seg.h5", 5)[0] == 5
+    assert now(ChannelEdits("/seg.h5", log)) == now(edits)
+
+
 def test_fib25(fib25: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(fib25 / "groundtruth.h5")
     channels = [{"name": "seg", "path": path, "kind": "segmentation"}]

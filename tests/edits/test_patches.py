@@ -128,6 +128,19 @@ def model(operations: list[Any]) -> Any:
     return np.vectorize(lambda one: owner.get(one, one))(labels)
 
 
+def test_a_patch_returns_only_to_the_voxels_that_it_found() -> None:
+    """It was painted on what another one had erased, which is taken back together with its undo."""
+    channel, mask = Channel("/seg", MemoryLog()), stored() == 2
+    erased = channel.paint(mask, 0)
+    painted_over = channel.paint(mask, None)
+    taken = channel.undo(painted_over)
+    with pytest.raises(Conflict, match=rf"{painted_over} changed voxels of theirs: {erased} "):
+        channel.undo(erased, taken)
+    channel.redo(painted_over)
+    channel.undo(erased, painted_over)
+    assert np.array_equal(channel.shown(), stored())
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_random_patches_equal_a_model(seed: int) -> None:
@@ -256,7 +269,7 @@ def test_what_names_a_patched_supervoxel_is_taken_back_first() -> None:
         channel.undo(1, 2)
     channel.undo(3)
     channel.undo(1, 2)
-    with pytest.raises(Conflict, match=r"needs what others made .*: 1 \(patch by Di"):
+    with pytest.raises(Conflict, match=r"3 changed voxels of theirs: 1 \(patch by Di"):
         channel.redo(3)
     channel.redo(1, 2)
     channel.redo(3)

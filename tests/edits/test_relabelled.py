@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.cut import cut
 from bfly.edits.log import MemoryLog
 from bfly.edits.merge_table import added
 from bfly.edits.message import Save
 from bfly.edits.relabelled import Relabelled
+from bfly.edits.undo import undone
 from bfly.errors import SourceError
 from bfly.geometry import BoundingBox
 from bfly.queries.data import DataQuery
@@ -37,6 +39,10 @@ def merged(edits: ChannelEdits, *ids: int) -> EditState:
 
 def relabelled(voxels: Voxels, state: EditState) -> Relabelled:
     return Relabelled(voxels, state, BoundingBox.of_shape(voxels.shape), lambda _: voxels)
+
+
+def again(tile: Relabelled, state: EditState, stored: Voxels) -> Relabelled:
+    return tile.of(state, stored, lambda _: stored)
 
 
 tiles = hnp.arrays(
@@ -74,14 +80,60 @@ def test_negative_labels_stay(dtype: str) -> None:
 def test_it_is_of_another_state_if_the_edits_were_elsewhere() -> None:
     edits = ChannelEdits("/x", MemoryLog())
     before, first = edits.state, merged(edits, 1, 2)
-    tile = relabelled(np.array([[[1, 2, 3]]], "u2"), first)
-    assert tile.is_of(first)
+    stored = np.array([[[1, 2, 3]]], "u2")
+    tile = relabelled(stored, first)
+    assert again(tile, first, stored) is tile
     elsewhere = merged(edits, 7, 8)
-    assert tile.is_of(elsewhere)
-    assert tile.is_of(first)
-    assert not tile.is_of(before)
-    assert not tile.is_of(merged(edits, 7, 3))
-    assert tile.is_of(elsewhere)
+    assert tile.shown.is_still_of(elsewhere)
+    assert again(tile, elsewhere, stored) is tile
+    assert again(tile, first, stored) is tile
+    assert again(tile, before, stored).voxels is None
+    here = merged(edits, 7, 3)
+    assert not tile.shown.is_still_of(here)
+    assert again(tile, here, stored).voxels.tolist() == [[[1, 1, 7]]]
+    assert again(tile, elsewhere, stored) is tile
+
+
+@given(
+    hnp.arrays("u1", (2, 3, 5), elements=st.integers(0, 9)),
+    st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=3), min_size=1, max_size=8),
+    st.data(),
+)
+def test_a_tile_follows_states_in_any_order(
+    stored: Voxels, lists: list[list[int]], data: st.DataObject
+) -> None:
+    edits = ChannelEdits("/x", MemoryLog())
+    states = [edits.state, *(merged(edits, *ids) for ids in lists)]
+    last = edits.state
+    for one in range(1, 13):
+        segment = edits.state.segment_of(one)
+        if len(segment) > 1:
+            part = segment[: len(segment) // 2]
+            edits.append(lambda state, part=part: [cut(state, edits.history, [part], 100, "")])
+            states.append(edits.state)
+    number = last.position
+    if number and edits.state is last:
+        edits.append(lambda state: [undone(state, edits.history, [number], 100, who="")])
+        states.append(edits.state)
+    tile = relabelled(stored, data.draw(st.sampled_from(states)))
+    for state in data.draw(st.lists(st.sampled_from(states), max_size=9)):
+        tile = again(tile, state, stored)
+        voxels = stored if tile.voxels is None else tile.voxels
+        expected = state.segments(stored.ravel().astype("u8")).reshape(stored.shape)
+        assert np.array_equal(voxels, expected)
+
+
+def test_many_edits_at_once_are_looked_up() -> None:
+    edits = ChannelEdits("/x", MemoryLog())
+    stored = np.array([[[1, 2, 3]]], "u2")
+    tile = relabelled(stored, edits.state)
+    many = np.arange(10, 20_010, dtype="u8")
+    state = edits.append(added(many, many // 2 + 1_000_000, ""))
+    assert not tile.shown.is_still_of(state)
+    assert again(tile, state, stored) is tile
+    assert tile.shown.is_still_of(state)
+    state = edits.append(added(np.array([2, 3], "u8"), np.array([2, 2], "u8"), ""))
+    assert again(tile, state, stored).voxels.tolist() == [[[1, 2, 2]]]
 
 
 def test_a_name_has_to_fit() -> None:

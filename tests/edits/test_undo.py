@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_a_split_leaves_edges_to_what_was_elsewhere() -> None:
     assert {frozenset({1, 2, 4}), frozenset({3, 5})} <= channel.segments()
 
 
+def test_many_merges_are_taken_back_as_one() -> None:
+    random = np.random.default_rng(6)
+    for _ in range(30):
+        channel = Channel("/seg", MemoryLog())
+        while channel.state.position < 12:
+            pair = random.choice(MOST - 1, 2, replace=False) + 1
+            if len(set(channel.state.segments(ids(pair)).tolist())) == 2:
+                channel.merge(*pair.tolist())
+        numbers = sorted(random.choice(12, random.integers(1, 12), replace=False) + 1)
+        before = channel.segments()
+        channel.undo(*map(int, numbers))
+        assert channel.segments() == replayed([*channel.operations()])
+        channel.redo(*map(int, numbers))
+        assert channel.segments() == before
+
+
 def test_a_split_of_what_is_no_segment_is_refused() -> None:
     channel = Channel("/seg", MemoryLog())
     channel.merge(1, 2)
@@ -202,6 +219,95 @@ def test_undo_of_all_gives_the_start() -> None:
     assert channel.segments() == {frozenset({n}) for n in range(MOST)}
     channel.redo(*range(1, 61))
     assert channel.segments() == partition(channel.at(60))
+
+
+def names(channel: Channel) -> list[int]:
+    result: list[int] = channel.state.segments(ids(range(MOST))).tolist()
+    return result
+
+
+def table(channel: Channel, rows: list[int], segment: int) -> None:
+    channel.append(added(ids(rows), ids([segment] * len(rows)), "Di"))
+
+
+def test_a_segment_that_only_a_table_named_has_its_own_name_again() -> None:
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2)
+    table(channel, [1, 2], 20)
+    table(channel, [3], 21)
+    assert names(channel)[:5] == [0, 20, 20, 21, 4]
+    channel.undo(2, 3)
+    assert names(channel)[:5] == [0, 1, 1, 3, 4]
+    channel.redo(2, 3)
+    assert names(channel)[:5] == [0, 20, 20, 21, 4]
+
+
+def test_an_id_that_becomes_free_goes_to_the_segment_that_lacked_it() -> None:
+    """Also if that is not among those that are taken back, and is what a redo restores."""
+    channel = Channel("/seg", MemoryLog())
+    channel.merge(1, 2)
+    table(channel, [7, 8], 2)
+    channel.undo(1)
+    assert names(channel)[:9] == [0, 1, 1000, 3, 4, 5, 6, 2, 2]
+    channel.undo(2)
+    assert names(channel) == list(range(MOST))
+    channel.redo(2)
+    assert names(channel)[:9] == [0, 1, 1000, 3, 4, 5, 6, 2, 2]
+
+
+def test_a_name_of_a_table_is_kept_while_the_table_is() -> None:
+    channel = Channel("/seg", MemoryLog())
+    table(channel, [1, 2], 20)
+    channel.cut([1])
+    channel.merge(3, 4)
+    channel.undo(3)
+    assert names(channel)[:5] == [0, 20, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_undo_of_all_gives_the_names_of_the_start(seed: int) -> None:
+    """Tables name segments as supervoxels of others; redo gives the names of the end."""
+    random = np.random.default_rng(seed)
+    channel = Channel("/seg", MemoryLog())
+    for _ in range(int(random.integers(2, 14))):
+        large = sorted(sorted(each) for each in channel.segments() if len(each) > 1)
+        unedited = np.flatnonzero(channel.state.numbers(ids(range(MOST))) == 0)[1:]
+        kind, last = random.integers(0, 10), channel.state.position
+        if kind < 3 and large:
+            members = random.permutation(large[random.integers(len(large))]).tolist()
+            channel.cut(members[: random.integers(1, len(members))])
+        elif kind < 5 and len(unedited):
+            rows = random.permutation(unedited)[: random.integers(1, 4)].tolist()
+            free = np.setdiff1d(np.arange(1, 40), names(channel))
+            table(channel, sorted(rows), int(random.choice(free)))
+        elif kind < 7 and last:
+            with suppress(Conflict):
+                channel.undo(*np.unique(random.integers(1, last + 1, 2)).tolist())
+        else:
+            channel.merge(*(random.choice(MOST - 1, 3, replace=False) + 1).tolist())
+    before = names(channel)
+    assert len(set(before)) == len(channel.segments())
+    undone_by = channel.history.undone
+    stands = [e.id for e in channel.operations() if not e.undoes and e.id not in undone_by]
+    is_edited = before != list(range(MOST))
+    if is_edited:
+        channel.undo(*stands)
+    assert names(channel) == list(range(MOST))
+    if is_edited:
+        channel.redo(*stands)
+    assert names(channel) == before
+
+
+def test_a_large_table_is_taken_back_and_done_again() -> None:
+    channel = Channel("/seg", MemoryLog())
+    random = np.random.default_rng(2)
+    rows, segments = np.arange(1, 4001), random.permutation(3999)[random.integers(0, 80, 4000)]
+    channel.append(added(rows.astype(np.uint64), segments.astype(np.uint64) + 1, "Di"))
+    after = channel.state.segments(rows.astype(np.uint64))
+    channel.append(lambda state: [undone(state, channel.history, [1], 5000, who="Cy")])
+    assert channel.state.segments(rows.astype(np.uint64)).tolist() == rows.tolist()
+    channel.append(lambda state: [redone(state, channel.history, [1], 5000, who="Cy")])
+    assert channel.state.segments(rows.astype(np.uint64)).tolist() == after.tolist()
 
 
 def test_a_log_on_disk_is_read_again(tmp_path: Any) -> None:

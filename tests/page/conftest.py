@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -15,9 +16,11 @@ from bfly.testing.tissue import make_tissue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import httpx
+    from playwright.sync_api import Page
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @dataclass
@@ -120,3 +123,22 @@ def site(request: pytest.FixtureRequest) -> Site:
     """Each server."""
     found: Site = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def axe() -> str:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed ('npm ci' in web/ does it)")
+    return AXE.read_text()
+
+
+def faults(tab: Page, axe: str, within: str = "html") -> list[str]:
+    """Return the serious faults of accessibility in a part of the page, a CSS selector."""
+    tab.evaluate(axe)
+    run = "(within) => axe.run(within).then(({violations}) => violations)"
+    found: list[dict[str, Any]] = tab.evaluate(run, within)
+    return [
+        f"{one['id']}: {one['help']} {[node['html'][:120] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]

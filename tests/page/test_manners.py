@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -11,17 +10,16 @@ import pytest
 from playwright.sync_api import expect
 
 from bfly.config.config import Config
+from tests.page.conftest import faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import httpx
     from playwright.sync_api import Browser, Page
 
     from tests.page.conftest import Site
-
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
 
 # Hostile names
 
@@ -140,24 +138,6 @@ def test_five_thousand_channels_are_opened_as_they_are_looked_at(
 
 
 # People
-
-
-@pytest.fixture
-def axe() -> str:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed ('npm ci' in web/ does it)")
-    return AXE.read_text()
-
-
-def faults(tab: Page, axe: str) -> list[str]:
-    """Return the serious faults of accessibility."""
-    tab.evaluate(axe)
-    found: list[dict[str, Any]] = tab.evaluate("axe.run().then(({violations}) => violations)")
-    return [
-        f"{one['id']}: {one['help']} {[node['html'][:120] for node in one['nodes'][:3]]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -402,6 +402,54 @@ def test_a_conflict_is_told_and_resolved(client: httpx.Client) -> None:
     assert now[1] == now[2]
 
 
+def test_what_a_branch_painted_and_split_inside_is_merged(client: httpx.Client) -> None:
+    """With ids of its own; what others painted, or took back, since is asked for."""
+    pytest.importorskip("scipy")
+    post(client, "branch", name="try")
+    corner = [[0, 0, 0], [1, 1, 1]]
+    post(client, "paint", "seg@try", box=corner, id="4", user="Bo")
+    split = {"sources": [[4, 0, 0]], "sinks": [[7, 3, 3]], "user": "Cy"}
+    parted = post(client, "split", "seg@try", **split)["segments"]
+    post(client, "merge", "seg@try", ids=[3, parted[0]["id"]], user="Cy")
+    asked = {"from": "try"}
+    sides = get(client, "diff", **asked)["differences"]
+    listed = [[s["supervoxels"] for s in each[side]] for each in sides for side in ("from", "to")]
+    assert listed == [
+        *[[["1"]]] * 2,
+        *[[["2"]]] * 2,
+        [["3", "66"]],
+        [["3"]],
+        [["4", "65"]],
+        [["4"]],
+    ]
+    assert row(client, "seg@try", labels="patched") == [65, 66, 3, 4]
+    post(client, "paint", box=[[12, 0, 0], [13, 1, 1]], id="new", user="Ada")
+    merged = post(client, "merge-branch", **asked)
+    assert merged["operations"] == [2, 3, 4]
+    # 67 is what the channel painted itself.
+    assert row(client, labels="patched") == [68, 69, 3, 67]
+    assert row(client)[:3] == row(client, "seg@try")[:3] == [4, 3, 3]
+    log = get(client, "log", count=3)["operations"]
+    assert [each["user"] for each in log] == ["Cy", "Cy", "Bo"]
+    # What the channel painted, and what that was of.
+    assert get(client, "diff", **asked)["total"] == 2
+    post(client, "undo", operations=merged["operations"])
+    assert row(client, labels="patched")[:3] == [1, 2, 3]
+    # What was taken back, and what was painted since, stands against it.
+    post(client, "paint", box=corner, id="2", user="Ada")
+    told = get(client, "conflicts", **asked)["conflicts"]
+    assert [(each["theirs"]["operation"], each["choices"]) for each in told] == [
+        *[(1, ["ours", "theirs"]), (2, ["ours", "theirs"])]
+    ]
+    assert [each["operation"] for each in told[0]["ours"]] == [5, 6]
+    status, text = refused(client, "merge-branch", **asked, choices={"1": "theirs"})
+    assert status == 409
+    assert "It was taken back here." in text
+    done = post(client, "merge-branch", **asked, choices={"1": "theirs", "2": "theirs"})
+    assert len(done["operations"]) == 3
+    assert row(client)[0] == 4
+
+
 def told(socket: Any) -> Any:
     return json.loads(socket.recv(timeout=10))
 

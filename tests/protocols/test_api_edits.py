@@ -12,6 +12,7 @@ import pytest
 
 from bfly.butterfly import runtime_of
 from bfly.config.config import Config
+from bfly.core.core import Core
 from bfly.databases.sqlite import Sqlite
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.merge_table import added
@@ -205,15 +206,16 @@ def test_others_edits_are_named(client: httpx.Client) -> None:
     assert "3 (cut by Cy" in text
     # Also if nothing is left to do, since others did the same.
     points = [[1, 1, 1], [5, 1, 1]]
-    for action, asked in (
-        ("merge", {"ids": [1, 9]}),
-        ("merge", {"points": [[1, 1, 1], [1, 9, 1]]}),
-        ("split", {"parts": [[1, 2], [9]]}),
-        ("split", {"sources": points[:1], "sinks": points[1:]}),
+    for action, asked, otherwise in (
+        ("merge", {"ids": [1, 9]}, 400),
+        ("merge", {"points": [[1, 1, 1], [1, 9, 1]]}, 400),
+        ("split", {"parts": [[1, 2], [9]]}, 400),
+        # The nearest voxels of the segment are in one supervoxel, which is split.
+        ("split", {"sources": points[:1], "sinks": points[1:]}, 200),
     ):
         status, text = refused(client, action, user="Di", seen=2, **asked)
         assert (status, "3 (cut by Cy" in text) == (409, True), text
-        assert refused(client, action, user="Di", seen=3, **asked)[0] == 400
+        assert refused(client, action, user="Di", seen=3, **asked)[0] == otherwise
 
 
 def test_wrong_requests_are_refused_in_words(client: httpx.Client) -> None:
@@ -263,3 +265,47 @@ def test_a_page_of_another_origin_edits_nothing(client: httpx.Client) -> None:
 def test_labels_of_64_bits_have_roots_that_javascript_can_hold(client: httpx.Client) -> None:
     made = post(client, "merge", "wide", ids=[(1 << 40) + 1, (1 << 40) + 2])["segments"][0]["root"]
     assert int(made) == (1 << 47) + 1
+
+
+def test_an_answer_is_made_again_only_if_an_edit_touches_its_tile(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(tmp_path / "data" / "seg.h5", "w") as file:
+        blocks = np.arange(1, 17, dtype="u4").reshape(2, 2, 4).repeat(32, 0).repeat(32, 1)
+        file.create_dataset("main", data=blocks.repeat(32, 2), chunks=(64, 64, 64))
+    made = []
+    get_buffer = Core.get_buffer
+
+    def counted(core: Core, query: Any) -> Any:
+        made.append(query.x)
+        return get_buffer(core, query)
+
+    monkeypatch.setattr(Core, "get_buffer", counted)
+
+    def chunk(x: int, **headers: str) -> httpx.Response:
+        address = f"/pre/e::s::d/seg/0/{x}-{x + 64}_0-64_0-64"
+        return client.get(address, headers={"accept-encoding": "identity", **headers})
+
+    def served(x: int) -> tuple[str, list[int]]:
+        answer = chunk(x)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, no-cache"
+        return answer.headers["etag"], np.unique(np.frombuffer(answer.content, "u4")).tolist()
+
+    post(client, "merge", ids=[1, 5])
+    first = served(0)
+    assert first[1] == [1, 2, 6, 9, 10, 13, 14]
+    assert served(64)[1] == [3, 4, 7, 8, 11, 12, 15, 16]
+    del made[:]
+    for pair in ([3, 4], [8, 12], [11, 15]):
+        post(client, "merge", ids=pair)
+    assert served(0) == first
+    assert made == []
+    assert served(64)[1] == [3, 7, 8, 11, 16]
+    assert served(0) == first
+    assert made == [64]
+    post(client, "merge", ids=[3, 9])
+    assert served(0)[1] == [1, 2, 3, 6, 10, 13, 14]
+    post(client, "undo", operations=[5])
+    assert served(0) == first
+    assert chunk(0, **{"if-none-match": first[0]}).status_code == 304

@@ -219,7 +219,7 @@ def test_what_cannot_be_painted_is_refused_in_words(client: httpx.Client) -> Non
         ("as asked already", {"box": good, "id": 0, "over": [0]}),
     ):
         assert words in refused(client, "paint", **asked), asked
-    assert client.get("/api/edits/e/s/d/seg/paint").status_code == 400
+    assert client.get("/api/edits/e/s/d/seg/paint").status_code == 405
     assert client.get("/api/edits/e/s/d/seg/log").json()["last"] == 0
 
 

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of
 
+from bfly.geometry import BoundingBox
+from bfly.splitting import affinities
 from bfly.splitting.contacts import contacts, face_means, inner_means
-from bfly.splitting.edges import LARGE, SHARPNESS, contact_edges
+from bfly.splitting.edges import LARGE, SHARPNESS, brightness_factors, contact_edges
 from bfly.splitting.runs import joined, runs_in
 
 VOXEL_SIZE = (40.0, 8.0, 4.0)
@@ -89,16 +91,39 @@ def test_contacts_of_parts_are_those_of_the_whole(
 @given(boxes, st.randoms(use_true_random=False))
 def test_means_are_those_of_all_faces(labels: np.ndarray, random: Any) -> None:
     values = np.random.default_rng(random.getrandbits(32)).integers(0, 255, labels.shape, np.uint8)
-    affinities = np.stack([values, values // 2, values // 3]).astype(np.float32)
     touching = contacts(runs_in(labels, OWN, (3, 4, 5)), VOXEL_SIZE)
-    of_image: dict[Any, list[float]] = {}
-    of_affinities: dict[Any, list[float]] = {}
-    for pair, axis, one, other in faces(labels):
-        of_image.setdefault(pair, []).append((float(values[one]) + float(values[other])) / 2)
-        of_affinities.setdefault(pair, []).append(float(affinities[axis][other]))
-    for array, expected in ((values, of_image), (affinities, of_affinities)):
-        means = face_means(touching, array, (3, 4, 5))
-        assert means == pytest.approx([np.mean(expected[p]) for p in sorted(expected)], rel=1e-5)
+    expected: dict[Any, list[float]] = {}
+    for pair, _, one, other in faces(labels):
+        expected.setdefault(pair, []).append((float(values[one]) + float(values[other])) / 2)
+    means = face_means(touching, values, (3, 4, 5))
+    assert means == pytest.approx([np.mean(expected[p]) for p in sorted(expected)], rel=1e-5)
+
+
+@given(boxes, st.randoms(use_true_random=False), st.integers(1, 4), st.sampled_from("uf"))
+def test_affinities_are_those_of_the_voxel_behind_each_face(
+    labels: np.ndarray, random: Any, block: int, kind: str
+) -> None:
+    """However rows of faces are divided into blocks."""
+    random = np.random.default_rng(random.getrandbits(32))
+    stored = random.integers(0, 256, (3, *labels.shape), np.uint8)
+    values = stored if kind == "u" else stored.astype(np.float32) / 255
+    origin = (3, 4, 5)
+    touching = contacts(runs_in(labels, OWN, origin), VOXEL_SIZE)
+    expected: dict[Any, list[float]] = {}
+    for pair, axis, _, behind in faces(labels):
+        expected.setdefault(pair, []).append(float(stored[axis][behind]) / 255)
+    read: list[int] = []
+
+    def box(axis: int, part: BoundingBox) -> np.ndarray:
+        assert max(part.shape) <= block
+        read.append(part.size)
+        return values[axis][part.relative_to(origin).slices]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(affinities, "BLOCK", block)
+        means = affinities.affinity_means(touching, box)
+    assert means == pytest.approx([np.mean(expected[p]) for p in sorted(expected)], rel=1e-5)
+    assert sum(read) <= 3 * labels.size
 
 
 @given(boxes, st.randoms(use_true_random=False))
@@ -127,10 +152,9 @@ def test_a_contact_weighs_less_if_it_is_dark_or_of_a_large_supervoxel() -> None:
     large = touching._replace(volumes=touching.volumes * LARGE)
     assert contact_edges(large).weights == pytest.approx([LARGE**-0.5] * 2)
     inside = np.array([[100.0, 50.0], [50.0, 80.0]])
-    weights = contact_edges(touching, np.array([50.0, 80.0]), inside).weights
+    factors = brightness_factors(np.array([50.0, 80.0]), inside)
+    weights = contact_edges(touching, factors).weights
     assert weights == pytest.approx([2**-0.5 * 0.5**SHARPNESS, 5**-0.5])
-    relative = contact_edges(touching, np.array([40.0, 80.0])).weights
-    assert relative == pytest.approx([2**-0.5 * 0.5**SHARPNESS, 5**-0.5])
 
 
 def test_a_large_box_is_read_in_steps() -> None:
@@ -145,3 +169,4 @@ def test_a_segment_that_is_not_in_the_box_has_no_contacts() -> None:
     touching = contacts(runs_in(np.zeros((2, 3, 4), np.int32), OWN), VOXEL_SIZE)
     assert touching.pairs.shape == (0, 2)
     assert len(face_means(touching, np.zeros((2, 3, 4)), (0, 0, 0))) == 0
+    assert len(affinities.affinity_means(touching, pytest.fail)) == 0

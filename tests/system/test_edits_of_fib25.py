@@ -1,6 +1,7 @@
 """Random edits of FIB-25 against a plain graph of networkx: each state, live and rebuilt.
 
-Forty operations in the suite; ``BFLY_TEST_LONG=1`` makes it 2,000.
+Merges, splits, patches, undos, and a branch. Forty operations in the suite; ``BFLY_TEST_LONG=1``
+makes it 2,000.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from bfly.databases.sqlite import Sqlite
 from bfly.edits import channel as channels
 from bfly.edits.channel import ChannelEdits
+from bfly.edits.edits import Edits
 from bfly.edits.log import MemoryLog
 from bfly.edits.replay import Replay
 from bfly.keywords import RUNTIME
@@ -40,6 +42,22 @@ def exported(lab: Lab, position: int) -> dict[int, int]:
     return dict(rows.tolist())
 
 
+def check_branch(line: ModelledLine) -> None:
+    """Edit a branch of a line, and check each state of both."""
+    lab, position = line.lab, COUNT // 2
+    line.ask("branch", name="try", at=str(position))
+    branch = line.begun(lab.core.edits.found(lab.path, "try").edits, position, line="try")
+    edits = RandomEdits(branch, SEED + 1)
+    edits.work(position + COUNT // 4)
+    print(f"branch: {edits.done}; refused: {edits.refused}", file=sys.stderr)
+    again = Edits(Sqlite(str(lab.log), RUNTIME()).edit_log())
+    for channel in (branch.channel, again.found(lab.path, "try").edits):
+        for number, (_, expected) in enumerate(branch.states):
+            assert digest(channel.at(number), lab) == expected
+    again.close()
+    assert digest(line.channel.state, lab) == line.states[-1][1]
+
+
 def test_random_edits_of_fib25(
     fib25: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,7 +67,6 @@ def test_random_edits_of_fib25(
     edits = RandomEdits(line, SEED)
     edits.work(COUNT)
     print(f"{COUNT} operations: {edits.done}; refused: {edits.refused}", file=sys.stderr)
-    everything = lab.supervoxels
     # A state that was taken long ago is what it was, and rebuilt from the log it is the same:
     # from snapshots, and from the beginning.
     log = MemoryLog()
@@ -57,20 +74,19 @@ def test_random_edits_of_fib25(
         for operation in line.channel.operations():
             log.append(lab.path, operation)
     for position, (state, expected) in enumerate(line.states):
-        assert digest(state, everything) == expected
-        assert digest(line.channel.at(position), everything) == expected
+        assert digest(state, lab) == expected
+        assert digest(line.channel.at(position), lab) == expected
     for position in range(0, COUNT + 1, max(1, COUNT // 50)):
-        assert (
-            digest(Replay(lab.path, log, position).state(), everything) == line.states[position][1]
-        )
+        assert digest(Replay(lab.path, log, position).state(), lab) == line.states[position][1]
     again = ChannelEdits(lab.path, Sqlite(str(lab.log), RUNTIME()).edit_log())
-    assert digest(again.state, everything) == line.states[-1][1]
+    assert digest(again.state, lab) == line.states[-1][1]
     for position in (COUNT - 1, *range(COUNT // 4, COUNT - 1, 500)):
         rows = exported(lab, position)
         ids = np.array(list(rows), np.uint64)
         assert line.states[position][0].segments(ids).tolist() == list(rows.values())
-        numbers = line.states[position][0].numbers(everything)
-        assert set(everything[numbers > 0].tolist()) <= set(rows)
+        numbers = line.states[position][0].numbers(lab.supervoxels)
+        assert set(lab.supervoxels[numbers > 0].tolist()) <= set(rows)
+    check_branch(line)
     # All at once.
     stands = [
         number
@@ -78,6 +94,11 @@ def test_random_edits_of_fib25(
         if not step.undoes and number not in line.model.undone
     ]
     line.check(*edits.undone("undo", stands), edits.random)
-    assert np.array_equal(line.names, everything)
+    # Each stored label is a segment again; `line.check` has compared them with the model.
+    assert len(np.unique(line.names[: len(lab.supervoxels)])) == len(lab.supervoxels)
+    assert np.array_equal(lab.patched(line.channel.state), lab.near_of(lab.voxels))
     line.check(*edits.undone("redo", stands, {len(line.model.steps)}), edits.random)
-    assert np.array_equal(line.names, line.states[COUNT][0].segments(everything))
+    then, _ = line.states[COUNT]
+    pairs = np.unique(np.stack([line.names, then.segments(line.supervoxels)]), axis=1)
+    pairs = pairs[:, pairs[0] > 0]
+    assert len(pairs.T) == len(np.unique(pairs[0])) == len(np.unique(pairs[1]))

@@ -15,6 +15,7 @@ from bfly.core.graphene.logs import Logs, numbers_of, oldest
 from bfly.core.graphene.meshes import draco_on_grid, step_of
 from bfly.core.graphene.places import box_of_bounds, contact_sites, subgraph, way
 from bfly.errors import Absent, BadRequest
+from bfly.queries.edit_words import Line
 from bfly.queries.mesh import name_of
 from bfly.validation import real_number, whole_number
 from bfly.volumes.region import Region
@@ -140,6 +141,7 @@ class GrapheneAnswers:
             int(np.iinfo(volume.dtype).max),
             proofreading.fresh(volume),
             partial(proofreading.new_ids, volume, channel),
+            Line().read("user", query.asked.get("user", "")),
         )
 
     def subgraph(self, query: GrapheneQuery, graph: Graph) -> dict[str, Any]:

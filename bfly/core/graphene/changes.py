@@ -49,6 +49,8 @@ class Changes:
         The largest id that voxels can hold, and an id that no supervoxel has.
     new_ids : callable
         Returns ids for pieces of supervoxels.
+    user : str
+        Name of the author; no client but the page of Butterfly sends one.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class Changes:
         most: int,
         fresh: int,
         new_ids: Callable[[], Fresh],
+        user: str = "",
     ) -> None:
         self._graph, self._finder = graph, finder
         self._size = np.array(voxel_size)
         self._most, self._fresh, self._new_ids = most, fresh, new_ids
-        self._channel = graph.found.writable
+        self._channel, self._user = graph.found.writable, user
 
     def merge(self, body: Any) -> dict[str, Any]:
         """Join the segments at two points ``[[id, x, y, z], [id, x, y, z]]``, in nanometres."""
@@ -117,7 +120,7 @@ class Changes:
     def _done(
         self, action: str, body: Any, plan: Callable[..., Operation | None]
     ) -> dict[str, Any]:
-        request = Request.parse(action, {"body": body})
+        request = Request.parse(action, {"body": body, "user": self._user})
         operation = request.earlier(self._channel) or request.done(
             self._channel,
             lambda state: plan(state, **request.words),

@@ -5,8 +5,12 @@ import "./settled";
 import "neuroglancer";
 import { StatusMessage } from "neuroglancer/unstable/status.js";
 import { setupDefaultViewer } from "neuroglancer/unstable/ui/default_viewer_setup.js";
+import { Panel } from "./proofreading/panel";
 import { KINDS, keyOf, parseKey, tokenIn } from "../shared/server";
 import { type Arranged, arrange, channelsOf } from "../shared/state";
+
+/** What `graphene=…` asks for. */
+const EDITABLE: Record<string, boolean | undefined> = { "0": false, "1": true };
 
 async function asked(): Promise<Arranged | undefined> {
   const wishes = new URLSearchParams(location.search);
@@ -19,7 +23,7 @@ async function asked(): Promise<Arranged | undefined> {
   if (of && !channels.some((one) => keyOf(one) === keyOf(of))) channels.push(of);
   const position = wishes.get("position")?.split(",").map(Number);
   const kinds = new Map(KINDS.flatMap((kind) => wishes.getAll(kind).map((key) => [keyOf(parseKey(key)), kind] as const)));
-  return arrange(channels, { segments, of: of && keyOf(of), position, kinds });
+  return arrange(channels, { segments, of: of && keyOf(of), position, kinds, editable: EDITABLE[wishes.get("graphene") ?? ""] });
 }
 
 /** Milliseconds for which a note is shown: long enough to be read when the first tiles are there. */
@@ -38,7 +42,8 @@ try {
 } catch (error) {
   failure = error;
 }
-setupDefaultViewer();
+const viewer = setupDefaultViewer();
+new Panel(viewer);
 for (const note of notes) StatusMessage.showTemporaryMessage(note, NOTED);
 if (failure) {
   const status = new StatusMessage();

@@ -38,6 +38,8 @@ export interface Channel {
   annotations: string[];
   /** What there is of its segments; null of an image. */
   segments: SegmentFacts | null;
+  /** Its name for graphene clients; null if it cannot be edited by them. */
+  table: string | null;
 }
 
 export interface SegmentFacts {
@@ -100,8 +102,8 @@ export class Refused extends Error {
 }
 
 /** Ask for something; an error has the server's own words. */
-export async function ask(address: string): Promise<Response> {
-  const answer = await fetch(address);
+export async function ask(address: string, request?: RequestInit): Promise<Response> {
+  const answer = await fetch(address, request);
   if (!answer.ok) throw new Refused((await answer.text()).trim() || answer.statusText, answer.status);
   return answer;
 }

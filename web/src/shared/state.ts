@@ -15,6 +15,7 @@ import {
   tokenOf,
   url,
 } from "./server";
+import { grapheneSource, rootsOf } from "./graphene";
 import { type Selection, largest } from "./selection";
 import { lengths } from "./words";
 
@@ -33,6 +34,8 @@ interface Wishes {
   position?: number[];
   /** What channels are shown as, by their keys, where that is not what the server says. */
   kinds?: ReadonlyMap<string, Kind>;
+  /** Whether the segmentation that is looked at can be edited; decided by what it is tied to unless given. */
+  editable?: boolean;
 }
 
 /** Files of one kind come in one order: what is looked at through comes first. */
@@ -83,9 +86,12 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
   const none: Selection = { segments: wishes.segments ?? [] };
   const selection = isAsked || !labels ? none : await largest(labels.name, labels.channel);
   const { segments } = selection;
+  const tied = await synapseLayers(parts, labels, isAsked, grid);
+  tied.push(...(await storedAnnotationLayers(parts, grid)));
   const layers = parts.map((part) => volumeLayer(part, parts, part === labels, segments, isAsked, grid));
-  layers.push(...(await synapseLayers(parts, labels, isAsked, grid)));
-  layers.push(...(await storedAnnotationLayers(parts, grid)));
+  const [place, edited] = [parts.indexOf(labels as Part), await editableLayer(labels, tied, wishes, segments)];
+  if (edited) Object.assign(layers[place] as object, edited.layer);
+  layers.push(...tied);
   const { size, voxel_offset } = (parts[0] as Part).channel;
   const scale = grid ?? [1, 1, 1];
   const extent = Math.max(size[0], size[1] * (scale[1] / scale[0]));
@@ -100,7 +106,7 @@ export async function arrange(chosen: ChannelName[], wishes: Wishes = {}): Promi
     layout: "4panel",
     selectedLayer: { visible: false, layer: nameOf(first, parts) },
   };
-  return { state, notes: [...notesOn(parts, grid), ...(selection.note ? [selection.note] : [])] };
+  return { state, notes: [...notesOn(parts, grid), ...(selection.note ? [selection.note] : []), ...(edited?.notes ?? [])] };
 }
 
 /** Return the segmentation that is looked at: the one that is wished, or the first. */
@@ -165,6 +171,35 @@ function volumeLayer(
     // What is selected unasked hides no other segment.
     ...(isLookedAt && segments.length && !isAsked && { notSelectedAlpha: hasImage ? 0.2 : 0.6 }),
   };
+}
+
+/**
+ * Return what makes a layer editable, with the roots of its segments; undefined to leave it as it is.
+ *
+ * Synapses and annotations name segments, not roots: unless it is asked for, layers with them are not edited.
+ */
+async function editableLayer(
+  part: Part | undefined,
+  tied: Record<string, unknown>[],
+  { editable }: Wishes,
+  segments: string[],
+): Promise<{ layer: object; notes: string[] } | undefined> {
+  const { table, voxel_size, segments: facts } = part?.channel ?? {};
+  if (!part || editable === false) return undefined;
+  if (!table || !voxel_size || !facts?.meshes) {
+    const reason = voxel_size ? "there are no meshes" : "its voxel size is unknown";
+    return editable ? { layer: {}, notes: [`${part.name.name} cannot be edited here: ${reason}.`] } : undefined;
+  }
+  const isTied = tied.some(({ linkedSegmentationLayer }) => Object.keys(linkedSegmentationLayer ?? {}).length);
+  if (editable === undefined && isTied) return undefined;
+  try {
+    const roots = await rootsOf(table, segments);
+    const layer = { source: grapheneSource(table), ...(roots.length && { segments: [...new Set(roots)].map(String) }) };
+    const notes = isTied ? ["Synapses and annotations are not tied to the segments of a layer that is edited."] : [];
+    return { layer, notes };
+  } catch (error) {
+    return { layer: {}, notes: [`${part.name.name} cannot be edited yet: ${(error as Error).message}`] };
+  }
 }
 
 /** The synapses of each dataset with a segmentation, tied to its segments. */
