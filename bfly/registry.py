@@ -68,6 +68,7 @@ ENCODERS = {
 }
 
 PROTOCOLS = {
+    "annotations": "bfly.protocols.drawn:AnnotationsAPI",
     "api": "bfly.protocols.api:API",
     "assets": "bfly.protocols.pages:Assets",
     "bossdb": "bfly.protocols.boss:BossDB",

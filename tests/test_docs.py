@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 TUTORIAL = DOCS / "tutorial.md"
-APART = {TUTORIAL, DOCS / "proofreading.md"}
+APART = {TUTORIAL, DOCS / "annotations.md", DOCS / "proofreading.md"}
 """Pages that serve a volume of their own, and have tests of their own."""
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -16,6 +13,7 @@ import pytest
 
 from bfly.commands.edits import TAKES
 from bfly.queries.edit_actions import ACTIONS
+from tests.fixtures.pages import blocks, masked, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,14 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "proofreading.md"
-ADDRESS = "http://localhost:2001"
 SERVER = ".venv/bin/bfly cells.yaml\n"
 CHANNEL = "root/cells/cells/labels.h5"
-
-
-def blocks(text: str) -> list[tuple[str, str]]:
-    """Return the language and the text of each block."""
-    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
 
 
 def sections() -> Iterator[tuple[str, str]]:
@@ -57,26 +49,6 @@ def test_every_action_has_a_section_with_an_example_and_its_answer() -> None:
         else:
             query = urlencode(action.example, safe=",")
             assert f"{CHANNEL}/{name}?{query}".rstrip("?") in code
-
-
-def masked(text: str) -> str:
-    """Return a text with the same time everywhere, and without progress bars."""
-    return re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-11-28T12:00:00Z", text).strip()
-
-
-def run(folder: Path, code: str, address: str) -> str:
-    """Run shell commands as the page shows them; return what they printed."""
-    code = code.replace(".venv/bin/python", sys.executable).replace(ADDRESS, address)
-    done = subprocess.run(
-        ["bash", "-euc", code.replace(".venv/bin/bfly", f"{sys.executable} -m bfly")],
-        cwd=folder,
-        env={**os.environ, "LOGNAME": "Ada"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return masked(done.stdout)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")

@@ -10,7 +10,7 @@ import bfly
 ROOT = Path(bfly.__file__).parent
 FLOORS = """
 errors layers bfly < geometry concurrency metrics < registry validation downsample encoders
-< keywords edits < splitting storage < config sources < tables volumes
+< keywords edits < splitting storage annotations < config sources < tables volumes
 < discovery segments < databases queries jobs doctor cutouts < connectome protocols < core < server
 < butterfly testing < commands DatabaseLayer ImageLayer UtilityLayer < QueryLayer < AccessLayer
 < cli CoreLayer < __main__ __init__

@@ -14,6 +14,7 @@ from bfly.protocols.ready import FinishedQuery
 from bfly.queries.annotation import AnnotationQuery
 from bfly.queries.data import DataQuery
 from bfly.queries.dataset import DatasetQuery
+from bfly.queries.drawn import CollectionQuery, DrawnQuery
 from bfly.queries.edits import EditsQuery
 from bfly.queries.feature import FeatureQuery, RowsQuery
 from bfly.queries.graphene import GrapheneQuery
@@ -134,6 +135,14 @@ def _annotations(core: Core, query: AnnotationQuery, codings: Sequence[str]) -> 
         return Answer(core.annotations.answer(query))
 
 
+def _drawn(core: Core, query: DrawnQuery, _codings: Sequence[str]) -> Answer | Stream:
+    return core.drawn.answer(query)
+
+
+def _collection(core: Core, query: CollectionQuery, _codings: Sequence[str]) -> Answer:
+    return Answer(core.drawn_collections.answer(query), headers=[segment_kinds.NO_CACHE])
+
+
 def _feature(core: Core, query: FeatureQuery, _codings: Sequence[str]) -> Answer:
     with core.connectome.turn():
         return Answer(query.answer_text(core.connectome.feature(query)).encode())
@@ -180,6 +189,8 @@ KINDS: dict[type[Query], Kind] = {
     DatasetQuery: Kind(_dataset, DATASETS),
     FinishedQuery: Kind(_ready, ""),
     AnnotationQuery: Kind(_annotations, DATABASE),
+    DrawnQuery: Kind(_drawn, DATABASE),
+    CollectionQuery: Kind(_collection, DATABASE),
     FeatureQuery: Kind(_feature, DATABASE),
     CountsQuery: Kind(_counts, DATABASE),
     RowsQuery: Kind(_rows, ""),

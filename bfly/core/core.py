@@ -19,6 +19,8 @@ from bfly.connectome.annotations import Annotations
 from bfly.connectome.connectome import Connectome
 from bfly.core.channels import Channels, on_current_files
 from bfly.core.dialects import in_dialect
+from bfly.core.drawn_answers import DrawnAnswers
+from bfly.core.drawn_collections import DrawnCollections
 from bfly.core.edit_answers import EditAnswers
 from bfly.core.graphene.answers import GrapheneAnswers
 from bfly.core.label_answers import LabelAnswers
@@ -34,7 +36,7 @@ from bfly.cutouts.passthrough import passed
 from bfly.cutouts.plan import check_size
 from bfly.cutouts.prefetch import Prefetcher
 from bfly.cutouts.stream import WHOLE, CutoutStreams
-from bfly.databases.edit_logs import edits_of
+from bfly.databases.edit_logs import edits_of, opened_annotations
 from bfly.errors import NotAllowed, SourceError
 from bfly.storage.cache import Cache
 from bfly.storage.files import Files
@@ -100,6 +102,10 @@ class Core(Stateless):
         Answers requests about neurons and synapses.
     annotations : Annotations
         Answers requests for synapses as annotations.
+    drawn : DrawnAnswers
+        Answers requests about annotations that people make.
+    drawn_collections : DrawnCollections
+        Answers requests for them as precomputed annotations.
     labels : LabelAnswers
         Answers requests for facts about labels.
     segments : SegmentAnswers
@@ -137,6 +143,9 @@ class Core(Stateless):
         self.edits = edits_of(db)
         self.connectome = Connectome(db, self.edits, self._cache, self.update_query)
         self.annotations = Annotations(self.connectome)
+        drawn = opened_annotations(db)
+        self.drawn = DrawnAnswers(drawn, self.edits.count)
+        self.drawn_collections = DrawnCollections(drawn, self.update_query)
         self._workers = Workers()
         self.background = Workers(niceness=NICENESS)
         self._channels = Channels(db.RUNTIME, self._cache, self._files, self.edits)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
+from bfly.annotations.memory import MemoryAnnotations
 from bfly.databases.entries import as_rows
 from bfly.databases.entry_tables import EntryTables
 from bfly.databases.features import Facts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from bfly.annotations.store import AnnotationStore
     from bfly.databases.features import Features
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
@@ -198,6 +200,16 @@ class Database(Facts):
             The base class returns a log in memory; persistent engines return a persistent log.
         """
         return MemoryLog()
+
+    def annotation_store(self) -> AnnotationStore:
+        """Return the store of the annotations that people make.
+
+        Returns
+        -------
+        AnnotationStore
+            The base class returns a store in memory; persistent engines return a persistent one.
+        """
+        return MemoryAnnotations()
 
     def add_tables(self, path: str) -> Self:
         """Add all the tables of a dataset; return this instance."""

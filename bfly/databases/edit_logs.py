@@ -1,4 +1,4 @@
-"""Choice of the edit log: a separate file, or the database."""
+"""Where edits and annotations are kept: a separate file, or the database."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from bfly import registry
 from bfly.edits.edits import Edits
 
 if TYPE_CHECKING:
+    from bfly.annotations.store import AnnotationStore
     from bfly.databases.database import Database
     from bfly.edits.log import EditLog
 
-__all__ = ["edits_of", "first_edits", "opened_log"]
+__all__ = ["edits_of", "first_edits", "opened_annotations", "opened_log"]
 
 NAME = "bfly-edits.db"
 """File of the log in a folder of edits of the first Butterfly."""
@@ -31,13 +32,23 @@ def opened_log(db: Database) -> EditLog:
     DatabaseError
         The file cannot be used.
     """
+    return _keeper(db).edit_log()
+
+
+def opened_annotations(db: Database) -> AnnotationStore:
+    """Open the annotations that people make, which are beside the edits; raises as `opened_log`."""
+    return _keeper(db).annotation_store()
+
+
+def _keeper(db: Database) -> Database:
+    """Return the database of edits and annotations."""
     path = db.RUNTIME.DB.EDIT.VALUE
     if not path or path == os.sep:
-        return db.edit_log()
+        return db
     if first_edits(path):
         path = os.path.join(path, NAME)
     alone: Database = registry.load("databases", "Sqlite")(path, db.RUNTIME)
-    return alone.edit_log()
+    return alone
 
 
 def first_edits(edit_path: str | None) -> str | None:

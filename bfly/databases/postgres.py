@@ -22,6 +22,7 @@ from bfly.databases.packed.database import (
     pages,
     table_name,
 )
+from bfly.databases.postgres_annotations import PostgresAnnotations
 from bfly.databases.postgres_edits import PostgresLog
 from bfly.databases.postgres_server import EDITS, PostgresServer
 from bfly.errors import DatabaseError
@@ -29,6 +30,7 @@ from bfly.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bfly.annotations.store import AnnotationStore
     from bfly.databases.packed.database import Pack
     from bfly.edits.log import EditLog
     from bfly.keywords import RUNTIME
@@ -134,6 +136,10 @@ class Postgres(PackedDatabase):
     @override
     def edit_log(self) -> EditLog:
         return PostgresLog(self._edits)
+
+    @override
+    def annotation_store(self) -> AnnotationStore:
+        return PostgresAnnotations(self._edits)
 
     def _sweep(self) -> None:
         """Drop the tables of dropped sets, except those with active readers."""

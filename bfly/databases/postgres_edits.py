@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from typing_extensions import override
 
+from bfly.databases.postgres_statements import PostgresStatements
 from bfly.edits.sql_log import SqlLog
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from bfly.databases.postgres_server import PostgresServer
 
 __all__ = ["PostgresLog"]
 
 
-class PostgresLog(SqlLog):
+class PostgresLog(PostgresStatements, SqlLog):
     """Log of edits in the schema of a database.
 
     Parameters
@@ -27,30 +26,11 @@ class PostgresLog(SqlLog):
         Server of the database.
     """
 
-    schema: ClassVar[str] = "bfly."
-
     def __init__(self, server: PostgresServer) -> None:
-        super().__init__()
-        self._server = server
+        super().__init__(server)
         self._listening: psycopg.Connection[Any] | None = None
         self._waiting = threading.Lock()
         self._closed = False
-
-    @override
-    def _transaction(self) -> AbstractContextManager[None]:
-        return self._server.transaction()
-
-    @override
-    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._server.ask(query, *values)
-
-    @override
-    def _change(self, query: str, *values: Any) -> None:
-        self._server.change(query, *values)
-
-    @override
-    def _exists(self, table: str) -> bool:
-        return self._ask("select to_regclass($1)", f"bfly.{table}") != [(None,)]
 
     @override
     def _announce(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from bfly.databases.packed.database import EVERYTHING, KINDS, PackedDatabase, pages, table_name
+from bfly.databases.sqlite_annotations import SqliteAnnotations
 from bfly.databases.sqlite_edits import SqliteLog
 from bfly.databases.sqlite_file import SqliteFile
 from bfly.errors import DatabaseError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from bfly.annotations.store import AnnotationStore
     from bfly.databases.packed.database import Pack
     from bfly.databases.store import Progress
     from bfly.edits.log import EditLog
@@ -104,6 +106,10 @@ class Sqlite(PackedDatabase):
     @override
     def edit_log(self) -> EditLog:
         return SqliteLog(self.path)
+
+    @override
+    def annotation_store(self) -> AnnotationStore:
+        return SqliteAnnotations(self.path)
 
     @override
     def replace(

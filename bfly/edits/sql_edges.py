@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from bfly.edits.sql_statements import SqlStatements
 from bfly.edits.stored_edges import EdgeStore
 from bfly.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
 __all__ = ["SqlEdges"]
 
@@ -32,22 +31,8 @@ AT_ONCE = 256
 """Parts of a query, or of a transaction: an edit does not wait for a whole import."""
 
 
-class SqlEdges(EdgeStore):
-    """Base of the stores of edges in SQL; for the methods see `bfly.edits.sql_log.SqlLog`."""
-
-    schema: ClassVar[str] = ""
-
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[None]: ...
-
-    @abstractmethod
-    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]: ...
-
-    @abstractmethod
-    def _change(self, query: str, *values: Any) -> None: ...
-
-    @abstractmethod
-    def _exists(self, table: str) -> bool: ...
+class SqlEdges(SqlStatements, EdgeStore):
+    """Base of the stores of edges in SQL."""
 
     def _edition(self, channel: str, is_complete: bool = True) -> int:
         """Return the latest edition, with those that are not complete or without; 0 if none."""

@@ -1,16 +1,11 @@
-"""The log of edits in two tables of a SQL database; engines implement the connection.
-
-SQLite accepts the type names of PostgreSQL, and both accept ``$1``. So both share one text of
-each statement.
-"""
+"""The log of edits in two tables of a SQL database; engines implement the connection."""
 
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -20,7 +15,6 @@ from bfly.edits.sql_edges import SqlEdges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
 __all__ = ["SqlLog"]
 
@@ -41,29 +35,10 @@ PAGE = 256
 
 
 class SqlLog(EditLog, SqlEdges):
-    """Base of the logs in SQL. An engine implements the four abstract methods."""
-
-    schema: ClassVar[str] = ""
-    """Prefix of the table names."""
+    """Base of the logs in SQL."""
 
     def __init__(self) -> None:
         self._made = False
-
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[None]:
-        """Return the context manager of a transaction, as `writing` needs it."""
-
-    @abstractmethod
-    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run a query and return its rows."""
-
-    @abstractmethod
-    def _change(self, query: str, *values: Any) -> None:
-        """Run a statement that writes, within a transaction."""
-
-    @abstractmethod
-    def _exists(self, table: str) -> bool:
-        """Check whether a table exists."""
 
     def _announce(self) -> None:
         """Notify other processes, if the engine needs it. Called within a transaction."""

@@ -1,7 +1,8 @@
 """``/openapi.json``: description of ``/api`` for client generators and API explorers.
 
 It is built from the tables that also validate requests: `bfly.protocols.api.METHODS`, the allowed
-values of queries, `bfly.queries.edit_actions.ACTIONS`, and the statuses of errors. The format: https://spec.openapis.org/oas/v3.1.1
+values of queries, the actions of `bfly.protocols.families.FAMILIES`, and the statuses of
+errors. The format: https://spec.openapis.org/oas/v3.1.1
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bfly import registry
 from bfly.errors import Absent
 from bfly.keywords import INPUT, OUTPUT, RUNTIME
 from bfly.protocols.api import GROUP, METHODS
-from bfly.protocols.openapi_edits import edit_paths
+from bfly.protocols.openapi_actions import action_paths
 from bfly.protocols.openapi_responses import conditional_headers, responses
 from bfly.protocols.protocol import Protocol
 from bfly.queries.data import DataQuery
@@ -70,7 +71,7 @@ def document(config: Config) -> dict[str, Any]:
     for name, method in METHODS.items():
         get, head = (_operation(name, method, verb) for verb in ("get", "head"))
         paths[f"/api/{name}"] = {"get": get, "head": head}
-    paths |= edit_paths()
+    paths |= action_paths()
     return {
         "openapi": "3.1.0",
         "info": {

@@ -19,6 +19,7 @@ from bfly.errors import Absent
 from bfly.protocols.annotations import PROPERTIES, annotation_query
 from bfly.protocols.channel_group import channel_group
 from bfly.protocols.chunk_grid import block_shape
+from bfly.protocols.drawn import collection_query
 from bfly.protocols.protocol import Protocol, by_token, channel_words
 from bfly.queries.cutout import MOST_HALVINGS
 from bfly.queries.data import BoxQuery, DataQuery
@@ -243,6 +244,8 @@ class Precomputed(Protocol):
         words = channel_words(channel)
         if annotations := annotation_query(rest, {**words, "labelled": (channel.path,)}):
             return annotations
+        if drawn := collection_query(self.config, path, rest, words):
+            return drawn
         query: ChunkQuery | VolumeQuery
         if "/" in rest and not _CHUNK_PATH.fullmatch(rest):
             kind = _KINDS.get(rest.partition("/")[0], StoredFileQuery)

@@ -1,4 +1,4 @@
-"""``/try``: a form for each method of ``/api`` and each action of ``/api/edits``.
+"""``/try``: a form for each method of ``/api``, and each action of edits and of annotations.
 
 They are generated from ``/openapi.json``.
 
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from bfly.errors import Absent, Moved
-from bfly.protocols.edits import EditsAPI
+from bfly.protocols.families import FAMILIES
 from bfly.protocols.openapi import document
 from bfly.protocols.protocol import Protocol
 from bfly.protocols.ready import FinishedQuery
-from bfly.protocols.try_edits import FORMS, address_of, methods_of, query_of
+from bfly.protocols.try_actions import address_of, is_form, methods_of, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bfly.protocols.ready import Headers
-    from bfly.queries.edits import EditsQuery
+    from bfly.queries.info import InfoQuery
 
 __all__ = ["Try"]
 
@@ -62,10 +62,10 @@ HEADERS: Headers = [
 
 
 class Try(Protocol):
-    """``/try``; ``/try/edits/{action}``, where the forms of edits are sent."""
+    """``/try``; ``/try/edits/{action}`` and its kin, where the forms of actions are sent."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("try",)
-    largest_body: ClassVar[int] = EditsAPI.largest_body
+    largest_body: ClassVar[int] = max(each.largest_body for each in FAMILIES.values())
 
     @override
     def methods(self, path: str) -> tuple[str, ...]:
@@ -74,12 +74,12 @@ class Try(Protocol):
     @override
     def post(
         self, path: str, body: bytes, address: str, parameters: Mapping[str, str]
-    ) -> EditsQuery:
+    ) -> InfoQuery:
         return query_of(self.config, path, body)
 
     @override
     def query(self, path: str, parameters: Mapping[str, str]) -> FinishedQuery:
-        if path.startswith(FORMS):
+        if is_form(path):
             raise Moved(address_of(path, parameters))
         if path:
             raise Absent(f"There is nothing below /try, such as {path}.")
@@ -94,7 +94,7 @@ def _form(path: str, verbs: dict[str, Any], names: dict[str, Any]) -> str:
     verb = "post" if "post" in verbs else "get"
     operation, address = verbs[verb], path.lstrip("/")
     if "{" in path:
-        address = f"try/{FORMS}{path.rpartition('/')[2]}"
+        address = f"try/{path.split('/')[2]}/{path.rpartition('/')[2]}"
     rows = "".join(_rows(operation, names))
     return (
         f"<details><summary><code>{escape(path)}</code> {escape(operation['summary'])}</summary>"

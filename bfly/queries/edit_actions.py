@@ -50,7 +50,7 @@ MOST_RUNS = 100_000
 
 @dataclass(frozen=True)
 class Action:
-    """What can be asked of the edits of a channel, or be done to them.
+    """What can be asked of the edits of a channel, or of annotations, or be done to them.
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ class Action:
         The words that a request must have; of several tuples, those of exactly one.
     along : mapping of str to str
         Words that make sense only with another one.
+    others : tuple of str
+        Media types of an answer besides JSON.
     """
 
     method: Literal["GET", "POST"]
@@ -77,6 +79,7 @@ class Action:
     example: Mapping[str, Any]
     needed: tuple[tuple[str, ...], ...] = ((),)
     along: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     def read(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Check the words of a request, and return those that it has, read.

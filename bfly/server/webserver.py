@@ -96,7 +96,10 @@ class Webserver:
         level = logging.DEBUG if self.shared else logging.INFO
         log.log(level, "Butterfly serves http://%s:%s/ (Ctrl-C ends it)", host, self.port)
         if not self._core.edits.log.durable:
-            log.warning("Edits are lost when the server ends: this database is in memory only")
+            log.warning(
+                "Edits and annotations are lost when the server ends: "
+                "this database is in memory only"
+            )
         self._listening.set()
         try:
             self._server.run(sockets=[listener])

@@ -13,6 +13,7 @@ import pytest
 
 from bfly.config.config import Config
 from bfly.protocols.api import METHODS
+from bfly.queries.annotation_actions import ANNOTATION_ACTIONS
 from bfly.queries.edit_actions import ACTIONS
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ def test_every_method_has_its_words(client: httpx.Client) -> None:
     assert found.headers["content-type"] == "application/json"
     paths = found.json()["paths"]
     edits = "/api/edits/{experiment}/{sample}/{dataset}/{channel}"
+    annotations = "/api/annotations/{experiment}/{sample}/{dataset}"
     assert set(paths) == {
         *(f"/api/{method}" for method in METHODS),
         *(f"{edits}/{action}" for action in ACTIONS),
+        *(f"{annotations}/{action}" for action in ANNOTATION_ACTIONS),
     }
     words = {word["name"]: word for word in paths["/api/data"]["get"]["parameters"]}
     assert words["z"]["required"]
@@ -96,11 +99,13 @@ def test_the_page_to_try_it_has_a_form_for_every_method(client: httpx.Client, ta
     assert "script-src" not in answer.headers["content-security-policy"]
     assert client.get("/try/x").status_code == 404
     tab.goto(f"{client.base_url}try")
-    assert tab.locator("form").count() == len(METHODS) + len(ACTIONS)
+    assert tab.locator("form").count() == len(METHODS) + len(ACTIONS) + len(ANNOTATION_ACTIONS)
     for method in METHODS:
         assert tab.locator(f'form[action="api/{method}"]').count() == 1
-    for name, action in ACTIONS.items():
-        form = tab.locator(f'form[action="try/edits/{name}"][method="{action.method.lower()}"]')
+    both = {"edits": ACTIONS, "annotations": ANNOTATION_ACTIONS}
+    for family, name, action in [(f, *each) for f, table in both.items() for each in table.items()]:
+        address = f'[action="try/{family}/{name}"]'
+        form = tab.locator(f'form{address}[method="{action.method.lower()}"]')
         assert form.count() == 1
         for word in action.words:
             assert form.locator(f"[name={word}]").count() == 1
@@ -154,6 +159,14 @@ def test_what_a_form_cannot_send_is_refused_in_words(client: httpx.Client) -> No
     assert client.get("/try/edits/merge").status_code == 405
     assert client.get("/try/edits/log", params={"sample": "sam"}).status_code == 400
     assert client.get("/try/edits/join").status_code == 404
+    point = '[{"type": "point", "points": [[1, 2, 3]]}]'
+    answer = client.post("/try/annotations/create", data={**names, "annotations": point})
+    assert answer.status_code == 400  # it takes no channel
+    del names["channel"]
+    answer = client.post("/try/annotations/create", data={**names, "annotations": point})
+    assert answer.json()["annotations"][0]["points"] == [[1, 2, 3]]
+    answer = client.get("/try/annotations/list", params=names)
+    assert answer.headers["location"] == "../../api/annotations/exp/sam/dat/list"
 
 
 def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_path: Path) -> None:
@@ -170,8 +183,9 @@ def test_schemathesis_finds_nothing_that_is_not_so(client: httpx.Client, tmp_pat
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     for phase in ("Coverage", "Fuzzing"):
         assert f"✅ {phase}" in done.stdout, done.stdout[-5000:]
-    reads = sum(action.method == "GET" for action in ACTIONS.values())
-    assert f"Tested: {2 * (len(METHODS) + reads) + len(ACTIONS) - reads}" in done.stdout
+    actions = [*ACTIONS.values(), *ANNOTATION_ACTIONS.values()]
+    reads = sum(action.method == "GET" for action in actions)
+    assert f"Tested: {2 * (len(METHODS) + reads) + len(actions) - reads}" in done.stdout
     channel = "/api/edits/exp/sam/dat/bodies"
     assert client.get(f"{channel}/log").json()["last"] > 0
     cutout = "/api/data?experiment=exp&sample=sam&dataset=dat&channel=bodies&x=0&y=0&z=0"

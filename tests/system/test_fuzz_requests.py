@@ -52,6 +52,8 @@ ADDRESSES = [
     "/api/channel_metadata?experiment=exp&sample=sam&dataset=dat&channel=seg&format=yaml",
     "/api/entity_feature?experiment=exp&sample=sam&dataset=dat&feature=is_neuron&id=7&ids=string",
     "/api/synapses?experiment=exp&sample=sam&dataset=dat&pre=1&post=2&format=csv",
+    "/api/annotations/exp/sam/dat/list?tag=a&box=0,0,0,8,8,8&since=2026-11-28&count=5&format=json",
+    *(f"/pre/{CHANNEL}/annotations-points/info", f"/pre/{CHANNEL}/annotations-boxes/by_id/1"),
     "/api/partners?experiment=exp&sample=sam&dataset=dat&id=7",
     "/api/connectivity?experiment=exp&sample=sam&dataset=dat&ids=1,2,3",
     *(f"/pre/{CHANNEL}/info", f"/pre/{CHANNEL}/raw/0/0-8_0-8_0-8", f"/pre/{CHANNEL}/0/0-8_0-8_0-8"),

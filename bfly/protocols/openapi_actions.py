@@ -1,4 +1,4 @@
-"""``/api/edits`` in ``/openapi.json``, from `bfly.queries.edit_actions.ACTIONS`."""
+"""The actions of `bfly.protocols.families.FAMILIES` in ``/openapi.json``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from bfly.errors import (
     SourceError,
     TooLarge,
 )
-from bfly.protocols.api import GROUP
+from bfly.protocols.families import FAMILIES
 from bfly.protocols.openapi_responses import conditional_headers, responses
-from bfly.queries.edit_actions import ACTIONS
 
 if TYPE_CHECKING:
     from bfly.errors import ButterflyError
+    from bfly.protocols.actions import ActionsAPI
     from bfly.queries.edit_actions import Action
 
-__all__ = ["PREFIX", "edit_paths"]
-
-PREFIX = "/api/edits/" + "/".join(f"{{{name}}}" for name in GROUP)
-"""Path of all actions of a channel."""
+__all__ = ["action_paths", "prefix_of"]
 
 ASKED: tuple[type[ButterflyError], ...] = (
     *(Absent, Busy, DatabaseError, MissingLibrary, NotAllowed, SourceError),
@@ -36,39 +33,48 @@ POSTED = (*ASKED, Conflict, TooLarge)
 """Possible errors of a POST."""
 
 
-def edit_paths() -> dict[str, Any]:
+def prefix_of(family: type[ActionsAPI]) -> str:
+    """Return the path of all actions of a channel or a dataset."""
+    return f"/api/{family.name}/" + "/".join(f"{{{name}}}" for name in family.group)
+
+
+def action_paths() -> dict[str, Any]:
     """Return the description of each action, by its path."""
-    return {f"{PREFIX}/{name}": _operations(name, action) for name, action in ACTIONS.items()}
-
-
-def _operations(name: str, action: Action) -> dict[str, Any]:
-    if action.method == "POST":
-        return {"post": _post(name, action)}
-    return {verb: _get(name, action, verb) for verb in ("get", "head")}
-
-
-def _get(name: str, action: Action, verb: str) -> dict[str, Any]:
     return {
-        "operationId": f"{verb}_edits_{name}",
+        f"{prefix_of(family)}/{name}": _operations(family, name, action)
+        for family in FAMILIES.values()
+        for name, action in family.actions.items()
+    }
+
+
+def _operations(family: type[ActionsAPI], name: str, action: Action) -> dict[str, Any]:
+    if action.method == "POST":
+        return {"post": _post(family, name, action)}
+    return {verb: _get(family, name, action, verb) for verb in ("get", "head")}
+
+
+def _get(family: type[ActionsAPI], name: str, action: Action, verb: str) -> dict[str, Any]:
+    return {
+        "operationId": f"{verb}_{family.name}_{name}",
         "summary": action.summary if verb == "get" else f"Headers only: {action.summary}",
-        "parameters": [*_channel(), *_words(action), *conditional_headers()],
+        "parameters": [*_address(family), *_words(action), *conditional_headers()],
         "responses": responses(action.summary, _content(action), ASKED, verb, True),
     }
 
 
-def _post(name: str, action: Action) -> dict[str, Any]:
+def _post(family: type[ActionsAPI], name: str, action: Action) -> dict[str, Any]:
     body = {"schema": action.schema, "example": action.example}
     return {
-        "operationId": f"post_edits_{name}",
+        "operationId": f"post_{family.name}_{name}",
         "summary": action.summary,
-        "parameters": _channel(),
+        "parameters": _address(family),
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": responses(action.summary, _content(action), POSTED, "post", False),
     }
 
 
-def _channel() -> list[dict[str, Any]]:
-    """Return the parts of the path that name the channel."""
+def _address(family: type[ActionsAPI]) -> list[dict[str, Any]]:
+    """Return the parts of the path that name the channel or the dataset."""
     return [
         {
             "name": name,
@@ -77,7 +83,7 @@ def _channel() -> list[dict[str, Any]]:
             "description": f"name of the {name}",
             "schema": {"$ref": f"#/components/schemas/{name}"},
         }
-        for name in GROUP
+        for name in family.group
     ]
 
 
@@ -103,4 +109,4 @@ def _words(action: Action) -> list[dict[str, Any]]:
 
 
 def _content(action: Action) -> dict[str, Any]:
-    return {"application/json": {"schema": action.answer}}
+    return {"application/json": {"schema": action.answer}, **{each: {} for each in action.others}}
