@@ -163,7 +163,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
     for _ in range(2):
         step(lines.main, main, random, next(label))
     branch, own = lines.branch(), Model(main.volume, main.graph)
-    waiting: dict[int, Any] = {}
+    steps: dict[int, Any] = {}
     for _ in range(3):
         for _ in range(5):
             if random.integers(0, 2):
@@ -172,7 +172,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
             before = branch.state.position
             done = step(branch, own, random, next(label))
             if branch.state.position > before:
-                waiting[before + 1] = done
+                steps[before + 1] = done
         choices: dict[int, str] = {}
         while (plan := lines.plan("try", "", choices)).contradictions:
             for each in plan.contradictions:
@@ -182,7 +182,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
         lines.merge("try", choices=choices)
         # What changes nothing, since the voxels are erased already, waits too.
         for operation in plan.operations:
-            main.do(waiting.pop(operation.again[1]))
+            main.do(steps[operation.again[1]])
         assert partition(lines.main.shown()) == partition(main.shown())
 
 
