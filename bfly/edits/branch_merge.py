@@ -142,7 +142,9 @@ class BranchMerge:
             if not self._is_repeated or (is_late and not operation.undoes):
                 made = len(self.operations)
                 self._do(operation, place)
-                is_late |= len(self.operations) > made
+                # Paint parts and joins nothing, so what followed it stays as it is.
+                is_paint = len(operation.runs) > 0 and len(operation.parts) == 0
+                is_late |= len(self.operations) > made and not is_paint
 
     def _do(self, operation: Operation, place: tuple[int, int]) -> None:
         original, state = operation, self._draft.state

@@ -269,14 +269,14 @@ class _Undo:
     def _refuse(self, operation: Operation, edges: Edges, a: int, b: int) -> None:
         """Refuse to take back an operation, because of the others that stand against it."""
         bridge = edges.bridge(a, b)
-        since = [bridge] if bridge else list(self._later)
-        since = [number for number in since if number not in self._taken]
+        since = self._history.operations([bridge] if bridge else self._later)
+        since = self._history.that_count(since, self._taken)
         if not since:
-            # What stands against it is taken back with it.
+            # What stands against it is taken back, too, or with it.
             return
         raise Conflict(
             f"The operation {described([operation])} cannot be taken back for {a} and {b} by "
-            f"itself, since others came after it: {described(self._history.operations(since))}. "
+            f"itself, since others came after it: {described(since)}. "
             "Take those back first, or together with it."
         )
 

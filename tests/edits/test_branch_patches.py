@@ -87,25 +87,23 @@ def act(line: Patching, random: np.random.Generator) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_what_a_branch_alone_painted_and_split_is_what_the_merge_makes(seed: int) -> None:
-    """Again and again; nothing comes back; and all of it can be taken back."""
+    """Nothing comes back when it is merged again; and all of it can be taken back."""
     random, lines = np.random.default_rng(seed), Lines()
     for _ in range(3):
         act(lines.main, random)
-    branch, start, done = lines.branch(), lines.main.shown(), []
+    branch, start = lines.branch(), lines.main.shown()
     since = lines.main.state.position
-    rounds = int(random.choice([1, 3]))
-    for _ in range(rounds):
-        for _ in range(4):
-            act(branch, random)
-        done = lines.merge("try")
-        assert partition(lines.main.shown()) == partition(branch.shown())
-        assert lines.merge("try") == lines.merge("main", "try") == []
-        assert not differences(lines.found("try"), lines.found(""))
+    for _ in range(4):
+        act(branch, random)
+    done = lines.merge("try")
+    assert partition(lines.main.shown()) == partition(branch.shown())
+    assert lines.merge("try") == lines.merge("main", "try") == []
+    assert not differences(lines.found("try"), lines.found(""))
     ids = [*made(branch, 0), *made(lines.main, since)]
     assert len(set(ids)) == len(ids)
-    if rounds == 1 and done and partition(lines.main.shown()) != partition(start):
+    if done and partition(lines.main.shown()) != partition(start):
         lines.main.undo(*done)
         assert partition(lines.main.shown()) == partition(start)
 
@@ -154,7 +152,7 @@ def step(line: Patching, model: Model, random: np.random.Generator, label: int) 
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_both_sides_paint_and_choices_decide(seed: int) -> None:
     """In three rounds; what is left out is a conflict again later."""
     random, lines = np.random.default_rng(seed), Lines()
@@ -289,7 +287,7 @@ def test_a_patch_that_was_taken_back_here_is_done_anew_by_choice(lines: Lines) -
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_lines_that_are_merged_both_ways_become_the_same(seed: int) -> None:
     """Each paints in a plane of its own, and joins what it painted on."""
     random, lines = np.random.default_rng(seed), Lines()
