@@ -19,7 +19,7 @@ from bfly.edits.contradictions import (
     parted_since,
 )
 from bfly.edits.diff import meeting
-from bfly.edits.history import lists_of
+from bfly.edits.edges import lists_of
 from bfly.edits.operation import Operation
 from bfly.edits.part_names import Names, is_name
 from bfly.edits.patch import adopting, touch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.channel_lines import Found
-    from bfly.edits.history import Edges
+    from bfly.edits.edges import Edges
     from bfly.edits.patch import Fresh
 
     Ids = NDArray[np.uint64]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.edits.history import Edges
+    from bfly.edits.edges import Edges
     from bfly.edits.part_names import Naming
     from bfly.edits.state import EditState
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bfly.edits.history import lists_of
+from bfly.edits.edges import lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bfly.edits.channel import ChannelEdits
-    from bfly.edits.history import Edges
+    from bfly.edits.edges import Edges
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
 

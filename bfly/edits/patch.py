@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.edits.history import Edges, History
+    from bfly.edits.edges import Edges
+    from bfly.edits.history import History
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
     from bfly.geometry import BoundingBox

@@ -9,7 +9,7 @@ import numpy as np
 
 from bfly.edits.change import Change
 from bfly.edits.described import described
-from bfly.edits.history import edges_of, lists_of, narrowed
+from bfly.edits.edges import edges_of, lists_of, narrowed
 from bfly.edits.toggled import Toggled
 from bfly.edits.undo_names import Pieces, UndoNames
 from bfly.errors import BadRequest, Conflict
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bfly.edits.history import Edges, History
+    from bfly.edits.edges import Edges
+    from bfly.edits.history import History
     from bfly.edits.operation import Operation
     from bfly.edits.state import EditState
 

@@ -14,7 +14,7 @@ from bfly.databases.sqlite import Sqlite
 from bfly.edits import channel as channels
 from bfly.edits.channel import ChannelEdits
 from bfly.edits.cut import cut
-from bfly.edits.history import lists_of
+from bfly.edits.edges import lists_of
 from bfly.edits.log import MemoryLog
 from bfly.edits.merge import merged
 from bfly.edits.patch import Fresh, cut_inside, painted

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfly.core.graphene.call import Call
 from bfly.core.graphene.changes import Changes
 from bfly.core.graphene.graph import Graph
 from bfly.core.graphene.ids import GrapheneIds
-from bfly.core.graphene.logs import Logs, numbers_of, oldest
 from bfly.core.graphene.meshes import draco_on_grid, step_of
 from bfly.core.graphene.places import box_of_bounds, contact_sites, subgraph, way
 from bfly.errors import Absent, BadRequest
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     Ids = NDArray[np.uint64]
 
 __all__ = ["GrapheneAnswers"]
-
-MOST = 100_000
-"""Ids of a request as JSON."""
 
 AS_TEXT = {"root_id", "leaf_ids", "new_root_ids", "operation_id", "supervoxel_connected_components"}
 """Fields of answers whose ids are text if the client asks for that, as JavaScript needs."""
@@ -114,7 +111,7 @@ class GrapheneAnswers:
             The log, or the channel, cannot be read.
         """
         query.update_source(self._keywords(query))
-        call = _Call(query, self)
+        call = Call(query, self)
         answer = getattr(call, query.call)()
         if isinstance(answer, bytes):
             return answer
@@ -214,171 +211,6 @@ class GrapheneAnswers:
                 encode = partial(draco_on_grid, step=step_of(volume.voxel_size))
                 return self._meshes.fragment(volume, state, each, encode, "draco ")
         raise Absent(f"The root {root} has no fragment {query.body}.")
-
-
-class _Call:
-    """One request; its methods are named as the calls."""
-
-    def __init__(self, query: GrapheneQuery, answers: GrapheneAnswers) -> None:
-        self._query, self._answers = query, answers
-        self._graph = answers.graph(query)
-        self._logs = Logs(self._graph)
-
-    def root(self) -> dict[str, Any]:
-        roots = self._roots(np.array([self._query.node], np.uint64))
-        if not roots[0]:
-            raise Absent(f"There is no supervoxel or root {self._query.node}.")
-        return {"root_id": int(roots[0])}
-
-    def roots_binary(self) -> bytes:
-        body = self._query.body
-        if len(body) % 8:
-            raise BadRequest("The body is not ids of 8 bytes each.")
-        roots: bytes = self._roots(np.frombuffer(body, "<u8")).astype("<u8").tobytes()
-        return roots
-
-    def _roots(self, ids: Ids) -> Ids:
-        if self._query.asked.get("stop_layer") == "1":
-            return ids
-        return self._graph.roots(ids, self._graph.state_at(self._time("timestamp")))
-
-    def leaves(self) -> dict[str, Any]:
-        return {"leaf_ids": self._leaves(self._query.node)}
-
-    def _leaves(self, node: int) -> list[int]:
-        if self._query.asked.get("stop_layer") == "2":
-            return [node]
-        leaves: list[int] = self._graph.ids.tagged(self._graph.supervoxels(node)).tolist()
-        return leaves
-
-    def leaves_many(self) -> dict[str, Any]:
-        many = {str(node): self._leaves(node) for node in self._ids("node_ids")}
-        if self._query.asked.get("int64_as_str"):
-            return {node: list(map(str, leaves)) for node, leaves in many.items()}
-        return many
-
-    def children(self) -> dict[str, Any]:
-        is_root = self._graph.ids.is_root(self._query.node)
-        return {"children_ids": self._leaves(self._query.node) if is_root else []}
-
-    def is_latest_roots(self) -> dict[str, Any]:
-        position = self._graph.position_at(self._time("timestamp"))
-        nodes = self._ids("node_ids")
-        return {"is_latest": [self._graph.is_latest(node, position) for node in nodes]}
-
-    def root_timestamps(self) -> dict[str, Any]:
-        graph, nodes = self._graph, self._ids("node_ids")
-        if self._query.asked.get("latest") not in ("1", "true", "True"):
-            return {"timestamp": [graph.time_of(graph.made_by(node)) for node in nodes]}
-        now = self._time("timestamp")
-        ends = [graph.replaced_by(node) for node in nodes]
-        return {"timestamp": [graph.time_of(end) if end else now for end in ends]}
-
-    def lineage_graph(self) -> dict[str, Any]:
-        return self._logs.lineage(self._ids("root_ids"), self._past(), self._future())
-
-    def change_log(self) -> dict[str, Any]:
-        return self._logs.changes(self._query.node)
-
-    def merge_log(self) -> dict[str, Any]:
-        return self._logs.merges(self._query.node)
-
-    def tabular_change_logs(self) -> dict[str, Any]:
-        return {str(root): self._logs.table(root) for root in self._ids("root_ids")}
-
-    def operation_details(self) -> dict[str, Any]:
-        return self._logs.details(numbers_of(self._query.asked.get("operation_ids")))
-
-    def user_operations(self) -> dict[str, Any]:
-        user = self._query.asked.get("user_id", "")
-        return self._logs.of_user(user, self._time("start_time") or 0.0, self._time("end_time"))
-
-    def past_ids(self) -> dict[str, Any]:
-        return self._logs.past_ids(self._ids("root_ids"), self._past(), self._future())
-
-    def delta_roots(self) -> dict[str, Any]:
-        return self._logs.between(self._past() or 0.0, self._future())
-
-    def oldest_timestamp(self) -> dict[str, Any]:
-        return oldest(self._graph)
-
-    def valid_nodes(self) -> dict[str, Any]:
-        graph = self._graph
-        end = graph.position_at(self._time("end_timestamp"))
-        return {"valid_roots": [node for node in self._ids("node_ids") if self._exists(node, end)]}
-
-    def _exists(self, node: int, end: int) -> bool:
-        try:
-            return not self._graph.ids.is_root(node) or self._graph.made_by(node) <= end
-        except Absent:
-            return False
-
-    def minimal_covering_nodes(self) -> bytes:
-        """Return ids as they are: only the root is above a supervoxel."""
-        return np.array(self._ids("node_ids"), "<u8").tobytes()
-
-    def subgraph(self) -> dict[str, Any]:
-        return self._answers.subgraph(self._query, self._graph)
-
-    def contact_sites(self) -> dict[str, Any]:
-        return self._answers.contact_sites(self._query, self._graph)
-
-    def find_path(self) -> dict[str, Any]:
-        return self._answers.find_path(self._query, self._graph)
-
-    def level2_graph(self) -> dict[str, Any]:
-        """Return no edges: there is no layer between supervoxels and roots."""
-        return {"edge_graph": []}
-
-    def remeshing(self) -> dict[str, Any]:
-        """Return nothing: meshes are made on request."""
-        return {}
-
-    def merge(self) -> dict[str, Any]:
-        return self._changes().merge(self._query.body)
-
-    def split(self) -> dict[str, Any]:
-        return self._changes().split(self._query.body)
-
-    def split_preview(self) -> dict[str, Any]:
-        return self._changes().preview(self._query.body)
-
-    def undo(self) -> dict[str, Any]:
-        return self._changes().undo(self._query.body)
-
-    def redo(self) -> dict[str, Any]:
-        return self._changes().undo(self._query.body, again=True)
-
-    def _changes(self) -> Changes:
-        return self._answers.changes(self._query, self._graph)
-
-    def manifest(self) -> dict[str, Any]:
-        return self._answers.manifest(self._query, self._graph)
-
-    def fragment(self) -> bytes:
-        return self._answers.fragment(self._query, self._graph)
-
-    def _ids(self, name: str) -> list[int]:
-        body = self._query.body
-        given = body.get(name) if isinstance(body, dict) else None
-        if not isinstance(given, list) or len(given) > MOST:
-            raise BadRequest(f"{name} is not a list of up to {MOST} ids.")
-        return [whole_number(name, each, 0, 2**64 - 1) for each in given]
-
-    def _time(self, name: str) -> float | None:
-        given = self._query.asked.get(name)
-        if given in (None, "", "None"):
-            return None
-        try:
-            return real_number(name, float(given))
-        except ValueError:
-            raise BadRequest(f"The {name} {given} is not seconds since 1970.") from None
-
-    def _past(self) -> float | None:
-        return self._time("timestamp_past")
-
-    def _future(self) -> float | None:
-        return self._time("timestamp_future")
 
 
 def _with_text(answer: Any) -> Any:
