@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bfly.core.near_points import NearPoints
 from bfly.core.split_bonds import bonds_of
 from bfly.core.split_everywhere import everywhere
 from bfly.core.split_inside import inside_of
@@ -16,8 +17,7 @@ from bfly.segments.cells import box_of_cell, cells_of
 from bfly.segments.posting import CELL
 from bfly.splitting.contacts import contacts
 from bfly.splitting.edges import imported_edges
-from bfly.splitting.min_cut import SINK, SOURCE, Points, cut
-from bfly.splitting.nearest import RADII, nearest_supervoxel
+from bfly.splitting.min_cut import SINK, SOURCE, cut
 from bfly.splitting.refusal import Reason, SplitRefused
 from bfly.splitting.runs import joined, runs_in
 from bfly.volumes.region import Region
@@ -106,6 +106,7 @@ class PointSplit:
         self.origin = volume.level(0).origin
         self._state: EditState | None = None
         self._inside: Inside | None = None
+        self._near = NearPoints(volume, self._read)
 
     def sides(
         self,
@@ -149,7 +150,9 @@ class PointSplit:
         except SplitRefused as refused:
             if refused.reason != Reason.SAME_SUPERVOXEL:
                 raise
-            self._inside = self._found_inside(state, refused.supervoxels, sources, sinks)
+            start = start or self._label(sources[0])
+            members = state.segment_of(start)
+            self._inside = self._found_inside(members, refused.supervoxels, sources, sinks)
         found, inside = self._sides(state, history, sources, sinks, start), self._inside
         kept = ~np.isin(found.members, inside.new)
         return found._replace(members=found.members[kept], sides=found.sides[kept], inside=inside)
@@ -166,7 +169,7 @@ class PointSplit:
         members = state.segment_of(self._former(start))
         if self._inside is not None:
             members = np.union1d(members, self._inside.new)
-        groups = [self._points(members, group) for group in (sources, sinks)]
+        groups = [self._near.points(members, group) for group in (sources, sinks)]
         places = np.concatenate([group.places for group in groups])
         box = self._box(places)
         runs = self._runs(members, box)
@@ -197,13 +200,12 @@ class PointSplit:
 
     def _found_inside(
         self,
-        state: EditState,
+        members: Ids,
         supervoxels: Sequence[int],
         sources: NDArray[Any],
         sinks: NDArray[Any],
     ) -> Inside:
-        members = state.segment_of(self._label(sources[0]))
-        groups = [self._points(members, group).places for group in (sources, sinks)]
+        groups = [self._near.points(members, group).places for group in (sources, sinks)]
         box, whole = self._box(np.concatenate(groups)), self._volume.level(0).place
         size = self._volume.voxel_size
         extent = self._extent(np.array(supervoxels, np.uint64))
@@ -262,44 +264,7 @@ class PointSplit:
             The voxels cannot be read.
         """
         self._state, self._inside = state, None
-        return self._nearest(members, point)
-
-    def _nearest(self, members: Ids, point: NDArray[Any]) -> Nearest:
-        box = self._around(point)
-        return self._nearest_in(np.ascontiguousarray(self._read(box)), box, members, point)
-
-    def _around(self, point: NDArray[Any]) -> BoundingBox:
-        """Return the box in which a point is looked for."""
-        size = np.array(self._volume.voxel_size)
-        reach = np.ceil(RADII[-1] * size.mean() / size).astype(int)
-        around = BoundingBox(
-            zyx(np.floor(point).astype(int) - reach), zyx(np.ceil(point).astype(int) + reach + 1)
-        )
-        return around & self._volume.level(0).place
-
-    def _nearest_in(
-        self, voxels: NDArray[Any], box: BoundingBox, members: Ids, point: NDArray[Any]
-    ) -> Nearest:
-        place = tuple(point.tolist())
-        return nearest_supervoxel(voxels, members, place, self._volume.voxel_size, box.start)
-
-    def _all_nearest(self, members: Ids, points: NDArray[Any]) -> list[Nearest]:
-        """Return the nearest voxel to each point; voxels that several need are read once."""
-        some, which = np.unique(points, axis=0, return_inverse=True)
-        boxes = [self._around(point) for point in some]
-        whole = reduce(BoundingBox.joined, boxes)
-        if whole.size > sum(box.size for box in boxes):
-            found = [self._nearest(members, point) for point in some]
-        else:
-            voxels = np.ascontiguousarray(self._read(whole))
-            found = [self._nearest_in(voxels, whole, members, point) for point in some]
-        return [found[each] for each in which.ravel().tolist()]
-
-    def _points(self, members: Ids, points: NDArray[Any]) -> Points:
-        """Return the supervoxels nearest to points, and where they are."""
-        found = self._all_nearest(members, points)
-        labels = np.array([each.supervoxel for each in found], np.uint64)
-        return Points(labels, np.array([each.place for each in found], np.int64).reshape(-1, 3))
+        return self._near.nearest(members, point)
 
     def _box(self, places: NDArray[np.int64]) -> BoundingBox:
         around = np.ceil(AROUND / np.array(self._volume.voxel_size)).astype(int)
