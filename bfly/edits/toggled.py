@@ -40,6 +40,8 @@ class Toggled:
     ----------
     ids : numpy.ndarray
         uint64, sorted: the supervoxels that get or lose voxels, without those that go.
+    back : numpy.ndarray
+        uint64, sorted: those that patches made which count again.
     """
 
     def __init__(self, state: EditState, history: History, operations: Sequence[Operation]) -> None:
@@ -48,6 +50,7 @@ class Toggled:
         self._made = {n for each in operations for n in history.lineage.made(each.id)}
         self._leaving, self._returning = history.toggled(self._taken)
         self._gone = _ids(patch.new for patch in self._leaving)
+        self.back = _ids(patch.new for patch in self._returning)
         moving = [*self._leaving, *self._returning]
         ids = _ids(ids for patch in moving for ids in (patch.old, patch.new))
         self.ids: Ids = np.setdiff1d(ids, self._gone)

@@ -125,6 +125,8 @@ class _Undo:
         self._later = lineage.later(numbers)
         numbers |= lineage.descendants(numbers)
         segments = [state.numbered(n) for n in sorted(numbers) if not lineage.replaced_by(n)]
+        # What patches made that count again has been in segments that nothing changed since.
+        segments += [state.segment_of(one) for one in patches.back.tolist()]
         current = self._current = np.unique(np.concatenate([NONE, *segments]))
         self._numbers = state.numbers(current)
         led = lineage.operations_of(np.unique(self._numbers).tolist())

@@ -128,6 +128,23 @@ def model(operations: list[Any]) -> Any:
     return np.vectorize(lambda one: owner.get(one, one))(labels)
 
 
+def test_a_piece_that_comes_back_has_a_new_root_id() -> None:
+    """Root ids are never used again, also for a new supervoxel on the background."""
+    channel = Channel("/seg", MemoryLog())
+    for make in (
+        lambda: channel.inside(half(5)),
+        lambda: channel.paint(stored() == 0, None),
+    ):
+        made = make()
+        new = channel.state.patches.last
+        (former,) = channel.state.numbers(ids(new)).tolist()
+        channel.undo(made)
+        again = channel.redo(made)
+        (number,) = channel.state.numbers(ids(new)).tolist()
+        assert number in channel.history.lineage.made(again)
+        assert channel.history.lineage.replaced_by(former) == again
+
+
 def test_a_patch_returns_only_to_the_voxels_that_it_found() -> None:
     """It was painted on what another one had erased, which is taken back together with its undo."""
     channel, mask = Channel("/seg", MemoryLog()), stored() == 2
