@@ -148,6 +148,10 @@ class BranchMerge:
 
     def _do(self, operation: Operation, place: tuple[int, int]) -> None:
         original, state = operation, self._draft.state
+        undone_by = self._draft.history.undone
+        if len(operation.runs) and any(n not in undone_by for n in self._merged.get(place, ())):
+            # Its voxels have what it gave them here; later patches may have followed.
+            return
         if not operation.undoes:
             operation = self._patches.here(operation, state)
             gone = self._patches.lacks(operation, state)
