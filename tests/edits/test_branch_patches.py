@@ -87,23 +87,29 @@ def act(line: Patching, random: np.random.Generator) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 def test_what_a_branch_alone_painted_and_split_is_what_the_merge_makes(seed: int) -> None:
-    """Nothing comes back when it is merged again; and all of it can be taken back."""
+    """Again and again; nothing comes back; and all of it can be taken back."""
     random, lines = np.random.default_rng(seed), Lines()
     for _ in range(3):
         act(lines.main, random)
-    branch, start = lines.branch(), lines.main.shown()
+    branch, start, done = lines.branch(), lines.main.shown(), []
     since = lines.main.state.position
-    for _ in range(4):
-        act(branch, random)
-    done = lines.merge("try")
-    assert partition(lines.main.shown()) == partition(branch.shown())
-    assert lines.merge("try") == lines.merge("main", "try") == []
-    assert not differences(lines.found("try"), lines.found(""))
+    rounds = int(random.choice([1, 3]))
+    for _ in range(rounds):
+        for _ in range(4):
+            act(branch, random)
+        done = lines.merge("try")
+        assert partition(lines.main.shown()) == partition(branch.shown())
+        assert lines.merge("try") == lines.merge("main", "try") == []
+        for each in differences(lines.found("try"), lines.found("")):
+            # The same segments, under other names.
+            names = set(zip(each.before.tolist(), each.after.tolist(), strict=True))
+            assert len({one for one, _ in names}) == len({other for _, other in names})
+            assert len(names) == len({one for one, _ in names})
     ids = [*made(branch, 0), *made(lines.main, since)]
     assert len(set(ids)) == len(ids)
-    if done and partition(lines.main.shown()) != partition(start):
+    if rounds == 1 and done and partition(lines.main.shown()) != partition(start):
         lines.main.undo(*done)
         assert partition(lines.main.shown()) == partition(start)
 
@@ -152,7 +158,7 @@ def step(line: Patching, model: Model, random: np.random.Generator, label: int) 
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None)
 def test_both_sides_paint_and_choices_decide(seed: int) -> None:
     """In three rounds; what is left out is a conflict again later."""
     random, lines = np.random.default_rng(seed), Lines()
@@ -161,7 +167,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
     for _ in range(2):
         step(lines.main, main, random, next(label))
     branch, own = lines.branch(), Model(main.volume, main.graph)
-    steps: dict[int, Any] = {}
+    waiting: dict[int, Any] = {}
     for _ in range(3):
         for _ in range(5):
             if random.integers(0, 2):
@@ -170,7 +176,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
             before = branch.state.position
             done = step(branch, own, random, next(label))
             if branch.state.position > before:
-                steps[before + 1] = done
+                waiting[before + 1] = done
         choices: dict[int, str] = {}
         while (plan := lines.plan("try", "", choices)).contradictions:
             for each in plan.contradictions:
@@ -180,7 +186,7 @@ def test_both_sides_paint_and_choices_decide(seed: int) -> None:
         lines.merge("try", choices=choices)
         # What changes nothing, since the voxels are erased already, waits too.
         for operation in plan.operations:
-            main.do(steps[operation.again[1]])
+            main.do(waiting.pop(operation.again[1]))
         assert partition(lines.main.shown()) == partition(main.shown())
 
 
@@ -287,7 +293,7 @@ def test_a_patch_that_was_taken_back_here_is_done_anew_by_choice(lines: Lines) -
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 def test_lines_that_are_merged_both_ways_become_the_same(seed: int) -> None:
     """Each paints in a plane of its own, and joins what it painted on."""
     random, lines = np.random.default_rng(seed), Lines()
