@@ -153,11 +153,12 @@ def _counts(core: Core, query: CountsQuery, _codings: Sequence[str]) -> Answer:
 
 
 def _edits(core: Core, query: EditsQuery, _codings: Sequence[str]) -> Answer:
-    return Answer(core.proofreading.answer(query))
+    return Answer(core.proofreading.answer(query), headers=[segment_kinds.NO_CACHE])
 
 
 def _graphene(core: Core, query: GrapheneQuery, _codings: Sequence[str]) -> Answer:
-    return Answer(core.graphene.answer(query))
+    headers = [] if query.call == "fragment" else [segment_kinds.NO_CACHE]
+    return Answer(core.graphene.answer(query), headers=headers)
 
 
 def _graphene_chunk(

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "passed"]
 
 NO_CACHE = (b"cache-control", b"public, no-cache")
-"""Header for an index whose fragments are requested next: both have to be of the same state."""
+"""Header for what an edit may change at any time, the first one too, and for an index whose
+fragments are requested next: both have to be of the same state."""
 
 
 def _segments(core: Core, query: SegmentsQuery, _codings: Sequence[str]) -> Answer:

@@ -129,7 +129,8 @@ class Handler:
     def _uncached(self, query: Query, codings: Sequence[str]) -> Response:
         made = answer(self._core, query)
         assert not isinstance(made, Stream)
-        headers = [*made.headers, (b"cache-control", b"no-store")]
+        headers = [each for each in made.headers if each[0] != b"cache-control"]
+        headers.append((b"cache-control", b"no-store"))
         return Response.make(made.body, query.mime_type, codings=codings, extra=headers)
 
     def _keep(self, key: str, response: Response, query: Query) -> None:

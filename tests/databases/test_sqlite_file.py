@@ -235,7 +235,7 @@ def test_a_link_to_the_file_counts_as_the_file(tmp_path: Path) -> None:
 
 
 def test_an_edit_waits_for_a_load_only_so_long(opened, monkeypatch) -> None:
-    monkeypatch.setattr("bfly.databases.sqlite_edits.PATIENCE", 1)
+    monkeypatch.setattr("bfly.databases.sqlite_statements.PATIENCE", 1)
     edits = ChannelEdits("c", opened.database.edit_log())
     begun = time.monotonic()
     with (

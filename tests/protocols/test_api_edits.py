@@ -309,3 +309,8 @@ def test_an_answer_is_made_again_only_if_an_edit_touches_its_tile(
     post(client, "undo", operations=[5])
     assert served(0) == first
     assert chunk(0, **{"if-none-match": first[0]}).status_code == 304
+
+
+def test_the_log_is_asked_anew_each_time(client: httpx.Client) -> None:
+    """Also before the first edit: a page that has just looked must see it."""
+    assert client.get("/api/edits/e/s/d/seg/log").headers["cache-control"] == "public, no-cache"

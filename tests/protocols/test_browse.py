@@ -70,10 +70,12 @@ def test_a_channel_says_what_it_is(client) -> None:
         "mips": [[200, 300, 9], [101, 150, 9], [51, 76, 9], [26, 38, 9]],
         "annotations": [],
         "segments": None,
+        "table": None,
     }
     seg = client.get("/browse/exp::sam::dat/seg").json()
     assert (seg["voxel_size"], seg["kind"], seg["kind_doubt"]) == (None, "segmentation", "")
     assert seg["kind_source"].startswith("voxels: ")
+    assert seg["table"] == "seg"
     large = client.get("/browse/exp::sam::dat/large").json()
     assert (large["kind"], large["kind_source"]) == ("image", "dtype: uint8")
     assert large["kind_doubt"] == "the voxels looked at are all 0"

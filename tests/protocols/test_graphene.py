@@ -252,3 +252,8 @@ def test_a_branch_a_snapshot_and_a_past_state_are_tables(client: httpx.Client) -
         assert answer.status_code == 409
         assert "never changes" in answer.json()["message"]
     assert client.get("/segmentation/table/seg.none/info").status_code == 404
+
+
+def test_roots_are_asked_anew_each_time(client: httpx.Client) -> None:
+    answer = client.get(f"{CALLS}/node/{SUPERVOXEL + 1}/root")
+    assert answer.headers["cache-control"] == "public, no-cache"
