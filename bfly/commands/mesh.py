@@ -132,7 +132,7 @@ def _missing(index: Index, edits: EditState, ids: list[int]) -> int | None:
 
 
 def _check_patches(edits: EditState, ids: list[int], name: str) -> None:
-    """Say which segments are left to the server; raise `BadRequest` if one of them is wanted."""
+    """Print which segments the server makes; raise `BadRequest` if one of them was asked for."""
     from bfly.segments.segments import patched_of
 
     patched = patched_of(edits).tolist()

@@ -55,6 +55,10 @@ class Toggled:
         ids = _ids(ids for patch in moving for ids in (patch.old, patch.new))
         self.ids: Ids = np.setdiff1d(ids, self._gone)
 
+    def __bool__(self) -> bool:
+        """Return whether there are such patches."""
+        return bool(self._leaving or self._returning)
+
     def check(self) -> None:
         """Check that nothing stands that has built on the patches, or came in their place.
 

@@ -163,6 +163,11 @@ class _Undo:
         for rows, name in zip(later, names.names, strict=True):
             if len(rows) > 1 or (renamed[rows[0]] and not pieces.parted[rows[0]]):
                 change.join(pieces.members[pieces.heads[rows]].tolist(), name)
+        since = self._history.that_count(self._history.operations(self._later), self._taken)
+        if since and not (change.parts or change.joined or self._patches):
+            raise Conflict(
+                f"Nothing is left of {described(self._operations)}, after {described(since)}."
+            )
         for name in self._displaced(names).tolist():
             change.join([name], name)
         return change.operation(self._state, "undo", undoes=tuple(self._taken), **words)

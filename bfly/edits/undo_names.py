@@ -215,7 +215,10 @@ class UndoNames:
         return np.repeat(np.array(self.names, np.uint64), np.diff(self._bounds))
 
     def _restore(self, tables: Collection[int]) -> None:
-        """Give segments an id of theirs that others had for as long."""
+        """Name a segment by one of its own supervoxels, if its name is that of another segment's.
+
+        Names that a table gave stay.
+        """
         own = self._pieces.has(self._repeated())[self._pieces.starts].tolist()
         foreign = {
             place: name

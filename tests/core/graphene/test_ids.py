@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,10 @@ from bfly.edits.channel import ChannelEdits
 from bfly.edits.log import MemoryLog
 from bfly.edits.merge import merged
 from bfly.errors import Absent, SourceError
+
+if TYPE_CHECKING:
+    from bfly.edits.operation import Operation
+    from bfly.edits.state import EditState
 
 LARGEST = (1 << MOST_BITS - 1) - 1
 
@@ -63,7 +69,7 @@ def test_a_change_gives_a_new_root() -> None:
     before = ids.roots(channel.state, labels).tolist()
     assert before == [0, ids.root + 1, ids.root + 2, ids.root + 3]
 
-    def join(state):  # type: ignore[no-untyped-def]
+    def join(state: EditState) -> list[Operation]:
         operation = merged(state, [1, 2], "Ada")
         return [operation] if operation else []
 
